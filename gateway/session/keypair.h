@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* A key pair: the two transport keys of one handshake with their counters, replay window, birth date and exporter
+ * (WireGuard paper 5.4.5-5.4.6; docs/PROTOCOL.md "Sealing"). Created by noise.c, owned by gw_session, found by its
+ * local index. Seals and opens datagrams of type 4 and 5; knows nothing of timers, addresses or frames. */
+#ifndef GATEWAY_SESSION_KEYPAIR_H
+#define GATEWAY_SESSION_KEYPAIR_H
+
+#include "gateway/base/map.h"
+#include "gateway/base/mono.h"
+#include "gateway/session/crypto.h"
+#include "gateway/session/replay.h"
+#include "gateway/wire/cursor.h"
+
+struct gw_session;
+struct gw_noise_keys;
+
+#define GW_REJECT_AFTER_MESSAGES (UINT64_MAX - (UINT64_C(1) << 13))
+#define GW_REKEY_AFTER_MESSAGES (UINT64_C(1) << 60)
+#define GW_DATA_HEADER_LEN 16u
+
+/* What of a transport packet is not inner bytes: 32 for type 4, 48 for type 5. */
+static inline size_t gw_suite_overhead(enum gw_suite suite)
+{
+    return GW_DATA_HEADER_LEN + (suite == GW_SUITE_CHACHA20_POLY1305 ? GW_TAG_LEN_CHACHA : GW_TAG_LEN_AEGIS);
+}
+
+/* One direction's. The AEGIS ones are derived from the exporter when first needed. */
+struct gw_keypair_keys {
+    uint8_t chacha[32];
+    uint8_t aegis128l[16 + 8]; /* key || iv; nonce = counter le64 || iv */
+    uint8_t aegis256[32 + 24];
+};
+
+struct gw_keypair {
+    struct gw_map_node by_index; /* in gw_session_local.keypairs, key = local_index */
+    uint32_t local_index, remote_index;
+    struct gw_session *session;
+    const struct gw_crypto *crypto;
+    struct gw_mono born;
+    bool is_initiator;
+    bool is_confirmed;            /* the peer is known to have it: we got its response, or a packet on it */
+    uint8_t derived_suites;       /* bits: the AEGIS keys that are there */
+    struct gw_mono last_received; /* on this key pair; its birth before that */
+    uint8_t psk;                  /* place in the session's list of the PSK that made it */
+    uint64_t send_counter;        /* the next to use, for both types */
+    struct gw_replay replay;
+    struct gw_keypair_keys send, receive;
+    uint8_t exporter[GW_HASH_LEN];       /* X; wiped with the key pair */
+    uint8_t handshake_hash[GW_HASH_LEN]; /* H, public but bound to this handshake */
+
+    /* What HELLO said on this very key pair; written by peer/hello.c, zero at birth. */
+    bool has_hello;
+    uint8_t peer_suites; /* bits; type 5 may be sent with these */
+    uint64_t peer_instance;
+};
+
+/* Everything zero but what the arguments say. Indices are in host order. */
+void gw_keypair_init(struct gw_keypair *kp, const struct gw_crypto *crypto, const struct gw_noise_keys *keys,
+                     bool is_initiator, uint32_t local_index, uint32_t remote_index, struct gw_mono born);
+void gw_keypair_wipe(struct gw_keypair *kp);
+
+/* export(label, context, n): HKDF-BLAKE2s over X, info = label || 00 || context. label is NUL-terminated ASCII; context_len <= 128, len <= 255 * 32. */
+void gw_keypair_export(const struct gw_keypair *kp, const char *label, const void *context,
+                       size_t context_len, uint8_t *out, size_t len);
+
+/* Seals slot[16 .. 16 + plain_len) in place, writes header and tag, counts the counter up. CHACHA20_POLY1305 makes a
+ * type 4 datagram padded with zeros to 16 bytes, the others type 5 without padding. `cap` is the room in slot; returns the
+ * datagram's length, 0 when it does not fit or the key pair has sent GW_REJECT_AFTER_MESSAGES. plain_len 0 is a keepalive. */
+size_t gw_keypair_seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t cap,
+                       size_t plain_len);
+
+/* Opens a type 4 or 5 datagram in place: length, suite, replay check, tag, then the window moves. On 0 *plain is the inner bytes
+ * (within datagram; len 0 = keepalive; type 4 padding included), *is_highest as in gw_replay_accept. Else GW_E_MALFORMED, GW_E_AUTH,
+ * GW_E_REPLAY and nothing changed. Does not look at the key pair's age. */
+__attribute__((warn_unused_result)) int gw_keypair_open(struct gw_keypair *kp, uint8_t *datagram, size_t len,
+                                                        struct gw_view *plain, bool *is_highest);
+
+#endif
