@@ -4,7 +4,8 @@
  * 4 and 8 bytes: multiply-shift with a random odd multiplier (Dietzfelbinger and others, 1997). Whatever
  * keys are chosen without knowing the multiplier, two of them share a bucket with probability at most
  * 2 / bucket_count. One who could measure our lookups for long might learn it; such keys are numbers that we
- * drew ourselves (session indices, stream and request numbers), where a stranger can look up but not insert.
+ * drew ourselves (session indices, requests), or that a known peer picks within a window of ours (streams): a
+ * stranger can look up but not insert.
  *
  * All others: SipHash-2-4. Public keys, addresses and names are chosen by strangers and inserted on their
  * behalf. */

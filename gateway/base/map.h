@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A hash map with keys of one fixed size, embedded nodes and a per-instance seed, so that strangers cannot
- * choose collisions (SipHash-2-4; keys of 4 and 8 bytes, which must be numbers of our own choice, go faster:
+ * choose collisions (SipHash-2-4; keys of 4 and 8 bytes, which no stranger may choose, go faster:
  * see map.c). The map owns its table only, never the objects. Iteration order is insertion order: nothing
  * that reaches the wire depends on the seed. Finding never allocates; the table doubles as it fills and does
  * not shrink. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Token buckets: a single one, and a bounded table of them by address prefix (/32 or /64) for strangers'
- * handshakes (docs/PROTOCOL.md, "Cookies and load"). A newcomer takes over the fullest bucket, with its tokens;
- * memory is fixed at birth. */
+ * handshakes (docs/PROTOCOL.md, "Cookies and load"). A newcomer takes over the fullest bucket, with its
+ * tokens; memory is fixed at birth. */
 #ifndef GATEWAY_BASE_RATELIMIT_H
 #define GATEWAY_BASE_RATELIMIT_H
 

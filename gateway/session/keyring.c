@@ -160,9 +160,9 @@ static bool has_gone_quiet(const struct gw_session *session, const struct gw_key
 static bool is_better(const struct gw_session *session, const struct gw_keypair *kp, bool is_news,
                       struct gw_mono now)
 {
-    const struct gw_keypair *current = session->keyring.current;
+    const struct gw_keypair *current = gw_keyring_sending(&session->keyring, now);
 
-    if (current == NULL || !gw_keypair_is_young(current, now))
+    if (current == NULL)
         return true;
     if (have_crossed(kp, current))
         return is_preferred(session, kp) || has_gone_quiet(session, current, now);

@@ -4,8 +4,9 @@
  * - give_up_at: the series has lasted for connection_timeout; the session has failed.
  * - reconnect_at: after failing, one initiation every 5 to 60 s, as long as somebody wants to send or persistent keepalive is set.
  * - keepalive_at: data came and nothing went back for KEEPALIVE_TIMEOUT; an empty packet is due.
- * - persistent_at: nothing of ours went out for the persistent keepalive's interval; an empty packet is due. The third in a row
- *   without anything coming in starts a handshake as the question whether anybody is there; not answered at once: stale.
+ * - persistent_at: nothing of ours went out for the persistent keepalive's interval; an empty packet is due.
+ * - silent_at: persistent keepalive is on, and nothing came in for 3 of its intervals. A handshake asks whether anybody is there (a
+ *   stock peer at rest owes us nothing else); not answered at its first retry: stale.
  * - unanswered_at: data went out and nothing came back for KEEPALIVE_TIMEOUT + REKEY_TIMEOUT; a handshake is due.
  * - key_expires_at: the current key pair is REJECT_AFTER_TIME old; the session is no longer established.
  * - initiations_end_at: an initiation waited for an answer long enough; its ephemeral key is wiped.
@@ -37,6 +38,13 @@ static void arm_persistent(struct gw_session *session, struct gw_mono now)
 {
     if (session->persistent_keepalive_ns > 0)
         session->timers.persistent_at = gw_mono_add(now, session->persistent_keepalive_ns);
+}
+
+static void arm_silent(struct gw_session *session, struct gw_mono now)
+{
+    if (session->persistent_keepalive_ns > 0)
+        session->timers.silent_at =
+            gw_mono_add(now, GW_MISSED_KEEPALIVES_MAX * session->persistent_keepalive_ns);
 }
 
 /* ---- a series of initiations */
@@ -116,6 +124,15 @@ static void recover(struct gw_timers *timers)
     timers->reconnect_backoff_ns = 0;
 }
 
+/* Something authenticated came from the peer: it is there. */
+static void hear(struct gw_session *session, struct gw_mono now)
+{
+    recover(&session->timers);
+    session->timers.unanswered_at = GW_NEVER;
+    session->counts.last_received = now;
+    arm_silent(session, now);
+}
+
 /* ---- what each timer does */
 
 static void on_zero(struct gw_session *session, struct gw_mono now)
@@ -190,9 +207,20 @@ static void on_persistent(struct gw_session *session, struct gw_mono now)
         start_series(session, now);
         return;
     }
+    timers->missed_keepalives =
+        (unsigned)(gw_mono_sub(now, session->counts.last_received) / session->persistent_keepalive_ns);
     session->wants |= GW_WANT_KEEPALIVE;
-    if (++timers->missed_keepalives >= GW_MISSED_KEEPALIVES_MAX)
-        start_series(session, now);
+}
+
+static void on_silent(struct gw_session *session, struct gw_mono now)
+{
+    struct gw_timers *timers = &session->timers;
+
+    if (gw_keyring_sending(&session->keyring, now) == NULL)
+        return;
+    timers->missed_keepalives = GW_MISSED_KEEPALIVES_MAX;
+    timers->is_stale |= timers->attempts > 1; /* the question was put already */
+    start_series(session, now);
 }
 
 static void on_unanswered(struct gw_session *session, struct gw_mono now)
@@ -218,6 +246,7 @@ static const struct rule {
     RULE(keepalive_at, on_keepalive),
     RULE(persistent_at, on_persistent),
     RULE(unanswered_at, on_unanswered),
+    RULE(silent_at, on_silent),
 #undef RULE
 };
 #define RULES (sizeof rules / sizeof rules[0])
@@ -329,15 +358,13 @@ void gw_timers_keypair_derived(struct gw_session *session, struct gw_mono now)
 void gw_timers_handshake_complete(struct gw_session *session, struct gw_mono now)
 {
     end_series(session);
-    recover(&session->timers);
     session->timers.is_wanted = false;
-    session->counts.last_received = now;
+    hear(session, now);
 }
 
 void gw_timers_response_received(struct gw_session *session, struct gw_mono now)
 {
     gw_timers_handshake_complete(session, now);
-    session->timers.unanswered_at = GW_NEVER;
     session->wants |= GW_WANT_KEEPALIVE; /* the responder may not send before something came on the new key */
 }
 
@@ -373,9 +400,7 @@ void gw_timers_packets_received(struct gw_session *session, const struct gw_keyp
 {
     struct gw_timers *timers = &session->timers;
 
-    recover(timers);
-    timers->unanswered_at = GW_NEVER;
-    session->counts.last_received = now;
+    hear(session, now);
     if (is_data && !is_armed(timers->keepalive_at))
         timers->keepalive_at = gw_mono_add(now, GW_KEEPALIVE_TIMEOUT);
     if (kp->is_initiator && kp == session->keyring.current && !timers->has_asked_late &&
@@ -411,6 +436,8 @@ void gw_timers_keepalive_interval_changed(struct gw_session *session, struct gw_
 
     /* At once: this is what makes the first handshake. */
     timers->persistent_at = session->persistent_keepalive_ns > 0 ? now : GW_NEVER;
+    timers->silent_at = GW_NEVER;
     timers->missed_keepalives = 0;
+    arm_silent(session, now);
     arm(session);
 }

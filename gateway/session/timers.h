@@ -37,6 +37,7 @@ struct gw_timers {
     struct gw_mono reconnect_at;       /* the next attempt after giving up */
     struct gw_mono keepalive_at;       /* passive: data came and nothing went back */
     struct gw_mono persistent_at;      /* persistent keepalive */
+    struct gw_mono silent_at;          /* persistent keepalive is on and nothing came */
     struct gw_mono unanswered_at;      /* data went out and nothing came back */
     struct gw_mono key_expires_at;     /* the current key pair is too old to use */
     struct gw_mono initiations_end_at; /* the initiations that wait are too old to be answered */
@@ -46,7 +47,7 @@ struct gw_timers {
     int64_t jitter_ns;        /* of unanswered_at; drawn once for each key pair */
     unsigned attempts;        /* initiations of this series */
     int64_t reconnect_backoff_ns; /* 0 = none yet */
-    unsigned missed_keepalives;   /* persistent ones since the last packet came in */
+    unsigned missed_keepalives;   /* whole intervals of persistent keepalive since the last packet came in */
     bool is_wanted;               /* somebody wants to send and has no key */
     bool is_stale, has_failed;
     bool has_asked_late; /* the last-minute rekey of this key pair was started */

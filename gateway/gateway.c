@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's root: trains in, trains out, deadlines, peers. It only dispatches: first bytes to a message type, receiver index to a
+ * key pair, key pair to its peer; what they mean is in session/, path/, flow/ and peer/. */
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+#include "gateway/gateway_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PEERS 4096u
+#define MTU_V4 1472u /* 1500 - 20 - 8 */
+#define MTU_V6 1452u /* 1500 - 40 - 8 */
+
+/* ---- life */
+
+static void init_host(struct gateway *gateway, const struct gw_gateway_params *params)
+{
+    struct gw_peer_host *host = &gateway->host;
+    uint8_t seed[16];
+    host->gateway = gateway;
+    host->random = params->random;
+    host->budget = params->budget;
+    host->events = params->events;
+    host->max_peers = params->max_peers ? params->max_peers : MAX_PEERS;
+    host->mtu_v4 = params->mtu_v4 ? params->mtu_v4 : MTU_V4;
+    host->mtu_v6 = params->mtu_v6 ? params->mtu_v6 : MTU_V6;
+    host->has_ed25519 = params->has_ed25519;
+    host->is_derived = params->is_derived;
+    memcpy(host->ed25519, params->ed25519, sizeof host->ed25519);
+    memcpy(host->ed25519_secret, params->ed25519_seed, 32);
+    memcpy(host->ed25519_secret + 32, params->ed25519, 32);
+    memcpy(host->hostname, params->hostname, sizeof host->hostname);
+    host->hostname[sizeof host->hostname - 1] = '\0';
+    memcpy(host->addresses, params->addresses, sizeof host->addresses);
+    do /* 0 means "none yet" in HELLO */
+        host->instance = gw_random_u64(params->random);
+    while (host->instance == 0);
+    gw_list_init(&host->ready);
+    gw_random_fill(params->random, seed, sizeof seed);
+    gw_map_init(&host->peers, GW_KEY_LEN, seed);
+    gw_deadlines_init(&host->deadlines);
+    gw_peer_init_session_events(host);
+}
+
+int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params, struct gw_mono now)
+{
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    if (!gateway)
+        return GW_E_NOMEM;
+    init_host(gateway, params);
+    gateway->host.now = now;
+    int err = gw_session_local_init(&gateway->host.local, params->crypto, params->random, params->wallclock,
+                                    &gateway->host.deadlines, params->secret);
+    if (err)
+        goto no_local;
+    err = gw_handshakes_init(gateway);
+    if (err)
+        goto no_handshakes;
+    *out = gateway;
+    return 0;
+
+no_handshakes:
+    gw_handshakes_fini(gateway);
+    gw_session_local_fini(&gateway->host.local);
+no_local:
+    gw_map_fini(&gateway->host.peers);
+    gw_deadlines_fini(&gateway->host.deadlines);
+    gw_wipe(gateway, sizeof *gateway);
+    free(gateway);
+    return err;
+}
+
+void gw_gateway_free(struct gateway *gateway, struct gw_mono now)
+{
+    if (!gateway)
+        return;
+    gateway->host.now = now;
+    for (struct gw_map_node *node; (node = gw_map_first(&gateway->host.peers)) != NULL;)
+        gw_peer_free(gw_map_entry(node, struct gw_peer, by_key), now, GW_REASON_SHUTTING_DOWN);
+    gw_handshakes_fini(gateway);
+    gw_session_local_fini(&gateway->host.local);
+    gw_map_fini(&gateway->host.peers);
+    gw_deadlines_fini(&gateway->host.deadlines);
+    gw_wipe(gateway, sizeof *gateway);
+    free(gateway);
+}
+
+/* ---- in */
+
+/* What a train's datagrams have in common, so that the index is looked up once. */
+struct input {
+    struct gateway *gateway;
+    struct gw_mono now;
+    const struct gw_train *train;
+    struct gw_keypair *kp; /* of the last datagram */
+    struct gw_peer *peer;
+};
+
+static void count_open_failure(struct gw_gateway_stats *stats, int err)
+{
+    if (err == GW_E_REPLAY)
+        stats->dropped_replay++;
+    else if (err == GW_E_AUTH)
+        stats->dropped_auth++;
+    else
+        stats->dropped_malformed++;
+}
+
+static void switch_peer(struct input *in, struct gw_keypair *kp)
+{
+    struct gw_peer *peer = gw_session_owner(kp->session);
+    if (in->peer && in->peer != peer)
+        gw_peer_input_flush(in->peer, in->now, in->train);
+    in->peer = peer;
+    in->kp = kp;
+}
+
+static void input_data(struct input *in, uint8_t *datagram, size_t len)
+{
+    struct gw_gateway_stats *stats = &in->gateway->host.stats;
+    uint32_t index = gw_load32_le(datagram + 4);
+    uint64_t counter = gw_load64_le(datagram + 8);
+    struct gw_keypair *kp = in->kp && in->kp->local_index == index
+                                ? in->kp
+                                : gw_session_receiving_key(&in->gateway->host.local, index, in->now);
+    if (!kp) {
+        stats->dropped_unknown++;
+        return;
+    }
+    struct gw_view plain;
+    bool is_highest;
+    int err = gw_keypair_open(kp, datagram, len, &plain, &is_highest);
+    if (err) {
+        count_open_failure(stats, err);
+        return;
+    }
+    if (kp != in->kp)
+        switch_peer(in, kp);
+    gw_peer_input(in->peer, kp, in->now, in->train, len, plain, counter, is_highest);
+    /* The peer's first packet on a new key may have ended old ones: look the next index up again. */
+    if (in->kp != kp || !kp->is_confirmed)
+        in->kp = NULL;
+}
+
+static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
+{
+    struct gateway *gateway = in->gateway;
+    gateway->host.stats.datagrams_received++;
+    switch (gw_message_gate(datagram, len)) {
+    case GW_MESSAGE_DATA:
+    case GW_MESSAGE_FAST_DATA:
+        input_data(in, datagram, len);
+        break;
+    case GW_MESSAGE_INITIATION:
+    case GW_MESSAGE_RESPONSE:
+        gw_handshakes_input(gateway, in->now, &in->train->tuple, datagram, len);
+        break;
+    case GW_MESSAGE_COOKIE_REPLY:
+        gw_handshakes_input_cookie(gateway, in->now, datagram);
+        break;
+    case GW_MESSAGE_RELAY:
+    case GW_MESSAGE_PROBE:
+    case GW_MESSAGE_ADMIT:
+    case GW_MESSAGE_NONE:
+    default:
+        gateway->host.stats.dropped_malformed++;
+        break;
+    }
+}
+
+void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
+{
+    struct input in = {gateway, now, train, NULL, NULL};
+    gateway->host.now = now;
+    for (unsigned i = 0; i < train->count; i++)
+        input_datagram(&in, gw_train_datagram(train, i), gw_train_datagram_len(train, i));
+    if (in.peer)
+        gw_peer_input_flush(in.peer, now, train);
+}
+
+/* ---- out */
+
+bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
+{
+    struct gw_peer_host *host = &gateway->host;
+    host->now = now;
+    if (gw_handshakes_output(gateway, train)) {
+        host->stats.datagrams_sent += train->count;
+        return true;
+    }
+    for (struct gw_list *node; (node = gw_list_pop_front(&host->ready)) != NULL;) {
+        struct gw_peer *peer = gw_list_entry(node, struct gw_peer, ready);
+        if (!gw_peer_output(peer, now, train))
+            continue; /* whatever makes it ready links it again */
+        gw_peer_mark_ready(peer); /* maybe more, after the others had their turn */
+        host->stats.datagrams_sent += train->count;
+        return true;
+    }
+    return false;
+}
+
+static bool is_address_gone(int err)
+{
+    return err == -EINVAL || err == -EADDRNOTAVAIL;
+}
+
+void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train, int err)
+{
+    gateway->host.stats.send_errors++;
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node; node = gw_map_next(&gateway->host.peers, node)) {
+        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
+        struct gw_path *path = gw_paths_find(&peer->paths, &train->tuple);
+        if (!path)
+            continue;
+        if (err == -EMSGSIZE && train->stride <= path->payload_len)
+            path->payload_len = GW_PAYLOAD_START; /* the way has become narrower */
+        if (is_address_gone(err))
+            memset(&path->tuple.local, 0, sizeof path->tuple.local);
+        gw_peer_mark_ready(peer);
+    }
+    (void)now;
+}
+
+struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway)
+{
+    return gw_deadlines_next(&gateway->host.deadlines);
+}
+
+void gw_gateway_expire(struct gateway *gateway, struct gw_mono now)
+{
+    gateway->host.now = now;
+    gw_deadlines_expire(&gateway->host.deadlines, now);
+}
+
+/* ---- peers */
+
+/* Makes room among provisional peers: the one that was added first goes. */
+static bool evict_provisional(struct gateway *gateway, struct gw_mono now)
+{
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node; node = gw_map_next(&gateway->host.peers, node)) {
+        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
+        if (peer->config.is_provisional) {
+            gw_peer_free(peer, now, GW_REASON_LIMIT);
+            return true;
+        }
+    }
+    return false;
+}
+
+int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struct gw_peer_config *config, struct gw_peer **out)
+{
+    gateway->host.now = now;
+    if (gateway->host.peers.len >= gateway->host.max_peers && (config->is_provisional || !evict_provisional(gateway, now)))
+        return GW_E_LIMIT;
+    return gw_peer_new(out, &gateway->host, config, now);
+}
+
+int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer, const struct gw_peer_config *config)
+{
+    gateway->host.now = now;
+    return gw_peer_update(peer, config, now);
+}
+
+void gw_gateway_remove_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer)
+{
+    gateway->host.now = now;
+    gw_peer_free(peer, now, GW_REASON_UNREACHABLE);
+}
+
+struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t public_key[GW_KEY_LEN])
+{
+    return gw_peer_by_key(&gateway->host, public_key);
+}
+
+struct gw_peer *gw_gateway_next_peer(const struct gateway *gateway, const struct gw_peer *peer)
+{
+    struct gw_map_node *node = peer ? gw_map_next(&gateway->host.peers, &peer->by_key) : gw_map_first(&gateway->host.peers);
+    return node ? gw_map_entry(node, struct gw_peer, by_key) : NULL;
+}
+
+struct gw_peer *gw_gateway_route(const struct gateway *gateway, const struct gw_addr *ip)
+{
+    return gw_peer_by_address(&gateway->host, ip);
+}
+
+void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
+{
+    gateway->host.now = now;
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node; node = gw_map_next(&gateway->host.peers, node)) {
+        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
+        gw_session_kick(peer->session, now);
+        gw_peer_mark_ready(peer);
+    }
+}
+
+/* ---- to read */
+
+void gw_gateway_stats(const struct gateway *gateway, struct gw_gateway_stats *out)
+{
+    *out = gateway->host.stats;
+}
+
+const uint8_t *gw_gateway_public_key(const struct gateway *gateway)
+{
+    return gateway->host.local.public_key;
+}
+
+struct gw_session_local *gw_gateway_local(struct gateway *gateway)
+{
+    return &gateway->host.local;
+}

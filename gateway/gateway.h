@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's root: one identity, its peers, their sessions, paths and flows. Sans-IO: trains of datagrams and `now` in; trains, events
+ * and the next deadline out. Nothing blocks, nothing is process-wide: a process may have many. Not thread-safe.
+ *
+ * Turn of a loop: gw_gateway_input for each received train; gw_gateway_expire when the deadline is due; gw_gateway_handshake while
+ * it says there is more and time is left (strangers' handshakes wait behind data); then gw_gateway_output until it has nothing or the
+ * socket is full. All events are called from within these and from within gw_peer_ and gw_stream_ calls. */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "gateway/flow/mux.h"
+#include "gateway/peer/events.h"
+#include "gateway/peer/peer.h"
+#include "gateway/wire/train.h"
+
+struct gateway;
+
+struct gw_gateway_params {
+    const struct gw_crypto *crypto;
+    struct gw_random *random;
+    struct gw_wallclock *wallclock;
+    struct gw_flow_budget *budget; /* shared by all gateways of the daemon */
+    const struct gw_gateway_events *events; /* borrowed for life */
+    uint8_t secret[GW_KEY_LEN];    /* X25519; copied and wiped with the gateway */
+    bool has_ed25519;              /* this node has a peer ID */
+    bool is_derived;               /* the X25519 key is the Ed25519 key's own, so HELLO needs no signature */
+    uint8_t ed25519[32];
+    uint8_t ed25519_seed[32];
+    char hostname[GW_PEER_NAME_MAX + 1]; /* display name in HELLO */
+    struct gw_addr addresses[2];   /* own virtual addresses (IPv4, IPv6), family 0 = none */
+    uint32_t max_peers;            /* 0 = 4096; provisional ones included */
+    uint16_t mtu_v4, mtu_v6;       /* largest UDP payload ever tried; 0 = 1472 / 1452 */
+};
+
+/* 0, GW_E_NOMEM, GW_E_INVAL (key refused). */
+int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params, struct gw_mono now);
+/* Streams end with SHUTTING_DOWN. */
+void gw_gateway_free(struct gateway *gateway, struct gw_mono now);
+
+/* The train is lent; it is opened in place, so its bytes are garbage afterwards. */
+void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_train *train);
+/* Fills train->slab (GW_TRAIN_SLAB bytes, the caller's) and the rest of *train; false = nothing to send now. */
+bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train);
+/* The link could not send to train->tuple.remote: err is -errno (EMSGSIZE, ENETUNREACH, ...). Loss, as far as flows are concerned. */
+void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train, int err);
+/* Works on one queued handshake message; true = there are more. */
+bool gw_gateway_handshake(struct gateway *gateway, struct gw_mono now);
+struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway);
+void gw_gateway_expire(struct gateway *gateway, struct gw_mono now);
+
+/* ---- peers */
+
+/* config is copied. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (refused key), -EEXIST (that X25519 key is there, maybe as the sign-flipped peer ID). */
+int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struct gw_peer_config *config, struct gw_peer **out);
+/* What can change without a new session changes in place (name, endpoints, keepalive, policies); PSKs apply to the next handshake. */
+int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer, const struct gw_peer_config *config);
+/* The session ends at once, streams with UNREACHABLE. */
+void gw_gateway_remove_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer);
+struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t public_key[GW_KEY_LEN]);
+/* In order of adding: NULL starts, NULL ends. */
+struct gw_peer *gw_gateway_next_peer(const struct gateway *gateway, const struct gw_peer *peer);
+/* The peer an address belongs to (longest prefix over allowed_ips), or NULL. */
+struct gw_peer *gw_gateway_route(const struct gateway *gateway, const struct gw_addr *ip);
+
+/* The link changed or the machine slept: every session tries at once. */
+void gw_gateway_kick(struct gateway *gateway, struct gw_mono now);
+
+void gw_gateway_stats(const struct gateway *gateway, struct gw_gateway_stats *out);
+const uint8_t *gw_gateway_public_key(const struct gateway *gateway);
+struct gw_session_local *gw_gateway_local(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What the engine's root is made of. For the files beside it only. */
+#ifndef GATEWAY_GATEWAY_PRIVATE_H
+#define GATEWAY_GATEWAY_PRIVATE_H
+
+#include "gateway/base/ratelimit.h"
+#include "gateway/gateway.h"
+#include "gateway/peer/peer_private.h"
+#include "gateway/wire/message.h"
+
+#define GW_HANDSHAKES_MAX 512u       /* queued messages of type 1 and 2 */
+#define GW_HANDSHAKES_LOADED 256u    /* more than this waiting: under load, a cookie first */
+#define GW_REPLIES_MAX 64u           /* responses and cookie replies on their way out */
+#define GW_HANDSHAKE_RATE 20.0       /* a second for each /32 or /64, when under load */
+#define GW_HANDSHAKE_BURST 5.0
+#define GW_HANDSHAKE_SOURCES 4096u   /* addresses remembered for that */
+
+/* One message with its address; the longest is the initiation. */
+struct gw_handshake_slot {
+    struct gw_tuple tuple;
+    uint8_t len;
+    uint8_t bytes[GW_INITIATION_LEN];
+};
+
+struct gw_handshake_ring {
+    struct gw_handshake_slot *slots; /* `cap` of them */
+    unsigned cap, head, len;
+};
+
+struct gateway {
+    struct gw_peer_host host;
+    struct gw_handshake_ring handshakes; /* in */
+    struct gw_handshake_ring replies;    /* out */
+    struct gw_ratelimit *sources;
+};
+
+/* ---- handshakes.c: strangers' messages wait here, behind data, in bounded room */
+int gw_handshakes_init(struct gateway *gateway);
+void gw_handshakes_fini(struct gateway *gateway);
+/* A message of type 1 or 2 that passed the gate: mac1 is checked here, the rest when its turn comes. */
+void gw_handshakes_input(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple, const uint8_t *msg, size_t len);
+void gw_handshakes_input_cookie(struct gateway *gateway, struct gw_mono now, const uint8_t *msg);
+/* The oldest reply as a train of one; false when there is none. */
+bool gw_handshakes_output(struct gateway *gateway, struct gw_train *train);
+
+#endif

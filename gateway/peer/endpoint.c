@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses of a peer: where handshakes go, which packets prove what about a path (docs/PROTOCOL.md, "Paths"). */
+#include "gateway/base/log.h"
+#include "gateway/peer/peer_private.h"
+
+#include <string.h>
+
+#define ATTEMPTS_ON_PATH 2u /* so many initiations try the current path before the configured addresses get their turn */
+
+bool gw_peer_has_endpoint(const struct gw_peer *peer)
+{
+    return peer->config.endpoint_count > 0 || peer->paths.current >= 0;
+}
+
+static void remember_asked(struct gw_endpoints *endpoints, const struct gw_addr *remote)
+{
+    endpoints->sent_to[endpoints->sent_count++ % GW_INITIATORS] = *remote;
+}
+
+bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *out)
+{
+    struct gw_endpoints *endpoints = &peer->endpoints;
+    struct gw_path *current = gw_paths_current(&peer->paths);
+    unsigned attempt = endpoints->attempts++;
+    (void)now;
+    /* A path that worked comes first, then it takes turns with the configured addresses. */
+    bool use_path = current && (peer->config.endpoint_count == 0 || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0);
+    if (use_path) {
+        *out = current->tuple;
+    } else if (peer->config.endpoint_count > 0) {
+        *out = (struct gw_tuple){.remote = peer->config.endpoints[endpoints->next++ % peer->config.endpoint_count],
+                                 .link = GW_LINK_PRIMARY};
+    } else {
+        return false;
+    }
+    remember_asked(endpoints, &out->remote);
+    return true;
+}
+
+bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr *remote)
+{
+    for (unsigned i = 0; i < GW_INITIATORS; i++) {
+        if (gw_addr_equal(&peer->endpoints.sent_to[i], remote))
+            return true;
+    }
+    return false;
+}
+
+void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
+{
+    char text[GW_ADDR_STRLEN];
+    const struct gw_path *path = gw_paths_current(&peer->paths);
+    gw_log_info("peer %s: path %s", gw_peer_name(peer), gw_addr_log(&path->tuple.remote, text));
+    gw_peer_mark_ready(peer);
+    gw_peer_report(peer, now);
+}
+
+static int64_t silence_of(const struct gw_peer *peer)
+{
+    int64_t three_rtts = 3 * gw_peer_rtt(peer);
+    return three_rtts > GW_PATH_SILENCE_NS ? three_rtts : GW_PATH_SILENCE_NS;
+}
+
+void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
+                            bool proves_round_trip)
+{
+    enum gw_path_rule rule = gw_peer_is_stock(peer) ? GW_PATH_RULE_WIREGUARD : GW_PATH_RULE_CHALLENGE;
+    struct gw_path *path = gw_paths_find(&peer->paths, tuple);
+    bool is_current = path && path == gw_paths_current(&peer->paths);
+    bool is_changed = gw_paths_received(&peer->paths, now, tuple, bytes, is_highest, proves_round_trip, rule,
+                                        is_current ? 0 : silence_of(peer), peer->host->random);
+    if (!path) /* a challenge is due */
+        gw_peer_mark_ready(peer);
+    if (is_changed)
+        gw_peer_path_changed(peer, now);
+}
+
+void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    peer->endpoints.attempts = 0;
+    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, &tuple->remote));
+}
+
+void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body)
+{
+    if (body.len < GW_PATH_CHALLENGE_LEN || peer->path_response_count == GW_PATH_RESPONSES_MAX)
+        return; /* the peer asks again */
+    struct gw_path_response *response = &peer->path_responses[peer->path_response_count++];
+    response->tuple = *tuple;
+    memcpy(response->challenge, body.data, GW_PATH_CHALLENGE_LEN);
+    gw_peer_mark_ready(peer);
+}

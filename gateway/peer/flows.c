@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* The flows with a peer: one mux for each pair of instances. A peer that comes back as another instance has forgotten every
+ * stream, so ours end with PEER_RESTARTED; a rekey or a new path changes nothing for them. */
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/peer/peer_private.h"
+
+#include <string.h>
+
+#define IP_UDP_V4 28u
+#define IP_UDP_V6 48u
+#define RTT_HINT_MAX_NS GW_S(10)
+
+static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now, void *ctx)
+{
+    struct gw_peer *peer = ctx;
+    struct gw_peer_host *host = peer->host;
+    (void)mux;
+    if (host->events->on_open)
+        host->events->on_open(host->gateway, peer, stream, open, now, host->events->ctx);
+    else
+        gw_stream_reset(stream, now, GW_REASON_NOT_LISTED);
+}
+
+static void on_output(struct gw_mux *mux, void *ctx)
+{
+    (void)mux;
+    gw_peer_mark_ready(ctx);
+}
+
+struct gw_mux *gw_peer_flows(struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_peer_host *host = peer->host;
+    if (peer->mux)
+        return peer->mux;
+    peer->mux_events = (struct gw_mux_events){on_open, on_output, peer};
+    struct gw_mux_params params = {.deadlines = &host->deadlines,
+                                   .random = host->random,
+                                   .budget = host->budget,
+                                   .events = &peer->mux_events,
+                                   .cc = peer->config.cc,
+                                   .is_lower = memcmp(host->local.public_key, peer->config.public_key, GW_KEY_LEN) < 0};
+    if (gw_mux_new(&peer->mux, &params, now) != 0)
+        return NULL;
+    peer->has_mux_bound = peer->has_remote_instance && peer->hello.kp && peer->hello.kp->has_hello;
+    peer->mux_max_plain = 0;
+    return peer->mux;
+}
+
+void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason)
+{
+    struct gw_mux *mux = peer->mux;
+    peer->is_unreachable_due = false;
+    if (!mux)
+        return;
+    /* Out of reach first: a callback that opens a stream again gets a new mux. */
+    peer->mux = NULL;
+    peer->has_mux_bound = false;
+    gw_mux_free(mux, now, reason);
+}
+
+void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now)
+{
+    if (peer->mux && peer->has_mux_bound && peer->remote_instance != instance) {
+        gw_log_info("peer %s: restarted, its flows are over", gw_peer_name(peer));
+        gw_peer_flows_end(peer, now, GW_REASON_PEER_RESTARTED);
+    }
+    peer->has_remote_instance = true;
+    peer->remote_instance = instance;
+    if (peer->mux)
+        peer->has_mux_bound = true;
+}
+
+bool gw_peer_flows_may_send(const struct gw_peer *peer)
+{
+    if (!peer->mux || gw_peer_is_stock(peer))
+        return false;
+    /* Known by peer ID: surely one of ours, so an open may ride with the first HELLO. */
+    return peer->kind == GW_PEER_PEERGATE || peer->config.has_ed25519;
+}
+
+void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path, enum gw_suite suite)
+{
+    size_t ip_len = path->tuple.remote.family == 6 ? IP_UDP_V6 : IP_UDP_V4;
+    size_t plain = path->payload_len - gw_suite_overhead(suite);
+    if (suite == GW_SUITE_CHACHA20_POLY1305)
+        plain &= ~(size_t)15; /* type 4 pads to 16 */
+    size_t max_plain = plain - 1; /* the byte that says "frames" */
+    size_t overhead = gw_suite_overhead(suite) + 1 + ip_len;
+    bool is_new = !gw_addr_equal(&path->tuple.remote, &peer->mux_tuple.remote) || path->tuple.link != peer->mux_tuple.link;
+    if (peer->mux_max_plain == max_plain && peer->mux_overhead == overhead && !is_new)
+        return;
+    int64_t hint = gw_peer_rtt(peer);
+    gw_mux_set_path(peer->mux, now, max_plain, overhead, hint < RTT_HINT_MAX_NS ? hint : 0, is_new);
+    peer->mux_max_plain = max_plain;
+    peer->mux_overhead = overhead;
+    peer->mux_tuple = path->tuple;
+}
+
+int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops, void *user,
+                 struct gw_stream **out)
+{
+    peer->host->now = now;
+    if (gw_peer_is_stock(peer))
+        return -EPROTONOSUPPORT;
+    if (!gw_peer_has_endpoint(peer))
+        return -EHOSTUNREACH;
+    struct gw_mux *mux = gw_peer_flows(peer, now);
+    if (!mux)
+        return GW_E_NOMEM;
+    int err = gw_stream_open(mux, now, open, ops, user, out);
+    if (err)
+        return err;
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
+        gw_session_kick(peer->session, now); /* somebody waits: not at the pace of the backoff */
+    gw_session_want_send(peer->session, now);
+    gw_peer_mark_ready(peer);
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the peers of one gateway share: our side of every session, the deadlines, who is ready to send. Embedded in struct
+ * gateway; peers hold a pointer. For gateway/peer and gateway/ only. */
+#ifndef GATEWAY_PEER_HOST_H
+#define GATEWAY_PEER_HOST_H
+
+#include "gateway/base/deadline.h"
+#include "gateway/base/list.h"
+#include "gateway/flow/mux.h"
+#include "gateway/peer/events.h"
+#include "gateway/session/session.h"
+#include "gateway/wire/frame.h"
+
+struct gw_peer_host {
+    struct gateway *gateway;
+    struct gw_session_local local;
+    struct gw_deadlines deadlines;
+    struct gw_random *random;
+    struct gw_flow_budget *budget;
+    const struct gw_gateway_events *events;
+    struct gw_session_events session_events;
+    struct gw_gateway_stats stats;
+    struct gw_list ready;    /* gw_peer.ready: may have something to send */
+    struct gw_map peers;     /* X25519 key -> gw_peer */
+    uint32_t max_peers;
+    uint64_t instance;       /* random at each start: flows belong to a pair of these */
+    char hostname[GW_HELLO_NAME_MAX + 1];
+    struct gw_addr addresses[2];
+    bool has_ed25519, is_derived;
+    uint8_t ed25519[32], ed25519_secret[64]; /* libsodium's form: seed || public */
+    uint16_t mtu_v4, mtu_v6;
+    struct gw_mono now;      /* of the call that is under way, for events without one */
+};
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* An opened packet and who it is for: the first nibble, then frame by frame. Nothing here trusts the peer's bytes; what
+ * makes no sense is counted and dropped (docs/PROTOCOL.md, "Inside a session: frames"). */
+#include "gateway/base/log.h"
+#include "gateway/peer/peer_private.h"
+
+#include <string.h>
+
+/* One packet's frames on their way through. */
+struct packet {
+    struct gw_peer *peer;
+    struct gw_keypair *kp;
+    struct gw_mono now;
+    const struct gw_train *train;
+    size_t datagram_len;
+    uint64_t counter;
+    bool is_in_mux; /* gw_mux_packet_begin was called */
+};
+
+static bool is_flow_frame(const struct gw_frame *frame)
+{
+    return (frame->type >= GW_FRAME_NUMBER && frame->type <= GW_FRAME_STOP) ||
+           (frame->type == GW_FRAME_PING && frame->body.len == 0);
+}
+
+static void leave_mux(struct packet *packet)
+{
+    if (packet->is_in_mux)
+        gw_mux_packet_end(packet->peer->mux);
+    packet->is_in_mux = false;
+}
+
+/* The mux that this packet's flow frames belong to; NULL when they are another instance's. */
+static struct gw_mux *mux_of(struct packet *packet)
+{
+    struct gw_peer *peer = packet->peer;
+    const struct gw_keypair *kp = packet->kp;
+    if (!kp->has_hello || kp->peer_instance != peer->remote_instance)
+        return NULL;
+    if (kp == peer->hello.kp && (!peer->hello.are_flows_bound || packet->counter < peer->hello.flows_floor))
+        return NULL;
+    struct gw_mux *mux = gw_peer_flows(peer, packet->now);
+    if (mux)
+        peer->has_mux_bound = true;
+    return mux;
+}
+
+static int flow_frame(struct packet *packet, const struct gw_frame *frame)
+{
+    struct gw_mux *mux = mux_of(packet);
+    if (!mux)
+        return 0; /* not acknowledged, so it comes again when the HELLOs are through */
+    if (!packet->is_in_mux)
+        gw_mux_packet_begin(mux, packet->now, packet->datagram_len, packet->train->ecn);
+    packet->is_in_mux = true;
+    return gw_mux_frame(mux, frame);
+}
+
+static void ping_frame(struct packet *packet, struct gw_view body)
+{
+    struct gw_ping ping;
+    if (gw_ping_decode(&ping, body) == 0)
+        gw_peer_ping_input(packet->peer, &ping, packet->now);
+}
+
+static void path_response_frame(struct packet *packet, struct gw_view body)
+{
+    if (body.len < GW_PATH_CHALLENGE_LEN || !gw_paths_answered(&packet->peer->paths, packet->now, body.data))
+        return;
+    gw_peer_path_changed(packet->peer, packet->now);
+}
+
+static void control_frame(struct packet *packet, struct gw_view body)
+{
+    const struct gw_gateway_events *events = packet->peer->host->events;
+    if (events->on_control)
+        events->on_control(packet->peer->host->gateway, packet->peer, body, packet->now, events->ctx);
+}
+
+static int handle_frame(struct packet *packet, const struct gw_frame *frame)
+{
+    if (is_flow_frame(frame))
+        return flow_frame(packet, frame);
+    leave_mux(packet); /* what follows may end the mux */
+    switch (frame->type) {
+    case GW_FRAME_HELLO:
+        gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->datagram_len, packet->counter, packet->now);
+        break;
+    case GW_FRAME_CONTROL:
+        control_frame(packet, frame->body);
+        break;
+    case GW_FRAME_PING:
+        ping_frame(packet, frame->body);
+        break;
+    case GW_FRAME_PATH_CHALLENGE:
+        gw_peer_challenge_input(packet->peer, &packet->train->tuple, frame->body);
+        break;
+    case GW_FRAME_PATH_RESPONSE:
+        path_response_frame(packet, frame->body);
+        break;
+    default: /* a later version's: skipped by its length */
+        break;
+    }
+    return 0;
+}
+
+static void input_frames(struct packet *packet, struct gw_view plain)
+{
+    struct gw_reader r = gw_reader_of(plain.data + 1, plain.len - 1);
+    struct gw_frame frame;
+    while (gw_frame_next(&r, &frame)) {
+        if (handle_frame(packet, &frame) != 0) {
+            packet->peer->host->stats.dropped_inner++;
+            break;
+        }
+    }
+    if (!gw_reader_ok(&r))
+        packet->peer->host->stats.dropped_inner++;
+    leave_mux(packet);
+}
+
+/* ---- IP packets */
+
+static bool parse_source(struct gw_view plain, struct gw_addr *source, size_t *total)
+{
+    memset(source, 0, sizeof *source);
+    if (plain.data[0] >> 4 == 4 && plain.len >= 20) {
+        source->family = 4;
+        memcpy(source->ip, plain.data + 12, 4);
+        *total = gw_load16_be(plain.data + 2);
+        return *total >= 20 && *total <= plain.len;
+    }
+    if (plain.data[0] >> 4 == 6 && plain.len >= 40) {
+        source->family = 6;
+        memcpy(source->ip, plain.data + 8, 16);
+        *total = 40u + gw_load16_be(plain.data + 4);
+        return *total <= plain.len;
+    }
+    return false;
+}
+
+static void input_ip(struct packet *packet, struct gw_view plain)
+{
+    struct gw_peer *peer = packet->peer;
+    const struct gw_gateway_events *events = peer->host->events;
+    struct gw_addr source;
+    size_t total;
+    if (!parse_source(plain, &source, &total) || !gw_peer_allows_source(peer, &source)) {
+        peer->host->stats.dropped_inner++;
+        return;
+    }
+    if (events->on_packet) /* type 4's padding cut off */
+        events->on_packet(peer->host->gateway, peer, plain.data, total, packet->now, events->ctx);
+}
+
+/* ---- the packet */
+
+/* The first packet on a key pair confirms it, and everything that hangs on the current key pair must know before its frames are read. */
+static void confirm(struct packet *packet, size_t plain_len)
+{
+    struct gw_peer *peer = packet->peer;
+    gw_session_packets_received(peer->session, packet->kp, packet->now, plain_len > 0, packet->datagram_len);
+    bool is_answer = gw_addr_equal(&packet->train->tuple.remote, &peer->endpoints.response_tuple.remote);
+    gw_peer_paths_received(peer, packet->now, &packet->train->tuple, packet->datagram_len, true, is_answer);
+}
+
+void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, const struct gw_train *train, size_t datagram_len,
+                   struct gw_view plain, uint64_t counter, bool is_highest)
+{
+    struct packet packet = {peer, kp, now, train, datagram_len, counter, false};
+    if (!kp->is_confirmed) {
+        confirm(&packet, plain.len);
+    } else {
+        if (peer->received.kp && peer->received.kp != kp)
+            gw_peer_input_flush(peer, now, train);
+        peer->received.kp = kp;
+        peer->received.bytes += datagram_len;
+        peer->received.is_data |= plain.len > 0;
+        peer->received.is_highest |= is_highest;
+    }
+    if (plain.len == 0)
+        return;
+    if (plain.data[0] == GW_INNER_FRAMES)
+        input_frames(&packet, plain);
+    else
+        input_ip(&packet, plain);
+}
+
+void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train)
+{
+    if (peer->mux)
+        gw_mux_input_flush(peer->mux, now);
+    if (!peer->received.kp)
+        return;
+    gw_session_packets_received(peer->session, peer->received.kp, now, peer->received.is_data, peer->received.bytes);
+    gw_peer_paths_received(peer, now, &train->tuple, peer->received.bytes, peer->received.is_highest, false);
+    memset(&peer->received, 0, sizeof peer->received);
+    if (gw_session_wants(peer->session))
+        gw_peer_mark_ready(peer);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes to a peer next: one train, filled in the caller's slab. Order: handshake; path challenges and responses, each to its own
+ * address; then packets of frames (HELLO in front while it is due, answers, control, flows), of which full ones make a
+ * train; then IP packets; last a keepalive if nothing else was there to say. */
+#include "gateway/base/log.h"
+#include "gateway/peer/peer_private.h"
+
+#include <string.h>
+
+enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp)
+{
+    uint8_t both = peer->config.seal == GW_SEAL_FORBIDDEN ? 0 : kp->peer_suites & peer->host->local.suites;
+    if (both & GW_SUITE_BIT(GW_SUITE_AEGIS128L))
+        return GW_SUITE_AEGIS128L;
+    if (both & GW_SUITE_BIT(GW_SUITE_AEGIS256))
+        return GW_SUITE_AEGIS256;
+    return GW_SUITE_CHACHA20_POLY1305;
+}
+
+/* A train under construction on one path with one key. */
+struct build {
+    struct gw_peer *peer;
+    struct gw_keypair *kp;
+    struct gw_mono now;
+    struct gw_path *path;
+    struct gw_train *train;
+    enum gw_suite suite;
+    bool may_send_data; /* seal: required, and no suite agreed yet: HELLO only */
+};
+
+static void begin_train(struct gw_train *train, const struct gw_tuple *tuple)
+{
+    train->tuple = *tuple;
+    train->count = 0;
+    train->stride = train->last_len = 0;
+    train->ecn = 0;
+}
+
+static void add_datagram(struct gw_train *train, size_t len)
+{
+    if (train->count++ == 0)
+        train->stride = (uint16_t)len;
+    train->last_len = (uint16_t)len;
+}
+
+/* ---- handshake */
+
+static bool output_initiation(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)
+{
+    struct gw_initiation msg;
+    struct gw_tuple tuple;
+    if (!(gw_session_wants(peer->session) & GW_WANT_INITIATION) || !gw_peer_has_endpoint(peer))
+        return false;
+    if (gw_session_create_initiation(peer->session, now, &msg) != 0)
+        return false;
+    if (!gw_peer_endpoint_next(peer, now, &tuple))
+        return false;
+    begin_train(train, &tuple);
+    memcpy(train->slab, &msg, sizeof msg);
+    add_datagram(train, sizeof msg);
+    return true;
+}
+
+/* ---- single packets that go to an address of their own */
+
+/* Seals len bytes of frames at slab[17..] as the train's only datagram. */
+static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, struct gw_train *train,
+                          const struct gw_tuple *tuple, size_t frames_len)
+{
+    begin_train(train, tuple);
+    train->slab[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
+    size_t len = gw_keypair_seal(kp, gw_peer_suite(peer, kp), train->slab, GW_PAYLOAD_START, 1 + frames_len);
+    if (len == 0)
+        return false;
+    add_datagram(train, len);
+    struct gw_path *path = gw_paths_find(&peer->paths, tuple);
+    if (path)
+        gw_path_sent(path, now, len);
+    gw_session_packets_sent(peer->session, kp, now, true, len);
+    return true;
+}
+
+static size_t write_challenge(struct gw_train *train, enum gw_frame_type type, const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+{
+    struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, 64);
+    struct gw_writer body = gw_frame_begin(&w, type, GW_PATH_CHALLENGE_LEN);
+    gw_write_bytes(&body, challenge, GW_PATH_CHALLENGE_LEN);
+    gw_frame_finish(&w, &body);
+    return gw_writer_len(&w);
+}
+
+static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, struct gw_train *train)
+{
+    if (peer->path_response_count > 0) {
+        struct gw_path_response response = peer->path_responses[--peer->path_response_count];
+        size_t len = write_challenge(train, GW_FRAME_PATH_RESPONSE, response.challenge);
+        return output_single(peer, kp, now, train, &response.tuple, len);
+    }
+    if (gw_peer_is_stock(peer))
+        return false;
+    struct gw_path *path = gw_paths_take_challenge(&peer->paths, now);
+    gw_peer_rearm(peer);
+    if (!path)
+        return false;
+    size_t len = write_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
+    if (gw_path_allowance(path) < len + 64)
+        return false;
+    struct gw_tuple tuple = path->tuple;
+    return output_single(peer, kp, now, train, &tuple, len);
+}
+
+/* ---- packets of frames */
+
+/* Plaintext room in a datagram of `payload` bytes, without the byte that says "frames". */
+static size_t frames_room(size_t payload, enum gw_suite suite)
+{
+    size_t plain = payload - gw_suite_overhead(suite);
+    if (suite == GW_SUITE_CHACHA20_POLY1305)
+        plain &= ~(size_t)15;
+    return plain - 1;
+}
+
+/* The packet with a HELLO goes as type 4; what may ride along rides along. */
+static size_t fill_hello(struct build *b, uint8_t *frames)
+{
+    struct gw_writer w = gw_writer_of(frames, frames_room(GW_PAYLOAD_START, GW_SUITE_CHACHA20_POLY1305));
+    uint16_t probe_len;
+    b->suite = GW_SUITE_CHACHA20_POLY1305;
+    gw_peer_hello_output(b->peer, &w, b->now, &probe_len);
+    if (probe_len) {
+        size_t len = gw_writer_len(&w), room = frames_room(probe_len, b->suite);
+        memset(frames + len, 0, room - len); /* PADDING */
+        return room;
+    }
+    if (!b->may_send_data)
+        return gw_writer_len(&w);
+    gw_peer_queues_output(b->peer, &w, b->now);
+    if (gw_peer_flows_may_send(b->peer)) {
+        gw_peer_flows_fit(b->peer, b->now, b->path, b->suite);
+        w.at += gw_mux_output(b->peer->mux, b->now, w.at, gw_writer_left(&w));
+    }
+    return gw_writer_len(&w);
+}
+
+static size_t fill_frames(struct build *b, uint8_t *frames, size_t room)
+{
+    struct gw_writer w = gw_writer_of(frames, room);
+    gw_peer_queues_output(b->peer, &w, b->now);
+    if (gw_peer_flows_may_send(b->peer))
+        w.at += gw_mux_output(b->peer->mux, b->now, w.at, gw_writer_left(&w));
+    return gw_writer_len(&w);
+}
+
+static bool seal_into(struct build *b, size_t plain_len, size_t cap)
+{
+    struct gw_train *train = b->train;
+    uint8_t *slot = train->slab + gw_train_len(train);
+    size_t len = gw_keypair_seal(b->kp, b->suite, slot, cap, plain_len);
+    if (len == 0)
+        return false;
+    add_datagram(train, len);
+    return true;
+}
+
+/* Packets after the first, as long as they come out as long as it. */
+static void extend_train(struct build *b)
+{
+    struct gw_train *train = b->train;
+    size_t stride = train->stride, room = frames_room(stride, b->suite);
+    if (!gw_peer_flows_may_send(b->peer))
+        return;
+    while (train->count < GW_TRAIN_DATAGRAMS && train->last_len == stride && gw_train_len(train) + stride <= GW_TRAIN_BYTES) {
+        uint8_t *slot = train->slab + gw_train_len(train);
+        size_t len = gw_mux_output(b->peer->mux, b->now, slot + GW_DATA_HEADER_LEN + 1, room);
+        if (len == 0)
+            return;
+        slot[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
+        if (!seal_into(b, 1 + len, stride))
+            return;
+    }
+}
+
+static bool output_frames(struct build *b)
+{
+    uint8_t *plain = b->train->slab + GW_DATA_HEADER_LEN;
+    bool with_hello = gw_peer_hello_is_due(b->peer, b->now);
+    size_t len, cap = b->path->payload_len;
+    if (!with_hello && gw_peer_hello_is_pending(b->peer))
+        with_hello = gw_peer_queues_have_frames(&b->peer->queues) ||
+                     (gw_peer_flows_may_send(b->peer) && gw_mux_has_output(b->peer->mux, b->now));
+    plain[0] = GW_INNER_FRAMES;
+    if (with_hello) {
+        len = fill_hello(b, plain + 1);
+        cap = GW_TRAIN_BYTES; /* a probe is longer than what the path is known to carry */
+    } else if (b->may_send_data) {
+        if (gw_peer_flows_may_send(b->peer))
+            gw_peer_flows_fit(b->peer, b->now, b->path, b->suite);
+        len = fill_frames(b, plain + 1, frames_room(cap, b->suite));
+    } else {
+        return false;
+    }
+    if (len == 0 || !seal_into(b, 1 + len, cap))
+        return false;
+    if (!with_hello && b->path->is_validated)
+        extend_train(b);
+    return true;
+}
+
+/* ---- IP packets, keepalives */
+
+static bool output_ip(struct build *b)
+{
+    if (!b->may_send_data)
+        return false;
+    for (struct gw_queued *queued; (queued = gw_peer_packet_pop(b->peer)) != NULL;) {
+        size_t len = queued->len;
+        bool fits = len <= frames_room(b->path->payload_len, b->suite);
+        if (fits)
+            memcpy(b->train->slab + GW_DATA_HEADER_LEN, queued->data, len);
+        else
+            b->peer->queues.packets_dropped++;
+        gw_queued_free(queued);
+        if (fits)
+            return seal_into(b, len, b->path->payload_len);
+    }
+    return false;
+}
+
+static bool output_keepalive(struct build *b)
+{
+    if (!(gw_session_wants(b->peer->session) & GW_WANT_KEEPALIVE))
+        return false;
+    b->suite = GW_SUITE_CHACHA20_POLY1305; /* the key may still wait for its HELLO */
+    return seal_into(b, 0, GW_PAYLOAD_START);
+}
+
+static bool has_something(const struct gw_peer *peer, struct gw_mono now)
+{
+    return gw_peer_queues_have_frames(&peer->queues) || !gw_list_is_empty(&peer->queues.packets) ||
+           (peer->mux && !gw_peer_is_stock(peer) && gw_mux_has_output(peer->mux, now));
+}
+
+static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, struct gw_train *train)
+{
+    struct gw_path *path = gw_paths_current(&peer->paths);
+    if (!path || gw_path_allowance(path) < path->payload_len)
+        return false;
+    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), true};
+    b.may_send_data = peer->config.seal != GW_SEAL_REQUIRED || b.suite != GW_SUITE_CHACHA20_POLY1305;
+    begin_train(train, &path->tuple);
+    bool is_data = output_frames(&b) || output_ip(&b);
+    if (!is_data && !output_keepalive(&b))
+        return false;
+    gw_path_sent(path, now, gw_train_len(train));
+    gw_session_packets_sent(peer->session, kp, now, is_data, gw_train_len(train));
+    return true;
+}
+
+bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)
+{
+    if (peer->is_unreachable_due)
+        gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);
+    gw_peer_hello_expire(peer, now);
+    if (peer->mux && gw_peer_is_stock(peer))
+        gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);
+    if (has_something(peer, now) && gw_peer_has_endpoint(peer))
+        gw_session_want_send(peer->session, now);
+    if (output_initiation(peer, now, train))
+        return true;
+    struct gw_keypair *kp = gw_session_sending_key(peer->session, now);
+    if (!kp)
+        return false;
+    return output_path_frame(peer, kp, now, train) || output_data(peer, kp, now, train);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* The peer object: birth, configuration, readiness, status, death. What it does is in the files beside this one. */
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+#include "gateway/peer/peer_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const gw_peer_kind_names[3] = {"unknown", "peergate", "wireguard"};
+
+void gw_peer_mark_ready(struct gw_peer *peer)
+{
+    if (!gw_list_is_linked(&peer->ready))
+        gw_list_push_back(&peer->host->ready, &peer->ready);
+}
+
+void gw_peer_rearm(struct gw_peer *peer)
+{
+    struct gw_mono at = gw_mono_min(gw_peer_hello_deadline(peer), gw_paths_next_deadline(&peer->paths));
+    gw_deadline_arm(&peer->host->deadlines, &peer->deadline, at);
+}
+
+void gw_peer_report(struct gw_peer *peer, struct gw_mono now)
+{
+    const struct gw_gateway_events *events = peer->host->events;
+    if (events->on_peer)
+        events->on_peer(peer->host->gateway, peer, now, events->ctx);
+}
+
+static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
+{
+    struct gw_peer *peer = gw_container_of(deadline, struct gw_peer, deadline);
+    (void)now;
+    gw_peer_mark_ready(peer); /* output looks at what is due, and arms again */
+}
+
+/* ---- what the session tells */
+
+static void on_session_state(struct gw_session *session, enum gw_session_state old, enum gw_session_state state, void *ctx)
+{
+    struct gw_peer *peer = gw_session_owner(session);
+    (void)ctx;
+    gw_log_info("peer %s: session %s -> %s", gw_peer_name(peer), gw_session_state_names[old], gw_session_state_names[state]);
+    if (state == GW_SESSION_FAILED)
+        peer->is_unreachable_due = true;
+    gw_peer_mark_ready(peer);
+    gw_peer_report(peer, peer->host->now);
+}
+
+static void on_keypair(struct gw_session *session, struct gw_keypair *kp, void *ctx)
+{
+    struct gw_peer *peer = gw_session_owner(session);
+    (void)ctx;
+    gw_peer_hello_begin(peer, kp, peer->host->now);
+    gw_peer_mark_ready(peer);
+}
+
+static void on_keypair_gone(struct gw_session *session, struct gw_keypair *kp, void *ctx)
+{
+    struct gw_peer *peer = gw_session_owner(session);
+    (void)ctx;
+    if (peer->received.kp == kp)
+        peer->received.kp = NULL;
+    if (peer->hello.kp == kp)
+        peer->hello = (struct gw_hello_state){.retry_at = GW_NEVER};
+}
+
+static void on_want(struct gw_session *session, void *ctx)
+{
+    (void)ctx;
+    gw_peer_mark_ready(gw_session_owner(session));
+}
+
+void gw_peer_init_session_events(struct gw_peer_host *host)
+{
+    host->session_events = (struct gw_session_events){on_session_state, on_keypair, on_keypair_gone, on_want, host};
+}
+
+/* ---- life */
+
+static void name_by_key(struct gw_peer_config *config)
+{
+    if (config->name[0])
+        return;
+    static const char digits[] = "0123456789abcdef";
+    char *out = config->name;
+    memcpy(out, "key-", 4);
+    for (unsigned i = 0; i < 4; i++) {
+        out[4 + 2 * i] = digits[config->public_key[i] >> 4];
+        out[5 + 2 * i] = digits[config->public_key[i] & 15];
+    }
+    out[12] = '\0';
+}
+
+static int start_session(struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_session_params params = {.persistent_keepalive_ns = peer->config.keepalive_ns,
+                                       .connection_timeout_ns = peer->config.connection_timeout_ns,
+                                       .events = &peer->host->session_events,
+                                       .owner = peer,
+                                       .psk_count = peer->config.psk_count};
+    memcpy(params.remote_public, peer->config.public_key, GW_KEY_LEN);
+    memcpy(params.psks, peer->config.psks, sizeof params.psks);
+    int err = gw_session_new(&peer->session, &peer->host->local, &params, now);
+    gw_wipe(&params, sizeof params);
+    return err;
+}
+
+int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config, struct gw_mono now)
+{
+    struct gw_peer *peer = calloc(1, sizeof *peer);
+    if (!peer)
+        return GW_E_NOMEM;
+    peer->host = host;
+    peer->config = *config;
+    name_by_key(&peer->config);
+    gw_list_init(&peer->ready);
+    gw_paths_init(&peer->paths);
+    gw_peer_queues_init(&peer->queues);
+    gw_deadline_init(&peer->deadline, on_deadline);
+    peer->hello.retry_at = GW_NEVER;
+
+    int err = gw_deadlines_reserve(&host->deadlines);
+    if (err)
+        goto no_deadline;
+    err = gw_map_insert(&host->peers, &peer->by_key, peer->config.public_key);
+    if (err)
+        goto no_map;
+    err = start_session(peer, now);
+    if (err)
+        goto no_session;
+    if (config->is_eager && gw_peer_has_endpoint(peer))
+        gw_peer_connect(peer, now);
+    *out = peer;
+    return 0;
+
+no_session:
+    gw_map_remove(&host->peers, &peer->by_key);
+no_map:
+    gw_deadlines_release(&host->deadlines);
+no_deadline:
+    gw_wipe(peer, sizeof *peer);
+    free(peer);
+    return err;
+}
+
+int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, struct gw_mono now)
+{
+    if (memcmp(config->public_key, peer->config.public_key, GW_KEY_LEN) != 0)
+        return GW_E_INVAL;
+    bool are_endpoints_same = config->endpoint_count == peer->config.endpoint_count &&
+                              memcmp(config->endpoints, peer->config.endpoints, sizeof config->endpoints) == 0;
+    gw_wipe(peer->config.psks, sizeof peer->config.psks);
+    peer->config = *config;
+    name_by_key(&peer->config);
+    gw_session_set_psks(peer->session, peer->config.psks, peer->config.psk_count);
+    gw_session_set_persistent_keepalive(peer->session, config->keepalive_ns, now);
+    if (!are_endpoints_same)
+        peer->endpoints.next = 0;
+    if (config->is_eager && gw_peer_has_endpoint(peer))
+        gw_peer_connect(peer, now);
+    gw_peer_mark_ready(peer);
+    return 0;
+}
+
+void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason)
+{
+    struct gw_peer_host *host = peer->host;
+    gw_peer_flows_end(peer, now, reason);
+    gw_session_free(peer->session);
+    gw_map_remove(&host->peers, &peer->by_key);
+    gw_list_remove(&peer->ready);
+    gw_deadline_disarm(&host->deadlines, &peer->deadline);
+    gw_deadlines_release(&host->deadlines);
+    gw_peer_queues_fini(&peer->queues);
+    gw_wipe(peer, sizeof *peer);
+    free(peer);
+}
+
+/* ---- use */
+
+void gw_peer_connect(struct gw_peer *peer, struct gw_mono now)
+{
+    peer->host->now = now;
+    gw_session_want_send(peer->session, now);
+    gw_peer_mark_ready(peer);
+}
+
+void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints, unsigned count)
+{
+    if (count > GW_PEER_ENDPOINTS_MAX)
+        count = GW_PEER_ENDPOINTS_MAX;
+    memset(peer->config.endpoints, 0, sizeof peer->config.endpoints);
+    if (count > 0)
+        memcpy(peer->config.endpoints, endpoints, count * sizeof *endpoints);
+    peer->config.endpoint_count = count;
+    peer->endpoints.next = 0;
+    if (count > 0 && peer->config.is_eager)
+        gw_peer_connect(peer, now);
+}
+
+const struct gw_peer_config *gw_peer_config(const struct gw_peer *peer)
+{
+    return &peer->config;
+}
+
+const char *gw_peer_name(const struct gw_peer *peer)
+{
+    return peer->config.name;
+}
+
+struct gateway *gw_peer_gateway(const struct gw_peer *peer)
+{
+    return peer->host->gateway;
+}
+
+void *gw_peer_user(const struct gw_peer *peer)
+{
+    return peer->user;
+}
+
+void gw_peer_set_user(struct gw_peer *peer, void *user)
+{
+    peer->user = user;
+}
+
+int64_t gw_peer_rtt(const struct gw_peer *peer)
+{
+    if (peer->mux) {
+        struct gw_mux_stats flows;
+        gw_mux_stats(peer->mux, &flows);
+        if (flows.srtt_ns > 0)
+            return flows.srtt_ns;
+    }
+    if (peer->ping_rtt_ns > 0)
+        return peer->ping_rtt_ns;
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    return session.handshake_rtt_ns;
+}
+
+void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_peer_status *out)
+{
+    (void)now;
+    *out = (struct gw_peer_status){.kind = gw_peer_is_stock(peer) ? GW_PEER_WIREGUARD : peer->kind,
+                                   .rtt_ns = gw_peer_rtt(peer),
+                                   .packets_dropped = peer->queues.packets_dropped};
+    gw_session_stats(peer->session, &out->session);
+    if (peer->mux) {
+        out->has_flows = true;
+        gw_mux_stats(peer->mux, &out->flows);
+    }
+    if (peer->paths.current >= 0) {
+        const struct gw_path *path = &peer->paths.list[peer->paths.current];
+        out->has_path = true;
+        out->path = path->tuple;
+        out->payload_len = path->payload_len;
+    }
+    if (peer->hello.kp) {
+        out->peer_suites = peer->hello.kp->peer_suites;
+        out->sending_suite = gw_peer_suite(peer, peer->hello.kp);
+    }
+    memcpy(out->hello_name, peer->hello_name, sizeof out->hello_name);
+}

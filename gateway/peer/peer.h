@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* One peer as its users see it: open flows to it, send packets, ping, read its state. The object ties session, path and mux
+ * together; it answers no question of theirs itself. Pointers stay valid until gw_gateway_remove_peer. */
+#ifndef GATEWAY_PEER_PEER_H
+#define GATEWAY_PEER_PEER_H
+
+#include "gateway/flow/mux.h"
+#include "gateway/peer/config.h"
+#include "gateway/wire/train.h"
+
+struct gw_peer;
+
+/* What the far end turned out to be. */
+enum gw_peer_kind {
+    GW_PEER_UNKNOWN,   /* no answer to HELLO yet */
+    GW_PEER_PEERGATE,  /* sent a HELLO */
+    GW_PEER_WIREGUARD, /* a stock WireGuard peer: answers handshakes, not HELLOs */
+};
+extern const char *const gw_peer_kind_names[3];
+
+/* A flow to a service of the peer: works at once, whatever the session's state; what is written waits for it. A failed session ends it with
+ * UNREACHABLE. Same results as gw_stream_open; -EPROTONOSUPPORT to a stock WireGuard peer. */
+int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops,
+                 void *user, struct gw_stream **out);
+
+/* An IP packet to the peer (copied, bounded queue, oldest dropped). 0, GW_E_TOO_BIG (path), GW_E_NOMEM. */
+int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len);
+
+/* Sends a PING through the session as soon as there is one; on_pong follows with the same id. 0, GW_E_LIMIT (16 unanswered),
+ * -EPROTONOSUPPORT (stock peer). */
+int gw_peer_ping(struct gw_peer *peer, struct gw_mono now, uint32_t *id);
+
+/* A CONTROL message (at most 1100 bytes) to a peer of ours. 0, GW_E_TOO_BIG, GW_E_LIMIT, -ENOTCONN. */
+int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len);
+
+/* Starts a session if there is none. */
+void gw_peer_connect(struct gw_peer *peer, struct gw_mono now);
+/* Replaces the endpoints of the configuration (a name was resolved again). */
+void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints, unsigned count);
+
+const struct gw_peer_config *gw_peer_config(const struct gw_peer *peer);
+/* Never empty; for logs. */
+const char *gw_peer_name(const struct gw_peer *peer);
+struct gateway *gw_peer_gateway(const struct gw_peer *peer);
+/* A place for the daemon's own data about the peer. */
+void *gw_peer_user(const struct gw_peer *peer);
+void gw_peer_set_user(struct gw_peer *peer, void *user);
+
+struct gw_peer_status {
+    enum gw_peer_kind kind;
+    struct gw_session_stats session;
+    bool has_flows;
+    struct gw_mux_stats flows;       /* when has_flows */
+    bool has_path;
+    struct gw_tuple path;            /* the one we send to */
+    int64_t rtt_ns;                  /* best known: flows', else ping's, else the handshake's; 0 unknown */
+    uint16_t payload_len;            /* largest UDP payload that the path is known to carry */
+    enum gw_suite sending_suite;
+    uint8_t peer_suites;
+    char hello_name[64];             /* display name that the peer gave itself; "" = none */
+    uint64_t packets_dropped;
+};
+void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_peer_status *out);
+
+#endif

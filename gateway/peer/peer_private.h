@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* What a peer is made of, and the functions its files owe each other. For gateway/peer and gateway/ only.
+ *   peer.c    the object: birth, configuration, death, status      table.c   all peers of a gateway, routing by prefix
+ *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
+ *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
+ *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from */
+#ifndef GATEWAY_PEER_PEER_PRIVATE_H
+#define GATEWAY_PEER_PEER_PRIVATE_H
+
+#include "gateway/path/path.h"
+#include "gateway/peer/host.h"
+#include "gateway/peer/peer.h"
+
+/* ---- hello.c */
+#define GW_HELLO_TRIES 3u
+struct gw_hello_state {
+    struct gw_keypair *kp;   /* the current key pair, which all below is about; NULL = none */
+    uint8_t seq;             /* of our last HELLO on it; 0 = none sent */
+    uint8_t acked;           /* highest of ours that the peer acknowledged */
+    uint8_t eliciting_seq;   /* of our last HELLO that asked for an answer */
+    uint8_t peer_seq;        /* highest of the peer's */
+    uint8_t tries;           /* eliciting ones without an answer */
+    bool is_answer_due;
+    uint8_t probe;           /* next rung of the size ladder; past its end = done */
+    uint8_t probe_seq;       /* the HELLO that was padded to probe_len; 0 = none under way */
+    uint16_t probe_len;
+    uint16_t seen_len;       /* length of the largest datagram that brought one of the peer's */
+    struct gw_mono retry_at; /* GW_NEVER = not waiting for an answer */
+    uint64_t flows_floor;    /* counter from which the peer's flow frames belong to our mux */
+    bool are_flows_bound;    /* the peer's HELLO on this key pair names our instance, or none yet */
+};
+
+/* ---- queue.c */
+#define GW_PINGS_MAX 16u
+#define GW_CONTROLS_MAX 16u
+#define GW_CONTROL_LEN_MAX 1100u
+#define GW_PACKETS_MAX_BYTES (256u * 1024u)
+struct gw_ping_slot {
+    uint32_t id;
+    bool is_used, is_sent;
+    struct gw_mono sent;
+};
+struct gw_queued { /* an IP packet or a control message */
+    struct gw_list node;
+    size_t len;
+    uint8_t data[];
+};
+struct gw_peer_queues {
+    struct gw_ping_slot pings[GW_PINGS_MAX];
+    unsigned pings_waiting;            /* used and not sent */
+    struct gw_ping pongs[4];           /* answers owed, oldest first */
+    unsigned pong_count;
+    struct gw_list controls, packets;  /* gw_queued */
+    unsigned control_count;
+    size_t packet_bytes;
+    uint64_t packets_dropped;
+};
+
+/* ---- endpoint.c */
+#define GW_PATH_RESPONSES_MAX 4u
+struct gw_path_response {
+    struct gw_tuple tuple;
+    uint8_t challenge[GW_PATH_CHALLENGE_LEN];
+};
+struct gw_endpoints {
+    unsigned next;                        /* of config.endpoints, for the next initiation */
+    unsigned attempts;                    /* initiations since the last handshake */
+    struct gw_addr sent_to[GW_INITIATORS]; /* where the last initiations went */
+    unsigned sent_count;
+    struct gw_tuple response_tuple;       /* where our last response went */
+};
+
+struct gw_peer {
+    struct gw_map_node by_key; /* in host->peers, key = config.public_key */
+    struct gw_list ready;      /* in host->ready */
+    struct gw_peer_host *host;
+    struct gw_peer_config config;
+    struct gw_session *session;
+    struct gw_paths paths;
+    struct gw_endpoints endpoints;
+    struct gw_hello_state hello;
+    struct gw_peer_queues queues;
+    struct gw_path_response path_responses[GW_PATH_RESPONSES_MAX];
+    unsigned path_response_count;
+    struct gw_deadline deadline; /* hello retries and path challenges */
+
+    enum gw_peer_kind kind;
+    unsigned hello_rounds_lost;  /* key pairs on which no HELLO was answered */
+    bool has_remote_instance;
+    uint64_t remote_instance;
+    uint64_t remote_capabilities;
+    uint16_t remote_mtu;
+    char hello_name[GW_HELLO_NAME_MAX + 1];
+
+    struct gw_mux *mux;
+    struct gw_mux_events mux_events; /* of the mux; ctx is this peer */
+    bool has_mux_bound;          /* the mux belongs to remote_instance; else it waits for the first HELLO */
+    bool is_unreachable_due;     /* the session failed: streams end at the next safe point */
+    size_t mux_max_plain, mux_overhead; /* as last told to the mux */
+    struct gw_tuple mux_tuple;
+
+    /* What the train under way brought, told to session and paths once. */
+    struct {
+        struct gw_keypair *kp;
+        uint64_t bytes;
+        bool is_data, is_highest;
+    } received;
+    int64_t ping_rtt_ns;
+    void *user;
+};
+
+/* ---- peer.c */
+int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config, struct gw_mono now);
+int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, struct gw_mono now);
+void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
+/* The peer may have something to send: gw_gateway_output will look. */
+void gw_peer_mark_ready(struct gw_peer *peer);
+/* Recomputes the peer's one deadline. */
+void gw_peer_rearm(struct gw_peer *peer);
+void gw_peer_report(struct gw_peer *peer, struct gw_mono now); /* on_peer */
+int64_t gw_peer_rtt(const struct gw_peer *peer);               /* best known, 0 = unknown */
+static inline bool gw_peer_is_stock(const struct gw_peer *peer)
+{
+    return peer->kind == GW_PEER_WIREGUARD || peer->config.hello == GW_HELLO_NEVER;
+}
+/* The best suite that both offer on this very key pair and the configuration allows. */
+enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp);
+void gw_peer_init_session_events(struct gw_peer_host *host);
+
+/* ---- hello.c */
+void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now);
+void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body, size_t datagram_len, uint64_t counter,
+                         struct gw_mono now);
+/* A HELLO without an answer: three tries tell a stock peer, or a size that does not get through. */
+void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now);
+/* Must a HELLO go in front of what is sent next? */
+bool gw_peer_hello_is_due(const struct gw_peer *peer, struct gw_mono now);
+/* Must each train still begin with one, because the peer has not acknowledged any on this key pair? */
+bool gw_peer_hello_is_pending(const struct gw_peer *peer);
+/* Writes the frame. probe_len, when not 0: the datagram is to be padded to it and nothing else may ride along. */
+void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now, uint16_t *probe_len);
+struct gw_mono gw_peer_hello_deadline(const struct gw_peer *peer);
+
+/* ---- input.c */
+void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, const struct gw_train *train, size_t datagram_len,
+                   struct gw_view plain, uint64_t counter, bool is_highest);
+/* The train is over, or the next datagram is another peer's. */
+void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train);
+
+/* ---- output.c */
+bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
+
+/* ---- flows.c */
+/* The mux, made when there is none; NULL without memory. */
+struct gw_mux *gw_peer_flows(struct gw_peer *peer, struct gw_mono now);
+/* A HELLO told the peer's instance: flows with another one are over. */
+void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now);
+void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
+/* Tells the mux what the path carries under this suite, if that changed. */
+void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path, enum gw_suite suite);
+/* May flows be sent now (the peer is one of ours, or surely will be)? */
+bool gw_peer_flows_may_send(const struct gw_peer *peer);
+
+/* ---- queue.c */
+void gw_peer_queues_init(struct gw_peer_queues *queues);
+void gw_peer_queues_fini(struct gw_peer_queues *queues);
+bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues);
+/* Writes what fits: pongs, pings, control messages. */
+void gw_peer_queues_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now);
+void gw_peer_ping_input(struct gw_peer *peer, const struct gw_ping *ping, struct gw_mono now);
+/* The oldest IP packet, for the caller to gw_queued_free; NULL when none. */
+struct gw_queued *gw_peer_packet_pop(struct gw_peer *peer);
+void gw_queued_free(struct gw_queued *queued);
+
+/* ---- endpoint.c */
+/* Where the next initiation goes; false: no address is known. */
+bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *out);
+bool gw_peer_has_endpoint(const struct gw_peer *peer);
+/* Our initiations went there, so an answer from there proves a round trip. */
+bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr *remote);
+void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
+                            bool proves_round_trip);
+void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);
+void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
+
+/* ---- table.c */
+struct gw_peer *gw_peer_by_key(const struct gw_peer_host *host, const uint8_t public_key[GW_KEY_LEN]);
+struct gw_peer *gw_peer_by_address(const struct gw_peer_host *host, const struct gw_addr *ip);
+bool gw_peer_allows_source(const struct gw_peer *peer, const struct gw_addr *ip);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits for the next packet to the peer: pings and their answers, control messages, IP packets. Each bounded. */
+#include "gateway/base/err.h"
+#include "gateway/peer/peer_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PONGS_MAX (sizeof((struct gw_peer_queues *)0)->pongs / sizeof(struct gw_ping))
+#define PING_TIMEOUT_NS GW_S(30) /* a slot is free again after this */
+
+void gw_peer_queues_init(struct gw_peer_queues *queues)
+{
+    gw_list_init(&queues->controls);
+    gw_list_init(&queues->packets);
+}
+
+static void free_list(struct gw_list *list)
+{
+    for (struct gw_list *node; (node = gw_list_pop_front(list)) != NULL;)
+        gw_queued_free(gw_list_entry(node, struct gw_queued, node));
+}
+
+void gw_peer_queues_fini(struct gw_peer_queues *queues)
+{
+    free_list(&queues->controls);
+    free_list(&queues->packets);
+}
+
+void gw_queued_free(struct gw_queued *queued)
+{
+    free(queued);
+}
+
+static struct gw_queued *queued_new(const void *data, size_t len)
+{
+    struct gw_queued *queued = malloc(sizeof *queued + len);
+    if (!queued)
+        return NULL;
+    gw_list_init(&queued->node);
+    queued->len = len;
+    memcpy(queued->data, data, len);
+    return queued;
+}
+
+/* ---- IP packets */
+
+static struct gw_queued *packet_pop(struct gw_peer_queues *queues)
+{
+    struct gw_list *node = gw_list_pop_front(&queues->packets);
+    if (!node)
+        return NULL;
+    struct gw_queued *queued = gw_list_entry(node, struct gw_queued, node);
+    queues->packet_bytes -= queued->len;
+    return queued;
+}
+
+struct gw_queued *gw_peer_packet_pop(struct gw_peer *peer)
+{
+    return packet_pop(&peer->queues);
+}
+
+int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len)
+{
+    struct gw_peer_queues *queues = &peer->queues;
+    peer->host->now = now;
+    if (len > GW_TRAIN_BYTES / 2)
+        return GW_E_TOO_BIG;
+    struct gw_queued *queued = queued_new(packet, len);
+    if (!queued)
+        return GW_E_NOMEM;
+    while (queues->packet_bytes + len > GW_PACKETS_MAX_BYTES) {
+        gw_queued_free(packet_pop(queues));
+        queues->packets_dropped++;
+    }
+    gw_list_push_back(&queues->packets, &queued->node);
+    queues->packet_bytes += len;
+    gw_peer_mark_ready(peer);
+    return 0;
+}
+
+/* ---- control messages */
+
+int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len)
+{
+    peer->host->now = now;
+    if (len > GW_CONTROL_LEN_MAX)
+        return GW_E_TOO_BIG;
+    if (gw_peer_is_stock(peer))
+        return -EPROTONOSUPPORT;
+    if (!gw_peer_has_endpoint(peer))
+        return -ENOTCONN;
+    if (peer->queues.control_count == GW_CONTROLS_MAX)
+        return GW_E_LIMIT;
+    struct gw_queued *queued = queued_new(body, len);
+    if (!queued)
+        return GW_E_NOMEM;
+    gw_list_push_back(&peer->queues.controls, &queued->node);
+    peer->queues.control_count++;
+    gw_peer_mark_ready(peer);
+    return 0;
+}
+
+static void output_controls(struct gw_peer_queues *queues, struct gw_writer *w)
+{
+    while (!gw_list_is_empty(&queues->controls)) {
+        struct gw_queued *queued = gw_list_entry(queues->controls.next, struct gw_queued, node);
+        if (gw_writer_left(w) < queued->len + 4)
+            return;
+        struct gw_writer body = gw_frame_begin(w, GW_FRAME_CONTROL, queued->len);
+        gw_write_bytes(&body, queued->data, queued->len);
+        gw_frame_finish(w, &body);
+        gw_list_remove(&queued->node);
+        queues->control_count--;
+        gw_queued_free(queued);
+    }
+}
+
+/* ---- pings */
+
+static struct gw_ping_slot *ping_slot(struct gw_peer_queues *queues, struct gw_mono now)
+{
+    for (unsigned i = 0; i < GW_PINGS_MAX; i++) {
+        struct gw_ping_slot *slot = &queues->pings[i];
+        if (!slot->is_used)
+            return slot;
+        if (gw_mono_sub(now, slot->sent) > PING_TIMEOUT_NS) {
+            queues->pings_waiting -= slot->is_sent ? 0 : 1;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+int gw_peer_ping(struct gw_peer *peer, struct gw_mono now, uint32_t *id)
+{
+    peer->host->now = now;
+    if (gw_peer_is_stock(peer))
+        return -EPROTONOSUPPORT;
+    struct gw_ping_slot *slot = ping_slot(&peer->queues, now);
+    if (!slot)
+        return GW_E_LIMIT;
+    *slot = (struct gw_ping_slot){.id = gw_random_u32(peer->host->random), .is_used = true, .sent = now};
+    *id = slot->id;
+    peer->queues.pings_waiting++;
+    gw_peer_mark_ready(peer);
+    return 0;
+}
+
+static void write_ping(struct gw_writer *w, const struct gw_ping *ping)
+{
+    struct gw_writer body = gw_frame_begin(w, GW_FRAME_PING, 32);
+    gw_ping_encode(&body, ping);
+    gw_frame_finish(w, &body);
+}
+
+static void output_pings(struct gw_peer_queues *queues, struct gw_writer *w, struct gw_mono now)
+{
+    for (unsigned i = 0; i < GW_PINGS_MAX && queues->pings_waiting > 0 && gw_writer_left(w) > 32; i++) {
+        struct gw_ping_slot *slot = &queues->pings[i];
+        if (!slot->is_used || slot->is_sent)
+            continue;
+        write_ping(w, &(struct gw_ping){.id = slot->id});
+        slot->is_sent = true;
+        slot->sent = now;
+        queues->pings_waiting--;
+    }
+}
+
+static void output_pongs(struct gw_peer_queues *queues, struct gw_writer *w)
+{
+    unsigned done = 0;
+    while (done < queues->pong_count && gw_writer_left(w) > 32)
+        write_ping(w, &queues->pongs[done++]);
+    queues->pong_count -= done;
+    memmove(queues->pongs, queues->pongs + done, queues->pong_count * sizeof queues->pongs[0]);
+}
+
+static void ping_answered(struct gw_peer *peer, uint32_t id, struct gw_mono now)
+{
+    const struct gw_gateway_events *events = peer->host->events;
+    for (unsigned i = 0; i < GW_PINGS_MAX; i++) {
+        struct gw_ping_slot *slot = &peer->queues.pings[i];
+        if (!slot->is_used || !slot->is_sent || slot->id != id)
+            continue;
+        slot->is_used = false;
+        peer->ping_rtt_ns = gw_mono_sub(now, slot->sent);
+        if (events->on_pong)
+            events->on_pong(peer->host->gateway, peer, id, peer->ping_rtt_ns, now, events->ctx);
+        return;
+    }
+}
+
+void gw_peer_ping_input(struct gw_peer *peer, const struct gw_ping *ping, struct gw_mono now)
+{
+    if (ping->is_reply) {
+        ping_answered(peer, ping->id, now);
+        return;
+    }
+    if (peer->queues.pong_count == PONGS_MAX)
+        return; /* a peer that pings faster than we send gets fewer answers */
+    struct gw_ping *pong = &peer->queues.pongs[peer->queues.pong_count++];
+    *pong = *ping;
+    pong->is_reply = true;
+    gw_peer_mark_ready(peer);
+}
+
+/* ---- all of them */
+
+bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues)
+{
+    return queues->pings_waiting > 0 || queues->pong_count > 0 || !gw_list_is_empty(&queues->controls);
+}
+
+void gw_peer_queues_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now)
+{
+    output_pongs(&peer->queues, w);
+    output_pings(&peer->queues, w, now);
+    output_controls(&peer->queues, w);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* Engines joined by links; see simnet.h. */
+#include "tests/sim/simnet.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUDGET (64u << 20)
+
+/* In front of each datagram on a link: where it comes from and goes to. */
+struct label {
+    struct gw_addr from, to;
+};
+
+static void *must(void *pointer)
+{
+    if (!pointer)
+        abort();
+    return pointer;
+}
+
+struct gw_mono sim_now(const struct sim_node *node)
+{
+    return node->net->clock.now;
+}
+
+static struct gw_wall read_wall(struct gw_wallclock *clock)
+{
+    struct sim_node *node = gw_container_of(clock, struct sim_node, wallclock);
+    int64_t ns = sim_now(node).ns;
+    return (struct gw_wall){1700000000 + node->wall_offset_s + ns / GW_S(1), (int32_t)(ns % GW_S(1))};
+}
+
+/* ---- in and out */
+
+static struct sim_node *node_at(struct sim_net *net, const struct gw_addr *addr)
+{
+    for (unsigned i = 0; i < net->node_count; i++) {
+        if (gw_addr_equal(&net->nodes[i]->addr, addr))
+            return net->nodes[i];
+    }
+    return NULL;
+}
+
+static struct sim_link *link_between(struct sim_net *net, const struct gw_addr *from, const struct gw_addr *to)
+{
+    for (unsigned i = 0; i < net->link_count; i++) {
+        if (gw_addr_equal(&net->ends[i].from, from) && gw_addr_equal(&net->ends[i].to, to))
+            return net->links[i];
+    }
+    assert(net->link_count < sizeof net->links / sizeof net->links[0]);
+    unsigned i = net->link_count++;
+    net->ends[i].from = *from;
+    net->ends[i].to = *to;
+    net->links[i] = sim_link_new(&net->clock, &net->params, net->seed + 1000 + i);
+    return net->links[i];
+}
+
+struct sim_link *sim_net_link(struct sim_net *net, const struct sim_node *a, const struct sim_node *b)
+{
+    return link_between(net, &a->addr, &b->addr);
+}
+
+static void send_train(struct sim_node *node, const struct gw_train *train)
+{
+    static uint8_t buffer[sizeof(struct label) + GW_TRAIN_SLAB];
+    struct label label = {node->addr, train->tuple.remote};
+    struct sim_node *to = node_at(node->net, &train->tuple.remote);
+    for (unsigned i = 0; i < train->count; i++) {
+        const uint8_t *datagram = gw_train_datagram(train, i);
+        size_t len = gw_train_datagram_len(train, i);
+        node->datagrams_out++;
+        if (!to || node->is_down || (node->filter && !node->filter(node, &train->tuple, datagram, len)))
+            continue;
+        memcpy(buffer, &label, sizeof label);
+        memcpy(buffer + sizeof label, datagram, len);
+        sim_link_send(link_between(node->net, &node->addr, &to->addr), &to->port, buffer, sizeof label + len, train->ecn);
+    }
+}
+
+void sim_node_pump(struct sim_node *node)
+{
+    struct gw_mono now = sim_now(node);
+    struct gw_train train = {.slab = node->slab};
+    while (gw_gateway_handshake(node->gateway, now))
+        ;
+    while (gw_gateway_output(node->gateway, now, &train))
+        send_train(node, &train);
+    sim_clock_at(&node->net->clock, &node->wake, gw_gateway_next_deadline(node->gateway));
+}
+
+static void on_wake(struct sim_clock *clock, struct sim_event *event)
+{
+    struct sim_node *node = gw_container_of(event, struct sim_node, wake);
+    gw_gateway_expire(node->gateway, clock->now);
+    sim_node_pump(node);
+}
+
+static void deliver(struct sim_port *port, struct gw_mono now, const void *data, size_t len, uint8_t ecn)
+{
+    struct sim_node *node = gw_container_of(port, struct sim_node, port);
+    struct label label;
+    memcpy(&label, data, sizeof label);
+    if (node->is_down || !gw_addr_equal(&label.to, &node->addr))
+        return; /* to an address that the node has left */
+    size_t datagram_len = len - sizeof label;
+    memcpy(node->slab, (const uint8_t *)data + sizeof label, datagram_len);
+    struct gw_train train = {.tuple = {.local = node->addr, .remote = label.from},
+                             .slab = node->slab,
+                             .stride = (uint16_t)datagram_len,
+                             .last_len = (uint16_t)datagram_len,
+                             .count = 1,
+                             .ecn = ecn};
+    gw_gateway_input(node->gateway, now, &train);
+    sim_node_pump(node);
+}
+
+/* ---- nodes */
+
+static void start_gateway(struct sim_node *node)
+{
+    int err = gw_gateway_new(&node->gateway, &node->params, sim_now(node));
+    if (err)
+        abort();
+    sim_clock_at(&node->net->clock, &node->wake, gw_gateway_next_deadline(node->gateway));
+}
+
+struct sim_node *sim_net_add(struct sim_net *net, const char *addr)
+{
+    assert(net->node_count < SIM_NODES_MAX);
+    struct sim_node *node = must(calloc(1, sizeof *node));
+    node->net = net;
+    node->slab = must(malloc(GW_TRAIN_SLAB));
+    node->port.deliver = deliver;
+    node->wake.fire = on_wake;
+    node->wallclock.read = read_wall;
+    node->budget.limit = BUDGET;
+    node->events.ctx = node;
+    if (gw_addr_parse(&node->addr, addr) != 0)
+        abort();
+    gw_random_seeded_init(&node->random, net->seed * 1000 + net->node_count);
+    node->params = (struct gw_gateway_params){.crypto = gw_crypto_system(),
+                                              .random = &node->random.random,
+                                              .wallclock = &node->wallclock,
+                                              .budget = &node->budget,
+                                              .events = &node->events};
+    gw_random_fill(&node->random.random, node->params.secret, sizeof node->params.secret);
+    snprintf(node->params.hostname, sizeof node->params.hostname, "node%u", net->node_count);
+    net->nodes[net->node_count++] = node;
+    start_gateway(node);
+    return node;
+}
+
+void sim_node_restart(struct sim_node *node)
+{
+    /* As after a kill: nobody hears of it, so what it would say on its way out is not sent. */
+    gw_gateway_free(node->gateway, sim_now(node));
+    start_gateway(node);
+}
+
+void sim_node_move(struct sim_node *node, const char *addr)
+{
+    if (gw_addr_parse(&node->addr, addr) != 0)
+        abort();
+}
+
+struct gw_peer_config sim_peer_config(const struct sim_node *node, const struct sim_node *other)
+{
+    (void)node;
+    struct gw_peer_config config = {.endpoints = {other->addr}, .endpoint_count = 1};
+    memcpy(config.public_key, gw_gateway_public_key(other->gateway), GW_KEY_LEN);
+    memcpy(config.name, other->params.hostname, sizeof config.name);
+    return config;
+}
+
+struct gw_peer *sim_node_add_peer(struct sim_node *node, const struct sim_node *other)
+{
+    struct gw_peer_config config = sim_peer_config(node, other);
+    struct gw_peer *peer = NULL;
+    if (gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer) != 0)
+        abort();
+    return peer;
+}
+
+void sim_net_pair(struct sim_node *a, struct sim_node *b)
+{
+    sim_node_add_peer(a, b);
+    sim_node_add_peer(b, a);
+}
+
+/* ---- the net */
+
+void sim_net_init(struct sim_net *net, uint64_t seed, const struct sim_link_params *params)
+{
+    memset(net, 0, sizeof *net);
+    net->seed = seed;
+    if (params)
+        net->params = *params;
+    if (net->params.mtu == 0)
+        net->params.mtu = 1500 - 28;
+    net->params.mtu += sizeof(struct label); /* the label is not on the wire */
+    sim_clock_init(&net->clock);
+}
+
+void sim_net_fini(struct sim_net *net)
+{
+    for (unsigned i = 0; i < net->node_count; i++) {
+        struct sim_node *node = net->nodes[i];
+        gw_gateway_free(node->gateway, sim_now(node));
+        sim_clock_cancel(&net->clock, &node->wake);
+    }
+    for (unsigned i = 0; i < net->link_count; i++)
+        sim_link_free(net->links[i]);
+    for (unsigned i = 0; i < net->node_count; i++) {
+        free(net->nodes[i]->slab);
+        free(net->nodes[i]);
+    }
+    sim_clock_fini(&net->clock);
+}
+
+void sim_net_run(struct sim_net *net, int64_t duration_ns)
+{
+    for (unsigned i = 0; i < net->node_count; i++)
+        sim_node_pump(net->nodes[i]);
+    sim_clock_run(&net->clock, gw_mono_add(net->clock.now, duration_ns));
+}

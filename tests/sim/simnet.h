@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* A network of whole engines in one process, in virtual time: each node is a struct gateway with an address; datagrams travel over a
+ * sim_link for each ordered pair of addresses. Everything comes from one seed, so a failed run is repeated by repeating it. */
+#ifndef TESTS_SIM_SIMNET_H
+#define TESTS_SIM_SIMNET_H
+
+#include "gateway/gateway.h"
+#include "tests/sim/clock.h"
+#include "tests/sim/link.h"
+
+struct sim_net;
+struct sim_node;
+
+#define SIM_NODES_MAX 64
+
+struct sim_node {
+    struct sim_net *net;
+    struct gateway *gateway;
+    struct gw_gateway_events events; /* may be changed before and during a run; ctx is the node */
+    struct gw_gateway_params params;
+    struct gw_flow_budget budget;
+    struct gw_random_seeded random;
+    struct gw_wallclock wallclock;
+    int64_t wall_offset_s; /* of this node's wall clock */
+    struct gw_addr addr;
+    struct sim_port port;
+    struct sim_event wake;
+    uint8_t *slab;
+    bool is_down; /* hears and sends nothing */
+    void *user;
+    /* A test's eye on what leaves: false drops it. */
+    bool (*filter)(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len);
+    uint64_t datagrams_out;
+};
+
+struct sim_net {
+    struct sim_clock clock;
+    struct sim_link_params params; /* of links made from now on */
+    uint64_t seed;
+    struct sim_node *nodes[SIM_NODES_MAX];
+    unsigned node_count;
+    struct sim_link *links[SIM_NODES_MAX * 4];
+    struct { struct gw_addr from, to; } ends[SIM_NODES_MAX * 4];
+    unsigned link_count;
+};
+
+void sim_net_init(struct sim_net *net, uint64_t seed, const struct sim_link_params *params);
+void sim_net_fini(struct sim_net *net);
+/* A node with a key of its own (from the net's seed and its number) at "10.0.0.1:7000" style text. */
+struct sim_node *sim_net_add(struct sim_net *net, const char *addr);
+/* Starts the node's gateway again with the same key, as after a kill -9: peers are gone and have to be added again. */
+void sim_node_restart(struct sim_node *node);
+/* The node is seen at another address from now on (a NAT's new mapping). */
+void sim_node_move(struct sim_node *node, const char *addr);
+/* What `node` knows of `other`: key, address, the defaults; changed by the test before gw_gateway_add_peer. */
+struct gw_peer_config sim_peer_config(const struct sim_node *node, const struct sim_node *other);
+/* Adds it with those; returns the peer. */
+struct gw_peer *sim_node_add_peer(struct sim_node *node, const struct sim_node *other);
+/* Adds each to the other. */
+void sim_net_pair(struct sim_node *a, struct sim_node *b);
+/* The link for datagrams from a to b. */
+struct sim_link *sim_net_link(struct sim_net *net, const struct sim_node *a, const struct sim_node *b);
+/* Sends what the node has to send; called by itself after input and deadlines, by a test after it used the gateway from outside. */
+void sim_node_pump(struct sim_node *node);
+void sim_net_run(struct sim_net *net, int64_t duration_ns);
+struct gw_mono sim_now(const struct sim_node *node);
+
+#endif
