@@ -437,9 +437,26 @@ static void update_extra_acked(struct gw_cc *cc, const struct gw_cc_ack *ack)
 
 /* ---- Startup and drain. */
 
-static void check_full_bw(struct gw_bbr *bbr, const struct gw_cc_ack *ack)
+static bool has_startup_loss(const struct gw_cc *cc)
 {
-    if (bbr->is_full_now || ack->is_app_limited)
+    const struct gw_bbr *bbr = &cc->state.bbr;
+    uint64_t volume = bbr->acked_in_round + bbr->lost_in_round;
+    return is_too_much(cc, bbr->lost_in_round, volume, STARTUP_SLACK_SEGMENTS) || bbr->ce_in_round > part(volume, LOSS_THRESH);
+}
+
+/* An app-limited round (the peer's credit counts as that) says nothing of the path, unless it was enough to overflow it. */
+static bool is_overflowing(const struct gw_cc *cc, const struct gw_cc_ack *ack)
+{
+    const struct gw_bbr *bbr = &cc->state.bbr;
+    bool is_queueing = bbr->min_rtt_ns != INT64_MAX && ack->srtt_ns > bbr->min_rtt_ns + bbr->min_rtt_ns / 4;
+    bool is_heavy = bbr->lost_in_round > (bbr->acked_in_round + bbr->lost_in_round) / 8;
+    return (is_queueing || is_heavy) && has_startup_loss(cc);
+}
+
+static void check_full_bw(struct gw_cc *cc, const struct gw_cc_ack *ack)
+{
+    struct gw_bbr *bbr = &cc->state.bbr;
+    if (bbr->is_full_now || (ack->is_app_limited && !is_overflowing(cc, ack)))
         return;
     if (ack->delivery_rate >= scale(bbr->full_bw, 5, 4)) {
         reset_full_bw(bbr, ack->delivery_rate);
@@ -452,13 +469,10 @@ static void check_full_bw(struct gw_bbr *bbr, const struct gw_cc_ack *ack)
     bbr->is_full_reached |= bbr->is_full_now;
 }
 
-static void check_startup_congestion(struct gw_cc *cc, const struct gw_cc_ack *ack)
+static void check_startup_congestion(struct gw_cc *cc)
 {
     struct gw_bbr *bbr = &cc->state.bbr;
-    if (bbr->is_full_reached || !bbr->is_loss_round_start || bbr->full_bw_rounds < 2 || ack->is_app_limited)
-        return;
-    uint64_t volume = bbr->acked_in_round + bbr->lost_in_round;
-    if (!is_too_much(cc, bbr->lost_in_round, volume, STARTUP_SLACK_SEGMENTS) && bbr->ce_in_round <= part(volume, LOSS_THRESH))
+    if (bbr->is_full_reached || !bbr->is_loss_round_start || bbr->full_bw_rounds < 2 || !has_startup_loss(cc))
         return;
     bbr->is_full_reached = true;
     bbr->undo.was_startup = true;
@@ -468,9 +482,9 @@ static void check_startup_congestion(struct gw_cc *cc, const struct gw_cc_ack *a
 static void check_startup_and_drain(struct gw_cc *cc, const struct gw_cc_ack *ack)
 {
     struct gw_bbr *bbr = &cc->state.bbr;
-    check_full_bw(bbr, ack);
+    check_full_bw(cc, ack);
     if (bbr->state == GW_BBR_STARTUP) {
-        check_startup_congestion(cc, ack);
+        check_startup_congestion(cc);
         if (bbr->is_full_reached)
             enter_drain(bbr);
     }

@@ -113,6 +113,7 @@ static int read_max_stream_data(struct gw_mux *mux, struct gw_reader *r)
     if (stream == NULL || stream->is_aborted || max <= stream->out_max)
         return err;
     stream->out_max = max;
+    stream->is_blocked_told = false;
     stream->controls &= (uint8_t)~GW_CONTROL_STREAM_BLOCKED;
     gw_schedule_writable(stream);
     return 0;
@@ -128,7 +129,6 @@ static int read_max_streams(struct gw_mux *mux, struct gw_reader *r)
     return 0;
 }
 
-/* The peer stands still at a limit that we have raised since: it missed that. */
 static int read_blocked(struct gw_mux *mux, struct gw_reader *r)
 {
     int err;
@@ -136,17 +136,13 @@ static int read_blocked(struct gw_mux *mux, struct gw_reader *r)
     if (!gw_reader_ok(r))
         return GW_E_MALFORMED;
     if (id == 0) {
-        if (mux->credit.granted > offset)
-            mux->controls |= GW_CONTROL_MAX_DATA;
+        gw_deliver_session_blocked(mux, offset);
         return 0;
     }
     struct gw_stream *stream = gw_streams_find(mux, id - 1, false, &err);
     if (stream == NULL)
         return err;
-    if (!stream->is_aborted && stream->in_size == GW_SIZE_UNKNOWN && stream->credit.granted > offset) {
-        stream->controls |= GW_CONTROL_MAX_STREAM_DATA;
-        gw_schedule_stream(stream);
-    }
+    gw_deliver_stream_blocked(stream, offset);
     return 0;
 }
 

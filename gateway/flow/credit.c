@@ -4,25 +4,51 @@
 /* Two round trips of a LAN are shorter than a turn of anybody's loop. */
 #define MIN_DRAIN_NS GW_MS(4)
 #define MIN_ROUND_NS GW_MS(1)
+#define MIN_STEP (UINT64_C(64) << 10)
+/* One BDP is on its way, one may stand in the path's queue, and while a loss is repaired, which takes a round trip, nothing is taken by
+ * the reader. With 2 a sender on a 100 Mbit/s path of 50 ms stood still for credit in each repair: 75 Mbit/s instead of 94. */
+#define BDPS 4
 
 void gw_credit_init(struct gw_credit *credit, struct gw_mono now, uint64_t window)
 {
-    *credit = (struct gw_credit){.granted = window, .granted_at = now, .window = window};
+    *credit = (struct gw_credit){.granted = window, .window = window, .mark_at = now};
+}
+
+static void grow(struct gw_credit *credit, uint64_t max_window)
+{
+    if (credit->window < max_window)
+        credit->window = 2 * credit->window < max_window ? 2 * credit->window : max_window;
+}
+
+/* A large window is granted in eighths: its half is a long time for a sender that is close to its end. */
+static uint64_t step(const struct gw_credit *credit)
+{
+    uint64_t eighth = credit->window / 8, half = credit->window / 2;
+    if (eighth < MIN_STEP)
+        eighth = MIN_STEP;
+    return eighth < half ? eighth : half;
 }
 
 bool gw_credit_on_consumed(struct gw_credit *credit, struct gw_mono now, uint64_t consumed, int64_t rtt_ns,
                            uint64_t max_window)
 {
-    int64_t quick = 2 * rtt_ns > MIN_DRAIN_NS ? 2 * rtt_ns : MIN_DRAIN_NS;
-    if (credit->granted > consumed && credit->granted - consumed > credit->window / 2)
-        return false;
-    if (credit->window < max_window && gw_mono_sub(now, credit->granted_at) <= quick) {
-        credit->window *= 2;
-        if (credit->window > max_window)
-            credit->window = max_window;
+    if (consumed - credit->mark >= credit->window / 2) {
+        int64_t quick = 2 * rtt_ns > MIN_DRAIN_NS ? 2 * rtt_ns : MIN_DRAIN_NS;
+        if (gw_mono_sub(now, credit->mark_at) <= quick)
+            grow(credit, max_window);
+        credit->mark = consumed;
+        credit->mark_at = now;
     }
-    credit->granted_at = now;
-    if (credit->granted >= consumed + credit->window)
+    if (consumed + credit->window < credit->granted + step(credit))
+        return false;
+    credit->granted = consumed + credit->window;
+    return true;
+}
+
+bool gw_credit_on_blocked(struct gw_credit *credit, uint64_t consumed, uint64_t max_window)
+{
+    grow(credit, max_window);
+    if (consumed + credit->window <= credit->granted)
         return false;
     credit->granted = consumed + credit->window;
     return true;
@@ -30,7 +56,7 @@ bool gw_credit_on_consumed(struct gw_credit *credit, struct gw_mono now, uint64_
 
 uint64_t gw_credit_max_window(uint64_t bdp, uint64_t budget)
 {
-    uint64_t max = 2 * bdp;
+    uint64_t max = BDPS * bdp;
     if (max < GW_CREDIT_FLOOR)
         max = GW_CREDIT_FLOOR;
     if (max > budget / 8)

@@ -19,17 +19,22 @@
 #define GW_CREDIT_FLOOR (UINT64_C(512) << 10)
 
 struct gw_credit {
-    uint64_t granted;         /* the peer may send up to this offset */
-    struct gw_mono granted_at;
+    uint64_t granted; /* the peer may send up to this offset */
     uint64_t window;
+    /* How long does the reader take for half a window? */
+    uint64_t mark;    /* what it had consumed ... */
+    struct gw_mono mark_at;
 };
 
 void gw_credit_init(struct gw_credit *credit, struct gw_mono now, uint64_t window);
-/* The reader has taken everything up to `consumed`. When half of the window is used up, grants the window anew, doubled
- * (up to max_window) if that half went within 2 RTT: true = tell the peer. */
+/* The reader has taken everything up to `consumed`. Doubles the window (up to max_window) when half of it went within 2 RTT, and grants
+ * it anew, in steps that are worth a frame: true = tell the peer. */
 bool gw_credit_on_consumed(struct gw_credit *credit, struct gw_mono now, uint64_t consumed, int64_t rtt_ns,
                            uint64_t max_window);
-/* The largest window of a stream: min(2 BDP, 1/8 of the budget, 16 MB). bdp 0 = unknown. */
+/* The peer says that it stands still at our limit, though the reader takes all it gets: the window is too small for the path (a loss was
+ * being repaired, say). Doubles it at once: true = tell the peer. */
+bool gw_credit_on_blocked(struct gw_credit *credit, uint64_t consumed, uint64_t max_window);
+/* The largest window of a stream: min(4 BDP, 1/8 of the budget, 16 MB). bdp 0 = unknown. */
 uint64_t gw_credit_max_window(uint64_t bdp, uint64_t budget);
 
 /* What the path delivers to us in a round trip, measured on what arrives: the larger of this round and a fading past. */

@@ -13,13 +13,23 @@
 
 /* --- credit ------------------------------------------------------------------------------------------------------ */
 
+static uint64_t max_stream_window(const struct gw_mux *mux)
+{
+    return gw_credit_max_window(mux->bdp.bytes, mux->budget->limit);
+}
+
+/* Several streams' worth, since some of their readers may be slow. */
+static uint64_t max_session_window(const struct gw_mux *mux)
+{
+    uint64_t max = 4 * max_stream_window(mux);
+    return max < mux->budget->limit / 2 ? max : mux->budget->limit / 2;
+}
+
 static void count_session(struct gw_mux *mux, uint64_t bytes)
 {
-    uint64_t max = 4 * gw_credit_max_window(mux->bdp.bytes, mux->budget->limit);
-    if (max > mux->budget->limit / 2)
-        max = mux->budget->limit / 2;
+    int64_t rtt = gw_recovery_rtt(&mux->recovery);
     mux->in_consumed += bytes;
-    if (gw_credit_on_consumed(&mux->credit, mux->now, mux->in_consumed, gw_recovery_rtt(&mux->recovery), max))
+    if (gw_credit_on_consumed(&mux->credit, mux->now, mux->in_consumed, rtt, max_session_window(mux)))
         mux->controls |= GW_CONTROL_MAX_DATA;
 }
 
@@ -38,11 +48,34 @@ static void after_consume(struct gw_stream *stream)
     count_up_to(stream, stream->in.read);
     if (stream->in_size != GW_SIZE_UNKNOWN)
         return;
-    uint64_t max = gw_credit_max_window(mux->bdp.bytes, mux->budget->limit);
-    if (gw_credit_on_consumed(&stream->credit, mux->now, stream->in.read, gw_recovery_rtt(&mux->recovery), max)) {
+    int64_t rtt = gw_recovery_rtt(&mux->recovery);
+    if (gw_credit_on_consumed(&stream->credit, mux->now, stream->in.read, rtt, max_stream_window(mux))) {
         stream->controls |= GW_CONTROL_MAX_STREAM_DATA;
         gw_schedule_stream(stream);
     }
+}
+
+void gw_deliver_session_blocked(struct gw_mux *mux, uint64_t offset)
+{
+    bool is_raised = mux->credit.granted > offset; /* it missed that, or it is on its way */
+    if (!is_raised && mux->budget->used < mux->budget->limit / 2)
+        is_raised = gw_credit_on_blocked(&mux->credit, mux->in_consumed, max_session_window(mux));
+    if (is_raised)
+        mux->controls |= GW_CONTROL_MAX_DATA;
+}
+
+void gw_deliver_stream_blocked(struct gw_stream *stream, uint64_t offset)
+{
+    struct gw_mux *mux = stream->mux;
+    if (stream->is_aborted || stream->in_size != GW_SIZE_UNKNOWN)
+        return;
+    bool is_raised = stream->credit.granted > offset;
+    if (!is_raised && stream->head == GW_HEAD_DONE && !stream->is_held)
+        is_raised = gw_credit_on_blocked(&stream->credit, stream->in.read, max_stream_window(mux));
+    if (!is_raised)
+        return;
+    stream->controls |= GW_CONTROL_MAX_STREAM_DATA;
+    gw_schedule_stream(stream);
 }
 
 void gw_deliver_count_all(struct gw_stream *stream)

@@ -149,6 +149,9 @@ void gw_deliver_kept(struct gw_stream *stream);
 int gw_deliver_set_size(struct gw_stream *stream, uint64_t size);
 /* Everything received of an aborted stream counts as consumed. */
 void gw_deliver_count_all(struct gw_stream *stream);
+/* The peer stands still at our limit `offset`. */
+void gw_deliver_session_blocked(struct gw_mux *mux, uint64_t offset);
+void gw_deliver_stream_blocked(struct gw_stream *stream, uint64_t offset);
 void gw_deliver_unblock(struct gw_stream *stream);
 /* Readers blocked since too long give their bytes back. */
 void gw_deliver_stall(struct gw_mux *mux);

@@ -353,6 +353,10 @@ static struct gw_mono pto_at(const struct gw_recovery *recovery)
         return GW_NEVER;
     unsigned shift = recovery->pto_count < MAX_PTO_SHIFT ? recovery->pto_count : MAX_PTO_SHIFT;
     int64_t base = pto_ns(recovery), wait = base << shift;
+    /* The first is RFC 8985's tail loss probe, which does not wait for a steady RTT. */
+    int64_t tail = 2 * recovery->srtt_ns + gw_recovery_ack_delay(recovery->srtt_ns) + GRANULARITY_NS;
+    if (recovery->pto_count == 0 && recovery->srtt_ns > 0 && tail < wait)
+        wait = tail;
     int64_t max = base > MAX_PTO_NS ? base : MAX_PTO_NS;
     return gw_mono_add(recovery->last_sent_at, wait < max ? wait : max);
 }
@@ -375,7 +379,8 @@ unsigned gw_recovery_expire(struct gw_recovery *recovery, struct gw_mono now)
         return 0;
     recovery->pto_count++;
     recovery->last_sent_at = now; /* the backoff counts from here even when the probe cannot leave */
-    return recovery->pto_count > 1 ? 2 : 1;
+    /* Two when one may have been lost; in a long silence one is enough. */
+    return recovery->pto_count == 2 || recovery->pto_count == 3 ? 2 : 1;
 }
 
 bool gw_recovery_repeat_oldest(struct gw_recovery *recovery)

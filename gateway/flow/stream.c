@@ -120,7 +120,8 @@ uint8_t *gw_stream_reserve(struct gw_stream *stream, size_t wish, size_t *len)
     if (unsent < GW_STREAM_UNSENT_MAX && wish > GW_STREAM_UNSENT_MAX - unsent)
         wish = (size_t)(GW_STREAM_UNSENT_MAX - unsent);
     if (unsent >= GW_STREAM_UNSENT_MAX || wish == 0) {
-        if (credit == 0) {
+        if (credit == 0 && !stream->is_blocked_told) {
+            stream->is_blocked_told = true;
             stream->controls |= GW_CONTROL_STREAM_BLOCKED;
             gw_schedule_stream(stream);
         }

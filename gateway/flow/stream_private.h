@@ -81,6 +81,7 @@ struct gw_stream {
     bool is_delivering : 1;  /* on_data is running */
     bool is_resumed : 1;     /* gw_stream_resume was called from it */
     bool wants_writable : 1;
+    bool is_blocked_told : 1; /* BLOCKED was sent for this out_max */
     bool is_dead : 1;        /* waits in gw_mux.dead to be freed */
 };
 static_assert(sizeof(void *) != 8 || sizeof(struct gw_stream) <= 336, "idle streams must stay cheap");

@@ -208,20 +208,29 @@ static bool output_frames(struct build *b)
 
 /* ---- IP packets, keepalives */
 
+/* An IP packet can't be cut, and a stock peer answers no probe: to it goes what the link takes, as WireGuard does. */
+static size_t packet_cap(const struct build *b)
+{
+    if (!gw_peer_is_stock(b->peer))
+        return b->path->payload_len;
+    return b->path->tuple.remote.family == 6 ? b->peer->host->mtu_v6 : b->peer->host->mtu_v4;
+}
+
 static bool output_ip(struct build *b)
 {
+    const size_t cap = packet_cap(b);
     if (!b->may_send_data)
         return false;
     for (struct gw_queued *queued; (queued = gw_peer_packet_pop(b->peer)) != NULL;) {
         size_t len = queued->len;
-        bool fits = len <= frames_room(b->path->payload_len, b->suite);
+        bool fits = len <= frames_room(cap, b->suite);
         if (fits)
             memcpy(b->train->slab + GW_DATA_HEADER_LEN, queued->data, len);
         else
             b->peer->queues.packets_dropped++;
         gw_queued_free(queued);
         if (fits)
-            return seal_into(b, len, b->path->payload_len);
+            return seal_into(b, len, cap);
     }
     return false;
 }

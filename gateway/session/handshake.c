@@ -153,7 +153,6 @@ static int respond(struct gw_session *session, const struct gw_noise_responder *
     session->initiation_consumed = now;
     session->psk_turn = psk;
     session->is_psk_pending = true;
-    session->response_index = index;
     session->counts.handshakes_received++;
     session->counts.peer_clock_behind_s = 0;
     gw_cookie_add_macs(&session->cookie, now, msg, sizeof *msg, session->response_mac1);
@@ -262,9 +261,9 @@ static struct gw_session *find_asked(struct gw_session_local *local, const uint8
         return slot->session;
     }
     node = gw_map_find(&local->keypairs, &key);
-    session = node == NULL ? NULL : gw_map_entry(node, struct gw_keypair, by_index)->session;
-    if (session == NULL || session->response_index != key)
+    if (node == NULL)
         return NULL;
+    session = gw_map_entry(node, struct gw_keypair, by_index)->session;
     *mac1 = session->response_mac1;
     return session;
 }

@@ -157,8 +157,7 @@ static bool has_gone_quiet(const struct gw_session *session, const struct gw_key
 }
 
 /* Should this confirmed key pair replace the current one? */
-static bool is_better(const struct gw_session *session, const struct gw_keypair *kp, bool is_news,
-                      struct gw_mono now)
+static bool is_better(const struct gw_session *session, const struct gw_keypair *kp, struct gw_mono now)
 {
     const struct gw_keypair *current = gw_keyring_sending(&session->keyring, now);
 
@@ -166,13 +165,13 @@ static bool is_better(const struct gw_session *session, const struct gw_keypair 
         return true;
     if (have_crossed(kp, current))
         return is_preferred(session, kp) || has_gone_quiet(session, current, now);
-    return is_news && !gw_mono_before(kp->born, current->born);
+    return gw_mono_before(current->born, kp->born);
 }
 
 void gw_keyring_add_initiated(struct gw_session *session, struct gw_keypair *kp, struct gw_mono now)
 {
     kp->is_confirmed = true;
-    if (is_better(session, kp, true, now))
+    if (is_better(session, kp, now))
         make_current(session, kp, now);
     else
         push_next(session, kp);
@@ -188,7 +187,7 @@ bool gw_keyring_received(struct gw_session *session, struct gw_keypair *kp, stru
     const bool is_news = !kp->is_confirmed;
 
     kp->is_confirmed = true;
-    if (kp != session->keyring.current && is_better(session, kp, is_news, now))
+    if (kp != session->keyring.current && is_better(session, kp, now))
         make_current(session, kp, now);
     kp->last_received = now;
     return is_news;

@@ -35,7 +35,6 @@ struct gw_session {
 
     struct gw_cookie cookie;
     uint8_t response_mac1[GW_MAC_LEN]; /* of our last response, for a cookie reply to it */
-    uint32_t response_index;
 
     struct gw_noise_initiator initiators[GW_INITIATORS];
     uint64_t initiation_number;

@@ -4,9 +4,6 @@
 
 #include "gateway/wire/cursor.h"
 
-/* The sender of type 4 pads the plaintext to this, as WireGuard does; header and tag are multiples of it. */
-#define DATA_PADDING 16
-
 #define FIRST_SUITE 1
 #define LAST_SUITE 2
 
@@ -37,7 +34,7 @@ enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len)
     case GW_MESSAGE_COOKIE_REPLY:
         return if_true(len == GW_COOKIE_REPLY_LEN, GW_MESSAGE_COOKIE_REPLY);
     case GW_MESSAGE_DATA:
-        return if_true(len >= GW_DATA_MIN_LEN && len % DATA_PADDING == 0, GW_MESSAGE_DATA);
+        return if_true(len >= GW_DATA_MIN_LEN, GW_MESSAGE_DATA);
     default:
         return GW_MESSAGE_NONE;
     }

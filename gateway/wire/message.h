@@ -68,7 +68,7 @@ struct gw_data_header {
 static_assert(sizeof(struct gw_data_header) == 16, "docs/PROTOCOL.md, Sealing");
 
 /* The single gate for untrusted datagrams: the type if the first bytes and the length are right for it (exact
- * for 1-3; minimum, and a multiple of 16 for type 4; type 5 suite 1..2 and zero byte), else GW_MESSAGE_NONE.
+ * for 1-3; minimum for type 4, which stock peers pad to 16 but never beyond their MTU; type 5 suite 1..2 and zero byte), else GW_MESSAGE_NONE.
  * Types 6-8 are GW_MESSAGE_NONE until they exist. */
 enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len);
 

@@ -8,7 +8,7 @@
 
 #define WINDOW 65536u     /* packets remembered, a power of two */
 #define REMEMBERED 4096u  /* of these the lost ones too, in case they were not */
-#define BITMAP_WORDS 512u /* 32,768 packets an ack tells of */
+#define BITMAP_WORDS 65u  /* an ack tells of so many times 64 packets */
 
 enum packet_state { PACKET_FREE, PACKET_FLYING, PACKET_LOST };
 
@@ -19,7 +19,7 @@ struct packet {
     struct gw_rate_stamp stamp;
 };
 
-/* largest and, from there downwards, which arrived */
+/* The largest number, and which arrived: word i is of the numbers 64 * (largest / 64 - i) and the 63 after it. */
 struct ack {
     uint64_t largest, marked;
     uint64_t bitmap[BITMAP_WORDS];
@@ -94,10 +94,10 @@ static void send_ack(struct sim_bulk *bulk)
 {
     struct receiver *receiver = &bulk->receiver;
     struct ack ack = {.largest = receiver->next - 1, .marked = receiver->marked};
-    uint64_t count = receiver->next < BITMAP_WORDS * 64 ? receiver->next : BITMAP_WORDS * 64;
-    for (uint64_t i = 0; i < count; i++)
-        if (was_seen(receiver, ack.largest - i))
-            ack.bitmap[i / 64] |= UINT64_C(1) << (i % 64);
+    uint64_t top = ack.largest / 64;
+    for (uint64_t i = 0; i < BITMAP_WORDS && i <= top; i++)
+        ack.bitmap[i] = receiver->seen[(top - i) % (WINDOW / 64)];
+    ack.bitmap[0] &= ~UINT64_C(0) >> (63 - ack.largest % 64); /* above it are bits of long ago */
     receiver->unacked = 0;
     sim_clock_cancel(bulk->clock, &receiver->turn);
     receiver->last_turn = bulk->clock->now;
@@ -181,8 +181,8 @@ static void take_acked(struct sim_bulk *bulk, struct gw_cc_ack *out)
     struct gw_mono now = bulk->clock->now;
     for (uint64_t number = sender->oldest; number <= ack->largest; number++) {
         struct packet *packet = packet_of(sender, number);
-        uint64_t below = ack->largest - number;
-        if (packet->state == PACKET_FREE || below >= BITMAP_WORDS * 64 || !(ack->bitmap[below / 64] >> (below % 64) & 1))
+        uint64_t word = ack->largest / 64 - number / 64;
+        if (packet->state == PACKET_FREE || word >= BITMAP_WORDS || !(ack->bitmap[word] >> (number % 64) & 1))
             continue;
         if (packet->state == PACKET_FLYING) {
             sender->inflight -= bulk->params.mss;

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads, frees and asks a configuration. */
+#include "gateway/config/config.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/secret.h"
+#include "gateway/config/dir.h"
+#include "gateway/config/file.h"
+#include "gateway/config/load.h"
+#include "gateway/config/value.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+/* ---- loading */
+
+static int fill(struct gw_config *config, const struct gw_node *root, const char *path, struct gw_diag *diag)
+{
+    char dir[GW_DIR_PATH_MAX];
+    const struct gw_loading loading = {config, path, dir, diag};
+    int err = gw_dir_of_file(dir, path);
+    if (err) {
+        gw_diag_error(diag, "", 0, "the path of the configuration is too long");
+        return err;
+    }
+    config->path = strdup(path);
+    if (!config->path)
+        return GW_E_NOMEM;
+    err = gw_load_tree(&loading, root);
+    return err ? err : gw_load_check(&loading);
+}
+
+int gw_config_parse(struct gw_config **out, const char *text, size_t len, const char *path, struct gw_diag *diag)
+{
+    struct gw_node *root;
+    size_t errors = diag->errors, first = diag->count;
+    *out = NULL;
+    int err = gw_tree_parse(&root, text, len, path, diag);
+    if (err)
+        return err;
+    struct gw_config *config = calloc(1, sizeof *config);
+    err = config ? fill(config, root, path, diag) : GW_E_NOMEM;
+    gw_tree_free(root);
+    gw_diag_sort(diag, first);
+    if (!err && diag->errors > errors)
+        err = GW_E_CONFIG;
+    if (err)
+        gw_config_free(config);
+    else
+        *out = config;
+    return err;
+}
+
+static int check_permissions(const struct gw_config *config, const struct gw_file *file, struct gw_diag *diag)
+{
+    int err = gw_file_check_mode(config->path, file->mode, gw_config_has_secret(config), diag);
+    return err ? err : gw_file_check_folder(config->path, diag);
+}
+
+int gw_config_load(struct gw_config **out, const char *path, struct gw_diag *diag)
+{
+    struct gw_file file;
+    *out = NULL;
+    int err = gw_file_read(&file, path, GW_TREE_BYTES_MAX, diag);
+    if (err == -ENOENT)
+        gw_diag_error(diag, path, 0, "there is no such file; `peergate init` makes one");
+    if (err)
+        return err;
+    err = gw_config_parse(out, file.data, file.len, path, diag);
+    if (!err && (err = check_permissions(*out, &file, diag)) != 0) {
+        gw_config_free(*out);
+        *out = NULL;
+    }
+    gw_file_free(&file);
+    return err;
+}
+
+/* ---- freeing */
+
+static void free_section(const struct gw_section *section, char *base);
+
+static void free_item(const struct gw_key *key, char *item)
+{
+    if (key->type == GW_TYPE_SECTION)
+        free_section(key->section, item);
+    else
+        gw_value_free(key, item);
+}
+
+static void free_list(const struct gw_key *key, char *base)
+{
+    struct gw_any_list *list = (struct gw_any_list *)(void *)(base + key->offset);
+    size_t size = gw_type_size(key);
+    for (size_t i = 0; i < list->count; i++)
+        free_item(key, list->items + i * size);
+    free(list->items);
+}
+
+static void free_section(const struct gw_section *section, char *base)
+{
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        if (key->shape != GW_ONE)
+            free_list(key, base);
+        else if (key->type == GW_TYPE_SECTION)
+            free_section(key->section, base); /* its keys have offsets of the same struct */
+        else
+            gw_value_free(key, base + key->offset);
+    }
+}
+
+void gw_config_free(struct gw_config *config)
+{
+    if (!config)
+        return;
+    free_section(&gw_schema, (char *)config);
+    free(config->path);
+    free(config);
+}
+
+/* ---- questions */
+
+static bool is_absent(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) != 0 && errno == ENOENT;
+}
+
+int gw_config_load_identity(struct gw_identity **out, const struct gw_config *config, struct gw_diag *diag)
+{
+    if (config->private_key.is_set && is_absent(config->identity))
+        return gw_identity_from_x25519(out, config->private_key.bytes);
+    int err = gw_identity_load(out, config->identity, diag);
+    if (!err && config->private_key.is_set)
+        gw_identity_replace_x25519(*out, config->private_key.bytes);
+    return err;
+}
+
+bool gw_config_has_secret(const struct gw_config *config)
+{
+    if (config->private_key.is_set || config->socks.users.count > 0)
+        return true;
+    for (size_t i = 0; i < config->peers.count; i++) {
+        if (config->peers.items[i].preshared_keys.count > 0)
+            return true;
+    }
+    return false;
+}
+
+const struct gw_config_service *gw_config_find_service(const struct gw_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->services.count; i++) {
+        if (strcasecmp(config->services.items[i].name, name) == 0)
+            return &config->services.items[i];
+    }
+    return NULL;
+}
+
+const struct gw_config_service *gw_config_find_port(const struct gw_config *config, enum gw_config_protocol protocol, uint16_t port)
+{
+    for (size_t i = 0; i < config->services.count; i++) {
+        const struct gw_config_service *service = &config->services.items[i];
+        if (service->port == port && port != 0 && service->protocol == protocol)
+            return service;
+    }
+    return NULL;
+}
+
+/* ---- for the engine */
+
+static void add_allowed(struct gw_peer_config *out, const struct gw_prefix *prefix)
+{
+    assert(out->allowed_ip_count < GW_PEER_ALLOWED_IPS_MAX);
+    out->allowed_ips[out->allowed_ip_count++] = *prefix;
+}
+
+static void copy_addresses(struct gw_peer_config *out, const struct gw_config_peer *peer)
+{
+    for (size_t i = 0; i < peer->endpoints.count; i++) {
+        if (peer->endpoints.items[i].kind == GW_CONFIG_ENDPOINT_IP)
+            out->endpoints[out->endpoint_count++] = peer->endpoints.items[i].addr;
+    }
+    for (size_t i = 0; i < peer->tunnel_ips.count; i++) {
+        const struct gw_addr *ip = &peer->tunnel_ips.items[i];
+        add_allowed(out, &(struct gw_prefix){.ip = *ip, .bits = ip->family == 4 ? 32 : 128});
+    }
+    for (size_t i = 0; i < peer->allowed_ips.count; i++)
+        add_allowed(out, &peer->allowed_ips.items[i]);
+}
+
+static void copy_keys(struct gw_peer_config *out, const struct gw_config_peer *peer)
+{
+    memcpy(out->public_key, peer->public_key.bytes, sizeof out->public_key);
+    out->has_ed25519 = peer->peer_id.is_set;
+    memcpy(out->ed25519, peer->peer_id.ed25519, sizeof out->ed25519);
+    for (size_t i = 0; i < peer->preshared_keys.count; i++)
+        memcpy(out->psks[out->psk_count++], peer->preshared_keys.items[i].bytes, GW_KEY_LEN);
+}
+
+void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config, const struct gw_config_peer *peer)
+{
+    memset(out, 0, sizeof *out);
+    if (peer->name)
+        memcpy(out->name, peer->name, strlen(peer->name) + 1); /* the schema bounds it */
+    copy_keys(out, peer);
+    copy_addresses(out, peer);
+    out->keepalive_ns = peer->keepalive_ns;
+    out->connection_timeout_ns = config->protocol.connection_timeout_ns;
+    out->seal = peer->seal;
+    out->hello = peer->hello;
+    out->cc = peer->congestion;
+    out->is_eager = peer->eager;
+}

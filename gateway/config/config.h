@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* A loaded configuration: config.yaml as plain data, every default filled in, every value checked. Which keys there are
+ * is said once, in schema.c; this header is the struct that the schema fills. It is loaded into a fresh struct, and the daemon
+ * swaps it for the old one when nothing was wrong. Nothing here changes after gw_config_load. */
+#ifndef GATEWAY_CONFIG_CONFIG_H
+#define GATEWAY_CONFIG_CONFIG_H
+
+#include "gateway/base/log.h"
+#include "gateway/config/diag.h"
+#include "gateway/config/identity.h"
+#include "gateway/flow/stream.h"
+#include "gateway/peer/config.h"
+#include "gateway/wire/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A list: `count` items, in the order of the file. */
+#define GW_CONFIG_LIST(type)                                                                                          \
+    struct {                                                                                                          \
+        type *items;                                                                                                  \
+        size_t count;                                                                                                 \
+    }
+
+/* An X25519 key, as public_key, private_key or preshared_key. */
+struct gw_config_key {
+    uint8_t bytes[GW_KEY_LEN];
+    bool is_set;
+};
+
+/* A libp2p peer ID (Ed25519), and the X25519 key that follows from it. */
+struct gw_config_peer_id {
+    uint8_t ed25519[32];
+    uint8_t x25519[GW_KEY_LEN];
+    bool is_set;
+};
+
+enum gw_config_endpoint_kind {
+    GW_CONFIG_ENDPOINT_NONE, /* not set */
+    GW_CONFIG_ENDPOINT_IP,   /* addr */
+    GW_CONFIG_ENDPOINT_NAME, /* name and port: to be resolved by the daemon */
+    GW_CONFIG_ENDPOINT_UNIX, /* name is the socket's path, resolved against the configuration's folder; port 0 */
+};
+
+#define GW_CONFIG_ENDPOINT_NAME_MAX 253u
+
+/* host:port, [ipv6]:port, or, where the schema allows it, unix:PATH. */
+struct gw_config_endpoint {
+    enum gw_config_endpoint_kind kind;
+    char name[GW_CONFIG_ENDPOINT_NAME_MAX + 1]; /* of NAME and UNIX; "" for IP */
+    uint16_t port;                              /* of IP and NAME */
+    struct gw_addr addr;                        /* of IP */
+};
+
+enum gw_config_rule_kind {
+    GW_CONFIG_RULE_HOST,   /* exactly this host name */
+    GW_CONFIG_RULE_SUFFIX, /* "*.example.org": every name below it; "*": everything */
+    GW_CONFIG_RULE_PREFIX, /* an address or a prefix */
+};
+
+/* One entry of socks.allow and socks.deny: "HOST", "*.DOMAIN", "IP", "IP/BITS" or "*", each with an optional ":PORT"
+ * (an IPv6 one in brackets then). */
+struct gw_config_rule {
+    enum gw_config_rule_kind kind;
+    char host[GW_CONFIG_ENDPOINT_NAME_MAX + 1]; /* lower case; of SUFFIX what follows the "*", with its dot, or "" */
+    struct gw_prefix prefix;
+    uint16_t port; /* 0 = any */
+};
+
+enum gw_config_role { GW_CONFIG_ROLE_DYNAMIC, GW_CONFIG_ROLE_ANCHOR };
+enum gw_config_protocol { GW_CONFIG_TCP, GW_CONFIG_UDP };
+enum gw_config_others { GW_CONFIG_OTHERS_REJECT, GW_CONFIG_OTHERS_DIRECT };
+enum gw_config_trust { GW_CONFIG_TRUST_ONE_WAY, GW_CONFIG_TRUST_FULL };
+
+struct gw_config_peer {
+    unsigned line; /* where it begins in the file */
+    char *name;    /* NULL = none */
+    struct gw_config_peer_id peer_id;
+    struct gw_config_key public_key; /* always set after loading: given, or the peer ID's */
+    GW_CONFIG_LIST(struct gw_config_key) preshared_keys;
+    enum gw_config_role role;
+    GW_CONFIG_LIST(struct gw_config_endpoint) endpoints;
+    GW_CONFIG_LIST(struct gw_addr) tunnel_ips;
+    GW_CONFIG_LIST(struct gw_prefix) allowed_ips;
+    GW_CONFIG_LIST(char *) anchors;
+    int64_t keepalive_ns; /* 0 = off */
+    enum gw_seal_policy seal;
+    enum gw_hello_policy hello;
+    enum gw_cc_kind congestion;
+    bool eager;
+};
+
+struct gw_config_service {
+    unsigned line;
+    char *name;
+    bool enabled;
+    struct gw_config_endpoint local_address; /* always set */
+    enum gw_config_protocol protocol;
+    int64_t port;          /* what peers ask for; 0 = by name only */
+    char *authorized_keys; /* path, resolved; NULL = the global file */
+    enum gw_class class;
+};
+
+struct gw_config_user {
+    char *name, *password;
+};
+
+struct gw_config_federation_peer {
+    unsigned line;
+    char *network_name, *relay;
+    enum gw_config_trust trust_level;
+};
+
+struct gw_config {
+    char *path; /* of the file; "" when it was loaded from memory */
+
+    char *hostname;
+    char *network;
+    int64_t port;
+    GW_CONFIG_LIST(struct gw_addr) listen; /* port 0: `port` is meant */
+    char *identity;                        /* path, resolved */
+    struct gw_config_key private_key;      /* replaces the X25519 key that follows from the identity */
+    char *interface;
+    GW_CONFIG_LIST(struct gw_prefix) addresses; /* this node's own virtual addresses; at most one of each family */
+    enum gw_seal_policy seal;
+    enum gw_cc_kind congestion;
+    int64_t memory; /* bytes */
+
+    struct {
+        enum gw_log_level level;
+        bool hide_addresses;
+    } log;
+    struct {
+        char *socket; /* path, resolved */
+        int64_t mode;
+    } control;
+    struct {
+        int64_t keepalive_ns, connection_timeout_ns, punch_timeout_ns;
+        int64_t max_punch_attempts;
+    } protocol;
+    struct {
+        char *authorized_keys_file; /* path, resolved */
+    } security;
+    struct {
+        GW_CONFIG_LIST(struct gw_config_endpoint) listen; /* empty: no proxy */
+        int64_t mode;                                     /* of unix sockets */
+        char *username, *password;                        /* always NULL after loading: they are in users */
+        GW_CONFIG_LIST(struct gw_config_user) users;      /* empty: no password is asked for */
+        enum gw_config_others others;
+        GW_CONFIG_LIST(struct gw_config_rule) allow, deny;
+        bool http;
+        int64_t timeout_ns;
+    } socks;
+
+    GW_CONFIG_LIST(struct gw_config_peer) peers;
+    GW_CONFIG_LIST(struct gw_config_service) services;
+    GW_CONFIG_LIST(struct gw_config_federation_peer) federation_peers;
+};
+
+/* Loads the file at `path`. On success *out is the caller's (gw_config_free). On failure *out is NULL and `diag` has every
+ * error, each with file and line; warnings may be there either way. 0, GW_E_CONFIG (errors in the file), GW_E_PERMISSION
+ * (it holds a secret, and others may read it; the message has the chmod), GW_E_TOO_BIG, GW_E_NOMEM, -errno. */
+int gw_config_load(struct gw_config **out, const char *path, struct gw_diag *diag);
+
+/* The same from memory; `path` names it in messages and its folder is what relative paths start from; no permissions. */
+int gw_config_parse(struct gw_config **out, const char *text, size_t len, const char *path, struct gw_diag *diag);
+
+/* Wipes the secrets. NULL is fine. */
+void gw_config_free(struct gw_config *config);
+
+/* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names are not: the
+ * daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe it. */
+void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config, const struct gw_config_peer *peer);
+
+/* Is no peer this node itself? false: diag says which. For the daemon, which knows the key when the identity is loaded; a
+ * private_key in the configuration has been looked at already. */
+bool gw_config_check_self(const struct gw_config *config, const uint8_t x25519[GW_KEY_LEN], struct gw_diag *diag);
+
+/* The node's identity as the configuration has it: the file, its X25519 key replaced by private_key where there is one; private_key
+ * alone when there is no file. 0, or as gw_identity_load (diag says why; *out is NULL). */
+int gw_config_load_identity(struct gw_identity **out, const struct gw_config *config, struct gw_diag *diag);
+
+/* Does the configuration hold a secret (then its file is private)? */
+bool gw_config_has_secret(const struct gw_config *config);
+
+/* Does the rule say this? host (NULL = none) in any case, ip (NULL or unset = not known). */
+bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip, uint16_t port);
+
+/* "host:port", "[::1]:1", "unix:/path"; cut when it does not fit. Returns out. */
+char *gw_config_endpoint_format(const struct gw_config_endpoint *endpoint, char *out, size_t out_len);
+
+/* A service by name, or by protocol and port; enabled or not. NULL when there is none. */
+const struct gw_config_service *gw_config_find_service(const struct gw_config *config, const char *name);
+const struct gw_config_service *gw_config_find_port(const struct gw_config *config, enum gw_config_protocol protocol, uint16_t port);
+
+#endif

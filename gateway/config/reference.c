@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* docs/CONFIG.md, from the schema: a table for each section. */
+#include "gateway/config/print.h"
+
+#include "gateway/config/value.h"
+
+#include <string.h>
+
+#define PATH_LEN 256
+
+static const char intro[] =
+    "<!-- Printed by `peergate config reference`; a test compares. Change gateway/config/schema.c instead. -->\n"
+    "# Configuration\n"
+    "\n"
+    "`config.yaml` in the node's folder (`--dir DIR`, else `$PEERGATE_DIR`, else `~/.config/peergate`, for root\n"
+    "`/etc/peergate`). `peergate config check` says what is wrong with it, by line, and prints what holds.\n"
+    "\n"
+    "- Relative paths start from the folder that the file is in; `~/` is the home folder.\n"
+    "- Where a list is expected, one value will do: `endpoint: a:1` is `endpoint: [a:1]`.\n"
+    "- A duration is a number of seconds, or numbers with units: `20`, `20s`, `1m30s`, `500ms`, `2h`, `1d`.\n"
+    "- A size is a number of bytes, or one with a unit: `64MB` (a million bytes each), `64MiB` (1024 * 1024 each).\n"
+    "- A key without a value (`peers:` and nothing behind it) is a key that is not there.\n"
+    "- The file may have at most 1 MiB. With a secret in it, only its owner may read it (`chmod 600`).\n"
+    "\n"
+    "The smallest useful one:\n"
+    "\n"
+    "```yaml\n"
+    "hostname: home\n"
+    "network: demo\n"
+    "port: 7001                       # UDP, IPv4 and IPv6\n"
+    "peers:\n"
+    "  - name: laptop\n"
+    "    peer_id: 12D3KooW...         # or public_key: base64\n"
+    "    endpoint: 127.0.0.1:7002\n"
+    "services:\n"
+    "  web: {enabled: true, local_address: \"127.0.0.1:8000\"}\n"
+    "socks: {listen: \"127.0.0.1:1080\"}\n"
+    "```\n";
+
+static const char *const type_words[GW_TYPE_COUNT] = {
+    [GW_TYPE_TEXT] = "text",         [GW_TYPE_LABEL] = "name",        [GW_TYPE_PATH] = "path",       [GW_TYPE_INT] = "number",
+    [GW_TYPE_BOOL] = "true or false", [GW_TYPE_DURATION] = "duration", [GW_TYPE_BYTES] = "size",      [GW_TYPE_MODE] = "file mode",
+    [GW_TYPE_ENUM] = "one of",       [GW_TYPE_HOSTPORT] = "HOST:PORT", [GW_TYPE_SOCKET] = "HOST:PORT or unix:PATH",
+    [GW_TYPE_IP] = "IP address",     [GW_TYPE_PREFIX] = "IP prefix",  [GW_TYPE_ADDRESS] = "IP address/bits",
+    [GW_TYPE_RULE] = "rule",         [GW_TYPE_KEY] = "base64 key",    [GW_TYPE_SECRET] = "base64 secret", [GW_TYPE_PEER_ID] = "peer ID",
+};
+
+static void print_choices(FILE *out, const struct gw_key *key)
+{
+    for (const struct gw_choice *choice = key->choices; choice->word; choice++)
+        fprintf(out, "%s`%s`", choice == key->choices ? "" : ", ", choice->word);
+}
+
+static void print_range(FILE *out, const struct gw_key *key)
+{
+    struct gw_key plain = *key;
+    char low[GW_VALUE_STRLEN], high[GW_VALUE_STRLEN];
+    gw_value_format(&plain, &key->min, low);
+    gw_value_format(&plain, &key->max, high);
+    fprintf(out, ", %s to %s", low, high);
+}
+
+static void print_type(FILE *out, const struct gw_key *key)
+{
+    if (key->shape == GW_LIST)
+        fprintf(out, "list of ");
+    if (key->type == GW_TYPE_ENUM)
+        print_choices(out, key);
+    else
+        fputs(type_words[key->type], out);
+    if (key->type == GW_TYPE_INT || key->type == GW_TYPE_DURATION || key->type == GW_TYPE_BYTES)
+        print_range(out, key);
+    if (key->shape == GW_LIST)
+        fprintf(out, ", at most %zu", key->max_count);
+}
+
+static void print_fallback(FILE *out, const struct gw_key *key)
+{
+    if (key->fallback_doc)
+        fputs(key->fallback_doc, out);
+    else if (key->fallback)
+        fprintf(out, "`%s`", key->fallback);
+}
+
+static void print_row(FILE *out, const char *path, const struct gw_key *key)
+{
+    fprintf(out, "| `%s%s` | ", path, key->name);
+    print_type(out, key);
+    fputs(" | ", out);
+    print_fallback(out, key);
+    fprintf(out, " | %s |\n", key->doc);
+}
+
+static bool is_named_key(const struct gw_section *section, const struct gw_key *key)
+{
+    return section->named_key && strcmp(section->named_key, key->name) == 0;
+}
+
+static void print_rows(FILE *out, const char *path, const struct gw_section *section)
+{
+    fputs("\n| key | type | default | |\n|---|---|---|---|\n", out);
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        if (key->type != GW_TYPE_SECTION && !is_named_key(section, key))
+            print_row(out, path, key);
+    }
+}
+
+static void print_section(FILE *out, const char *path, const struct gw_key *parent, const struct gw_section *section);
+
+static void print_subsections(FILE *out, const char *path, const struct gw_section *section)
+{
+    char inner[PATH_LEN];
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        if (key->type != GW_TYPE_SECTION)
+            continue;
+        const char *suffix = key->shape == GW_LIST ? "[]" : key->shape == GW_NAMED ? ".NAME" : "";
+        snprintf(inner, sizeof inner, "%s%s%s.", path, key->name, suffix);
+        print_section(out, inner, key, key->section);
+    }
+}
+
+static bool has_values(const struct gw_section *section)
+{
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        if (key->type != GW_TYPE_SECTION)
+            return true;
+    }
+    return false;
+}
+
+static void print_section(FILE *out, const char *path, const struct gw_key *parent, const struct gw_section *section)
+{
+    if (has_values(section)) {
+        if (parent)
+            fprintf(out, "\n## `%.*s`\n", (int)strlen(path) - 1, path);
+        else
+            fputs("\n## The node\n", out);
+        if (parent && parent->doc)
+            fprintf(out, "\n%s\n", parent->doc);
+        print_rows(out, path, section);
+    }
+    print_subsections(out, path, section);
+}
+
+void gw_config_print_reference(FILE *out)
+{
+    fputs(intro, out);
+    print_section(out, "", NULL, &gw_schema);
+}

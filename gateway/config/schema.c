@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables. A new key is one line here and one member in config.h; docs/CONFIG.md is printed from here
+ * (`peergate config reference`). */
+#include "gateway/config/schema.h"
+
+#include "gateway/config/config.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define KILOBYTE 1000LL
+#define MEGABYTE (1000 * KILOBYTE)
+#define GIGABYTE (1000 * MEGABYTE)
+#define TEXT_MAX 255
+#define PORT_MAX 65535
+#define MODE_MAX 0777
+#define DAY (24 * 3600)
+
+/* The loader stores every enum through an int. */
+static_assert(sizeof(enum gw_seal_policy) == sizeof(int), "enums are ints");
+static_assert(sizeof(enum gw_log_level) == sizeof(int), "enums are ints");
+static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config *)0)->peers), "all lists have one shape");
+
+#define AT(type, member) .offset = offsetof(type, member)
+#define ROOT(member) AT(struct gw_config, member)
+#define PEER(member) AT(struct gw_config_peer, member)
+#define SERVICE(member) AT(struct gw_config_service, member)
+#define FEDERATION(member) AT(struct gw_config_federation_peer, member)
+#define INHERITS(member) .is_inherited = true, .inherits_offset = offsetof(struct gw_config, member)
+#define RANGE(low, high) .min = (low), .max = (high)
+#define END {.name = NULL}
+
+/* ---- words */
+
+static const struct gw_choice seals[] = {
+    {"auto", GW_SEAL_AUTO}, {"required", GW_SEAL_REQUIRED}, {"forbidden", GW_SEAL_FORBIDDEN}, {NULL, 0}};
+static const struct gw_choice hellos[] = {{"auto", GW_HELLO_AUTO}, {"never", GW_HELLO_NEVER}, {NULL, 0}};
+static const struct gw_choice congestions[] = {{"bbr", GW_CC_BBR}, {"cubic", GW_CC_CUBIC}, {NULL, 0}};
+static const struct gw_choice roles[] = {
+    {"dynamic", GW_CONFIG_ROLE_DYNAMIC}, {"anchor", GW_CONFIG_ROLE_ANCHOR}, {NULL, 0}};
+static const struct gw_choice protocols[] = {{"tcp", GW_CONFIG_TCP}, {"udp", GW_CONFIG_UDP}, {NULL, 0}};
+static const struct gw_choice classes[] = {
+    {"interactive", GW_CLASS_INTERACTIVE}, {"normal", GW_CLASS_NORMAL}, {"bulk", GW_CLASS_BULK}, {NULL, 0}};
+static const struct gw_choice others[] = {
+    {"reject", GW_CONFIG_OTHERS_REJECT}, {"direct", GW_CONFIG_OTHERS_DIRECT}, {NULL, 0}};
+static const struct gw_choice trusts[] = {
+    {"one_way", GW_CONFIG_TRUST_ONE_WAY}, {"full", GW_CONFIG_TRUST_FULL}, {NULL, 0}};
+static const struct gw_choice levels[] = {
+    {"error", GW_LOG_ERROR}, {"warn", GW_LOG_WARN}, {"info", GW_LOG_INFO}, {"debug", GW_LOG_DEBUG}, {NULL, 0}};
+
+/* ---- sections */
+
+static const struct gw_key log_keys[] = {
+    {"level", GW_TYPE_ENUM, ROOT(log.level), .choices = levels, .fallback = "info",
+     .doc = "The least important messages that are logged. What strangers send is only logged at `debug`."},
+    {"hide_addresses", GW_TYPE_BOOL, ROOT(log.hide_addresses), .fallback = "false",
+     .doc = "Leave IP addresses out of the log."},
+    END};
+static const struct gw_section log_section = {.keys = log_keys};
+
+static const struct gw_key control_keys[] = {
+    {"socket", GW_TYPE_PATH, ROOT(control.socket), .fallback = "control.sock",
+     .doc = "The unix socket that `peergate status` and the other commands speak to the daemon through."},
+    {"mode", GW_TYPE_MODE, ROOT(control.mode), RANGE(0, MODE_MAX), .fallback = "0600",
+     .doc = "The socket's file mode. Who may write to it rules the daemon."},
+    END};
+static const struct gw_section control_section = {.keys = control_keys};
+
+static const struct gw_key protocol_keys[] = {
+    {"keepalive_interval", GW_TYPE_DURATION, ROOT(protocol.keepalive_ns), RANGE(0, GW_S(3600)), .fallback = "20s",
+     .doc = "How often an idle session is kept open through NAT; 0 turns it off. After three without an answer it is stale."},
+    {"connection_timeout", GW_TYPE_DURATION, ROOT(protocol.connection_timeout_ns), RANGE(GW_S(5), GW_S(3600)), .fallback = "75s",
+     .doc = "How long a peer may be silent, while it should answer, before the session is given up and made anew."},
+    {"punch_timeout", GW_TYPE_DURATION, ROOT(protocol.punch_timeout_ns), RANGE(GW_S(1), GW_S(60)), .fallback = "10s",
+     .doc = "How long one attempt to reach a peer through NAT may take."},
+    {"max_punch_attempts", GW_TYPE_INT, ROOT(protocol.max_punch_attempts), RANGE(0, 100), .fallback = "5",
+     .doc = "How many such attempts are made before traffic stays on the relay."},
+    END};
+static const struct gw_section protocol_section = {.keys = protocol_keys};
+
+static const struct gw_key security_keys[] = {
+    {"authorized_keys_file", GW_TYPE_PATH, ROOT(security.authorized_keys_file), .fallback = "authorized_keys",
+     .doc = "Who may connect: one peer ID a line, with options before it and a comment after it."},
+    END};
+static const struct gw_section security_section = {.keys = security_keys};
+
+static const struct gw_key user_keys[] = {
+    {"name", GW_TYPE_TEXT, AT(struct gw_config_user, name), RANGE(1, TEXT_MAX), .doc = "The user's name."},
+    {"password", GW_TYPE_TEXT, AT(struct gw_config_user, password), RANGE(1, TEXT_MAX), .is_secret = true,
+     .doc = "The user's password. `NAME: PASSWORD` is the short form."},
+    END};
+static const struct gw_section user_section = {
+    .keys = user_keys, .size = sizeof(struct gw_config_user), .named_key = "name", .short_key = "password"};
+
+static const struct gw_key socks_keys[] = {
+    {"listen", GW_TYPE_SOCKET, GW_LIST, ROOT(socks.listen), RANGE(0, PORT_MAX), .max_count = 16,
+     .doc = "Where programs reach the proxy (SOCKS5, HTTP CONNECT and HTTP on one port). Without it there is no proxy."},
+    {"mode", GW_TYPE_MODE, ROOT(socks.mode), RANGE(0, MODE_MAX), .fallback = "0600", .doc = "The file mode of its unix sockets."},
+    {"username", GW_TYPE_TEXT, ROOT(socks.username), RANGE(1, TEXT_MAX), .doc = "The one user, if there is only one. Needs `password`."},
+    {"password", GW_TYPE_TEXT, ROOT(socks.password), RANGE(1, TEXT_MAX), .is_secret = true, .doc = "The one user's password."},
+    {"users", GW_TYPE_SECTION, GW_NAMED, ROOT(socks.users), .section = &user_section, .max_count = 1000,
+     .doc = "Users and passwords. With any user, a password is asked for."},
+    {"others", GW_TYPE_ENUM, ROOT(socks.others), .choices = others, .fallback = "reject",
+     .doc = "What becomes of destinations that are not ours: refuse them, or connect directly."},
+    {"allow", GW_TYPE_RULE, GW_LIST, ROOT(socks.allow), .max_count = 1000,
+     .doc = "With `others: direct`, the only destinations that are connected to directly. Empty: all."},
+    {"deny", GW_TYPE_RULE, GW_LIST, ROOT(socks.deny), .max_count = 1000,
+     .doc = "With `others: direct`, destinations that are refused, whatever `allow` says."},
+    {"http", GW_TYPE_BOOL, ROOT(socks.http), .fallback = "true", .doc = "Understand HTTP proxy requests on the same port."},
+    {"timeout", GW_TYPE_DURATION, ROOT(socks.timeout_ns), RANGE(GW_S(1), GW_S(3600)), .fallback = "30s",
+     .doc = "How long a connection may take to be made, the proxy's own handshake included."},
+    END};
+static const struct gw_section socks_section = {.keys = socks_keys};
+
+static const struct gw_key federation_peer_keys[] = {
+    {"network_name", GW_TYPE_LABEL, FEDERATION(network_name), .is_required = true, .doc = "The other network's name. Must be given."},
+    {"relay", GW_TYPE_TEXT, FEDERATION(relay), RANGE(1, 1000), .doc = "Where its anchor is reached."},
+    {"trust_level", GW_TYPE_ENUM, FEDERATION(trust_level), .choices = trusts, .fallback = "one_way",
+     .doc = "Whether only we reach them, or they us as well."},
+    END};
+static const struct gw_section federation_peer_section = {
+    .keys = federation_peer_keys,
+    .size = sizeof(struct gw_config_federation_peer),
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_federation_peer, line),
+};
+static const struct gw_key federation_keys[] = {
+    {"peers", GW_TYPE_SECTION, GW_LIST, ROOT(federation_peers), .section = &federation_peer_section, .max_count = 100,
+     .doc = "Other networks. Read and kept; not acted on yet."},
+    END};
+static const struct gw_section federation_section = {.keys = federation_keys};
+
+static const struct gw_key service_keys[] = {
+    {"name", GW_TYPE_LABEL, SERVICE(name), .doc = "The service's name."},
+    {"enabled", GW_TYPE_BOOL, SERVICE(enabled), .fallback = "true", .doc = "Whether peers can reach it."},
+    {"local_address", GW_TYPE_SOCKET, SERVICE(local_address), RANGE(1, PORT_MAX), .is_required = true,
+     .doc = "Where it really is. Must be given."},
+    {"protocol", GW_TYPE_ENUM, SERVICE(protocol), .choices = protocols, .fallback = "tcp", .doc = "TCP connections or UDP datagrams."},
+    {"port", GW_TYPE_INT, SERVICE(port), RANGE(0, PORT_MAX), .fallback_doc = "the port of `local_address`",
+     .doc = "The port that peers may ask for instead of the name; 0: by name only."},
+    {"authorized_keys", GW_TYPE_PATH, SERVICE(authorized_keys),
+     .doc = "A file that says for this service alone who may use it, instead of the global one."},
+    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "normal", .doc = "Who goes first when the link is full."},
+    END};
+static const struct gw_section service_section = {
+    .keys = service_keys,
+    .size = sizeof(struct gw_config_service),
+    .named_key = "name",
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_service, line),
+};
+
+static const struct gw_key peer_keys[] = {
+    {"name", GW_TYPE_TEXT, PEER(name), RANGE(1, GW_PEER_NAME_MAX),
+     .doc = "What the peer is called here, and as a host name when it is made of letters, digits and `-`."},
+    {"peer_id", GW_TYPE_PEER_ID, PEER(peer_id), .doc = "Its peer ID. Either this or `public_key` must be given."},
+    {"public_key", GW_TYPE_KEY, PEER(public_key),
+     .doc = "Its X25519 public key, as WireGuard writes it: a stock WireGuard peer, or one of ours that is known by this key only."},
+    {"preshared_key", GW_TYPE_SECRET, GW_LIST, PEER(preshared_keys), .max_count = GW_PSK_MAX, .is_secret = true,
+     .doc = "A secret that both sides have on top of their keys. Several while one replaces another."},
+    {"role", GW_TYPE_ENUM, PEER(role), .choices = roles, .fallback = "dynamic",
+     .doc = "An anchor is reachable from anywhere and helps others to find each other."},
+    {"endpoint", GW_TYPE_HOSTPORT, GW_LIST, PEER(endpoints), RANGE(1, PORT_MAX), .max_count = GW_PEER_ENDPOINTS_MAX,
+     .doc = "Where it may be reached. Names are looked up again when the peer does not answer."},
+    {"tunnel_ip", GW_TYPE_IP, GW_LIST, PEER(tunnel_ips), .max_count = 2, .doc = "Its own virtual addresses."},
+    {"allowed_ips", GW_TYPE_PREFIX, GW_LIST, PEER(allowed_ips), .max_count = GW_PEER_ALLOWED_IPS_MAX - 2,
+     .doc = "What else lies behind it: packets to these prefixes go to it, and packets from it must come from them."},
+    {"anchors", GW_TYPE_TEXT, GW_LIST, PEER(anchors), RANGE(1, TEXT_MAX), .max_count = 16,
+     .doc = "The anchors to find it through: their names, peer IDs or public keys."},
+    {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(0, GW_S(3600)),
+     INHERITS(protocol.keepalive_ns), .fallback_doc = "`protocol.keepalive_interval`",
+     .doc = "As there, for this peer."},
+    {"seal", GW_TYPE_ENUM, PEER(seal), .choices = seals, INHERITS(seal), .fallback_doc = "`seal`",
+     .doc = "As there, for this peer."},
+    {"hello", GW_TYPE_ENUM, PEER(hello), .choices = hellos, .fallback = "auto",
+     .doc = "`never`: treat it as a stock WireGuard peer without asking."},
+    {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions, INHERITS(congestion),
+     .fallback_doc = "`congestion`", .doc = "As there, for this peer."},
+    {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false", .doc = "Connect at the start, not when first needed."},
+    END};
+static const struct gw_section peer_section = {
+    .keys = peer_keys,
+    .size = sizeof(struct gw_config_peer),
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_peer, line),
+    .either = {"peer_id", "public_key"},
+};
+
+/* ---- the file */
+
+static const struct gw_key root_keys[] = {
+    {"hostname", GW_TYPE_LABEL, ROOT(hostname), .fallback_doc = "the machine's name",
+     .doc = "What this node is called: peers reach it as `HOSTNAME.NETWORK.p2p`."},
+    {"network", GW_TYPE_LABEL, ROOT(network), .fallback = "mesh", .doc = "The name of the network that it is in."},
+    {"port", GW_TYPE_INT, ROOT(port), RANGE(0, PORT_MAX), .fallback = "51820", .doc = "The UDP port, for IPv4 and IPv6; 0: any that is free."},
+    {"listen", GW_TYPE_IP, GW_LIST, ROOT(listen), .max_count = 16, .fallback = "0.0.0.0, ::",
+     .doc = "The local addresses that the port is opened on."},
+    {"identity", GW_TYPE_PATH, ROOT(identity), .fallback = "identity.key", .doc = "The file with this node's Ed25519 key."},
+    {"private_key", GW_TYPE_SECRET, ROOT(private_key), .is_secret = true,
+     .doc = "An X25519 private key for the tunnel instead of the one that follows from the identity, as `peergate genkey` prints it."},
+    {"name", GW_TYPE_TEXT, ROOT(interface), RANGE(1, 15), .fallback = "peergate0", .doc = "The network interface's name, where one is made."},
+    {"address", GW_TYPE_ADDRESS, GW_LIST, ROOT(addresses), .max_count = 2,
+     .doc = "This node's own virtual addresses, one of each family."},
+    {"seal", GW_TYPE_ENUM, ROOT(seal), .choices = seals, .fallback = "auto",
+     .doc = "Encryption of data between our own nodes: AEGIS where both have the hardware for it, nothing else, or never (WireGuard's only)."},
+    {"congestion", GW_TYPE_ENUM, ROOT(congestion), .choices = congestions, .fallback = "bbr",
+     .doc = "Congestion control of streams."},
+    {"memory", GW_TYPE_BYTES, ROOT(memory), RANGE(4 * MEGABYTE, 1000 * GIGABYTE), .fallback = "64MB",
+     .doc = "What all streams together may hold in buffers."},
+    {"log", GW_TYPE_SECTION, .section = &log_section},
+    {"control", GW_TYPE_SECTION, .section = &control_section},
+    {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
+    {"security", GW_TYPE_SECTION, .section = &security_section},
+    {"peers", GW_TYPE_SECTION, GW_LIST, ROOT(peers), .section = &peer_section, .max_count = 4096,
+     .doc = "The peers that this node knows."},
+    {"services", GW_TYPE_SECTION, GW_NAMED, ROOT(services), .section = &service_section, .max_count = 1000,
+     .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
+    {"socks", GW_TYPE_SECTION, .section = &socks_section},
+    {"federation", GW_TYPE_SECTION, .section = &federation_section},
+    END};
+
+const struct gw_section gw_schema = {.keys = root_keys, .size = sizeof(struct gw_config)};
+
+/* ---- */
+
+static const size_t sizes[GW_TYPE_COUNT] = {
+    [GW_TYPE_TEXT] = sizeof(char *),
+    [GW_TYPE_LABEL] = sizeof(char *),
+    [GW_TYPE_PATH] = sizeof(char *),
+    [GW_TYPE_INT] = sizeof(int64_t),
+    [GW_TYPE_BOOL] = sizeof(bool),
+    [GW_TYPE_DURATION] = sizeof(int64_t),
+    [GW_TYPE_BYTES] = sizeof(int64_t),
+    [GW_TYPE_MODE] = sizeof(int64_t),
+    [GW_TYPE_ENUM] = sizeof(int),
+    [GW_TYPE_HOSTPORT] = sizeof(struct gw_config_endpoint),
+    [GW_TYPE_SOCKET] = sizeof(struct gw_config_endpoint),
+    [GW_TYPE_IP] = sizeof(struct gw_addr),
+    [GW_TYPE_PREFIX] = sizeof(struct gw_prefix),
+    [GW_TYPE_ADDRESS] = sizeof(struct gw_prefix),
+    [GW_TYPE_RULE] = sizeof(struct gw_config_rule),
+    [GW_TYPE_KEY] = sizeof(struct gw_config_key),
+    [GW_TYPE_SECRET] = sizeof(struct gw_config_key),
+    [GW_TYPE_PEER_ID] = sizeof(struct gw_config_peer_id),
+    [GW_TYPE_SECTION] = 0, /* its own says it */
+};
+
+size_t gw_type_size(const struct gw_key *key)
+{
+    return key->type == GW_TYPE_SECTION ? key->section->size : sizes[key->type];
+}
+
+const struct gw_key *gw_section_find(const struct gw_section *section, const char *name)
+{
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        if (strcmp(key->name, name) == 0)
+            return key;
+    }
+    return NULL;
+}

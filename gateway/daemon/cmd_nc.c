@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* `nc` and `forward`: a service of a peer on stdin and stdout, or on a local port. */
+#include "gateway/daemon/client.h"
+#include "gateway/daemon/cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_LEN 65536u
+
+/* "22" is a port, all else a service. */
+static bool set_destination(json_t *request, const char *host, const char *service)
+{
+    char *end;
+    long port = strtol(service, &end, 10);
+    json_object_set_new(request, "host", json_string(host));
+    if (*end != '\0' || end == service)
+        return json_object_set_new(request, "service", json_string(service)) == 0;
+    return port > 0 && port < 65536 && json_object_set_new(request, "port", json_integer(port)) == 0;
+}
+
+/* --- nc --- */
+
+struct direction {
+    int from, to;
+    char *data;
+    size_t at, len;
+    size_t chunk;   /* the most that one write may be: poll promises no more of a pipe */
+    bool has_ended; /* nothing more to read */
+    bool is_closed; /* and the other side knows */
+};
+
+static bool is_full(const struct direction *d)
+{
+    return d->len > 0;
+}
+
+static bool is_later(void)
+{
+    return errno == EAGAIN || errno == EINTR;
+}
+
+static bool read_some(struct direction *d)
+{
+    ssize_t got = read(d->from, d->data, BUFFER_LEN);
+    if (got < 0)
+        return is_later();
+    d->at = 0;
+    d->len = (size_t)got;
+    d->has_ended = got == 0;
+    return true;
+}
+
+static bool write_some(struct direction *d)
+{
+    ssize_t put = write(d->to, d->data + d->at, d->len < d->chunk ? d->len : d->chunk);
+    if (put < 0)
+        return is_later();
+    d->at += (size_t)put;
+    d->len -= (size_t)put;
+    return true;
+}
+
+/* Moves what poll says can move; false: broken. */
+static bool step(struct direction *d, short in, short out)
+{
+    if (is_full(d) && out != 0 && !write_some(d))
+        return false;
+    if (!is_full(d) && !d->has_ended && in != 0 && !read_some(d))
+        return false;
+    if (!is_full(d) && d->has_ended && !d->is_closed) {
+        /* A socket is half-closed; a pipe or a file is closed. */
+        if (shutdown(d->to, SHUT_WR) < 0)
+            close(d->to);
+        d->is_closed = true;
+    }
+    return true;
+}
+
+/* What the daemon says before the first byte: read byte by byte, since what follows is not ours. */
+struct answer {
+    char line[2048];
+    size_t len;
+    bool is_complete, is_ok;
+};
+
+/* false: refused, and the person was told. */
+static bool read_answer(const struct gw_cmd_context *ctx, int fd, struct answer *answer)
+{
+    char byte;
+    ssize_t got;
+    while ((got = read(fd, &byte, 1)) == 1 && byte != '\n') {
+        if (answer->len + 1 < sizeof answer->line)
+            answer->line[answer->len++] = byte;
+    }
+    if (got < 0 && is_later())
+        return true;
+    json_t *line = got == 1 ? json_loads(answer->line, 0, NULL) : NULL;
+    answer->is_complete = true;
+    answer->is_ok = json_is_true(json_object_get(line, "ok"));
+    if (!answer->is_ok)
+        gw_cmd_fail(ctx, "%s", line ? gw_json_text(line, "error") : "the daemon hung up");
+    json_decref(line);
+    return answer->is_ok;
+}
+
+static size_t chunk_of(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? PIPE_BUF : BUFFER_LEN;
+}
+
+/* Until the far side has ended: what stdin still has then has nowhere to go. What stdin has before the daemon answers is sent already: it
+ * travels with the opening of the flow. */
+static int pump(const struct gw_cmd_context *ctx, int fd)
+{
+    static char up_data[BUFFER_LEN], down_data[BUFFER_LEN];
+    struct direction up = {.from = STDIN_FILENO, .to = fd, .data = up_data, .chunk = BUFFER_LEN};
+    struct direction down = {.from = fd, .to = STDOUT_FILENO, .data = down_data, .chunk = chunk_of(STDOUT_FILENO)};
+    struct answer answer = {0};
+
+    while (!down.is_closed) {
+        struct pollfd fds[] = {
+            {.fd = is_full(&up) || up.has_ended ? -1 : STDIN_FILENO, .events = POLLIN},
+            {.fd = is_full(&up) ? fd : -1, .events = POLLOUT},
+            {.fd = is_full(&down) || down.has_ended ? -1 : fd, .events = POLLIN},
+            {.fd = is_full(&down) ? STDOUT_FILENO : -1, .events = POLLOUT},
+        };
+        if (poll(fds, 4, -1) < 0) {
+            if (errno != EINTR)
+                return gw_cmd_fail(ctx, "cannot wait: %s", strerror(errno));
+            continue;
+        }
+        if (!answer.is_complete && fds[2].revents != 0) {
+            if (!read_answer(ctx, fd, &answer))
+                return GW_EXIT_FAILED;
+            fds[2].revents = 0;
+        }
+        if (!step(&down, fds[2].revents, fds[3].revents))
+            return gw_cmd_fail(ctx, "the connection broke: %s", strerror(errno));
+        /* A direction upwards that breaks says so downwards too, behind what was sent before. */
+        if (!step(&up, fds[0].revents, fds[1].revents)) {
+            up.has_ended = up.is_closed = true;
+            up.len = 0;
+        }
+    }
+    return GW_EXIT_OK;
+}
+
+static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
+{
+    struct gw_client client;
+    int status = gw_cmd_options(ctx, &argc, argv, NULL, 2, 2);
+    if (status != GW_EXIT_OK)
+        return status;
+    json_t *request = json_pack("{s:s}", "command", "connect");
+    if (!set_destination(request, argv[1], argv[2])) {
+        json_decref(request);
+        return gw_cmd_usage_error(ctx, "\"%s\" is neither a service nor a port", argv[2]);
+    }
+    if (!gw_client_open(&client, ctx)) {
+        json_decref(request);
+        return GW_EXIT_FAILED;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    status = GW_EXIT_FAILED;
+    if (gw_client_send(&client, request) && fcntl(client.fd, F_SETFL, O_NONBLOCK) == 0)
+        status = pump(ctx, client.fd);
+    gw_client_close(&client);
+    return status;
+}
+
+const struct gw_command gw_cmd_nc = {
+    .name = "nc",
+    .summary = "connect stdin and stdout to a service of a peer",
+    .usage = "usage: peergate nc HOST SERVICE|PORT\n\n"
+             "Connects stdin and stdout to that service. When the peer refuses or cannot be\n"
+             "reached, says why and exits with 1. For ssh:\n\n"
+             "  ssh -o ProxyCommand='peergate nc %h %p' laptop.demo\n",
+    .run = run_nc,
+};
+
+/* --- forward --- */
+
+/* HOST:PORT or HOST:SERVICE, the last colon counts. */
+static json_t *forward_request(const char *listen, char *destination)
+{
+    char *colon = strrchr(destination, ':');
+    if (!colon || colon == destination || colon[1] == '\0')
+        return NULL;
+    *colon = '\0';
+    json_t *request = json_pack("{s:s}", "command", "forward");
+    bool is_port = listen[strspn(listen, "0123456789")] == '\0';
+    char at[32];
+    snprintf(at, sizeof at, "127.0.0.1:%.5s", listen);
+    json_object_set_new(request, "listen", json_string(is_port ? at : listen));
+    if (set_destination(request, destination, colon + 1))
+        return request;
+    json_decref(request);
+    return NULL;
+}
+
+static int interrupted_fd = -1;
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int signo)
+{
+    (void)signo;
+    is_interrupted = 1;
+    shutdown(interrupted_fd, SHUT_RDWR);
+}
+
+static int forward(struct gw_cmd_context *ctx, json_t *request, const char *destination)
+{
+    struct gw_client client;
+    if (!gw_client_open(&client, ctx)) {
+        json_decref(request);
+        return GW_EXIT_FAILED;
+    }
+    json_t *answer = gw_client_send(&client, request) ? gw_client_receive_ok(&client) : NULL;
+    if (!answer) {
+        gw_client_close(&client);
+        return GW_EXIT_FAILED;
+    }
+    if (ctx->json)
+        gw_client_print_json(answer);
+    else
+        printf("listening on %s for %s; Ctrl-C ends it\n", gw_json_text(answer, "listen"), destination);
+    fflush(stdout);
+    json_decref(answer);
+    interrupted_fd = client.fd;
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    json_decref(gw_client_receive(&client));
+    gw_client_close(&client);
+    return is_interrupted ? GW_EXIT_OK : gw_cmd_fail(ctx, "the daemon has ended");
+}
+
+static int run_forward(struct gw_cmd_context *ctx, int argc, char **argv)
+{
+    char destination[512];
+    int status = gw_cmd_options(ctx, &argc, argv, NULL, 2, 2);
+    if (status != GW_EXIT_OK)
+        return status;
+    snprintf(destination, sizeof destination, "%s", argv[2]);
+    json_t *request = forward_request(argv[1], destination);
+    if (!request)
+        return gw_cmd_usage_error(ctx, "\"%s\" is not HOST:PORT or HOST:SERVICE", argv[2]);
+    return forward(ctx, request, argv[2]);
+}
+
+const struct gw_command gw_cmd_forward = {
+    .name = "forward",
+    .summary = "listen on a local port for a service of a peer",
+    .usage = "usage: peergate forward LISTEN HOST:PORT|HOST:SERVICE\n\n"
+             "Every connection to LISTEN (a port, ADDRESS:PORT or unix:PATH) becomes one to that\n"
+             "service of the peer, until Ctrl-C. A port alone is one of 127.0.0.1.\n\n"
+             "  peergate forward 8080 home.demo:web\n",
+    .run = run_forward,
+};

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* `status` and `peers`: what the daemon is and whom it reaches, for people or as JSON. */
+#include "gateway/daemon/client.h"
+#include "gateway/daemon/cmd.h"
+#include "gateway/daemon/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *state, *word;
+    enum gw_colour colour;
+} states[] = {
+    {"established", "connected", GW_GREEN}, {"handshaking", "connecting", GW_YELLOW}, {"stale", "silent", GW_YELLOW},
+    {"failed", "unreachable", GW_RED},      {"idle", "idle", GW_DIM},
+};
+
+static void state_cell(struct gw_table_row *row, unsigned *column, const char *state)
+{
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        if (strcmp(states[i].state, state) == 0) {
+            gw_table_cell(row, column, states[i].colour, "%s", states[i].word);
+            return;
+        }
+    }
+    gw_table_cell(row, column, GW_PLAIN, "%s", state);
+}
+
+/* Names of peers come from our own files, but what is in them may be anything. */
+static const char *name_of(const json_t *peer)
+{
+    const char *name = gw_json_text(peer, "name");
+    return *name ? name : gw_json_text(peer, "hello_name");
+}
+
+static void add_peer(struct gw_table *table, const json_t *peer)
+{
+    const json_t *path = json_object_get(peer, "path"), *rtt = json_object_get(peer, "rtt_ms");
+    struct gw_table_row *row = gw_table_add(table);
+    char text[GW_TEXT_LEN];
+    unsigned column = 0;
+    if (!row)
+        return;
+    gw_table_cell(row, &column, GW_BOLD, "%s", name_of(peer));
+    state_cell(row, &column, gw_json_text(peer, "state"));
+    gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_seconds(text, gw_json_real(peer, "since_s")));
+    gw_table_cell(row, &column, GW_PLAIN, "%s", strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
+    gw_table_cell(row, &column, GW_PLAIN, "%s", json_is_object(path) ? gw_json_text(peer, "seal") : "");
+    if (json_is_object(path))
+        gw_table_cell(row, &column, GW_PLAIN, "%s %s", gw_json_text(path, "kind"), gw_json_text(path, "endpoint"));
+    else
+        column++;
+    gw_table_cell(row, &column, GW_PLAIN, "%s", json_is_number(rtt) ? gw_text_ms(text, json_number_value(rtt)) : "");
+    gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_sent")));
+    gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_received")));
+    gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(json_object_get(peer, "flows"), "open"));
+}
+
+static void print_peers(const json_t *answer)
+{
+    static const char *const headers[] = {"PEER", "STATE", ">SINCE", "PROTOCOL", "SEAL",  "PATH",
+                                          ">RTT", ">SENT", ">RECEIVED", ">FLOWS", NULL};
+    struct gw_table table = {.headers = headers};
+    const json_t *peer;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "peers"), i, peer)
+        add_peer(&table, peer);
+    if (table.count > 0)
+        gw_table_print(&table);
+    else
+        printf("no peers: write them into config.yaml, or let them in with `peergate authorize`\n");
+    gw_table_free(&table);
+}
+
+static void print_services(const json_t *answer)
+{
+    static const char *const headers[] = {"SERVICE", "PROTOCOL", ">PORT", "LOCAL ADDRESS", "USE", NULL};
+    struct gw_table table = {.headers = headers};
+    const json_t *service;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "services"), i, service) {
+        struct gw_table_row *row = gw_table_add(&table);
+        unsigned column = 0;
+        if (!row)
+            break;
+        gw_table_cell(row, &column, GW_BOLD, "%s", gw_json_text(service, "name"));
+        gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "protocol"));
+        gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(service, "port"));
+        gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "local_address"));
+        if (json_is_true(json_object_get(service, "enabled")))
+            gw_table_cell(row, &column, GW_PLAIN, "%d open, %lld in all", (int)gw_json_int(service, "flows_open"),
+                          (long long)gw_json_int(service, "flows_total"));
+        else
+            gw_table_cell(row, &column, GW_DIM, "disabled");
+    }
+    if (table.count > 0) {
+        putchar('\n');
+        gw_table_print(&table);
+    }
+    gw_table_free(&table);
+}
+
+static void print_self(const json_t *answer)
+{
+    char text[GW_TEXT_LEN];
+    const char *host = gw_json_text(answer, "hostname"), *network = gw_json_text(answer, "network");
+    const json_t *proxy;
+    size_t i;
+    printf("%s%s%s%s%s  %s\n", gw_colour_on(GW_BOLD), *host ? host : "this node", *network ? "." : "", network, gw_colour_off(),
+           gw_json_text(answer, "peer_id"));
+    printf("UDP port %d", (int)gw_json_int(answer, "port"));
+    if (!json_is_true(json_object_get(answer, "ipv6")))
+        printf(" (IPv4 only)");
+    json_array_foreach(json_object_get(answer, "proxies"), i, proxy)
+        printf(", proxy %s", json_string_value(proxy));
+    printf(", up for %s, version %s\n\n", gw_text_seconds(text, gw_json_real(answer, "uptime_s")), gw_json_text(answer, "version"));
+}
+
+static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)
+{
+    int status = gw_cmd_options(ctx, &argc, argv, NULL, 0, 0);
+    if (status != GW_EXIT_OK)
+        return status;
+    json_t *answer = gw_client_ask(ctx, json_pack("{s:s}", "command", "status"));
+    if (!answer)
+        return GW_EXIT_FAILED;
+    if (!ctx->json) {
+        print_self(answer);
+        print_peers(answer);
+        print_services(answer);
+    }
+    json_decref(answer);
+    return GW_EXIT_OK;
+}
+
+static int run_peers(struct gw_cmd_context *ctx, int argc, char **argv)
+{
+    int status = gw_cmd_options(ctx, &argc, argv, NULL, 0, 0);
+    if (status != GW_EXIT_OK)
+        return status;
+    json_t *answer = gw_client_ask(ctx, json_pack("{s:s}", "command", "peers"));
+    if (!answer)
+        return GW_EXIT_FAILED;
+    if (!ctx->json)
+        print_peers(answer);
+    json_decref(answer);
+    return GW_EXIT_OK;
+}
+
+const struct gw_command gw_cmd_status = {
+    .name = "status",
+    .summary = "say what the daemon is doing",
+    .usage = "usage: peergate status [--json]\n\n"
+             "This node, its peers (state, protocol, seal, path, round trip time, bytes) and its\n"
+             "services. With --json everything that is counted, too.\n",
+    .run = run_status,
+};
+
+const struct gw_command gw_cmd_peers = {
+    .name = "peers",
+    .summary = "list the peers",
+    .usage = "usage: peergate peers [--json]\n\n"
+             "The peers of config.yaml and authorized_keys, and how each is reached.\n",
+    .run = run_peers,
+};

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* `up`: the daemon, in the foreground unless asked otherwise. In the background it is a child that tells its parent, through a pipe,
+ * when it listens; so `up -b` returns when everything works, or says why it does not. */
+#include "gateway/daemon/cmd.h"
+#include "gateway/daemon/daemon.h"
+
+#include "gateway/base/log.h"
+#include "gateway/config/dir.h"
+#include "gateway/daemon/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct up_options {
+    bool background, to_syslog;
+    const char *log_file;
+};
+
+/* From now on nothing of the terminal is used. */
+static void leave_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return;
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
+static bool choose_log(struct gw_cmd_context *ctx, struct gw_logsink *log, const struct up_options *options, char *path, size_t path_len)
+{
+    if (options->to_syslog) {
+        gw_logsink_to_syslog(log);
+        return true;
+    }
+    if (!options->log_file && !options->background)
+        return true;
+    /* A path that stays good when the daemon is elsewhere. */
+    if (options->log_file && options->log_file[0] == '/')
+        snprintf(path, path_len, "%s", options->log_file);
+    else
+        gw_cmd_path(ctx, options->log_file ? options->log_file : "peergate.log", path, path_len);
+    int err = gw_logsink_to_file(log, path);
+    if (err != 0)
+        gw_cmd_fail(ctx, "cannot open the log %s: %s", path, strerror(-err));
+    return err == 0;
+}
+
+/* ready_fd: where to say that everything listens; -1 in the foreground. */
+static int run_daemon(struct gw_cmd_context *ctx, const struct up_options *options, int ready_fd)
+{
+    struct gw_daemon *daemon;
+    struct gw_diag diag = {0};
+    struct gw_logsink log;
+    char log_path[GW_DIR_PATH_MAX];
+
+    gw_logsink_init(&log);
+    if (!choose_log(ctx, &log, options, log_path, sizeof log_path))
+        return GW_EXIT_FAILED;
+    gw_logsink_use(&log);
+    const struct gw_daemon_params params = {.dir = ctx->dir, .verbose = ctx->verbose, .log = &log};
+    int err = gw_daemon_new(&daemon, &params, &diag);
+    if (err != 0) {
+        gw_diag_print(&diag, stderr);
+        gw_diag_clear(&diag);
+        return GW_EXIT_FAILED;
+    }
+    gw_daemon_log_diag(&diag);
+    gw_diag_clear(&diag);
+    if (ready_fd >= 0) {
+        leave_terminal();
+        if (write(ready_fd, "", 1) != 1)
+            gw_log_debug("whoever started us is gone");
+        close(ready_fd);
+    }
+    err = gw_daemon_run(daemon);
+    gw_daemon_free(daemon);
+    gw_log_info("ended");
+    return err == 0 ? GW_EXIT_OK : GW_EXIT_FAILED;
+}
+
+static int wait_for_child(int ready_fd, pid_t child)
+{
+    char byte;
+    int status;
+    ssize_t got;
+    do
+        got = read(ready_fd, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got == 1)
+        return GW_EXIT_OK;
+    if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        return WEXITSTATUS(status);
+    return GW_EXIT_FAILED;
+}
+
+static int run_in_background(struct gw_cmd_context *ctx, const struct up_options *options)
+{
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return gw_cmd_fail(ctx, "cannot make a pipe: %s", strerror(errno));
+    pid_t child = fork();
+    if (child < 0)
+        return gw_cmd_fail(ctx, "cannot start another process: %s", strerror(errno));
+    if (child > 0) {
+        close(ready[1]);
+        return wait_for_child(ready[0], child);
+    }
+    close(ready[0]);
+    setsid();
+    return run_daemon(ctx, options, ready[1]);
+}
+
+static int run(struct gw_cmd_context *ctx, int argc, char **argv)
+{
+    struct up_options options = {0};
+    bool foreground = false;
+    const struct gw_cmd_option table[] = {{"--background", &options.background, NULL}, {"-b", &options.background, NULL},
+                                          {"--foreground", &foreground, NULL},         {"--syslog", &options.to_syslog, NULL},
+                                          {"--log", NULL, &options.log_file},          {NULL, NULL, NULL}};
+    int status = gw_cmd_options(ctx, &argc, argv, table, 0, 0);
+    if (status != GW_EXIT_OK)
+        return status;
+    if (options.to_syslog && options.log_file)
+        return gw_cmd_usage_error(ctx, "--syslog and --log exclude each other");
+    if (options.background && !foreground)
+        return run_in_background(ctx, &options);
+    return run_daemon(ctx, &options, -1);
+}
+
+const struct gw_command gw_cmd_up = {
+    .name = "up",
+    .summary = "start the daemon (in the foreground; Ctrl-C ends it)",
+    .usage = "usage: peergate up [-b] [--log FILE | --syslog]\n\n"
+             "Starts the daemon of the folder: its peers, its services, its proxy. It logs to\n"
+             "stderr and ends with Ctrl-C; -v says more.\n\n"
+             "  -b, --background   return as soon as it listens; it then logs to DIR/peergate.log\n"
+             "  --log FILE         log to this file\n"
+             "  --syslog           log to syslog\n\n"
+             "SIGHUP, or `peergate reload`, reads the files again.\n",
+    .run = run,
+};

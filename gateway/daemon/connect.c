@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections on their way to a service. States: looking up (fd is ours) -> splice (opened, then accepted or refused), or a dial and a pair
+ * where the name is this node's own. */
+#include "gateway/daemon/connect.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/daemon/control.h"
+#include "gateway/local/pair.h"
+#include "gateway/local/splice.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct connect {
+    struct gw_list node;
+    struct gw_connects *all;
+    int fd; /* -1: a splice, pair or nobody has it */
+    uint8_t *rest;
+    size_t rest_len;
+    char host[256];
+    struct gw_open open;
+    bool wants_json;
+    bool is_looking_up; /* the resolver still has a pointer here */
+    bool is_ended;      /* while it looks up: to be freed by the answer */
+    const void *group;
+    struct gw_splice *splice;
+    struct gw_dial *dial;
+    struct gw_pair *pair;
+};
+
+void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver, struct gw_dialer *dialer,
+                      struct gw_services *services)
+{
+    *all = (struct gw_connects){.loop = loop, .resolver = resolver, .dialer = dialer, .services = services};
+    gw_list_init(&all->list);
+}
+
+/* --- the end --- */
+
+static void free_connect(struct connect *connect)
+{
+    gw_list_remove(&connect->node);
+    if (connect->fd >= 0)
+        close(connect->fd);
+    connect->fd = -1;
+    free(connect->rest);
+    connect->rest = NULL;
+    connect->is_ended = true;
+    if (!connect->is_looking_up)
+        free(connect);
+}
+
+static void end(struct connect *connect, struct gw_mono now)
+{
+    if (connect->splice)
+        gw_splice_close(connect->splice, now, GW_REASON_CANCELLED);
+    if (connect->dial)
+        gw_dial_cancel(connect->dial);
+    if (connect->pair)
+        gw_pair_close(connect->pair);
+    free_connect(connect);
+}
+
+void gw_connects_end_group(struct gw_connects *all, const void *group, struct gw_mono now)
+{
+    gw_list_for_each(node, &all->list) {
+        struct connect *connect = gw_list_entry(node, struct connect, node);
+        if (connect->group == group)
+            end(connect, now);
+    }
+}
+
+void gw_connects_fini(struct gw_connects *all, struct gw_mono now)
+{
+    if (!all->list.next)
+        return;
+    gw_list_for_each(node, &all->list)
+        end(gw_list_entry(node, struct connect, node), now);
+}
+
+static void log_failure(const struct connect *connect, const char *sentence)
+{
+    if (connect->open.service[0])
+        gw_log_info("%s of %s: %s", connect->open.service, connect->host, sentence);
+    else
+        gw_log_info("port %u of %s: %s", connect->open.port, connect->host, sentence);
+}
+
+/* The connection is still raw, and ours: says why, closes. */
+static void fail(struct connect *connect, const char *code, const char *sentence)
+{
+    log_failure(connect, sentence);
+    char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
+    if (line && send(connect->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        gw_log_debug("control: nobody listens to the answer");
+    free(line);
+    free_connect(connect);
+}
+
+/* --- a peer's service --- */
+
+static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user)
+{
+    struct connect *connect = user;
+    char *line = connect->wants_json ? gw_control_reply_line(NULL) : NULL;
+    int err = line ? gw_splice_head(splice, line, strlen(line)) : 0;
+    free(line);
+    if (err != 0)
+        end(connect, now);
+}
+
+static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
+{
+    struct connect *connect = user;
+    const char *sentence = gw_reason_sentence(reason);
+    char *line = connect->wants_json ? gw_control_fail_line(gw_reason_name(reason), sentence) : NULL;
+    log_failure(connect, sentence);
+    connect->splice = NULL;
+    gw_splice_say_and_close(splice, now, line ? line : "", line ? strlen(line) : 0);
+    free(line);
+    free_connect(connect);
+}
+
+static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
+{
+    struct connect *connect = user;
+    (void)splice, (void)now;
+    if (reason != GW_REASON_NONE && reason != GW_REASON_CANCELLED)
+        log_failure(connect, gw_reason_sentence(reason));
+    connect->splice = NULL;
+    free_connect(connect);
+}
+
+static const struct gw_splice_events splice_events = {
+    .on_accepted = on_accepted,
+    .on_refused = on_refused,
+    .on_end = on_end,
+};
+
+static void open_flow(struct connect *connect, struct gw_peer *peer)
+{
+    struct gw_mono now = gw_loop_now(connect->all->loop);
+    struct gw_stream *stream;
+    int fd = connect->fd;
+
+    connect->fd = -1;
+    connect->splice = gw_splice_new(connect->all->loop, fd, &splice_events, connect);
+    if (!connect->splice) {
+        free_connect(connect);
+        return;
+    }
+    int err = gw_peer_open(peer, now, &connect->open, &gw_splice_stream_ops, connect->splice, &stream);
+    if (err == 0)
+        err = gw_splice_bridge_opened(connect->splice, now, stream, connect->rest, connect->rest_len, GW_SPLICE_UNLIMITED);
+    if (err == 0)
+        return;
+    const char *sentence = err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
+    char *line = connect->wants_json ? gw_control_fail_line("failed", sentence) : NULL;
+    log_failure(connect, sentence);
+    gw_splice_say_and_close(connect->splice, now, line ? line : "", line ? strlen(line) : 0);
+    free(line);
+    connect->splice = NULL;
+    free_connect(connect);
+}
+
+/* --- this node's own --- */
+
+static void on_pair_end(struct gw_pair *pair, void *user)
+{
+    struct connect *connect = user;
+    (void)pair;
+    connect->pair = NULL;
+    free_connect(connect);
+}
+
+static void on_dialed(int fd, struct gw_mono now, void *user)
+{
+    struct connect *connect = user;
+    char *line = connect->wants_json ? gw_control_reply_line(NULL) : NULL;
+    connect->dial = NULL;
+    (void)now;
+    if (fd < 0) {
+        fail(connect, gw_reason_name(gw_dial_reason(fd)), gw_reason_sentence(gw_dial_reason(fd)));
+        free(line);
+        return;
+    }
+    /* A fresh socket buffer has room for one line. */
+    int client = connect->fd;
+    connect->fd = -1;
+    if (line && send(client, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        gw_log_debug("control: nobody listens to the answer");
+    free(line);
+    if (gw_pair_new(&connect->pair, connect->all->loop, client, fd, connect->rest, connect->rest_len, UINT64_MAX, on_pair_end,
+                    connect) != 0)
+        free_connect(connect);
+}
+
+static void dial_own(struct connect *connect, struct gateway *gateway)
+{
+    struct gw_target target;
+    if (!gw_services_local_target(connect->all->services, gateway, &connect->open, &target)) {
+        fail(connect, gw_reason_name(GW_REASON_NOT_LISTED), "this node itself has no such service");
+        return;
+    }
+    const struct gw_dial_params params = {.target = &target, .on_done = on_dialed, .user = connect};
+    struct gw_mono now = gw_loop_now(connect->all->loop);
+    int fd = gw_dial(connect->all->dialer, &params, now, &connect->dial);
+    if (fd != -EINPROGRESS)
+        on_dialed(fd, now, connect);
+}
+
+/* --- the beginning --- */
+
+static void on_answer(const struct gw_answer *answer, void *ctx)
+{
+    struct connect *connect = ctx;
+    connect->is_looking_up = false;
+    if (connect->is_ended) {
+        free(connect);
+        return;
+    }
+    if (answer->err == GW_E_MALFORMED || answer->err == GW_E_UNKNOWN) {
+        fail(connect, "unknown-name", "no peer has this name");
+        return;
+    }
+    if (answer->err != 0) {
+        fail(connect, "failed", gw_strerror(answer->err));
+        return;
+    }
+    /* service.host.network.p2p */
+    if (answer->service[0] && !connect->open.service[0])
+        snprintf(connect->open.service, sizeof connect->open.service, "%s", answer->service);
+    if (answer->peer)
+        open_flow(connect, answer->peer);
+    else
+        dial_own(connect, answer->gateway);
+}
+
+void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *params)
+{
+    struct connect *connect = calloc(1, sizeof *connect);
+    if (!connect) {
+        close(params->fd);
+        free(params->rest);
+        return;
+    }
+    connect->all = all;
+    connect->fd = params->fd;
+    connect->rest = params->rest;
+    connect->rest_len = params->rest_len;
+    connect->wants_json = params->wants_json;
+    connect->group = params->group;
+    connect->open.class_ = GW_CLASS_NORMAL;
+    connect->open.port = params->port;
+    snprintf(connect->host, sizeof connect->host, "%s", params->host);
+    snprintf(connect->open.service, sizeof connect->open.service, "%s", params->service ? params->service : "");
+    gw_list_push_back(&all->list, &connect->node);
+    connect->is_looking_up = true;
+    gw_resolver_lookup(all->resolver, connect->host, on_answer, connect);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Joins a connection that the daemon was given (a control client that said `connect`, a client of a forwarded port) with a service of a
+ * peer: resolves the name, opens the flow, splices. On a control connection the answer is a line of JSON before the first byte. */
+#ifndef GATEWAY_DAEMON_CONNECT_H
+#define GATEWAY_DAEMON_CONNECT_H
+
+#include "gateway/flow/stream.h"
+#include "gateway/link/loop.h"
+#include "gateway/local/dial.h"
+#include "gateway/services/services.h"
+#include "resolver/resolver.h"
+
+struct gw_connects {
+    struct gw_loop *loop;
+    struct gw_resolver *resolver;
+    struct gw_dialer *dialer;
+    struct gw_services *services; /* for this node's own */
+    struct gw_list list;
+};
+
+void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver, struct gw_dialer *dialer,
+                      struct gw_services *services);
+/* Ends every connection. */
+void gw_connects_fini(struct gw_connects *all, struct gw_mono now);
+
+struct gw_connect_params {
+    int fd;                /* non-blocking; taken, whatever happens */
+    uint8_t *rest;         /* read from fd already, may be NULL; taken (malloc) */
+    size_t rest_len;
+    const char *host;      /* copied */
+    const char *service;   /* copied; NULL or "" = by port */
+    uint16_t port;
+    bool wants_json;       /* a control client: tell it how it went */
+    const void *group;     /* for gw_connects_end_group; NULL = none */
+};
+
+void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *params);
+/* Ends those of one group. */
+void gw_connects_end_group(struct gw_connects *all, const void *group, struct gw_mono now);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands `status` and `peers`: everything that a person or a program may want to know, as JSON. */
+#include "gateway/daemon/daemon.h"
+
+#include "gateway/daemon/json.h"
+#include "gateway/wire/peer_id.h"
+
+#include <unistd.h>
+
+#ifndef PEERGATE_VERSION
+#define PEERGATE_VERSION "0"
+#endif
+
+static json_t *integer(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *peers(struct gw_daemon *daemon, struct gw_mono now)
+{
+    json_t *list = json_array();
+    for (struct gw_peer *peer = gw_gateway_next_peer(daemon->gateway, NULL); peer;
+         peer = gw_gateway_next_peer(daemon->gateway, peer))
+        json_array_append_new(list, gw_json_peer(peer, now));
+    return list;
+}
+
+static void add_self(json_t *object, const struct gw_daemon *daemon, struct gw_mono now)
+{
+    const struct gw_config *config = daemon->files.config;
+    char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
+
+    json_object_set_new(object, "version", json_string(PEERGATE_VERSION));
+    json_object_set_new(object, "pid", json_integer(getpid()));
+    json_object_set_new(object, "uptime_s", gw_json_ago(daemon->started, now));
+    json_object_set_new(object, "dir", json_string(daemon->dir));
+    json_object_set_new(object, "hostname", json_string(config->hostname ? config->hostname : ""));
+    json_object_set_new(object, "network", json_string(config->network ? config->network : ""));
+    json_object_set_new(object, "peer_id", json_string(gw_peer_id_format(daemon->identity->ed25519, peer_id)));
+    json_object_set_new(object, "public_key", json_string(gw_key_base64_format(gw_gateway_public_key(daemon->gateway), key)));
+    json_object_set_new(object, "port", json_integer(gw_link_port(daemon->link)));
+    json_object_set_new(object, "ipv4", json_boolean(gw_link_has(daemon->link, GW_UDP_V4)));
+    json_object_set_new(object, "ipv6", json_boolean(gw_link_has(daemon->link, GW_UDP_V6)));
+}
+
+static json_t *proxies(const struct gw_daemon *daemon)
+{
+    char at[GW_TARGET_STRLEN];
+    json_t *list = json_array();
+    for (size_t i = 0; daemon->socks5 && i < gw_socks5_listen_count(daemon->socks5); i++)
+        json_array_append_new(list, json_string(gw_target_format(gw_socks5_listen_target(daemon->socks5, i), at)));
+    return list;
+}
+
+static json_t *proxy_stats(const struct gw_daemon *daemon)
+{
+    struct gw_socks5_stats stats = {0};
+    if (!daemon->socks5)
+        return json_null();
+    gw_socks5_stats(daemon->socks5, &stats);
+    json_t *object = json_object();
+    json_object_set_new(object, "clients_open", json_integer(stats.clients_open));
+    json_object_set_new(object, "associations_open", json_integer(stats.associations_open));
+    json_object_set_new(object, "clients_total", integer(stats.clients_total));
+    json_object_set_new(object, "refused_auth", integer(stats.refused_auth));
+    json_object_set_new(object, "refused_policy", integer(stats.refused_policy));
+    json_object_set_new(object, "failed", integer(stats.failed));
+    json_object_set_new(object, "timed_out", integer(stats.timed_out));
+    json_object_set_new(object, "malformed", integer(stats.malformed));
+    return object;
+}
+
+json_t *gw_daemon_services_json(const struct gw_daemon *daemon)
+{
+    const struct gw_registry *registry = gw_services_registry(daemon->services);
+    char at[GW_TARGET_STRLEN];
+    json_t *list = json_array();
+    for (size_t i = 0; i < registry->count; i++) {
+        const struct gw_service *service = registry->services[i];
+        struct gw_service_stats stats = {0};
+        gw_services_service_stats(daemon->services, service->name, &stats);
+        json_t *object = json_object();
+        json_object_set_new(object, "name", json_string(service->name));
+        json_object_set_new(object, "enabled", json_boolean(service->is_enabled));
+        json_object_set_new(object, "protocol", json_string(service->is_udp ? "udp" : "tcp"));
+        json_object_set_new(object, "port", json_integer(service->port));
+        json_object_set_new(object, "local_address", json_string(gw_target_format(&service->target, at)));
+        json_object_set_new(object, "flows_open", json_integer(stats.flows_open));
+        json_object_set_new(object, "flows_total", integer(stats.flows_total));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static json_t *service_stats(const struct gw_daemon *daemon)
+{
+    struct gw_services_stats stats = {0};
+    gw_services_stats(daemon->services, &stats);
+    json_t *object = json_object();
+    json_object_set_new(object, "open", json_integer(stats.flows_open));
+    json_object_set_new(object, "accepted", integer(stats.accepted));
+    json_object_set_new(object, "refused", integer(stats.refused));
+    json_object_set_new(object, "not_listed", integer(stats.not_listed));
+    json_object_set_new(object, "service_down", integer(stats.down));
+    json_object_set_new(object, "timed_out", integer(stats.timed_out));
+    json_object_set_new(object, "limited", integer(stats.limited));
+    return object;
+}
+
+static json_t *drops(const struct gw_daemon *daemon)
+{
+    struct gw_gateway_stats stats = {0};
+    gw_gateway_stats(daemon->gateway, &stats);
+    json_t *object = json_object();
+    json_object_set_new(object, "malformed", integer(stats.dropped_malformed));
+    json_object_set_new(object, "unknown", integer(stats.dropped_unknown));
+    json_object_set_new(object, "auth", integer(stats.dropped_auth));
+    json_object_set_new(object, "replay", integer(stats.dropped_replay));
+    json_object_set_new(object, "mac", integer(stats.dropped_mac));
+    json_object_set_new(object, "limit", integer(stats.dropped_limit));
+    json_object_set_new(object, "queue", integer(stats.dropped_queue));
+    json_object_set_new(object, "inner", integer(stats.dropped_inner));
+    json_object_set_new(object, "handshakes_queued", integer(stats.handshakes_queued));
+    json_object_set_new(object, "cookies_sent", integer(stats.cookies_sent));
+    return object;
+}
+
+static json_t *link_stats(const struct gw_daemon *daemon)
+{
+    const struct gw_udp_stats *stats = gw_link_stats(daemon->link);
+    json_t *object = json_object();
+    json_object_set_new(object, "bytes_sent", integer(stats->bytes_sent));
+    json_object_set_new(object, "bytes_received", integer(stats->bytes_received));
+    json_object_set_new(object, "datagrams_sent", integer(stats->datagrams_sent));
+    json_object_set_new(object, "datagrams_received", integer(stats->datagrams_received));
+    json_object_set_new(object, "trains_sent", integer(stats->trains_sent));
+    json_object_set_new(object, "trains_received", integer(stats->trains_received));
+    json_object_set_new(object, "send_errors", integer(stats->send_errors));
+    json_object_set_new(object, "receive_errors", integer(stats->receive_errors));
+    json_object_set_new(object, "truncated", integer(stats->truncated));
+    json_object_set_new(object, "send_full", integer(stats->send_full));
+    json_object_set_new(object, "segmented_by_us", integer(stats->segmented_by_us));
+    return object;
+}
+
+void gw_control_status(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+{
+    struct gw_daemon *daemon = ctx;
+    json_t *object = json_object();
+    (void)request;
+    add_self(object, daemon, now);
+    json_object_set_new(object, "proxies", proxies(daemon));
+    json_object_set_new(object, "peers", peers(daemon, now));
+    json_object_set_new(object, "services", gw_daemon_services_json(daemon));
+    json_object_set_new(object, "proxy_clients", proxy_stats(daemon));
+    json_object_set_new(object, "service_flows", service_stats(daemon));
+    json_object_set_new(object, "drops", drops(daemon));
+    json_object_set_new(object, "link", link_stats(daemon));
+    json_object_set_new(object, "memory",
+                        json_pack("{s:I,s:I}", "flows_used", (json_int_t)daemon->budget.used, "flows_limit",
+                                  (json_int_t)daemon->budget.limit));
+    gw_control_reply(client, object);
+}
+
+void gw_control_peers(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+{
+    json_t *object = json_object();
+    (void)request;
+    json_object_set_new(object, "peers", peers(ctx, now));
+    gw_control_reply(client, object);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon: one gateway on its link, with the peers, services, names, front-ends and the control socket that the owner's files ask for. This
+ * is the one place that knows all of them; what is built from the struct's parts is given the parts it needs. */
+#ifndef GATEWAY_DAEMON_DAEMON_H
+#define GATEWAY_DAEMON_DAEMON_H
+
+#include "frontends/frontend.h"
+#include "frontends/socks5/socks5.h"
+#include "gateway/config/identity.h"
+#include "gateway/daemon/connect.h"
+#include "gateway/daemon/control.h"
+#include "gateway/daemon/echo.h"
+#include "gateway/daemon/endpoints.h"
+#include "gateway/daemon/files.h"
+#include "gateway/daemon/logsink.h"
+#include "gateway/daemon/peer_services.h"
+#include "gateway/daemon/peers.h"
+#include "gateway/daemon/pings.h"
+#include "gateway/daemon/signals.h"
+#include "gateway/daemon/state.h"
+#include "gateway/gateway.h"
+#include "gateway/link/link.h"
+#include "gateway/link/netwatch.h"
+#include "gateway/services/services.h"
+#include "resolver/resolver.h"
+#include "resolver/names_tier.h"
+
+struct gw_daemon {
+    char dir[GW_DIR_PATH_MAX];
+    int verbose;              /* -v: the log says more than the configuration asks for */
+    struct gw_logsink *log;   /* borrowed */
+    struct gw_files files;
+    struct gw_identity *identity;
+
+    struct gw_loop *loop;
+    struct gw_signals signals;
+    int lock_fd;              /* holds <control socket>.lock */
+    struct gw_control *control;
+
+    struct gw_flow_budget budget;
+    struct gw_gateway_events events;
+    struct gw_link *link;
+    struct gateway *gateway;
+    struct gw_state state;
+    struct gw_netwatch *netwatch;
+    struct event *expiry;     /* authorized keys expire */
+
+    struct gw_dialer *dialer;
+    struct gw_services *services;
+    struct gw_resolver *resolver;
+    struct gw_names_tier *names;
+    struct gw_frontend frontend;
+    struct gw_socks5 *socks5; /* NULL: none is asked for */
+
+    struct gw_endpoints *endpoints;
+    struct gw_peers peers;
+    struct gw_peer_services peer_services;
+    struct gw_pings pings;
+    struct gw_echo echo;
+    struct gw_connects connects;
+
+    struct gw_mono started;
+};
+
+struct gw_daemon_params {
+    const char *dir;
+    int verbose;
+    struct gw_logsink *log;
+};
+
+/* Builds everything, listens, and logs that it does. On failure (0 is success) every reason is in the log or in diag. */
+int gw_daemon_new(struct gw_daemon **out, const struct gw_daemon_params *params, struct gw_diag *diag);
+/* Until it is told to stop (a signal, `down`). 0 or -errno. */
+int gw_daemon_run(struct gw_daemon *daemon);
+/* Ends flows, says so to the peers, closes. NULL is fine. */
+void gw_daemon_free(struct gw_daemon *daemon);
+void gw_daemon_stop(struct gw_daemon *daemon);
+
+/* Wall time. */
+struct gw_wall gw_daemon_wall(void);
+
+/* reload.c: loads the files again; when all are good, applies what changed and logs it. 0, or an error with the reasons in diag: then the
+ * daemon goes on as it was. */
+int gw_daemon_reload(struct gw_daemon *daemon, struct gw_diag *diag);
+/* The parts of a (re)load, also used at the start. bad configuration: in diag. */
+int gw_daemon_apply_services(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
+int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
+int gw_daemon_apply_socks(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
+void gw_daemon_apply_log(struct gw_daemon *daemon, const struct gw_files *files);
+/* Looks for expired keys from time to time, if the files have any that can expire. */
+void gw_daemon_watch_expiry(struct gw_daemon *daemon);
+/* Each message of diag as a line of the log. */
+void gw_daemon_log_diag(const struct gw_diag *diag);
+
+/* The control socket's commands: control_*.c. */
+gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_resolve, gw_control_services, gw_control_reload,
+    gw_control_down, gw_control_connect, gw_control_forward;
+extern const struct gw_control_command gw_daemon_commands[];
+
+/* This node's services, as JSON. */
+json_t *gw_daemon_services_json(const struct gw_daemon *daemon);
+
+/* Looks the name "host" of the request up and goes on with fn, unless the name is unknown (which the client is then told). The client is free again
+ * when fn is called. request is kept while it lasts. */
+typedef void gw_control_host_fn(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                                const struct gw_answer *answer);
+void gw_control_with_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request, gw_control_host_fn *fn);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads the owner's files, and makes of them what the services want to know. */
+#include "gateway/daemon/files.h"
+
+#include "gateway/base/err.h"
+#include "gateway/config/dir.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int path_in(char out[GW_DIR_PATH_MAX], const char *dir, const char *name)
+{
+    int len = snprintf(out, GW_DIR_PATH_MAX, "%s/%s", dir, name);
+    return len > 0 && len < GW_DIR_PATH_MAX ? 0 : GW_E_TOO_BIG;
+}
+
+static int load_service_keys(struct gw_files *files, struct gw_diag *diag)
+{
+    const struct gw_config *config = files->config;
+    files->service_keys = calloc(config->services.count + 1, sizeof *files->service_keys);
+    if (!files->service_keys)
+        return GW_E_NOMEM;
+    for (size_t i = 0; i < config->services.count; i++) {
+        const char *path = config->services.items[i].authorized_keys;
+        int err = path ? gw_authorized_keys_load(&files->service_keys[i], path, diag) : 0;
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+int gw_files_load(struct gw_files *files, const char *dir, struct gw_diag *diag)
+{
+    char path[GW_DIR_PATH_MAX];
+    *files = (struct gw_files){0};
+    int err = path_in(path, dir, GW_FILE_CONFIG);
+    if (err == 0)
+        err = gw_config_load(&files->config, path, diag);
+    if (err == 0)
+        err = gw_authorized_keys_load(&files->keys, files->config->security.authorized_keys_file, diag);
+    if (err == 0)
+        err = load_service_keys(files, diag);
+    if (err == 0)
+        err = path_in(path, dir, GW_FILE_NAMES);
+    if (err == 0)
+        err = gw_names_load(&files->names, path, diag);
+    if (err != 0)
+        gw_files_fini(files);
+    return err;
+}
+
+void gw_files_fini(struct gw_files *files)
+{
+    for (size_t i = 0; files->service_keys && i < files->config->services.count; i++)
+        gw_authorized_keys_free(files->service_keys[i]);
+    free(files->service_keys);
+    gw_authorized_keys_free(files->keys);
+    gw_names_free(files->names);
+    gw_config_free(files->config);
+    *files = (struct gw_files){0};
+}
+
+static void grant_of_key(struct gw_grant *grant, const struct gw_authorized_key *key)
+{
+    *grant = (struct gw_grant){
+        .services = (const char *const *)(void *)key->services, .has_expiry = key->has_expiry, .expires = key->expires};
+    memcpy(grant->public_key, key->x25519, GW_KEY_LEN);
+}
+
+static struct gw_grants *make_grants(const struct gw_config *config, const struct gw_authorized_keys *keys)
+{
+    size_t peers = config ? config->peers.count : 0, count = 0;
+    struct gw_grant *list = calloc(peers + keys->count + 1, sizeof *list);
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < peers; i++) {
+        list[count].is_peer = true;
+        memcpy(list[count++].public_key, config->peers.items[i].public_key.bytes, GW_KEY_LEN);
+    }
+    for (size_t i = 0; i < keys->count; i++)
+        grant_of_key(&list[count++], &keys->keys[i]);
+    struct gw_grants *grants = gw_grants_new(list, count);
+    free(list);
+    return grants;
+}
+
+struct gw_grants *gw_files_grants(const struct gw_files *files)
+{
+    return make_grants(files->config, files->keys);
+}
+
+struct gw_grants *gw_grants_of_keys(const struct gw_authorized_keys *keys)
+{
+    return make_grants(NULL, keys);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Peers as JSON. */
+#include "gateway/daemon/json.h"
+
+#include "gateway/config/endpoint.h"
+#include "gateway/daemon/peers.h"
+#include "gateway/wire/peer_id.h"
+
+static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
+
+json_t *gw_json_ms(int64_t ns)
+{
+    return json_real((double)(ns / 1000) / 1000.0);
+}
+
+json_t *gw_json_ago(struct gw_mono then, struct gw_mono now)
+{
+    if (gw_mono_is_never(then))
+        return json_null();
+    return json_real((double)(gw_mono_sub(now, then) / GW_MS(1)) / 1000.0);
+}
+
+static json_t *way(const struct gw_peer_status *status)
+{
+    char at[GW_ADDR_STRLEN];
+    if (!status->has_path)
+        return json_null();
+    json_t *path = json_pack("{s:s,s:s,s:i}", "kind", "direct", "endpoint", gw_addr_format(&status->path.remote, at), "payload",
+                             (int)status->payload_len);
+    if (gw_addr_is_set(&status->path.local))
+        json_object_set_new(path, "local", json_string(gw_addr_format(&status->path.local, at)));
+    return path;
+}
+
+static void add_way(json_t *object, const struct gw_peer_status *status)
+{
+    json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
+    json_object_set_new(object, "path", way(status));
+}
+
+void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_peer_status status;
+    gw_peer_status(peer, now, &status);
+    add_way(object, &status);
+}
+
+void gw_json_add_who(json_t *object, const struct gw_peer *peer)
+{
+    const struct gw_peer_config *config = gw_peer_config(peer);
+    char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
+    json_object_set_new(object, "name", json_string(gw_peer_name(peer)));
+    json_object_set_new(object, "peer_id",
+                        config->has_ed25519 ? json_string(gw_peer_id_format(config->ed25519, peer_id)) : json_null());
+    json_object_set_new(object, "public_key", json_string(gw_key_base64_format(config->public_key, key)));
+}
+
+static json_t *flows(const struct gw_mux_stats *stats)
+{
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "open", (json_int_t)stats->streams_open, "total",
+                     (json_int_t)stats->streams_total, "sent", (json_int_t)stats->bytes_sent, "received",
+                     (json_int_t)stats->bytes_received, "packets_sent", (json_int_t)stats->packets_sent, "packets_lost",
+                     (json_int_t)stats->packets_lost, "packets_spurious", (json_int_t)stats->packets_spurious, "window",
+                     (json_int_t)stats->cwnd, "inflight", (json_int_t)stats->inflight, "pacing_rate",
+                     (json_int_t)stats->pacing_rate, "congestion", stats->cc_name);
+}
+
+static void add_session(json_t *object, const struct gw_session_stats *session, struct gw_mono now)
+{
+    json_object_set_new(object, "since_s", gw_json_ago(session->state_since, now));
+    json_object_set_new(object, "last_handshake_s", gw_json_ago(session->last_handshake, now));
+    json_object_set_new(object, "last_received_s", gw_json_ago(session->last_received, now));
+    json_object_set_new(object, "bytes_sent", json_integer((json_int_t)session->bytes_sent));
+    json_object_set_new(object, "bytes_received", json_integer((json_int_t)session->bytes_received));
+    json_object_set_new(object, "refused_as_replay", json_integer((json_int_t)session->handshakes_refused_as_replay));
+}
+
+static json_t *addresses(const struct gw_peer_config *config)
+{
+    json_t *list = json_array();
+    char at[GW_ADDR_STRLEN + 4];
+    for (unsigned i = 0; i < config->allowed_ip_count; i++) {
+        json_array_append_new(list, json_string(gw_prefix_format(&config->allowed_ips[i], at, sizeof at)));
+    }
+    return list;
+}
+
+json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
+{
+    const struct gw_known_peer *known = gw_peer_user(peer);
+    struct gw_peer_status status;
+    json_t *object = json_object();
+
+    gw_peer_status(peer, now, &status);
+    gw_json_add_who(object, peer);
+    json_object_set_new(object, "source", json_string(known && known->is_configured ? "config" : "authorized_keys"));
+    json_object_set_new(object, "protocol", json_string(gw_peer_kind_names[status.kind]));
+    json_object_set_new(object, "hello_name", json_string(status.hello_name));
+    add_way(object, &status);
+    add_session(object, &status.session, now);
+    json_object_set_new(object, "seal", json_string(suite_names[status.sending_suite]));
+    json_object_set_new(object, "rtt_ms", status.rtt_ns > 0 ? gw_json_ms(status.rtt_ns) : json_null());
+    json_object_set_new(object, "flows", status.has_flows ? flows(&status.flows) : json_null());
+    json_object_set_new(object, "packets_dropped", json_integer((json_int_t)status.packets_dropped));
+    json_object_set_new(object, "allowed_ips", addresses(gw_peer_config(peer)));
+    return object;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What several control commands say of a peer, as JSON. */
+#ifndef GATEWAY_DAEMON_JSON_H
+#define GATEWAY_DAEMON_JSON_H
+
+#include "gateway/gateway.h"
+
+#include <jansson.h>
+
+/* A duration in milliseconds with three decimals. */
+json_t *gw_json_ms(int64_t ns);
+/* Seconds from `then` to now with three decimals; null for GW_NEVER. */
+json_t *gw_json_ago(struct gw_mono then, struct gw_mono now);
+/* "state", and "path": {"kind", "endpoint", ...} or null. */
+void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now);
+/* "name", "peer_id" (null when only the X25519 key is known), "public_key". */
+void gw_json_add_who(json_t *object, const struct gw_peer *peer);
+/* Everything `status` tells of a peer. */
+json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now);
+
+#endif

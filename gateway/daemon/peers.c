@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* Files to peers. */
+#include "gateway/daemon/peers.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+#include "gateway/wire/peer_id.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints)
+{
+    peers->gateway = gateway;
+    peers->endpoints = endpoints;
+    gw_list_init(&peers->list);
+}
+
+static void remove_peer(struct gw_peers *peers, struct gw_known_peer *known, struct gw_mono now)
+{
+    gw_list_remove(&known->node);
+    gw_lookup_free(known->lookup);
+    gw_peer_set_user(known->peer, NULL);
+    gw_gateway_remove_peer(peers->gateway, now, known->peer);
+    gw_wipe(&known->config, sizeof known->config);
+    free(known);
+}
+
+void gw_peers_fini(struct gw_peers *peers, struct gw_mono now)
+{
+    if (!peers->list.next)
+        return;
+    gw_list_for_each(node, &peers->list)
+        remove_peer(peers, gw_list_entry(node, struct gw_known_peer, node), now);
+}
+
+static struct gw_known_peer *find(struct gw_peers *peers, const uint8_t public_key[GW_KEY_LEN])
+{
+    struct gw_peer *peer = gw_gateway_find_peer(peers->gateway, public_key);
+    return peer ? gw_peer_user(peer) : NULL;
+}
+
+/* --- one peer of the files --- */
+
+static void look_up(struct gw_peers *peers, struct gw_known_peer *known, const struct gw_config_peer *config)
+{
+    gw_lookup_free(known->lookup);
+    known->lookup = NULL;
+    if (config && gw_lookup_new(&known->lookup, peers->endpoints, known->peer, config) != 0)
+        gw_log_error("%s: no memory to look its endpoints up", gw_peer_name(known->peer));
+}
+
+static struct gw_known_peer *add(struct gw_peers *peers, const struct gw_peer_config *config, struct gw_mono now)
+{
+    struct gw_known_peer *known = calloc(1, sizeof *known);
+    int err = known ? gw_gateway_add_peer(peers->gateway, now, config, &known->peer) : GW_E_NOMEM;
+    if (err != 0) {
+        char key[GW_KEY_BASE64_STRLEN];
+        gw_log_error("peer %s (%s) is left out: %s", config->name[0] ? config->name : "without a name",
+                     gw_key_base64_format(config->public_key, key), gw_strerror(err));
+        free(known);
+        return NULL;
+    }
+    known->config = *config;
+    gw_peer_set_user(known->peer, known);
+    gw_list_push_back(&peers->list, &known->node);
+    return known;
+}
+
+static bool is_same(const struct gw_peer_config *a, const struct gw_peer_config *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* config_peer: NULL for one that is only in authorized_keys. */
+static void apply_one(struct gw_peers *peers, const struct gw_peer_config *config, const struct gw_config_peer *config_peer,
+                      struct gw_mono now, struct gw_peers_change *change)
+{
+    struct gw_known_peer *known = find(peers, config->public_key);
+    if (!known) {
+        known = add(peers, config, now);
+        if (!known)
+            return;
+        change->added++;
+        look_up(peers, known, config_peer);
+    } else if (!is_same(&known->config, config) || known->is_configured != (config_peer != NULL)) {
+        int err = gw_gateway_update_peer(peers->gateway, now, known->peer, config);
+        if (err != 0)
+            gw_log_error("%s: stays as it was: %s", gw_peer_name(known->peer), gw_strerror(err));
+        else
+            known->config = *config;
+        change->changed++;
+        look_up(peers, known, config_peer);
+    }
+    known->is_configured = config_peer != NULL;
+    known->is_wanted = true;
+}
+
+static void config_of_key(struct gw_peer_config *out, const struct gw_config *config, const struct gw_authorized_key *key)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(out->public_key, key->x25519, GW_KEY_LEN);
+    out->has_ed25519 = key->has_ed25519;
+    memcpy(out->ed25519, key->ed25519, sizeof out->ed25519);
+    out->keepalive_ns = config->protocol.keepalive_ns;
+    out->connection_timeout_ns = config->protocol.connection_timeout_ns;
+    out->seal = config->seal;
+    out->cc = config->congestion;
+}
+
+static void apply_keys(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall, struct gw_mono now,
+                       struct gw_peers_change *change)
+{
+    for (size_t i = 0; i < files->keys->count; i++) {
+        const struct gw_authorized_key *key = &files->keys->keys[i];
+        struct gw_known_peer *known = find(peers, key->x25519);
+        struct gw_peer_config config;
+        bool is_taken = known && known->is_wanted;
+        bool is_own = memcmp(key->x25519, gw_gateway_public_key(peers->gateway), GW_KEY_LEN) == 0;
+        if (is_taken || is_own || gw_authorized_key_is_expired(key, wall))
+            continue;
+        config_of_key(&config, files->config, key);
+        apply_one(peers, &config, NULL, now, change);
+    }
+}
+
+void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall, struct gw_mono now,
+                    struct gw_peers_change *change)
+{
+    *change = (struct gw_peers_change){0};
+    gw_list_for_each(node, &peers->list)
+        gw_list_entry(node, struct gw_known_peer, node)->is_wanted = false;
+    for (size_t i = 0; i < files->config->peers.count; i++) {
+        struct gw_peer_config config;
+        memset(&config, 0, sizeof config);
+        gw_config_to_peer(&config, files->config, &files->config->peers.items[i]);
+        apply_one(peers, &config, &files->config->peers.items[i], now, change);
+        gw_wipe(&config, sizeof config);
+    }
+    apply_keys(peers, files, wall, now, change);
+    gw_list_for_each(node, &peers->list) {
+        struct gw_known_peer *known = gw_list_entry(node, struct gw_known_peer, node);
+        if (known->is_wanted)
+            continue;
+        gw_log_info("%s: removed", gw_peer_name(known->peer));
+        remove_peer(peers, known, now);
+        change->removed++;
+    }
+}
+
+void gw_peers_look_up_again(struct gw_peers *peers)
+{
+    gw_list_for_each(node, &peers->list)
+        gw_lookup_again(gw_list_entry(node, struct gw_known_peer, node)->lookup);
+}
+
+/* --- what becomes of them --- */
+
+static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
+
+static void log_state(struct gw_known_peer *known, const struct gw_peer_status *status)
+{
+    const char *name = gw_peer_name(known->peer);
+    char at[GW_ADDR_STRLEN];
+    gw_addr_log(&status->path.remote, at);
+
+    if (status->session.state == known->state)
+        return;
+    switch (status->session.state) {
+    case GW_SESSION_ESTABLISHED:
+        gw_log_info("%s: connected by %s", name, status->has_path ? at : "an unknown path");
+        break;
+    case GW_SESSION_STALE:
+        gw_log_info("%s: does not answer any more", name);
+        break;
+    case GW_SESSION_FAILED:
+        gw_log_info("%s: cannot be reached; trying again from time to time", name);
+        gw_lookup_again(known->lookup);
+        break;
+    case GW_SESSION_IDLE:
+        gw_log_info("%s: disconnected", name);
+        break;
+    case GW_SESSION_HANDSHAKING:
+        gw_log_debug("%s: connecting", name);
+        break;
+    }
+    known->state = status->session.state;
+}
+
+void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_known_peer *known = gw_peer_user(peer);
+    struct gw_peer_status status;
+    (void)peers;
+    if (!known)
+        return; /* not added yet, or going */
+    gw_peer_status(peer, now, &status);
+    log_state(known, &status);
+    if (status.kind != known->kind)
+        gw_log_debug("%s: speaks %s", gw_peer_name(peer), gw_peer_kind_names[status.kind]);
+    known->kind = status.kind;
+    if (status.sending_suite != known->suite)
+        gw_log_debug("%s: sealed with %s", gw_peer_name(peer), suite_names[status.sending_suite]);
+    known->suite = status.sending_suite;
+    if (status.has_path && gw_addr_is_set(&known->remote) && !gw_addr_equal(&known->remote, &status.path.remote)) {
+        char at[GW_ADDR_STRLEN];
+        gw_log_info("%s: now by %s", gw_peer_name(peer), gw_addr_log(&status.path.remote, at));
+    }
+    if (status.has_path)
+        known->remote = status.path.remote;
+    if (status.session.handshakes_refused_as_replay > known->refused_as_replay && known->refused_as_replay == 0)
+        gw_log_warn("%s: its handshake is refused as a replay: its clock was set back, or somebody plays an old one", gw_peer_name(peer));
+    known->refused_as_replay = status.session.handshakes_refused_as_replay;
+}

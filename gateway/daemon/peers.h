@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's peers: those of the configuration, and those that authorized_keys lets connect (they have no endpoint, so they come to us). Keeps
+ * the engine's table in step with the files, and tells the log what becomes of each. */
+#ifndef GATEWAY_DAEMON_PEERS_H
+#define GATEWAY_DAEMON_PEERS_H
+
+#include "gateway/daemon/endpoints.h"
+#include "gateway/daemon/files.h"
+#include "gateway/gateway.h"
+
+struct gw_peers {
+    struct gateway *gateway;
+    struct gw_endpoints *endpoints;
+    struct gw_list list; /* struct gw_known_peer.node */
+};
+
+/* gw_peer_user of every peer. */
+struct gw_known_peer {
+    struct gw_list node;
+    struct gw_peer *peer;
+    struct gw_peer_config config; /* as the files say it: with names not looked up */
+    struct gw_lookup *lookup;     /* NULL: no endpoint is a name */
+    bool is_configured;           /* in config.yaml; else in authorized_keys only */
+    bool is_wanted;               /* while gw_peers_apply runs: still in the files */
+    /* What was logged last. */
+    enum gw_session_state state;
+    enum gw_peer_kind kind;
+    enum gw_suite suite;
+    struct gw_addr remote;
+    uint64_t refused_as_replay;
+};
+
+void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints);
+/* Removes every peer. */
+void gw_peers_fini(struct gw_peers *peers, struct gw_mono now);
+
+struct gw_peers_change {
+    unsigned added, changed, removed;
+};
+/* Adds, updates and removes until the engine's peers are those of the files; sessions of what did not change are not touched. A peer that cannot be
+ * added is logged and left out. */
+void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall, struct gw_mono now,
+                    struct gw_peers_change *change);
+/* For gw_gateway_events.on_peer: logs what a person would want to know. */
+void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_mono now);
+/* The network changed: names may have other addresses. */
+void gw_peers_look_up_again(struct gw_peers *peers);
+
+#endif

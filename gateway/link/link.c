@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* The turn. A train that the socket has no room for stays in the send slab, and nothing more is pulled until it is gone: so nothing is ever
+ * sealed before it can be sent. */
+#include "gateway/link/link.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A receiving turn ends at either; a train without coalescing is one datagram. */
+#define RECEIVE_BYTES (8u * GW_TRAIN_BYTES)
+#define RECEIVE_TRAINS 64u
+#define SEND_NS GW_MS(1)
+/* Handshakes get a tenth of the turn: a ninth of what the rest took, and at least time for one. */
+#define HANDSHAKE_SHARE 9
+#define HANDSHAKE_NS_MAX GW_MS(2)
+
+struct gw_link {
+    struct gw_loop_hook hook;
+    struct gw_loop *loop;
+    struct gateway *gateway;
+    struct gw_udp udp;
+    struct gw_slabs slabs;
+    struct event *readable[GW_UDP_FAMILIES];
+    struct event *writable[GW_UDP_FAMILIES];
+    struct gw_train train; /* in the send slab, when is_waiting */
+    unsigned done;         /* datagrams of it that are sent */
+    bool is_waiting;
+};
+
+static int64_t clock_now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return GW_S(ts.tv_sec) + ts.tv_nsec;
+}
+
+/* --- receiving --- */
+
+static void receive(struct gw_link *link, enum gw_udp_family family)
+{
+    struct gw_train trains[GW_UDP_MESSAGES];
+    struct gw_mono now = gw_loop_now(link->loop);
+    unsigned bytes = 0, count = 0;
+    bool is_drained = false;
+
+    gw_slabs_touch(&link->slabs, now);
+    while (!is_drained && bytes < RECEIVE_BYTES && count < RECEIVE_TRAINS) {
+        unsigned made = gw_udp_receive(&link->udp, family, &link->slabs, trains, &is_drained);
+        for (unsigned i = 0; i < made; i++) {
+            bytes += (unsigned)gw_train_len(&trains[i]);
+            gw_gateway_input(link->gateway, now, &trains[i]);
+        }
+        /* A call that gives nothing still counts: an error that comes again and again must not hold the loop. */
+        count += made > 0 ? made : 8;
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_link *link = arg;
+    (void)what;
+    receive(link, fd == link->udp.sockets[GW_UDP_V6].fd ? GW_UDP_V6 : GW_UDP_V4);
+}
+
+/* --- sending --- */
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    /* The hook, which runs in every turn, sends. */
+    (void)fd, (void)what, (void)arg;
+}
+
+/* false: the socket is full, the train waits. */
+static bool send_train(struct gw_link *link, struct gw_mono now)
+{
+    int err = gw_udp_send(&link->udp, &link->train, &link->done, now);
+    link->is_waiting = err == GW_E_AGAIN;
+    if (link->is_waiting) {
+        event_add(link->writable[link->train.tuple.remote.family == 6 ? GW_UDP_V6 : GW_UDP_V4], NULL);
+        return false;
+    }
+    if (err != 0)
+        gw_gateway_send_failed(link->gateway, now, &link->train, err);
+    return true;
+}
+
+/* true: there is more, and time is up. */
+static bool send_trains(struct gw_link *link, struct gw_mono now)
+{
+    int64_t until = 0;
+    if (link->is_waiting && !send_train(link, now))
+        return false;
+    for (;;) {
+        link->train = (struct gw_train){.slab = link->slabs.send};
+        link->done = 0;
+        if (!gw_gateway_output(link->gateway, now, &link->train))
+            return false;
+        gw_slabs_touch(&link->slabs, now);
+        if (!send_train(link, now))
+            return false;
+        /* The clock is read from the second train on: most turns have one. */
+        int64_t at = clock_now_ns();
+        if (until == 0)
+            until = at + SEND_NS;
+        else if (at >= until)
+            return true;
+    }
+}
+
+/* --- the rest of the turn --- */
+
+/* true: there are more. The turn so far is what happened since `now`, its beginning. */
+static bool handshakes(struct gw_link *link, struct gw_mono now)
+{
+    if (!gw_gateway_handshake(link->gateway, now))
+        return false;
+    int64_t started = clock_now_ns();
+    int64_t share = (started - now.ns) / HANDSHAKE_SHARE;
+    int64_t until = started + (share < HANDSHAKE_NS_MAX ? share : HANDSHAKE_NS_MAX);
+    while (clock_now_ns() < until) {
+        if (!gw_gateway_handshake(link->gateway, now))
+            return false;
+    }
+    return true;
+}
+
+static struct gw_mono turn(struct gw_loop_hook *hook, struct gw_mono now)
+{
+    struct gw_link *link = gw_container_of(hook, struct gw_link, hook);
+    if (!link->gateway)
+        return GW_NEVER;
+    if (gw_mono_due(gw_gateway_next_deadline(link->gateway), now))
+        gw_gateway_expire(link->gateway, now);
+    bool is_more = handshakes(link, now);
+    is_more = send_trains(link, now) || is_more;
+    if (is_more)
+        return now;
+    if (!link->is_waiting)
+        gw_slabs_expire(&link->slabs, now);
+    return gw_mono_min(gw_gateway_next_deadline(link->gateway), gw_slabs_deadline(&link->slabs));
+}
+
+/* --- life --- */
+
+int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why, size_t why_len)
+{
+    struct gw_link *link = calloc(1, sizeof *link);
+    *out = NULL;
+    if (!link || gw_slabs_init(&link->slabs) != 0) {
+        free(link);
+        strncpy(why, "out of memory", why_len);
+        return GW_E_NOMEM;
+    }
+    int err = gw_udp_open(&link->udp, params, why, why_len);
+    if (err != 0) {
+        gw_slabs_fini(&link->slabs);
+        free(link);
+        return err;
+    }
+    link->loop = loop;
+    link->hook.run = turn;
+    *out = link;
+    return 0;
+}
+
+static void free_events(struct gw_link *link)
+{
+    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++) {
+        if (link->readable[family])
+            event_free(link->readable[family]);
+        if (link->writable[family])
+            event_free(link->writable[family]);
+        link->readable[family] = link->writable[family] = NULL;
+    }
+}
+
+int gw_link_attach(struct gw_link *link, struct gateway *gateway)
+{
+    struct event_base *base = gw_loop_base(link->loop);
+    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++) {
+        int fd = link->udp.sockets[family].fd;
+        if (fd < 0)
+            continue;
+        link->readable[family] = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, link);
+        link->writable[family] = event_new(base, fd, EV_WRITE, on_writable, link);
+        if (!link->readable[family] || !link->writable[family] || event_add(link->readable[family], NULL) < 0) {
+            free_events(link);
+            return GW_E_NOMEM;
+        }
+    }
+    link->gateway = gateway;
+    gw_loop_add_hook(link->loop, &link->hook);
+    return 0;
+}
+
+void gw_link_detach(struct gw_link *link)
+{
+    if (!link->gateway)
+        return;
+    send_trains(link, gw_loop_now(link->loop));
+    gw_loop_remove_hook(link->loop, &link->hook);
+    free_events(link);
+    link->gateway = NULL;
+    link->is_waiting = false;
+}
+
+void gw_link_free(struct gw_link *link)
+{
+    if (!link)
+        return;
+    if (link->gateway) {
+        gw_loop_remove_hook(link->loop, &link->hook);
+        free_events(link);
+    }
+    gw_udp_close(&link->udp);
+    gw_slabs_fini(&link->slabs);
+    free(link);
+}
+
+uint16_t gw_link_port(const struct gw_link *link)
+{
+    return link->udp.port;
+}
+
+const struct gw_udp_stats *gw_link_stats(const struct gw_link *link)
+{
+    return &link->udp.stats;
+}
+
+bool gw_link_has(const struct gw_link *link, enum gw_udp_family family)
+{
+    return link->udp.sockets[family].fd >= 0;
+}

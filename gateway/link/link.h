@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* A gateway on its sockets: the turn that carries trains between gw_udp and the engine. Receive at most 8 trains, then (as a hook of the
+ * loop, once a turn) expire deadlines, work on handshakes for at most a tenth of the turn, and send for at most 1 ms. */
+#ifndef GATEWAY_LINK_LINK_H
+#define GATEWAY_LINK_LINK_H
+
+#include "gateway/gateway.h"
+#include "gateway/link/loop.h"
+#include "gateway/link/udp.h"
+
+struct gw_link;
+
+/* Opens the sockets. 0, or -errno with a sentence in why[]. The gateway is attached later, since it may need the port. */
+int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why, size_t why_len);
+void gw_link_free(struct gw_link *link);
+/* Borrowed until gw_link_detach or gw_link_free; once. 0, or GW_E_NOMEM. */
+int gw_link_attach(struct gw_link *link, struct gateway *gateway);
+/* Sends what the gateway still has to say (one last time, without waiting) and forgets it. */
+void gw_link_detach(struct gw_link *link);
+uint16_t gw_link_port(const struct gw_link *link);
+const struct gw_udp_stats *gw_link_stats(const struct gw_link *link);
+/* Which families are open. */
+bool gw_link_has(const struct gw_link *link, enum gw_udp_family family);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* News of addresses, links and routes by rtnetlink. What changed does not matter, only that something did; routes that the kernel makes
+ * for itself (what it learnt about one destination) do not count. */
+#include "gateway/link/netwatch.h"
+
+#include "gateway/base/log.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+
+#define QUIET_MS 250
+#define READS_MAX 16
+
+struct gw_netwatch {
+    struct gw_loop *loop;
+    struct mnl_socket *nl;
+    struct event *readable;
+    struct event *quiet; /* pending: a change waits to be told */
+    void (*fn)(struct gw_mono now, void *ctx);
+    void *ctx;
+};
+
+static void on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_netwatch *watch = arg;
+    (void)fd, (void)what;
+    gw_log_info("the network changed: trying the peers again");
+    watch->fn(gw_loop_now(watch->loop), watch->ctx);
+}
+
+static int on_message(const struct nlmsghdr *message, void *arg)
+{
+    bool *is_change = arg;
+    if (message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE) {
+        const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+        if (mnl_nlmsg_get_payload_len(message) < sizeof *route || (route->rtm_flags & RTM_F_CLONED))
+            return MNL_CB_OK;
+    }
+    *is_change = true;
+    return MNL_CB_OK;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_netwatch *watch = arg;
+    const struct timeval quiet = {.tv_usec = QUIET_MS * 1000};
+    _Alignas(struct nlmsghdr) char buffer[8192];
+    bool is_change = false;
+    (void)fd, (void)what;
+
+    for (int i = 0; i < READS_MAX; i++) {
+        ssize_t len = mnl_socket_recvfrom(watch->nl, buffer, sizeof buffer);
+        if (len < 0 && errno == ENOBUFS) /* so many that some were lost */
+            is_change = true;
+        if (len <= 0)
+            break;
+        mnl_cb_run(buffer, (size_t)len, 0, 0, on_message, &is_change);
+    }
+    if (is_change && !evtimer_pending(watch->quiet, NULL))
+        evtimer_add(watch->quiet, &quiet);
+}
+
+static bool open_socket(struct gw_netwatch *watch)
+{
+    const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+    watch->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (!watch->nl || mnl_socket_bind(watch->nl, groups, MNL_SOCKET_AUTOPID) < 0)
+        return false;
+    struct event_base *base = gw_loop_base(watch->loop);
+    watch->readable = event_new(base, mnl_socket_get_fd(watch->nl), EV_READ | EV_PERSIST, on_readable, watch);
+    watch->quiet = evtimer_new(base, on_quiet, watch);
+    return watch->readable && watch->quiet && event_add(watch->readable, NULL) == 0;
+}
+
+struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx), void *ctx)
+{
+    struct gw_netwatch *watch = calloc(1, sizeof *watch);
+    if (!watch)
+        return NULL;
+    watch->loop = loop;
+    watch->fn = fn;
+    watch->ctx = ctx;
+    if (!open_socket(watch)) {
+        gw_log_info("no news of network changes from the kernel: after one, peers are found again by timers");
+        gw_netwatch_free(watch);
+        return NULL;
+    }
+    return watch;
+}
+
+void gw_netwatch_free(struct gw_netwatch *watch)
+{
+    if (!watch)
+        return;
+    if (watch->readable)
+        event_free(watch->readable);
+    if (watch->quiet)
+        event_free(watch->quiet);
+    if (watch->nl)
+        mnl_socket_close(watch->nl);
+    free(watch);
+}

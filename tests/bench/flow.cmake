@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+peergate_program(NAME bench_flow FILES bench_flow.c DEPS gw_flow)

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* The real primitives against published vectors: RFC 7748, RFC 8439, draft-irtf-cfrg-aegis-aead (256-bit tags),
+ * draft-irtf-cfrg-xchacha. */
+#include "gateway/session/crypto.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "hex.h"
+
+#define BYTES_00_1F "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define BYTES_00_29 BYTES_00_1F "20212223242526272829"
+#define BYTES_10_37 "101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f3031323334353637"
+#define ZEROS_14 "0000000000000000000000000000"
+#define ZEROS_16 ZEROS_14 "0000"
+#define KEY_A "1001" ZEROS_14
+#define KEY_B "10000200000000000000000000000000"
+#define SUNSCREEN                                                                                            \
+    "4c616469657320616e642047656e746c656d656e206f662074686520636c617373206f66202739393a204966204920636f756c" \
+    "64206f6666657220796f75206f6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73637265656e20" \
+    "776f756c642062652069742e"
+
+struct aead_vector {
+    enum gw_suite suite;
+    bool is_good; /* else the tag must be refused */
+    const char *key, *nonce, *ad, *plain, *sealed, *tag;
+};
+
+static const struct aead_vector vectors[] = {
+    /* RFC 8439, 2.8.2 */
+    {GW_SUITE_CHACHA20_POLY1305, true, "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f",
+     "070000004041424344454647", "50515253c0c1c2c3c4c5c6c7", SUNSCREEN,
+     "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de"
+     "0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b"
+     "7a9de576d26586cec64b6116",
+     "1ae10b594f09e26a7e902ecbd0600691"},
+    /* AEGIS-128L, test vectors 1 to 9 */
+    {GW_SUITE_AEGIS128L, true, KEY_A, KEY_B, "", ZEROS_16, "c1c0e58bd913006feba00f4b3cc3594e",
+     "25835bfbb21632176cf03840687cb968cace4617af1bd0f7d064c639a5c79ee4"},
+    {GW_SUITE_AEGIS128L, true, KEY_A, KEY_B, "", "", "",
+     "1360dc9db8ae42455f6e5b6a9d488ea4f2184c4e12120249335c4ee84bafe25d"},
+    {GW_SUITE_AEGIS128L, true, KEY_A, KEY_B, "0001020304050607", BYTES_00_1F,
+     "79d94593d8c2119d7e8fd9b8fc77845c5c077a05b2528b6ac54b563aed8efe84",
+     "022cb796fe7e0ae1197525ff67e309484cfbab6528ddef89f17d74ef8ecd82b3"},
+    {GW_SUITE_AEGIS128L, true, KEY_A, KEY_B, "0001020304050607", "000102030405060708090a0b0c0d",
+     "79d94593d8c2119d7e8fd9b8fc77", "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"},
+    {GW_SUITE_AEGIS128L, true, KEY_A, KEY_B, BYTES_00_29, BYTES_10_37,
+     "b31052ad1cca4e291abcf2df3502e6bdb1bfd6db36798be3607b1f94d34478aa7ede7f7a990fec10",
+     "b91e2947a33da8bee89b6794e647baf0fc835ff574aca3fc27c33be0db2aff98"},
+    {GW_SUITE_AEGIS128L, false, KEY_B, KEY_A, "0001020304050607", "", "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"},
+    {GW_SUITE_AEGIS128L, false, KEY_A, KEY_B, "0001020304050607", "", "79d94593d8c2119d7e8fd9b8fc78",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"},
+    {GW_SUITE_AEGIS128L, false, KEY_A, KEY_B, "0001020304050608", "", "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ac"},
+    {GW_SUITE_AEGIS128L, false, KEY_A, KEY_B, "0001020304050607", "", "79d94593d8c2119d7e8fd9b8fc77",
+     "86f1b80bfb463aba711d15405d094baf4a55a15dbfec81a76f35ed0b9c8b04ad"},
+    /* AEGIS-256, test vectors 1 to 4 */
+    {GW_SUITE_AEGIS256, true, KEY_A ZEROS_16, KEY_B ZEROS_16, "", ZEROS_16,
+     "754fc3d8c973246dcc6d741412a4b236", "1181a1d18091082bf0266f66297d167d2e68b845f61a3b0527d31fc7b7b89f13"},
+    {GW_SUITE_AEGIS256, true, KEY_A ZEROS_16, KEY_B ZEROS_16, "", "", "",
+     "6a348c930adbd654896e1666aad67de989ea75ebaa2b82fb588977b1ffec864a"},
+    {GW_SUITE_AEGIS256, true, KEY_A ZEROS_16, KEY_B ZEROS_16, "0001020304050607", BYTES_00_1F,
+     "f373079ed84b2709faee373584585d60accd191db310ef5d8b11833df9dec711",
+     "b7d28d0c3c0ebd409fd22b44160503073a547412da0854bfb9723020dab8da1a"},
+    {GW_SUITE_AEGIS256, true, KEY_A ZEROS_16, KEY_B ZEROS_16, "0001020304050607",
+     "000102030405060708090a0b0c0d", "f373079ed84b2709faee37358458",
+     "8c1cc703c81281bee3f6d9966e14948b4a175b2efbdc31e61a98b4465235c2d9"},
+    {GW_SUITE_AEGIS256, false, KEY_A ZEROS_16, KEY_B ZEROS_16, "0001020304050607", "",
+     "f373079ed84b2709faee37358458", "8c1cc703c81281bee3f6d9966e14948b4a175b2efbdc31e61a98b4465235c2da"},
+};
+
+static void check_seal(const struct gw_aead *aead, const struct aead_vector *v)
+{
+    uint8_t key[32], nonce[32], ad[64], data[128], tag[32];
+    const size_t ad_len = unhex(v->ad, ad), len = unhex(v->plain, data);
+
+    assert_int_equal(unhex(v->key, key), aead->key_len);
+    assert_int_equal(unhex(v->nonce, nonce), aead->nonce_len);
+    assert_int_equal(strlen(v->tag) / 2, aead->tag_len);
+    aead->seal(data, tag, data, len, ad, ad_len, nonce, key);
+    assert_hex_equal(data, v->sealed);
+    assert_hex_equal(tag, v->tag);
+}
+
+static void check_open(const struct gw_aead *aead, const struct aead_vector *v)
+{
+    uint8_t key[32], nonce[32], ad[64], data[128], tag[32];
+    const size_t ad_len = unhex(v->ad, ad), len = unhex(v->sealed, data);
+
+    unhex(v->key, key);
+    unhex(v->nonce, nonce);
+    unhex(v->tag, tag);
+    assert_int_equal(aead->open(data, data, len, tag, ad, ad_len, nonce, key), v->is_good);
+    if (v->is_good)
+        assert_hex_equal(data, v->plain);
+}
+
+static void test_aeads(void **state)
+{
+    const struct gw_crypto *crypto = gw_crypto_system();
+
+    (void)state;
+    assert_non_null(crypto);
+    for (unsigned i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        if (vectors[i].is_good)
+            check_seal(&crypto->aead[vectors[i].suite], &vectors[i]);
+        check_open(&crypto->aead[vectors[i].suite], &vectors[i]);
+    }
+}
+
+static void test_xchacha(void **state)
+{
+    const struct gw_crypto *crypto = gw_crypto_system();
+    uint8_t key[32], nonce[24], ad[12], plain[114], sealed[130], opened[114];
+
+    (void)state;
+    unhex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", key);
+    unhex("404142434445464748494a4b4c4d4e4f5051525354555657", nonce);
+    unhex("50515253c0c1c2c3c4c5c6c7", ad);
+    unhex(SUNSCREEN, plain);
+    crypto->xseal(sealed, plain, sizeof plain, ad, sizeof ad, nonce, key);
+    assert_hex_equal(sealed, "bd6d179d3e83d43b9576579493c0e939");
+    assert_hex_equal(sealed + 114, "c0875924c1c7987947deafd8780acf49");
+    assert_true(crypto->xopen(opened, sealed, sizeof sealed, ad, sizeof ad, nonce, key));
+    assert_memory_equal(opened, plain, sizeof plain);
+    sealed[129] ^= 1;
+    assert_false(crypto->xopen(opened, sealed, sizeof sealed, ad, sizeof ad, nonce, key));
+}
+
+static void test_x25519(void **state)
+{
+    const struct gw_crypto *crypto = gw_crypto_system();
+    uint8_t secret[32], public_key[32], out[32];
+
+    (void)state;
+    unhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4", secret);
+    unhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c", public_key);
+    assert_true(crypto->dh(out, secret, public_key));
+    assert_hex_equal(out, "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
+    /* 6.1: Alice's public key */
+    unhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a", secret);
+    crypto->dh_public(out, secret);
+    assert_hex_equal(out, "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+}
+
+/* The points whose order divides 8, and their other spellings: every DH with them is 0. */
+static void test_small_order(void **state)
+{
+    static const char *const points[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    };
+    const struct gw_crypto *crypto = gw_crypto_system();
+    uint8_t secret[32] = {8, 1, 2}, point[32], out[32];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof points / sizeof points[0]; i++) {
+        unhex(points[i], point);
+        assert_false(crypto->dh(out, secret, point));
+    }
+}
+
+static void test_fast_suites(void **state)
+{
+    const struct gw_crypto *crypto = gw_crypto_system();
+
+    (void)state;
+    assert_ptr_equal(crypto, gw_crypto_system());
+    assert_int_equal(crypto->fast_suites & GW_SUITE_BIT(GW_SUITE_CHACHA20_POLY1305), 0);
+    assert_true(crypto->fast_suites < GW_SUITE_BIT(GW_SUITE_COUNT));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_aeads),       cmocka_unit_test(test_xchacha),     cmocka_unit_test(test_x25519),
+        cmocka_unit_test(test_small_order), cmocka_unit_test(test_fast_suites),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
