@@ -14,6 +14,12 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+void gw_dns_lower(char *text)
+{
+    for (; *text; text++)
+        *text = lower(*text);
+}
+
 bool gw_dns_label_equal(const char *a, const char *b)
 {
     while (*a && lower(*a) == lower(*b)) {

@@ -28,5 +28,7 @@ int gw_dns_name_parse(struct gw_dns_name *out, const char *text);
 bool gw_dns_label_is_valid(const char *label, size_t len);
 /* Equal without regard to ASCII case. */
 bool gw_dns_label_equal(const char *a, const char *b);
+/* In place, ASCII. */
+void gw_dns_lower(char *text);
 
 #endif

@@ -3,9 +3,11 @@
 #include "resolver/resolver.h"
 
 #include "gateway/base/err.h"
+#include "gateway/wire/peer_id.h"
 #include "resolver/name.h"
 #include "resolver/peer_id_tier.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,8 @@ struct network {
     char hostname[GW_DNS_LABEL_MAX + 1];
     struct network *next;
 };
+
+static_assert(GW_DNS_LABEL_MAX <= GW_SERVICE_NAME_MAX, "a label is room enough for a service");
 
 struct gw_resolver {
     struct gw_resolver_tier *tiers;
@@ -191,25 +195,35 @@ static const char *network_of(const struct gw_resolver *resolver, const struct g
     return "";
 }
 
-static void set_canonical(const struct gw_resolver *resolver, const struct parts *parts, bool is_peer_id, struct gw_answer *answer)
+/* host.network.p2p in lower case; a peer ID as it has to be written. */
+static void set_canonical(const struct gw_resolver *resolver, const char *host, const char *network, struct gw_answer *answer)
 {
-    const char *network = parts->network[0] || is_peer_id ? parts->network : network_of(resolver, answer->gateway);
-    snprintf(answer->canonical, sizeof answer->canonical, "%.63s%s%.180s.p2p", parts->host, network[0] ? "." : "", network);
+    if (!network[0])
+        network = network_of(resolver, answer->gateway);
+    snprintf(answer->canonical, sizeof answer->canonical, "%.63s%s%.180s.p2p", host, network[0] ? "." : "", network);
+    gw_dns_lower(answer->canonical);
+}
+
+static void set_canonical_peer_id(const uint8_t ed25519[32], struct gw_answer *answer)
+{
+    char id[GW_PEER_ID_STRLEN];
+    snprintf(answer->canonical, sizeof answer->canonical, "%s.p2p", gw_peer_id_format(ed25519, id));
 }
 
 static bool find(struct gw_resolver *resolver, const struct gw_dns_name *name, struct gw_answer *answer)
 {
     struct parts parts;
-    if (!take_apart(name, &parts) || strlen(parts.service) > GW_SERVICE_NAME_MAX)
+    if (!take_apart(name, &parts))
         return false;
     strcpy(answer->service, parts.service);
-    bool is_found = name->has_peer_id
-                        ? gw_peer_id_tier_find(resolver, name->ed25519, answer)
-                        : find_in_tiers(resolver, &parts, answer) || find_self(resolver, &parts, answer) ||
-                              find_configured(resolver, &parts, answer);
-    if (is_found)
-        set_canonical(resolver, &parts, name->has_peer_id, answer);
-    return is_found;
+    if (name->has_peer_id) {
+        set_canonical_peer_id(name->ed25519, answer);
+        return gw_peer_id_tier_find(resolver, name->ed25519, answer);
+    }
+    if (!find_in_tiers(resolver, &parts, answer) && !find_self(resolver, &parts, answer) && !find_configured(resolver, &parts, answer))
+        return false;
+    set_canonical(resolver, parts.host, parts.network, answer);
+    return true;
 }
 
 static bool has_our_ending(const struct gw_resolver *resolver, const struct gw_dns_name *name)
@@ -246,8 +260,7 @@ bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr
         answer->gateway = at->gateway;
         answer->peer = gw_gateway_route(at->gateway, ip);
         if (answer->peer) {
-            const char *name = gw_peer_name(answer->peer);
-            snprintf(answer->canonical, sizeof answer->canonical, "%.63s.%.180s.p2p", name, at->name);
+            set_canonical(resolver, gw_peer_name(answer->peer), at->name, answer);
             return true;
         }
     }

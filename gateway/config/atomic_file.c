@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Atomic replacement. A temporary file is locked (flock) for as long as its writer lives, so that one without a lock is a
- * dead writer's and may go. */
+/* Atomic replacement. A temporary file is locked (flock) for as long as its writer lives, so that one
+ * without a lock is a dead writer's and may go. */
 #include "gateway/config/atomic_file.h"
 
 #include "gateway/base/err.h"
@@ -133,14 +133,16 @@ static int write_all(const struct writer *writer, const char *data, size_t len)
     return 0;
 }
 
-/* Root that edits a user's file leaves it the user's. */
-static void keep_owner(const struct writer *writer)
+/* What root writes in a user's folder is the user's, or he could not read it: the owner is the old file's, or
+ * else the folder's. Failing that, it is root's: safe, and told by whoever cannot open it. */
+static bool keep_owner(const struct writer *writer, int fd)
 {
     struct stat old;
-    if (geteuid() != 0 || stat(writer->path, &old) != 0 || old.st_uid == 0)
-        return;
-    if (fchown(writer->fd, old.st_uid, old.st_gid) != 0)
-        return; /* then it is root's: safe, and said by what fails next */
+    if (geteuid() != 0)
+        return true;
+    if (stat(writer->path, &old) != 0 && stat(writer->dir, &old) != 0)
+        return false;
+    return old.st_uid == 0 || fchown(fd, old.st_uid, old.st_gid) == 0;
 }
 
 static int fill_temp(struct writer *writer, const void *data, size_t len)
@@ -149,7 +151,7 @@ static int fill_temp(struct writer *writer, const void *data, size_t len)
         return -errno;
     if (fchmod(writer->fd, 0600) != 0)
         return -errno;
-    keep_owner(writer);
+    (void)keep_owner(writer, writer->fd);
     int err = write_all(writer, data, len);
     if (!err && writer->calls->fsync(writer->fd) != 0)
         err = -errno;
@@ -181,7 +183,8 @@ static int write_once(struct writer *writer, const void *data, size_t len)
     int err = name_temp(writer);
     if (err)
         return err;
-    writer->fd = writer->calls->open(writer->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    writer->fd =
+        writer->calls->open(writer->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (writer->fd < 0)
         return -errno;
     err = fill_temp(writer, data, len);
@@ -189,12 +192,14 @@ static int write_once(struct writer *writer, const void *data, size_t len)
         err = put_in_place(writer);
     if (err)
         unlink(writer->temp);
-    if (writer->calls->close(writer->fd) != 0 && !err) /* it is renamed already: as much in place as it can be */
+    if (writer->calls->close(writer->fd) != 0 &&
+        !err) /* it is renamed already: as much in place as it can be */
         err = -errno;
     return err ? err : flush_folder(writer);
 }
 
-int gw_atomic_write(const struct gw_file_calls *calls, const char *path, const void *data, size_t len, enum gw_atomic_mode mode)
+int gw_atomic_write(const struct gw_file_calls *calls, const char *path, const void *data, size_t len,
+                    enum gw_atomic_mode mode)
 {
     struct writer writer = {.calls = calls ? calls : &gw_file_calls_system, .mode = mode};
     int err = name_parts(&writer, path);
@@ -222,6 +227,7 @@ int gw_file_lock(const char *path)
     int fd = open(lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
+    (void)keep_owner(&writer, fd);
     while (flock(fd, LOCK_EX) != 0) {
         if (errno == EINTR)
             continue;

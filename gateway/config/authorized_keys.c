@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads authorized_keys, line by line; asks the list. A line is taken apart by authorized_line below, which the edits use
- * as well to find a peer's line. */
+/* Reads authorized_keys, line by line; asks the list. A line is taken apart by authorized_line below,
+ * which the edits use as well to find a peer's line. */
 #include "gateway/config/authorized_keys.h"
 
 #include "gateway/base/err.h"
@@ -110,7 +110,7 @@ static int read_line(struct reading *reading, const char *text, size_t len, unsi
 static int compare_keys(const void *a, const void *b)
 {
     const struct gw_authorized_key *const *x = a, *const *y = b;
-    int order = memcmp((*x)->x25519, (*y)->x25519, sizeof (*x)->x25519);
+    int order = memcmp((*x)->x25519, (*y)->x25519, sizeof(*x)->x25519);
     return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
 }
 
@@ -125,7 +125,8 @@ static int check_duplicates(const struct reading *reading)
     qsort(sorted, list->count, sizeof *sorted, compare_keys);
     for (size_t i = 1; i < list->count; i++) {
         if (memcmp(sorted[i - 1]->x25519, sorted[i]->x25519, sizeof sorted[i]->x25519) == 0)
-            gw_diag_error(reading->diag, reading->path, sorted[i]->line, "this peer is in line %u already, which counts; this line grants nothing",
+            gw_diag_error(reading->diag, reading->path, sorted[i]->line,
+                          "this peer is in line %u already, which counts; this line grants nothing",
                           sorted[i - 1]->line);
     }
     free(sorted);
@@ -145,7 +146,8 @@ static int read_lines(struct reading *reading, const char *text, size_t len)
     return err ? err : check_duplicates(reading);
 }
 
-int gw_authorized_keys_parse(struct gw_authorized_keys **out, const char *text, size_t len, const char *path, struct gw_diag *diag)
+int gw_authorized_keys_parse(struct gw_authorized_keys **out, const char *text, size_t len, const char *path,
+                             struct gw_diag *diag)
 {
     size_t first = diag->count;
     struct gw_authorized_keys *list = calloc(1, sizeof *list);
@@ -182,7 +184,8 @@ int gw_authorized_keys_load(struct gw_authorized_keys **out, const char *path, s
 
 /* ---- questions */
 
-const struct gw_authorized_key *gw_authorized_keys_find(const struct gw_authorized_keys *list, const uint8_t x25519[32])
+const struct gw_authorized_key *gw_authorized_keys_find(const struct gw_authorized_keys *list,
+                                                        const uint8_t x25519[32])
 {
     for (size_t i = 0; i < list->count; i++) {
         if (memcmp(list->keys[i].x25519, x25519, sizeof list->keys[i].x25519) == 0)
@@ -209,7 +212,8 @@ static bool has_service(const struct gw_authorized_key *key, const char *service
     return false;
 }
 
-bool gw_authorized_keys_allow(const struct gw_authorized_keys *list, const uint8_t x25519[32], const char *service, struct gw_wall now)
+bool gw_authorized_keys_allow(const struct gw_authorized_keys *list, const uint8_t x25519[32],
+                              const char *service, struct gw_wall now)
 {
     const struct gw_authorized_key *key = gw_authorized_keys_find(list, x25519);
     if (!key || gw_authorized_key_is_expired(key, now))

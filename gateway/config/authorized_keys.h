@@ -3,8 +3,8 @@
  *
  *   [services="ssh,web",expires="2027-01-01"] PEER-ID-OR-BASE64-KEY [comment]
  *
- * Keys are compared as X25519 keys, so both peer IDs of one key are one entry. Edits keep comments, order and lines
- * that are not understood. */
+ * Keys are compared as X25519 keys, so both peer IDs of one key are one entry. Edits keep comments, order
+ * and lines that are not understood. */
 #ifndef GATEWAY_CONFIG_AUTHORIZED_KEYS_H
 #define GATEWAY_CONFIG_AUTHORIZED_KEYS_H
 
@@ -31,19 +31,23 @@ struct gw_authorized_keys {
     size_t count;
 };
 
-/* A line that cannot be read grants nothing and is an error in diag, and the others are still loaded: the result is usable (0) with
- * diag->errors > 0. A file that is absent is an empty list. 0, GW_E_PERMISSION (others may read or write it; message with the chmod),
- * GW_E_TOO_BIG (1 MiB), GW_E_NOMEM, -errno; on failure *out is NULL and diag says why. */
+/* A line that cannot be read grants nothing and is an error in diag, and the others are still loaded: the
+ * result is usable (0) with diag->errors > 0. A file that is absent is an empty list. 0, GW_E_PERMISSION
+ * (others may read or write it; message with the chmod), GW_E_TOO_BIG (1 MiB), GW_E_NOMEM, -errno; on
+ * failure *out is NULL and diag says why. */
 int gw_authorized_keys_load(struct gw_authorized_keys **out, const char *path, struct gw_diag *diag);
-int gw_authorized_keys_parse(struct gw_authorized_keys **out, const char *text, size_t len, const char *path, struct gw_diag *diag);
+int gw_authorized_keys_parse(struct gw_authorized_keys **out, const char *text, size_t len, const char *path,
+                             struct gw_diag *diag);
 /* NULL is fine. */
 void gw_authorized_keys_free(struct gw_authorized_keys *list);
 
 /* The entry of a key, expired or not; NULL = not authorised. */
-const struct gw_authorized_key *gw_authorized_keys_find(const struct gw_authorized_keys *list, const uint8_t x25519[32]);
+const struct gw_authorized_key *gw_authorized_keys_find(const struct gw_authorized_keys *list,
+                                                        const uint8_t x25519[32]);
 bool gw_authorized_key_is_expired(const struct gw_authorized_key *key, struct gw_wall now);
 /* Found, not expired, and for this service (NULL = for a session at all). */
-bool gw_authorized_keys_allow(const struct gw_authorized_keys *list, const uint8_t x25519[32], const char *service, struct gw_wall now);
+bool gw_authorized_keys_allow(const struct gw_authorized_keys *list, const uint8_t x25519[32],
+                              const char *service, struct gw_wall now);
 
 /* ---- edits: under a lock, so that parallel ones lose nothing; the file is replaced atomically */
 
@@ -54,8 +58,10 @@ struct gw_authorize {
     const char *comment;  /* NULL = none, or what was there */
 };
 
-/* Adds the peer's line, or replaces it where it is. *replaced may be NULL. 0; GW_E_INVAL with a message in diag; GW_E_PERMISSION, -errno. */
-int gw_authorized_keys_authorize(const char *path, const struct gw_authorize *what, bool *replaced, struct gw_diag *diag);
+/* Adds the peer's line, or replaces it where it is. *replaced may be NULL. 0; GW_E_INVAL with a message in
+ * diag; GW_E_PERMISSION, -errno. */
+int gw_authorized_keys_authorize(const char *path, const struct gw_authorize *what, bool *replaced,
+                                 struct gw_diag *diag);
 /* Removes the peer's line(s). 0; GW_E_UNKNOWN (it is not there); otherwise as authorize. */
 int gw_authorized_keys_deauthorize(const char *path, const char *peer, struct gw_diag *diag);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Edits of authorized_keys: read, change one peer's line, replace the file; under its lock. All other lines, also those that
- * are not understood, stay byte for byte. */
+/* Edits of authorized_keys: read, change one peer's line, replace the file; under its lock. All other
+ * lines, also those that are not understood, stay byte for byte. */
 #include "gateway/config/authorized_keys.h"
 
 #include "gateway/base/err.h"
 #include "gateway/config/atomic_file.h"
 #include "gateway/config/authorized_line.h"
 #include "gateway/config/file.h"
+#include "gateway/config/text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ struct text {
 struct edit {
     const char *path;
     struct gw_diag *diag;
-    struct gw_peer_key key; /* whose line */
+    struct gw_peer_key key;          /* whose line */
     const struct gw_authorize *what; /* NULL: take the line away */
     bool is_found;
     struct text out;
@@ -77,7 +78,8 @@ static bool has_word_of_peer(const struct edit *edit, const char *line, size_t l
     return false;
 }
 
-static bool is_line_of_peer(const struct edit *edit, const char *line, size_t len, struct gw_authorized_line *parsed)
+static bool is_line_of_peer(const struct edit *edit, const char *line, size_t len,
+                            struct gw_authorized_line *parsed)
 {
     const char *why;
     switch (gw_authorized_line_parse(parsed, line, len, &why)) {
@@ -176,7 +178,8 @@ static int write_new(const struct edit *edit)
 {
     if (edit->out.len > BYTES_MAX)
         return say(edit, GW_E_TOO_BIG);
-    int err = gw_atomic_write(NULL, edit->path, edit->out.len ? edit->out.data : "", edit->out.len, GW_ATOMIC_REPLACE);
+    int err = gw_atomic_write(NULL, edit->path, edit->out.len ? edit->out.data : "", edit->out.len,
+                              GW_ATOMIC_REPLACE);
     return err ? say(edit, err) : 0;
 }
 
@@ -216,18 +219,9 @@ static int check_peer(struct edit *edit, const char *peer)
     const char *why;
     if (gw_peer_key_parse(&edit->key, peer, &why) == 0)
         return 0;
-    gw_diag_error(edit->diag, "", 0, "expected a peer ID (12D3KooW...) or a base64 key, found \"%.80s\"%s%s", peer, why ? ": " : "",
-                  why ? why : "");
+    gw_diag_error(edit->diag, "", 0, "expected a peer ID (12D3KooW...) or a base64 key, found \"%.80s\"%s%s",
+                  peer, why ? ": " : "", why ? why : "");
     return GW_E_INVAL;
-}
-
-static bool has_control_character(const char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    }
-    return false;
 }
 
 static int check_what(const struct edit *edit)
@@ -235,15 +229,21 @@ static int check_what(const struct edit *edit)
     const struct gw_authorize *what = edit->what;
     struct gw_wall expires;
     if (what->services && !gw_services_are_valid(what->services)) {
-        gw_diag_error(edit->diag, "", 0, "services: expected names with commas between them, such as ssh,web; found \"%.80s\"", what->services);
+        gw_diag_error(edit->diag, "", 0,
+                      "services: expected names with commas between them, such as ssh,web; found \"%.80s\"",
+                      what->services);
         return GW_E_INVAL;
     }
     if (what->expires && gw_expiry_parse(&expires, what->expires) != 0) {
-        gw_diag_error(edit->diag, "", 0, "expires: expected a date such as 2027-01-01 or 2027-01-01T12:00:00Z, found \"%.80s\"", what->expires);
+        gw_diag_error(edit->diag, "", 0,
+                      "expires: expected a date such as 2027-01-01 or 2027-01-01T12:00:00Z, found \"%.80s\"",
+                      what->expires);
         return GW_E_INVAL;
     }
-    if (what->comment && (has_control_character(what->comment) || strlen(what->comment) > GW_AUTHORIZED_LINE_MAX / 4)) {
-        gw_diag_error(edit->diag, "", 0, "comment: expected one line of at most %u bytes", GW_AUTHORIZED_LINE_MAX / 4);
+    if (what->comment && (gw_text_has_control(what->comment, strlen(what->comment)) ||
+                          strlen(what->comment) > GW_AUTHORIZED_LINE_MAX / 4)) {
+        gw_diag_error(edit->diag, "", 0, "comment: expected one line of at most %u bytes",
+                      GW_AUTHORIZED_LINE_MAX / 4);
         return GW_E_INVAL;
     }
     if (what->services && strlen(what->services) > GW_AUTHORIZED_LINE_MAX / 4) {
@@ -253,7 +253,8 @@ static int check_what(const struct edit *edit)
     return 0;
 }
 
-int gw_authorized_keys_authorize(const char *path, const struct gw_authorize *what, bool *replaced, struct gw_diag *diag)
+int gw_authorized_keys_authorize(const char *path, const struct gw_authorize *what, bool *replaced,
+                                 struct gw_diag *diag)
 {
     struct edit edit = {.path = path, .diag = diag, .what = what};
     int err = check_peer(&edit, what->peer);

@@ -9,6 +9,7 @@
 #include "gateway/config/authorized_line.h"
 
 #include "gateway/base/err.h"
+#include "gateway/config/text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -42,7 +43,8 @@ static bool take_char(const char **text, char wanted)
 static bool take_date(const char **text, struct tm *tm)
 {
     int year, month;
-    if (!take_digits(text, 4, 1970, 9999, &year) || !take_char(text, '-') || !take_digits(text, 2, 1, 12, &month) || !take_char(text, '-') ||
+    if (!take_digits(text, 4, 1970, 9999, &year) || !take_char(text, '-') ||
+        !take_digits(text, 2, 1, 12, &month) || !take_char(text, '-') ||
         !take_digits(text, 2, 1, 31, &tm->tm_mday))
         return false;
     tm->tm_year = year - 1900;
@@ -52,8 +54,9 @@ static bool take_date(const char **text, struct tm *tm)
 
 static bool take_time(const char **text, struct tm *tm)
 {
-    if (!take_digits(text, 2, 0, 23, &tm->tm_hour) || !take_char(text, ':') || !take_digits(text, 2, 0, 59, &tm->tm_min) ||
-        !take_char(text, ':') || !take_digits(text, 2, 0, 60, &tm->tm_sec))
+    if (!take_digits(text, 2, 0, 23, &tm->tm_hour) || !take_char(text, ':') ||
+        !take_digits(text, 2, 0, 59, &tm->tm_min) || !take_char(text, ':') ||
+        !take_digits(text, 2, 0, 60, &tm->tm_sec))
         return false;
     if (!take_char(text, '.'))
         return true;
@@ -72,7 +75,8 @@ static bool take_zone(const char **text, int *seconds)
         return true;
     if (!take_char(text, '+') && !take_char(text, '-'))
         return false;
-    if (!take_digits(text, 2, 0, 23, &hours) || !take_char(text, ':') || !take_digits(text, 2, 0, 59, &minutes))
+    if (!take_digits(text, 2, 0, 23, &hours) || !take_char(text, ':') ||
+        !take_digits(text, 2, 0, 59, &minutes))
         return false;
     *seconds = sign * (hours * 3600 + minutes * 60);
     return true;
@@ -85,8 +89,8 @@ int gw_expiry_parse(struct gw_wall *out, const char *text)
     if (!take_date(&text, &tm))
         return GW_E_MALFORMED;
     int day = tm.tm_mday;
-    if (*text && (!(take_char(&text, 'T') || take_char(&text, 't') || take_char(&text, ' ')) || !take_time(&text, &tm) ||
-                  !take_zone(&text, &east)))
+    if (*text && (!(take_char(&text, 'T') || take_char(&text, 't') || take_char(&text, ' ')) ||
+                  !take_time(&text, &tm) || !take_zone(&text, &east)))
         return GW_E_MALFORMED;
     if (*text)
         return GW_E_MALFORMED;
@@ -104,7 +108,8 @@ bool gw_services_are_valid(const char *text)
 {
     size_t len = 0;
     for (; *text; text++) {
-        bool is_name = isascii((unsigned char)*text) && (isalnum((unsigned char)*text) || *text == '-' || *text == '_');
+        bool is_name =
+            isascii((unsigned char)*text) && (isalnum((unsigned char)*text) || *text == '-' || *text == '_');
         if (*text == ',' && len == 0)
             return false;
         if (*text != ',' && !is_name)
@@ -124,15 +129,17 @@ static bool is_blank(char c)
 static bool set_option(struct gw_authorized_line *out, const char *name, const char *value, const char **why)
 {
     if (strcmp(name, "services") == 0) {
-        *why = out->has_services ? "services is there twice" : "services: expected names with commas between them, such as \"ssh,web\"";
+        *why = out->has_services ? "services is there twice"
+                                 : "services: expected names with commas between them, such as \"ssh,web\"";
         snprintf(out->services, sizeof out->services, "%s", value);
         bool is_second = out->has_services;
         out->has_services = true;
         return !is_second && gw_services_are_valid(value);
     }
     if (strcmp(name, "expires") == 0) {
-        *why = out->has_expiry ? "expires is there twice" : "expires: expected a date such as \"2027-01-01\" or \"2027-01-01T12:00:00Z\"";
-        snprintf(out->expires_text, sizeof out->expires_text, "%s", value);
+        *why = out->has_expiry
+                   ? "expires is there twice"
+                   : "expires: expected a date such as \"2027-01-01\" or \"2027-01-01T12:00:00Z\"";
         bool is_second = out->has_expiry;
         out->has_expiry = true;
         return !is_second && gw_expiry_parse(&out->expires, value) == 0;
@@ -213,13 +220,14 @@ static void copy_comment(struct gw_authorized_line *out, const char *text)
 static bool has_control_character(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)
+        if (text[i] != '\t' && gw_text_control_len(text + i, len - i) > 0)
             return true;
     }
     return false;
 }
 
-enum gw_authorized_line_kind gw_authorized_line_parse(struct gw_authorized_line *out, const char *text, size_t len, const char **why)
+enum gw_authorized_line_kind gw_authorized_line_parse(struct gw_authorized_line *out, const char *text,
+                                                      size_t len, const char **why)
 {
     char line[GW_AUTHORIZED_LINE_MAX];
     const char *at = line;

@@ -23,15 +23,15 @@ struct gw_authorized_line {
     char services[GW_AUTHORIZED_LINE_MAX]; /* "ssh,web" */
     bool has_expiry;
     struct gw_wall expires;
-    char expires_text[64]; /* as it was written */
     char comment[GW_AUTHORIZED_LINE_MAX];
 };
 
-/* text: without its newline. Of a bad line *why is a static phrase, and key may be set nevertheless: has_key of the result's
- * line is not said, so nothing of it may be used. */
-enum gw_authorized_line_kind gw_authorized_line_parse(struct gw_authorized_line *out, const char *text, size_t len, const char **why);
+/* text: without its newline. Of a bad line *why is a static phrase, and nothing of *out may be used. */
+enum gw_authorized_line_kind gw_authorized_line_parse(struct gw_authorized_line *out, const char *text,
+                                                      size_t len, const char **why);
 
-/* "2027-01-01" (that day's first moment, UTC) or RFC 3339 "2027-01-01T12:00:00Z", "...+02:00". 0 or GW_E_MALFORMED. */
+/* "2027-01-01" (that day's first moment, UTC) or RFC 3339 "2027-01-01T12:00:00Z", "...+02:00". 0 or
+ * GW_E_MALFORMED. */
 int gw_expiry_parse(struct gw_wall *out, const char *text);
 /* "a,b": service names between commas, at least one. */
 bool gw_services_are_valid(const char *text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What values mean together. Runs after load.c also when that found errors, so that all are told at once: anything that
- * has no default may be missing here. */
+/* What values mean together. Runs after load.c also when that found errors, so that all are told at once:
+ * anything that has no default may be missing here. */
 #include "gateway/config/load.h"
 
 #include "gateway/base/err.h"
@@ -54,7 +54,10 @@ static int default_hostname(struct gw_config *config)
 static void check_addresses(const struct gw_loading *loading)
 {
     const struct gw_config *config = loading->config;
-    if (config->addresses.count == 2 && config->addresses.items[0].ip.family == config->addresses.items[1].ip.family)
+    if (config->listen.count == 2 && config->listen.items[0].family == config->listen.items[1].family)
+        complain(loading, 0, "listen: expected at most one address of each family, found two of one");
+    if (config->addresses.count == 2 &&
+        config->addresses.items[0].ip.family == config->addresses.items[1].ip.family)
         complain(loading, 0, "address: expected at most one address of each family, found two of one");
 }
 
@@ -62,7 +65,8 @@ static void check_control(const struct gw_loading *loading)
 {
     const char *socket = loading->config->control.socket;
     if (socket && strlen(socket) > SOCKET_PATH_MAX)
-        complain(loading, 0, "control.socket: expected a path of at most %zu bytes, found \"%s\"", SOCKET_PATH_MAX, socket);
+        complain(loading, 0, "control.socket: expected a path of at most %zu bytes, found \"%s\"",
+                 SOCKET_PATH_MAX, socket);
 }
 
 /* ---- peers */
@@ -96,7 +100,8 @@ static bool may_be_host(const char *name)
 {
     size_t len = strlen(name);
     for (size_t i = 0; i < len; i++) {
-        if (!isascii((unsigned char)name[i]) || !(isalnum((unsigned char)name[i]) || name[i] == '-' || name[i] == '_'))
+        if (!isascii((unsigned char)name[i]) ||
+            !(isalnum((unsigned char)name[i]) || name[i] == '-' || name[i] == '_'))
             return false;
     }
     return len > 0 && name[0] != '-' && name[len - 1] != '-';
@@ -107,7 +112,9 @@ static void check_peer(const struct gw_loading *loading, struct gw_config_peer *
     check_peer_key(loading, peer);
     check_endpoints(loading, peer);
     if (peer->name && !may_be_host(peer->name))
-        warn(loading, peer->line, "peers[].name: \"%s\" cannot be used as a host name, which has letters, digits and - only", peer->name);
+        warn(loading, peer->line,
+             "peers[].name: \"%s\" cannot be used as a host name, which has letters, digits and - only",
+             peer->name);
 }
 
 static const char *name_of(const struct gw_config_peer *peer)
@@ -123,7 +130,7 @@ static int by_line(const struct gw_config_peer *a, const struct gw_config_peer *
 static int compare_by_key(const void *a, const void *b)
 {
     const struct gw_config_peer *const *x = a, *const *y = b;
-    int order = memcmp((*x)->public_key.bytes, (*y)->public_key.bytes, sizeof (*x)->public_key.bytes);
+    int order = memcmp((*x)->public_key.bytes, (*y)->public_key.bytes, sizeof(*x)->public_key.bytes);
     return order ? order : by_line(*x, *y);
 }
 
@@ -134,25 +141,31 @@ static int compare_by_name(const void *a, const void *b)
     return order ? order : by_line(*x, *y);
 }
 
-static void check_same_key(const struct gw_loading *loading, const struct gw_config_peer *first, const struct gw_config_peer *second)
+static void check_same_key(const struct gw_loading *loading, const struct gw_config_peer *first,
+                           const struct gw_config_peer *second)
 {
-    bool is_flipped = first->peer_id.is_set && second->peer_id.is_set &&
-                      memcmp(first->peer_id.ed25519, second->peer_id.ed25519, sizeof first->peer_id.ed25519) != 0;
-    if (!first->public_key.is_set || memcmp(first->public_key.bytes, second->public_key.bytes, sizeof first->public_key.bytes) != 0)
+    bool is_flipped =
+        first->peer_id.is_set && second->peer_id.is_set &&
+        memcmp(first->peer_id.ed25519, second->peer_id.ed25519, sizeof first->peer_id.ed25519) != 0;
+    if (!first->public_key.is_set ||
+        memcmp(first->public_key.bytes, second->public_key.bytes, sizeof first->public_key.bytes) != 0)
         return;
-    complain(loading, second->line, "peers[]: %s has the same key as %s in line %u%s", name_of(second), name_of(first), first->line,
-             is_flipped ? " (two peer IDs of one X25519 key)" : "");
+    complain(loading, second->line, "peers[]: %s has the same key as %s in line %u%s", name_of(second),
+             name_of(first), first->line, is_flipped ? " (two peer IDs of one X25519 key)" : "");
 }
 
-static void check_same_name(const struct gw_loading *loading, const struct gw_config_peer *first, const struct gw_config_peer *second)
+static void check_same_name(const struct gw_loading *loading, const struct gw_config_peer *first,
+                            const struct gw_config_peer *second)
 {
     if (first->name && second->name && strcasecmp(first->name, second->name) == 0)
-        complain(loading, second->line, "peers[].name: \"%s\" is there already, in line %u", second->name, first->line);
+        complain(loading, second->line, "peers[].name: \"%s\" is there already, in line %u", second->name,
+                 first->line);
 }
 
 /* Sorted, equal ones are neighbours. */
 static int check_neighbours(const struct gw_loading *loading, int (*compare)(const void *, const void *),
-                            void (*check)(const struct gw_loading *, const struct gw_config_peer *, const struct gw_config_peer *))
+                            void (*check)(const struct gw_loading *, const struct gw_config_peer *,
+                                          const struct gw_config_peer *))
 {
     size_t count = loading->config->peers.count;
     const struct gw_config_peer **sorted = malloc((count ? count : 1) * sizeof *sorted);
@@ -213,7 +226,8 @@ static int check_routes(const struct gw_loading *loading)
     qsort(routes, count, sizeof *routes, compare_routes);
     for (size_t i = 1; i < count; i++) {
         const struct route *a = &routes[i - 1], *b = &routes[i];
-        if (a->prefix.ip.family && a->peer != b->peer && memcmp(&a->prefix, &b->prefix, sizeof a->prefix) == 0)
+        if (a->prefix.ip.family && a->peer != b->peer &&
+            memcmp(&a->prefix, &b->prefix, sizeof a->prefix) == 0)
             complain(loading, b->peer->line, "peers[].allowed_ips: %s belongs to the peer in line %u already",
                      gw_prefix_format(&a->prefix, text, sizeof text), a->peer->line);
     }
@@ -237,7 +251,8 @@ static int check_peers(const struct gw_loading *loading)
     return err ? err : check_routes(loading);
 }
 
-bool gw_config_check_self(const struct gw_config *config, const uint8_t x25519[GW_KEY_LEN], struct gw_diag *diag)
+bool gw_config_check_self(const struct gw_config *config, const uint8_t x25519[GW_KEY_LEN],
+                          struct gw_diag *diag)
 {
     for (size_t i = 0; i < config->peers.count; i++) {
         const struct gw_config_peer *peer = &config->peers.items[i];
@@ -257,7 +272,9 @@ static void check_service(const struct gw_loading *loading, struct gw_config_ser
     if (service->port < 0)
         service->port = service->local_address.port;
     if (service->protocol == GW_CONFIG_UDP && service->local_address.kind == GW_CONFIG_ENDPOINT_UNIX)
-        complain(loading, service->line, "services.%s.local_address: expected HOST:PORT for a UDP service, found a unix socket", name);
+        complain(loading, service->line,
+                 "services.%s.local_address: expected HOST:PORT for a UDP service, found a unix socket",
+                 name);
 }
 
 static int compare_ports(const void *a, const void *b)
@@ -270,11 +287,14 @@ static int compare_ports(const void *a, const void *b)
     return ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
 }
 
-static void check_same_port(const struct gw_loading *loading, const struct gw_config_service *a, const struct gw_config_service *b)
+static void check_same_port(const struct gw_loading *loading, const struct gw_config_service *a,
+                            const struct gw_config_service *b)
 {
     if (a->port > 0 && a->port == b->port && a->protocol == b->protocol)
-        complain(loading, b->line, "services.%s.port: %lld is the port of %s in line %u already; give one of them another, or 0",
-                 b->name ? b->name : "?", (long long)b->port, a->name ? a->name : "?", a->line);
+        complain(
+            loading, b->line,
+            "services.%s.port: %lld is the port of %s in line %u already; give one of them another, or 0",
+            b->name ? b->name : "?", (long long)b->port, a->name ? a->name : "?", a->line);
 }
 
 /* One that is disabled keeps its port, so that enabling it never breaks another. */
@@ -318,7 +338,8 @@ static int check_socks(const struct gw_loading *loading)
     if (!username && !config->socks.password)
         return 0;
     if (!username || !config->socks.password) {
-        complain(loading, 0, "socks.%s: expected both username and password, found one", username ? "username" : "password");
+        complain(loading, 0, "socks.%s: expected both username and password, found one",
+                 username ? "username" : "password");
         return 0;
     }
     for (size_t i = 0; i < config->socks.users.count; i++) {

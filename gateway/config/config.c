@@ -33,7 +33,8 @@ static int fill(struct gw_config *config, const struct gw_node *root, const char
     return err ? err : gw_load_check(&loading);
 }
 
-int gw_config_parse(struct gw_config **out, const char *text, size_t len, const char *path, struct gw_diag *diag)
+int gw_config_parse(struct gw_config **out, const char *text, size_t len, const char *path,
+                    struct gw_diag *diag)
 {
     struct gw_node *root;
     size_t errors = diag->errors, first = diag->count;
@@ -45,6 +46,8 @@ int gw_config_parse(struct gw_config **out, const char *text, size_t len, const 
     err = config ? fill(config, root, path, diag) : GW_E_NOMEM;
     gw_tree_free(root);
     gw_diag_sort(diag, first);
+    if (err && diag->errors == errors)
+        gw_diag_error(diag, path, 0, "%s", gw_strerror(err));
     if (!err && diag->errors > errors)
         err = GW_E_CONFIG;
     if (err)
@@ -158,7 +161,8 @@ const struct gw_config_service *gw_config_find_service(const struct gw_config *c
     return NULL;
 }
 
-const struct gw_config_service *gw_config_find_port(const struct gw_config *config, enum gw_config_protocol protocol, uint16_t port)
+const struct gw_config_service *gw_config_find_port(const struct gw_config *config,
+                                                    enum gw_config_protocol protocol, uint16_t port)
 {
     for (size_t i = 0; i < config->services.count; i++) {
         const struct gw_config_service *service = &config->services.items[i];
@@ -199,7 +203,8 @@ static void copy_keys(struct gw_peer_config *out, const struct gw_config_peer *p
         memcpy(out->psks[out->psk_count++], peer->preshared_keys.items[i].bytes, GW_KEY_LEN);
 }
 
-void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config, const struct gw_config_peer *peer)
+void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config,
+                       const struct gw_config_peer *peer)
 {
     memset(out, 0, sizeof *out);
     if (peer->name)

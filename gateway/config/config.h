@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A loaded configuration: config.yaml as plain data, every default filled in, every value checked. Which keys there are
- * is said once, in schema.c; this header is the struct that the schema fills. It is loaded into a fresh struct, and the daemon
- * swaps it for the old one when nothing was wrong. Nothing here changes after gw_config_load. */
+/* A loaded configuration: config.yaml as plain data, every default filled in, every value checked. Which
+ * keys there are is said once, in schema.c; this header is the struct that the schema fills. It is loaded
+ * into a fresh struct, and the daemon swaps it for the old one when nothing was wrong. Nothing here
+ * changes after gw_config_load. */
 #ifndef GATEWAY_CONFIG_CONFIG_H
 #define GATEWAY_CONFIG_CONFIG_H
 
@@ -17,10 +18,10 @@
 #include <stdint.h>
 
 /* A list: `count` items, in the order of the file. */
-#define GW_CONFIG_LIST(type)                                                                                          \
-    struct {                                                                                                          \
-        type *items;                                                                                                  \
-        size_t count;                                                                                                 \
+#define GW_CONFIG_LIST(type) \
+    struct {                 \
+        type *items;         \
+        size_t count;        \
     }
 
 /* An X25519 key, as public_key, private_key or preshared_key. */
@@ -40,7 +41,7 @@ enum gw_config_endpoint_kind {
     GW_CONFIG_ENDPOINT_NONE, /* not set */
     GW_CONFIG_ENDPOINT_IP,   /* addr */
     GW_CONFIG_ENDPOINT_NAME, /* name and port: to be resolved by the daemon */
-    GW_CONFIG_ENDPOINT_UNIX, /* name is the socket's path, resolved against the configuration's folder; port 0 */
+    GW_CONFIG_ENDPOINT_UNIX, /* name is the socket's path, made absolute; port 0 */
 };
 
 #define GW_CONFIG_ENDPOINT_NAME_MAX 253u
@@ -59,11 +60,12 @@ enum gw_config_rule_kind {
     GW_CONFIG_RULE_PREFIX, /* an address or a prefix */
 };
 
-/* One entry of socks.allow and socks.deny: "HOST", "*.DOMAIN", "IP", "IP/BITS" or "*", each with an optional ":PORT"
- * (an IPv6 one in brackets then). */
+/* One entry of socks.allow and socks.deny: "HOST", "*.DOMAIN", "IP", "IP/BITS" or "*", each with an
+ * optional ":PORT" (an IPv6 one in brackets then). */
 struct gw_config_rule {
     enum gw_config_rule_kind kind;
-    char host[GW_CONFIG_ENDPOINT_NAME_MAX + 1]; /* lower case; of SUFFIX what follows the "*", with its dot, or "" */
+    char host[GW_CONFIG_ENDPOINT_NAME_MAX +
+              1]; /* lower case; of SUFFIX what follows the "*", with its dot, or "" */
     struct gw_prefix prefix;
     uint16_t port; /* 0 = any */
 };
@@ -122,7 +124,8 @@ struct gw_config {
     char *identity;                        /* path, resolved */
     struct gw_config_key private_key;      /* replaces the X25519 key that follows from the identity */
     char *interface;
-    GW_CONFIG_LIST(struct gw_prefix) addresses; /* this node's own virtual addresses; at most one of each family */
+    GW_CONFIG_LIST(struct gw_prefix)
+    addresses; /* this node's own virtual addresses; at most one of each family */
     enum gw_seal_policy seal;
     enum gw_cc_kind congestion;
     int64_t memory; /* bytes */
@@ -158,40 +161,49 @@ struct gw_config {
     GW_CONFIG_LIST(struct gw_config_federation_peer) federation_peers;
 };
 
-/* Loads the file at `path`. On success *out is the caller's (gw_config_free). On failure *out is NULL and `diag` has every
- * error, each with file and line; warnings may be there either way. 0, GW_E_CONFIG (errors in the file), GW_E_PERMISSION
- * (it holds a secret, and others may read it; the message has the chmod), GW_E_TOO_BIG, GW_E_NOMEM, -errno. */
+/* Loads the file at `path`. On success *out is the caller's (gw_config_free). On failure *out is NULL and
+ * `diag` has every error, each with file and line; warnings may be there either way. 0, GW_E_CONFIG
+ * (errors in the file), GW_E_PERMISSION (it holds a secret, and others may read it; the message has the
+ * chmod), GW_E_TOO_BIG, GW_E_NOMEM, -errno. */
 int gw_config_load(struct gw_config **out, const char *path, struct gw_diag *diag);
 
-/* The same from memory; `path` names it in messages and its folder is what relative paths start from; no permissions. */
-int gw_config_parse(struct gw_config **out, const char *text, size_t len, const char *path, struct gw_diag *diag);
+/* The same from memory; `path` names it in messages and its folder is what relative paths start from; no
+ * permissions. */
+int gw_config_parse(struct gw_config **out, const char *text, size_t len, const char *path,
+                    struct gw_diag *diag);
 
 /* Wipes the secrets. NULL is fine. */
 void gw_config_free(struct gw_config *config);
 
-/* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names are not: the
- * daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe it. */
-void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config, const struct gw_config_peer *peer);
+/* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names
+ * are not: the daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe
+ * it. */
+void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config,
+                       const struct gw_config_peer *peer);
 
-/* Is no peer this node itself? false: diag says which. For the daemon, which knows the key when the identity is loaded; a
- * private_key in the configuration has been looked at already. */
-bool gw_config_check_self(const struct gw_config *config, const uint8_t x25519[GW_KEY_LEN], struct gw_diag *diag);
+/* Is no peer this node itself? false: diag says which. For the daemon, which knows the key when the
+ * identity is loaded; a private_key in the configuration has been looked at already. */
+bool gw_config_check_self(const struct gw_config *config, const uint8_t x25519[GW_KEY_LEN],
+                          struct gw_diag *diag);
 
-/* The node's identity as the configuration has it: the file, its X25519 key replaced by private_key where there is one; private_key
- * alone when there is no file. 0, or as gw_identity_load (diag says why; *out is NULL). */
+/* The node's identity as the configuration has it: the file, its X25519 key replaced by private_key where
+ * there is one; private_key alone when there is no file. 0, or as gw_identity_load (diag says why; *out is
+ * NULL). */
 int gw_config_load_identity(struct gw_identity **out, const struct gw_config *config, struct gw_diag *diag);
 
 /* Does the configuration hold a secret (then its file is private)? */
 bool gw_config_has_secret(const struct gw_config *config);
 
 /* Does the rule say this? host (NULL = none) in any case, ip (NULL or unset = not known). */
-bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip, uint16_t port);
+bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip,
+                            uint16_t port);
 
 /* "host:port", "[::1]:1", "unix:/path"; cut when it does not fit. Returns out. */
 char *gw_config_endpoint_format(const struct gw_config_endpoint *endpoint, char *out, size_t out_len);
 
 /* A service by name, or by protocol and port; enabled or not. NULL when there is none. */
 const struct gw_config_service *gw_config_find_service(const struct gw_config *config, const char *name);
-const struct gw_config_service *gw_config_find_port(const struct gw_config *config, enum gw_config_protocol protocol, uint16_t port);
+const struct gw_config_service *gw_config_find_port(const struct gw_config *config,
+                                                    enum gw_config_protocol protocol, uint16_t port);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of messages about the owner's files. Running out of memory here loses a message, never an error's count. */
+/* The list of messages about the owner's files. Running out of memory here loses a message, never an
+ * error's count. */
 #include "gateway/config/diag.h"
+
+#include "gateway/config/text.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,14 +13,15 @@
 
 static void defuse(char *text)
 {
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    for (size_t len = strlen(text), control; len > 0; text++, len--) {
+        control = gw_text_control_len(text, len);
+        memset(text, '?', control);
     }
 }
 
 __attribute__((format(printf, 5, 0))) static void add(struct gw_diag *diag, enum gw_diag_severity severity,
-                                                      const char *file, unsigned line, const char *format, va_list args)
+                                                      const char *file, unsigned line, const char *format,
+                                                      va_list args)
 {
     char text[TEXT_LEN];
     int used = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is wrong with the owner's files: a list of messages, "file:line: what is expected, what was found". Readers
- * report all they find and go on; at the end, errors > 0 says that nothing may be used. */
+/* What is wrong with the owner's files: a list of messages, "file:line: what is expected, what was found".
+ * Readers report all they find and go on; at the end, errors > 0 says that nothing may be used. */
 #ifndef GATEWAY_CONFIG_DIAG_H
 #define GATEWAY_CONFIG_DIAG_H
 
@@ -27,8 +27,10 @@ struct gw_diag {
 };
 
 /* file may be "". Copies; text is cut at 511 bytes, control characters become '?'. */
-__attribute__((format(printf, 4, 5))) void gw_diag_error(struct gw_diag *diag, const char *file, unsigned line, const char *format, ...);
-__attribute__((format(printf, 4, 5))) void gw_diag_warning(struct gw_diag *diag, const char *file, unsigned line, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void gw_diag_error(struct gw_diag *diag, const char *file,
+                                                         unsigned line, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void gw_diag_warning(struct gw_diag *diag, const char *file,
+                                                           unsigned line, const char *format, ...);
 /* By line, those from entry `from` on; equal lines keep their order. */
 void gw_diag_sort(struct gw_diag *diag, size_t from);
 /* One line each, "error: " or "warning: " before it; and how many more there are. */

@@ -19,7 +19,8 @@
 #define PORT_MAX 65535
 #define LABEL_MAX 63u
 
-static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) <= GW_CONFIG_ENDPOINT_NAME_MAX, "a socket's path fits into name");
+static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) <= GW_CONFIG_ENDPOINT_NAME_MAX,
+              "a socket's path fits into name");
 
 static const char missing_port[] = "there is no port";
 static const char missing_brackets[] = "an IPv6 address is written in brackets: [::1]:7001";
@@ -42,7 +43,8 @@ static bool is_host_char(char c)
     return isascii((unsigned char)c) && (isalnum((unsigned char)c) || c == '-' || c == '_');
 }
 
-/* Labels of 1 to 63, dots between them, perhaps one at the end. What ends in a number is a misspelt IPv4 address. */
+/* Labels of 1 to 63, dots between them, perhaps one at the end. What ends in a number is a misspelt IPv4
+ * address. */
 static bool is_host_name(const char *text)
 {
     size_t len = strlen(text), label = 0;
@@ -141,7 +143,8 @@ int gw_endpoint_parse(struct gw_config_endpoint *out, const char *text, uint16_t
     return 0;
 }
 
-int gw_socket_parse(struct gw_config_endpoint *out, const char *text, const char *dir, uint16_t port_min, const char **why)
+int gw_socket_parse(struct gw_config_endpoint *out, const char *text, const char *dir, uint16_t port_min,
+                    const char **why)
 {
     char path[GW_DIR_PATH_MAX];
     if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
@@ -239,7 +242,8 @@ char *gw_prefix_format(const struct gw_prefix *prefix, char *out, size_t out_len
 
 /* ---- rules */
 
-/* Cuts ":PORT" from the end, where there is one. An IPv6 address with a port is in brackets, which go, too. */
+/* Cuts ":PORT" from the end, where there is one. An IPv6 address with a port is in brackets, which go,
+ * too. */
 static int take_port(char *text, char **host, uint16_t *port)
 {
     char *colon = strrchr(text, ':');
@@ -322,7 +326,8 @@ static bool host_matches(const struct gw_config_rule *rule, const char *host)
     return rule_len == 0 || (len > rule_len && strncasecmp(host + len - rule_len, rule->host, rule_len) == 0);
 }
 
-bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip, uint16_t port)
+bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip,
+                            uint16_t port)
 {
     if (rule->port && rule->port != port)
         return false;

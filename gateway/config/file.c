@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading whole files, and what their permissions must be. The mode is that of the open file, not of a name that may
- * mean another one a moment later. */
+/* Reading whole files, and what their permissions must be. The mode is that of the open file, not of a
+ * name that may mean another one a moment later. */
 #include "gateway/config/file.h"
 
 #include "gateway/base/err.h"
@@ -118,12 +118,13 @@ int gw_file_check_mode(const char *path, mode_t mode, bool is_secret, struct gw_
     char word[SHELL_WORD_LEN];
     gw_shell_word(path, word, sizeof word);
     if (mode & OTHERS_WRITE && !is_secret) {
-        gw_diag_error(diag, path, 0, "others may change this file (mode %04o): chmod go-w %s", (unsigned)mode, word);
+        gw_diag_error(diag, path, 0, "others may change this file (mode %04o): chmod go-w %s", (unsigned)mode,
+                      word);
         return GW_E_PERMISSION;
     }
     if (is_secret && mode & (OTHERS_READ | OTHERS_WRITE)) {
-        gw_diag_error(diag, path, 0, "others may %s this file (mode %04o): chmod 600 %s", mode & OTHERS_READ ? "read" : "change",
-                      (unsigned)mode, word);
+        gw_diag_error(diag, path, 0, "others may %s this file (mode %04o): chmod 600 %s",
+                      mode & OTHERS_READ ? "read" : "change", (unsigned)mode, word);
         return GW_E_PERMISSION;
     }
     return 0;
@@ -138,9 +139,10 @@ int gw_file_check_folder(const char *path, struct gw_diag *diag)
         err = -errno;
     if (err)
         return fail(path, err, diag);
-    if (!(st.st_mode & OTHERS_WRITE) || st.st_mode & S_ISVTX) /* in a sticky folder nobody replaces what is not his */
+    if (!(st.st_mode & OTHERS_WRITE) ||
+        st.st_mode & S_ISVTX) /* in a sticky folder nobody replaces what is not his */
         return 0;
-    gw_diag_error(diag, dir, 0, "others may change what is in this folder (mode %04o): chmod go-w %s", (unsigned)(st.st_mode & 07777),
-                  gw_shell_word(dir, word, sizeof word));
+    gw_diag_error(diag, dir, 0, "others may change what is in this folder (mode %04o): chmod go-w %s",
+                  (unsigned)(st.st_mode & 07777), gw_shell_word(dir, word, sizeof word));
     return GW_E_PERMISSION;
 }

@@ -53,7 +53,7 @@ int gw_identity_from_seed(struct gw_identity **out, const uint8_t seed[32])
     int err = allocate(out);
     if (err)
         return err;
-    memcpy((*out)->ed25519_seed, seed, sizeof (*out)->ed25519_seed);
+    memcpy((*out)->ed25519_seed, seed, sizeof(*out)->ed25519_seed);
     (*out)->has_ed25519 = true;
     derive(*out);
     return 0;
@@ -95,7 +95,8 @@ int gw_identity_x25519_of(uint8_t x25519[32], const uint8_t ed25519[32])
 
 /* ---- reading */
 
-static bool has_header(const uint8_t *data, size_t len, const uint8_t expected[HEADER_LEN], size_t expected_len)
+static bool has_header(const uint8_t *data, size_t len, const uint8_t expected[HEADER_LEN],
+                       size_t expected_len)
 {
     return len == expected_len && memcmp(data, expected, HEADER_LEN) == 0;
 }
@@ -110,7 +111,8 @@ static int parse_binary(struct gw_identity **out, const uint8_t *data, size_t le
     int err = gw_identity_from_seed(out, seed);
     if (err)
         return err;
-    if (memcmp((*out)->ed25519, public_key, KEY_LEN) == 0 && (!is_old || memcmp(public_key, public_key + KEY_LEN, KEY_LEN) == 0))
+    if (memcmp((*out)->ed25519, public_key, KEY_LEN) == 0 &&
+        (!is_old || memcmp(public_key, public_key + KEY_LEN, KEY_LEN) == 0))
         return 0;
     gw_identity_free(*out);
     *out = NULL;
@@ -133,13 +135,15 @@ int gw_identity_parse(struct gw_identity **out, const void *data, size_t len)
         return err;
     while (len > 0 && is_space(text[len - 1]))
         len--;
-    if (sodium_base642bin(binary, sizeof binary, text, len, NULL, &binary_len, NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
+    if (sodium_base642bin(binary, sizeof binary, text, len, NULL, &binary_len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) == 0)
         err = parse_binary(out, binary, binary_len);
     gw_wipe(binary, sizeof binary);
     return err;
 }
 
-static int parse_file(struct gw_identity **out, const struct gw_file *file, const char *path, struct gw_diag *diag)
+static int parse_file(struct gw_identity **out, const struct gw_file *file, const char *path,
+                      struct gw_diag *diag)
 {
     int err = gw_file_check_mode(path, file->mode, true, diag);
     if (!err)
@@ -148,7 +152,9 @@ static int parse_file(struct gw_identity **out, const struct gw_file *file, cons
         return err;
     err = gw_identity_parse(out, file->data, file->len);
     if (err == GW_E_MALFORMED)
-        gw_diag_error(diag, path, 0, "not an Ed25519 identity: expected the line that `peergate init` writes, or libp2p's private key");
+        gw_diag_error(
+            diag, path, 0,
+            "not an Ed25519 identity: expected the line that `peergate init` writes, or libp2p's private key");
     else if (err)
         gw_diag_error(diag, path, 0, "%s", gw_strerror(err));
     return err;

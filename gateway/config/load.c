@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Walks schema and tree together. Keys are taken in the schema's order, not the file's, so that what a peer inherits is
- * there before the peers are. */
+/* Walks schema and tree together. Keys are taken in the schema's order, not the file's, so that what a
+ * peer inherits is there before the peers are. */
 #include "gateway/config/load.h"
 
 #include "gateway/base/err.h"
@@ -30,7 +30,8 @@ struct walk {
     unsigned line; /* of the section that we are in */
 };
 
-static int load_section(const struct walk *walk, const struct gw_section *section, const struct gw_node *map, char *base);
+static int load_section(const struct walk *walk, const struct gw_section *section, const struct gw_node *map,
+                        char *base);
 
 /* ---- messages */
 
@@ -47,7 +48,8 @@ static size_t write_place(const struct place *place, char out[PATH_LEN])
     return used < PATH_LEN ? used : PATH_LEN - 1;
 }
 
-__attribute__((format(printf, 3, 4))) static void complain(const struct walk *walk, unsigned line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void complain(const struct walk *walk, unsigned line,
+                                                           const char *format, ...)
 {
     char where[PATH_LEN] = "", text[512];
     va_list args;
@@ -56,7 +58,8 @@ __attribute__((format(printf, 3, 4))) static void complain(const struct walk *wa
     va_end(args);
     if (walk->place)
         write_place(walk->place, where);
-    gw_diag_error(walk->loading->diag, walk->loading->path, line, "%s%s%s", where, walk->place ? ": " : "", text);
+    gw_diag_error(walk->loading->diag, walk->loading->path, line, "%s%s%s", where, walk->place ? ": " : "",
+                  text);
 }
 
 static int no_memory(const struct walk *walk)
@@ -73,7 +76,8 @@ static void describe(const struct gw_key *key, const struct gw_node *node, char 
     else if (key->is_secret)
         snprintf(out, out_len, "something else, of %zu characters", strlen(node->text));
     else
-        snprintf(out, out_len, "\"%.*s\"%s", SHOWN_LEN, node->text, strlen(node->text) > SHOWN_LEN ? "..." : "");
+        snprintf(out, out_len, "\"%.*s\"%s", SHOWN_LEN, node->text,
+                 strlen(node->text) > SHOWN_LEN ? "..." : "");
 }
 
 static const char *nearest_choice(const struct gw_key *key, const char *text)
@@ -85,7 +89,8 @@ static const char *nearest_choice(const struct gw_key *key, const char *text)
     return nearest.best;
 }
 
-static void complain_of_value(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, const char *why)
+static void complain_of_value(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                              const char *why)
 {
     char expected[GW_VALUE_STRLEN], found[SHOWN_LEN + 16];
     const char *nearest = node->kind == GW_NODE_SCALAR ? nearest_choice(key, node->text) : NULL;
@@ -112,7 +117,8 @@ static void complain_of_kind(const struct walk *walk, const struct gw_node *node
 
 /* ---- one value */
 
-static int load_value(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, char *out)
+static int load_value(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                      char *out)
 {
     const char *why = NULL;
     if (node->kind != GW_NODE_SCALAR || node->is_null) {
@@ -135,7 +141,8 @@ static struct gw_any_list *list_at(const struct gw_key *key, char *base)
 }
 
 /* Room for `count` zeroed items. */
-static int make_room(const struct walk *walk, const struct gw_key *key, struct gw_any_list *list, size_t count)
+static int make_room(const struct walk *walk, const struct gw_key *key, struct gw_any_list *list,
+                     size_t count)
 {
     list->items = calloc(count, gw_type_size(key));
     return list->items ? 0 : no_memory(walk);
@@ -143,13 +150,16 @@ static int make_room(const struct walk *walk, const struct gw_key *key, struct g
 
 static bool is_within(const struct walk *walk, const struct gw_key *key, const struct gw_node *node)
 {
-    if (node->count <= key->max_count)
-        return true;
-    complain(walk, node->line, "expected at most %zu, found %zu", key->max_count, node->count);
-    return false;
+    bool is_enough = node->count > 0 || !key->fallback; /* what has a default cannot be empty */
+    if (!is_enough)
+        complain(walk, node->line, "expected at least one, found none");
+    else if (node->count > key->max_count)
+        complain(walk, node->line, "expected at most %zu, found %zu", key->max_count, node->count);
+    return is_enough && node->count <= key->max_count;
 }
 
-static int load_values(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, struct gw_any_list *list)
+static int load_values(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                       struct gw_any_list *list)
 {
     size_t size = gw_type_size(key);
     int err = make_room(walk, key, list, node->count ? node->count : 1);
@@ -159,7 +169,8 @@ static int load_values(const struct walk *walk, const struct gw_key *key, const 
 }
 
 /* A list, or one value that stands for a list of it. */
-static int load_value_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, struct gw_any_list *list)
+static int load_value_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                           struct gw_any_list *list)
 {
     if (node->kind == GW_NODE_LIST)
         return is_within(walk, key, node) ? load_values(walk, key, node, list) : 0;
@@ -176,9 +187,11 @@ static void note_line(const struct gw_section *section, char *item, unsigned lin
         memcpy(item + section->line_offset, &line, sizeof line);
 }
 
-static int load_section_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, struct gw_any_list *list)
+static int load_section_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                             struct gw_any_list *list)
 {
     const struct gw_section *section = key->section;
+    const struct place place = {walk->place->up, key->name, "[]"};
     if (node->kind != GW_NODE_LIST) {
         complain_of_kind(walk, node, "a list");
         return 0;
@@ -188,7 +201,7 @@ static int load_section_list(const struct walk *walk, const struct gw_key *key, 
     int err = make_room(walk, key, list, node->count);
     for (const struct gw_node *item = node->first; item && !err; item = item->next) {
         char *base = list->items + section->size * list->count++;
-        const struct walk inner = {walk->loading, walk->place, item->line};
+        const struct walk inner = {walk->loading, &place, item->line};
         note_line(section, base, item->line);
         err = load_section(&inner, section, item, base);
     }
@@ -197,14 +210,16 @@ static int load_section_list(const struct walk *walk, const struct gw_key *key, 
 
 /* ---- mappings from names to sections */
 
-static int load_name(const struct walk *walk, const struct gw_section *section, const struct gw_node *item, char *base)
+static int load_name(const struct walk *walk, const struct gw_section *section, const struct gw_node *item,
+                     char *base)
 {
     const struct gw_key *key = gw_section_find(section, section->named_key);
     struct gw_node name = {.kind = GW_NODE_SCALAR, .line = item->key_line, .text = item->key};
     return load_value(walk, key, &name, base + key->offset);
 }
 
-static int load_named(const struct walk *walk, const struct gw_section *section, const struct gw_node *item, char *base)
+static int load_named(const struct walk *walk, const struct gw_section *section, const struct gw_node *item,
+                      char *base)
 {
     const struct place place = {walk->place, item->key, ""};
     const struct walk inner = {walk->loading, &place, item->key_line};
@@ -218,7 +233,8 @@ static int load_named(const struct walk *walk, const struct gw_section *section,
     return load_section(&inner, section, item, base);
 }
 
-static int load_named_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, struct gw_any_list *list)
+static int load_named_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                           struct gw_any_list *list)
 {
     const struct gw_section *section = key->section;
     if (node->kind != GW_NODE_MAP) {
@@ -289,7 +305,8 @@ static int load_fallback(const struct walk *walk, const struct gw_key *key, char
 
 /* ---- keys and sections */
 
-static int load_present(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, char *base)
+static int load_present(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                        char *base)
 {
     bool is_section = key->type == GW_TYPE_SECTION;
     if (is_section && key->shape == GW_LIST)
@@ -302,7 +319,8 @@ static int load_present(const struct walk *walk, const struct gw_key *key, const
 }
 
 /* A wrong value leaves the default in its place: nothing will be used, but all else can still be checked. */
-static int load_or_fall_back(const struct walk *walk, const struct gw_key *key, const struct gw_node *node, char *base)
+static int load_or_fall_back(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                             char *base)
 {
     size_t errors = walk->loading->diag->errors;
     int err = load_present(walk, key, node, base);
@@ -315,7 +333,7 @@ static int load_key(const struct walk *walk, const struct gw_key *key, const str
 {
     const struct gw_node *node = map ? gw_tree_get(map, key->name) : NULL;
     bool is_section = key->type == GW_TYPE_SECTION;
-    const struct place place = {walk->place, key->name, is_section && key->shape == GW_LIST ? "[]" : ""};
+    const struct place place = {walk->place, key->name, ""};
     const struct walk inner = {walk->loading, &place, walk->line};
     if (node && node->is_null)
         node = NULL;
@@ -328,7 +346,8 @@ static int load_key(const struct walk *walk, const struct gw_key *key, const str
     return is_section ? 0 : load_fallback(&inner, key, base);
 }
 
-static void complain_of_unknown(const struct walk *walk, const struct gw_section *section, const struct gw_node *node)
+static void complain_of_unknown(const struct walk *walk, const struct gw_section *section,
+                                const struct gw_node *node)
 {
     struct gw_nearest nearest;
     const struct place place = {walk->place, node->key, ""};
@@ -361,7 +380,8 @@ static void check_either(const struct walk *walk, const struct gw_section *secti
         complain(walk, walk->line, "expected %s or %s, found neither", either[0], either[1]);
 }
 
-static void check_unknown(const struct walk *walk, const struct gw_section *section, const struct gw_node *map)
+static void check_unknown(const struct walk *walk, const struct gw_section *section,
+                          const struct gw_node *map)
 {
     for (const struct gw_node *child = map->first; child; child = child->next) {
         if (!is_known(section, child->key))
@@ -370,7 +390,8 @@ static void check_unknown(const struct walk *walk, const struct gw_section *sect
 }
 
 /* map: NULL = all defaults. Complains and does nothing more when it is no mapping. */
-static int load_section(const struct walk *walk, const struct gw_section *section, const struct gw_node *map, char *base)
+static int load_section(const struct walk *walk, const struct gw_section *section, const struct gw_node *map,
+                        char *base)
 {
     int err = 0;
     if (map && map->kind != GW_NODE_MAP) {

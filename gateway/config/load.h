@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From the tree to the struct, by the schema: every value typed and within its range, every default filled in. What
- * values mean together is not looked at here (check.c). */
+/* From the tree to the struct, by the schema: every value typed and within its range, every default filled
+ * in. What values mean together is not looked at here (check.c). */
 #ifndef GATEWAY_CONFIG_LOAD_H
 #define GATEWAY_CONFIG_LOAD_H
 
@@ -17,8 +17,8 @@ struct gw_loading {
 /* root: NULL = an empty file. Errors are in diag; 0 or GW_E_NOMEM (told as well). */
 int gw_load_tree(const struct gw_loading *loading, const struct gw_node *root);
 
-/* What values mean together: duplicates, what needs what, and defaults that follow from other values. Errors are in diag;
- * 0 or GW_E_NOMEM. */
+/* What values mean together: duplicates, what needs what, and defaults that follow from other values.
+ * Errors are in diag; 0 or GW_E_NOMEM. */
 int gw_load_check(const struct gw_loading *loading);
 
 #endif

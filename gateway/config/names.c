@@ -54,17 +54,19 @@ static bool split_name(struct gw_name *name, const char *text)
 
 /* ---- values */
 
-static void read_key(const struct reading *reading, struct gw_name *name, const struct gw_node *node, const char *where)
+static void read_key(const struct reading *reading, struct gw_name *name, const struct gw_node *node,
+                     const char *where)
 {
     struct gw_peer_key key;
     const char *why = NULL;
     if (node->kind != GW_NODE_SCALAR || node->is_null) {
-        complain(reading, node->line, "%s: expected a peer ID or a base64 key, found %s", where, gw_tree_kind_name(node));
+        complain(reading, node->line, "%s: expected a peer ID or a base64 key, found %s", where,
+                 gw_tree_kind_name(node));
         return;
     }
     if (gw_peer_key_parse(&key, node->text, &why) != 0) {
-        complain(reading, node->line, "%s: expected a peer ID or a base64 key, found \"%.80s\"%s%s", where, node->text, why ? ": " : "",
-                 why ? why : "");
+        complain(reading, node->line, "%s: expected a peer ID or a base64 key, found \"%.80s\"%s%s", where,
+                 node->text, why ? ": " : "", why ? why : "");
         return;
     }
     memcpy(name->x25519, key.x25519, sizeof name->x25519);
@@ -72,13 +74,16 @@ static void read_key(const struct reading *reading, struct gw_name *name, const 
     name->has_ed25519 = key.has_ed25519;
 }
 
-static void read_service(const struct reading *reading, struct gw_name *name, const struct gw_node *node, const char *where)
+static void read_service(const struct reading *reading, struct gw_name *name, const struct gw_node *node,
+                         const char *where)
 {
-    if (node->kind != GW_NODE_SCALAR || !copy_label(name->service, sizeof name->service, node->text, strlen(node->text)))
+    if (node->kind != GW_NODE_SCALAR ||
+        !copy_label(name->service, sizeof name->service, node->text, strlen(node->text)))
         complain(reading, node->line, "%s.service: expected a service's name", where);
 }
 
-static void read_mapping(const struct reading *reading, struct gw_name *name, const struct gw_node *map, const char *where)
+static void read_mapping(const struct reading *reading, struct gw_name *name, const struct gw_node *map,
+                         const char *where)
 {
     bool has_key = false;
     for (const struct gw_node *child = map->first; child; child = child->next) {
@@ -88,7 +93,8 @@ static void read_mapping(const struct reading *reading, struct gw_name *name, co
         } else if (strcmp(child->key, "service") == 0) {
             read_service(reading, name, child, where);
         } else {
-            complain(reading, child->key_line, "%s.%s: unknown key; there are peer_id, public_key and service", where, child->key);
+            complain(reading, child->key_line,
+                     "%s.%s: unknown key; there are peer_id, public_key and service", where, child->key);
         }
     }
     if (!has_key)
@@ -99,7 +105,8 @@ static void read_name(const struct reading *reading, struct gw_name *name, const
 {
     name->line = node->key_line;
     if (!split_name(name, node->key))
-        complain(reading, node->key_line, "%.80s: expected HOST or HOST.NETWORK of letters, digits, - and _", node->key);
+        complain(reading, node->key_line, "%.80s: expected HOST or HOST.NETWORK of letters, digits, - and _",
+                 node->key);
     if (node->kind == GW_NODE_MAP)
         read_mapping(reading, name, node, node->key);
     else
@@ -126,7 +133,8 @@ static void check_duplicates(const struct reading *reading)
     for (size_t i = 1; i < names->count; i++) {
         const struct gw_name *a = &names->names[i - 1], *b = &names->names[i];
         if (a->host[0] && strcmp(a->host, b->host) == 0 && strcmp(a->network, b->network) == 0)
-            complain(reading, b->line, "%s%s%s: is there already, in line %u", b->host, b->network[0] ? "." : "", b->network, a->line);
+            complain(reading, b->line, "%s%s%s: is there already, in line %u", b->host,
+                     b->network[0] ? "." : "", b->network, a->line);
     }
 }
 
@@ -145,7 +153,8 @@ static int read_tree(const struct reading *reading, const struct gw_node *root)
         return 0;
     root = unwrap(root);
     if (root->kind != GW_NODE_MAP) {
-        complain(reading, root->line, "expected a mapping from names to peer IDs, found %s", gw_tree_kind_name(root));
+        complain(reading, root->line, "expected a mapping from names to peer IDs, found %s",
+                 gw_tree_kind_name(root));
         return 0;
     }
     reading->names->names = calloc(root->count + 1, sizeof *reading->names->names);
@@ -157,7 +166,8 @@ static int read_tree(const struct reading *reading, const struct gw_node *root)
     return 0;
 }
 
-int gw_names_parse(struct gw_names **out, const char *text, size_t len, const char *path, struct gw_diag *diag)
+int gw_names_parse(struct gw_names **out, const char *text, size_t len, const char *path,
+                   struct gw_diag *diag)
 {
     struct gw_node *root;
     size_t errors = diag->errors, first = diag->count;

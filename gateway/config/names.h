@@ -33,14 +33,17 @@ struct gw_names {
     size_t count;
 };
 
-/* An absent file is an empty list. 0; GW_E_CONFIG (every error is in diag), GW_E_TOO_BIG, GW_E_NOMEM, -errno; then *out is NULL. */
+/* An absent file is an empty list. 0; GW_E_CONFIG (every error is in diag), GW_E_TOO_BIG, GW_E_NOMEM,
+ * -errno; then *out is NULL. */
 int gw_names_load(struct gw_names **out, const char *path, struct gw_diag *diag);
-int gw_names_parse(struct gw_names **out, const char *text, size_t len, const char *path, struct gw_diag *diag);
+int gw_names_parse(struct gw_names **out, const char *text, size_t len, const char *path,
+                   struct gw_diag *diag);
 /* NULL is fine. */
 void gw_names_free(struct gw_names *names);
 
-/* The entry of host in network (any case); an entry without a network serves every one, one with the network comes first.
- * network "" asks for a bare host: then an entry of any network does, if it is the only one. NULL = none. */
+/* The entry of host in network (any case); an entry without a network serves every one, one with the
+ * network comes first. network "" asks for a bare host: then an entry of any network does, if it is the
+ * only one. NULL = none. */
 const struct gw_name *gw_names_find(const struct gw_names *names, const char *host, const char *network);
 
 #endif

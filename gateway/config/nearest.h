@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* "Did you mean ...?": the candidate that a mistyped word is nearest to, by edit distance (a swap of neighbours counts
- * one). Used for commands, configuration keys and enum values. */
+/* "Did you mean ...?": the candidate that a mistyped word is nearest to, by edit distance (a swap of
+ * neighbours counts one). Used for commands, configuration keys and enum values. */
 #ifndef GATEWAY_CONFIG_NEAREST_H
 #define GATEWAY_CONFIG_NEAREST_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Text to peer keys. A public X25519 key has one spelling only (no top bit, below the prime), or else one peer could
- * stand in a list twice; and none of the few points of small order, with which every secret is shared. */
+/* Text to peer keys. A public X25519 key has one spelling only (no top bit, below the prime), or else one
+ * peer could stand in a list twice; and none of the few points of small order, with which every secret is
+ * shared. */
 #include "gateway/config/peer_key.h"
 
 #include "gateway/base/err.h"

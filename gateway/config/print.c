@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The effective configuration as YAML, or as JSON. One walk over the schema; what differs is how a key, a list and a text
- * are written. */
+/* The effective configuration as YAML, or as JSON. One walk over the schema; what differs is how a key, a
+ * list and a text are written. */
 #include "gateway/config/print.h"
 
 #include "gateway/config/value.h"
@@ -14,7 +14,7 @@ struct printer {
     bool is_json;
     bool show_secrets;
     unsigned depth;
-    bool is_first; /* nothing yet in this mapping or list */
+    bool is_first;  /* nothing yet in this mapping or list */
     bool is_inline; /* the next key stands behind a list's dash */
 };
 
@@ -36,8 +36,8 @@ static unsigned decode(const unsigned char *at, uint32_t *code)
 /* What neither YAML nor a terminal takes as it is. */
 static bool needs_escape(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff || code == 0xfffe ||
-           code == 0xffff;
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
+           code == 0xfeff || code == 0xfffe || code == 0xffff;
 }
 
 static void print_quoted(const struct printer *printer, const char *text)
@@ -111,8 +111,8 @@ static bool is_bare(const struct printer *printer, enum gw_type type)
 {
     if (type == GW_TYPE_INT || type == GW_TYPE_BOOL)
         return true;
-    return !printer->is_json &&
-           (type == GW_TYPE_DURATION || type == GW_TYPE_BYTES || type == GW_TYPE_MODE || type == GW_TYPE_ENUM);
+    return !printer->is_json && (type == GW_TYPE_DURATION || type == GW_TYPE_BYTES || type == GW_TYPE_MODE ||
+                                 type == GW_TYPE_ENUM);
 }
 
 static const char *text_of(const struct gw_key *key, const void *value, char buffer[GW_VALUE_STRLEN])
@@ -140,7 +140,8 @@ static const struct gw_any_list *list_at(const struct gw_key *key, const char *b
     return (const struct gw_any_list *)(const void *)(base + key->offset);
 }
 
-static void print_value_list(struct printer *printer, const struct gw_key *key, const struct gw_any_list *list)
+static void print_value_list(struct printer *printer, const struct gw_key *key,
+                             const struct gw_any_list *list)
 {
     fputs(" [", printer->out);
     for (size_t i = 0; i < list->count; i++) {
@@ -154,7 +155,8 @@ static void print_value_list(struct printer *printer, const struct gw_key *key, 
 
 static void print_keys(struct printer *printer, const struct gw_section *section, const char *base);
 
-static void print_section_list(struct printer *printer, const struct gw_key *key, const struct gw_any_list *list)
+static void print_section_list(struct printer *printer, const struct gw_key *key,
+                               const struct gw_any_list *list)
 {
     fputs(printer->is_json ? " " : "", printer->out);
     open_block(printer, "[");
@@ -176,7 +178,8 @@ static const char *name_at(const struct gw_section *section, const char *item)
     return name;
 }
 
-static void print_named_list(struct printer *printer, const struct gw_key *key, const struct gw_any_list *list)
+static void print_named_list(struct printer *printer, const struct gw_key *key,
+                             const struct gw_any_list *list)
 {
     fputs(printer->is_json ? " " : "", printer->out);
     open_block(printer, "{");
@@ -246,7 +249,8 @@ static void print_keys(struct printer *printer, const struct gw_section *section
     }
 }
 
-void gw_config_print(FILE *out, const struct gw_config *config, enum gw_print_format format, bool show_secrets)
+void gw_config_print(FILE *out, const struct gw_config *config, enum gw_print_format format,
+                     bool show_secrets)
 {
     struct printer printer = {.out = out, .is_json = format == GW_PRINT_JSON, .show_secrets = show_secrets};
     if (printer.is_json) {

@@ -19,6 +19,8 @@ static const char intro[] =
     "- Where a list is expected, one value will do: `endpoint: a:1` is `endpoint: [a:1]`.\n"
     "- A duration is a number of seconds, or numbers with units: `20`, `20s`, `1m30s`, `500ms`, `2h`, `1d`.\n"
     "- A size is a number of bytes, or one with a unit: `64MB` (a million bytes each), `64MiB` (1024 * 1024 each).\n"
+    "- A name is made of 1 to 63 letters, digits, `-` and `_`. A key is 32 bytes in base64 (44 characters).\n"
+    "- A rule is `HOST`, `*.DOMAIN`, `IP`, `IP/BITS` or `*` (all), with `:PORT` behind it if only that is meant.\n"
     "- A key without a value (`peers:` and nothing behind it) is a key that is not there.\n"
     "- The file may have at most 1 MiB. With a secret in it, only its owner may read it (`chmod 600`).\n"
     "\n"
@@ -38,11 +40,24 @@ static const char intro[] =
     "```\n";
 
 static const char *const type_words[GW_TYPE_COUNT] = {
-    [GW_TYPE_TEXT] = "text",         [GW_TYPE_LABEL] = "name",        [GW_TYPE_PATH] = "path",       [GW_TYPE_INT] = "number",
-    [GW_TYPE_BOOL] = "true or false", [GW_TYPE_DURATION] = "duration", [GW_TYPE_BYTES] = "size",      [GW_TYPE_MODE] = "file mode",
-    [GW_TYPE_ENUM] = "one of",       [GW_TYPE_HOSTPORT] = "HOST:PORT", [GW_TYPE_SOCKET] = "HOST:PORT or unix:PATH",
-    [GW_TYPE_IP] = "IP address",     [GW_TYPE_PREFIX] = "IP prefix",  [GW_TYPE_ADDRESS] = "IP address/bits",
-    [GW_TYPE_RULE] = "rule",         [GW_TYPE_KEY] = "base64 key",    [GW_TYPE_SECRET] = "base64 secret", [GW_TYPE_PEER_ID] = "peer ID",
+    [GW_TYPE_TEXT] = "text",
+    [GW_TYPE_LABEL] = "name",
+    [GW_TYPE_PATH] = "path",
+    [GW_TYPE_INT] = "number",
+    [GW_TYPE_BOOL] = "true or false",
+    [GW_TYPE_DURATION] = "duration",
+    [GW_TYPE_BYTES] = "size",
+    [GW_TYPE_MODE] = "file mode",
+    [GW_TYPE_ENUM] = "one of",
+    [GW_TYPE_HOSTPORT] = "HOST:PORT",
+    [GW_TYPE_SOCKET] = "HOST:PORT or unix:PATH",
+    [GW_TYPE_IP] = "IP address",
+    [GW_TYPE_PREFIX] = "IP prefix",
+    [GW_TYPE_ADDRESS] = "IP address/bits",
+    [GW_TYPE_RULE] = "rule",
+    [GW_TYPE_KEY] = "base64 key",
+    [GW_TYPE_SECRET] = "base64 secret",
+    [GW_TYPE_PEER_ID] = "peer ID",
 };
 
 static void print_choices(FILE *out, const struct gw_key *key)
@@ -62,16 +77,16 @@ static void print_range(FILE *out, const struct gw_key *key)
 
 static void print_type(FILE *out, const struct gw_key *key)
 {
-    if (key->shape == GW_LIST)
-        fprintf(out, "list of ");
     if (key->type == GW_TYPE_ENUM)
         print_choices(out, key);
     else
         fputs(type_words[key->type], out);
     if (key->type == GW_TYPE_INT || key->type == GW_TYPE_DURATION || key->type == GW_TYPE_BYTES)
         print_range(out, key);
+    if (key->type == GW_TYPE_TEXT)
+        fprintf(out, ", at most %lld bytes", (long long)key->max);
     if (key->shape == GW_LIST)
-        fprintf(out, ", at most %zu", key->max_count);
+        fprintf(out, ", or a list of at most %zu", key->max_count);
 }
 
 static void print_fallback(FILE *out, const struct gw_key *key)
@@ -105,7 +120,8 @@ static void print_rows(FILE *out, const char *path, const struct gw_section *sec
     }
 }
 
-static void print_section(FILE *out, const char *path, const struct gw_key *parent, const struct gw_section *section);
+static void print_section(FILE *out, const char *path, const struct gw_key *parent,
+                          const struct gw_section *section);
 
 static void print_subsections(FILE *out, const char *path, const struct gw_section *section)
 {
@@ -128,7 +144,8 @@ static bool has_values(const struct gw_section *section)
     return false;
 }
 
-static void print_section(FILE *out, const char *path, const struct gw_key *parent, const struct gw_section *section)
+static void print_section(FILE *out, const char *path, const struct gw_key *parent,
+                          const struct gw_section *section)
 {
     if (has_values(section)) {
         if (parent)

@@ -19,7 +19,8 @@
 /* The loader stores every enum through an int. */
 static_assert(sizeof(enum gw_seal_policy) == sizeof(int), "enums are ints");
 static_assert(sizeof(enum gw_log_level) == sizeof(int), "enums are ints");
-static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config *)0)->peers), "all lists have one shape");
+static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config *)0)->peers),
+              "all lists have one shape");
 
 #define AT(type, member) .offset = offsetof(type, member)
 #define ROOT(member) AT(struct gw_config, member)
@@ -28,7 +29,10 @@ static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config *)0)->peer
 #define FEDERATION(member) AT(struct gw_config_federation_peer, member)
 #define INHERITS(member) .is_inherited = true, .inherits_offset = offsetof(struct gw_config, member)
 #define RANGE(low, high) .min = (low), .max = (high)
-#define END {.name = NULL}
+#define END          \
+    {                \
+        .name = NULL \
+    }
 
 /* ---- words */
 
@@ -45,8 +49,11 @@ static const struct gw_choice others[] = {
     {"reject", GW_CONFIG_OTHERS_REJECT}, {"direct", GW_CONFIG_OTHERS_DIRECT}, {NULL, 0}};
 static const struct gw_choice trusts[] = {
     {"one_way", GW_CONFIG_TRUST_ONE_WAY}, {"full", GW_CONFIG_TRUST_FULL}, {NULL, 0}};
-static const struct gw_choice levels[] = {
-    {"error", GW_LOG_ERROR}, {"warn", GW_LOG_WARN}, {"info", GW_LOG_INFO}, {"debug", GW_LOG_DEBUG}, {NULL, 0}};
+static const struct gw_choice levels[] = {{"error", GW_LOG_ERROR},
+                                          {"warn", GW_LOG_WARN},
+                                          {"info", GW_LOG_INFO},
+                                          {"debug", GW_LOG_DEBUG},
+                                          {NULL, 0}};
 
 /* ---- sections */
 
@@ -67,12 +74,14 @@ static const struct gw_key control_keys[] = {
 static const struct gw_section control_section = {.keys = control_keys};
 
 static const struct gw_key protocol_keys[] = {
-    {"keepalive_interval", GW_TYPE_DURATION, ROOT(protocol.keepalive_ns), RANGE(0, GW_S(3600)), .fallback = "20s",
-     .doc = "How often an idle session is kept open through NAT; 0 turns it off. After three without an answer it is stale."},
-    {"connection_timeout", GW_TYPE_DURATION, ROOT(protocol.connection_timeout_ns), RANGE(GW_S(5), GW_S(3600)), .fallback = "75s",
-     .doc = "How long a peer may be silent, while it should answer, before the session is given up and made anew."},
-    {"punch_timeout", GW_TYPE_DURATION, ROOT(protocol.punch_timeout_ns), RANGE(GW_S(1), GW_S(60)), .fallback = "10s",
-     .doc = "How long one attempt to reach a peer through NAT may take."},
+    {"keepalive_interval", GW_TYPE_DURATION, ROOT(protocol.keepalive_ns), RANGE(0, GW_S(3600)),
+     .fallback = "20s",
+     .doc = "How often an idle session is kept open through NAT; 0: never. Three without an answer: stale."},
+    {"connection_timeout", GW_TYPE_DURATION, ROOT(protocol.connection_timeout_ns), RANGE(GW_S(5), GW_S(3600)),
+     .fallback = "75s",
+     .doc = "How long a peer may be silent when it should answer before the session is made anew."},
+    {"punch_timeout", GW_TYPE_DURATION, ROOT(protocol.punch_timeout_ns), RANGE(GW_S(1), GW_S(60)),
+     .fallback = "10s", .doc = "How long one attempt to reach a peer through NAT may take."},
     {"max_punch_attempts", GW_TYPE_INT, ROOT(protocol.max_punch_attempts), RANGE(0, 100), .fallback = "5",
      .doc = "How many such attempts are made before traffic stays on the relay."},
     END};
@@ -87,17 +96,20 @@ static const struct gw_section security_section = {.keys = security_keys};
 static const struct gw_key user_keys[] = {
     {"name", GW_TYPE_TEXT, AT(struct gw_config_user, name), RANGE(1, TEXT_MAX), .doc = "The user's name."},
     {"password", GW_TYPE_TEXT, AT(struct gw_config_user, password), RANGE(1, TEXT_MAX), .is_secret = true,
-     .doc = "The user's password. `NAME: PASSWORD` is the short form."},
+     .is_required = true, .doc = "The user's password. `NAME: PASSWORD` is the short form."},
     END};
 static const struct gw_section user_section = {
     .keys = user_keys, .size = sizeof(struct gw_config_user), .named_key = "name", .short_key = "password"};
 
 static const struct gw_key socks_keys[] = {
     {"listen", GW_TYPE_SOCKET, GW_LIST, ROOT(socks.listen), RANGE(0, PORT_MAX), .max_count = 16,
-     .doc = "Where programs reach the proxy (SOCKS5, HTTP CONNECT and HTTP on one port). Without it there is no proxy."},
-    {"mode", GW_TYPE_MODE, ROOT(socks.mode), RANGE(0, MODE_MAX), .fallback = "0600", .doc = "The file mode of its unix sockets."},
-    {"username", GW_TYPE_TEXT, ROOT(socks.username), RANGE(1, TEXT_MAX), .doc = "The one user, if there is only one. Needs `password`."},
-    {"password", GW_TYPE_TEXT, ROOT(socks.password), RANGE(1, TEXT_MAX), .is_secret = true, .doc = "The one user's password."},
+     .doc = "Where programs reach the proxy (SOCKS5 and HTTP on one port). Without it there is none."},
+    {"mode", GW_TYPE_MODE, ROOT(socks.mode), RANGE(0, MODE_MAX), .fallback = "0600",
+     .doc = "The file mode of its unix sockets."},
+    {"username", GW_TYPE_TEXT, ROOT(socks.username), RANGE(1, TEXT_MAX),
+     .doc = "The one user, if there is only one. Needs `password`."},
+    {"password", GW_TYPE_TEXT, ROOT(socks.password), RANGE(1, TEXT_MAX), .is_secret = true,
+     .doc = "The one user's password."},
     {"users", GW_TYPE_SECTION, GW_NAMED, ROOT(socks.users), .section = &user_section, .max_count = 1000,
      .doc = "Users and passwords. With any user, a password is asked for."},
     {"others", GW_TYPE_ENUM, ROOT(socks.others), .choices = others, .fallback = "reject",
@@ -106,14 +118,16 @@ static const struct gw_key socks_keys[] = {
      .doc = "With `others: direct`, the only destinations that are connected to directly. Empty: all."},
     {"deny", GW_TYPE_RULE, GW_LIST, ROOT(socks.deny), .max_count = 1000,
      .doc = "With `others: direct`, destinations that are refused, whatever `allow` says."},
-    {"http", GW_TYPE_BOOL, ROOT(socks.http), .fallback = "true", .doc = "Understand HTTP proxy requests on the same port."},
+    {"http", GW_TYPE_BOOL, ROOT(socks.http), .fallback = "true",
+     .doc = "Understand HTTP proxy requests on the same port."},
     {"timeout", GW_TYPE_DURATION, ROOT(socks.timeout_ns), RANGE(GW_S(1), GW_S(3600)), .fallback = "30s",
      .doc = "How long a connection may take to be made, the proxy's own handshake included."},
     END};
 static const struct gw_section socks_section = {.keys = socks_keys};
 
 static const struct gw_key federation_peer_keys[] = {
-    {"network_name", GW_TYPE_LABEL, FEDERATION(network_name), .is_required = true, .doc = "The other network's name. Must be given."},
+    {"network_name", GW_TYPE_LABEL, FEDERATION(network_name), .is_required = true,
+     .doc = "The other network's name. Must be given."},
     {"relay", GW_TYPE_TEXT, FEDERATION(relay), RANGE(1, 1000), .doc = "Where its anchor is reached."},
     {"trust_level", GW_TYPE_ENUM, FEDERATION(trust_level), .choices = trusts, .fallback = "one_way",
      .doc = "Whether only we reach them, or they us as well."},
@@ -124,10 +138,10 @@ static const struct gw_section federation_peer_section = {
     .has_line = true,
     .line_offset = offsetof(struct gw_config_federation_peer, line),
 };
-static const struct gw_key federation_keys[] = {
-    {"peers", GW_TYPE_SECTION, GW_LIST, ROOT(federation_peers), .section = &federation_peer_section, .max_count = 100,
-     .doc = "Other networks. Read and kept; not acted on yet."},
-    END};
+static const struct gw_key federation_keys[] = {{"peers", GW_TYPE_SECTION, GW_LIST, ROOT(federation_peers),
+                                                 .section = &federation_peer_section, .max_count = 100,
+                                                 .doc = "Other networks. Read and kept; not acted on yet."},
+                                                END};
 static const struct gw_section federation_section = {.keys = federation_keys};
 
 static const struct gw_key service_keys[] = {
@@ -135,12 +149,14 @@ static const struct gw_key service_keys[] = {
     {"enabled", GW_TYPE_BOOL, SERVICE(enabled), .fallback = "true", .doc = "Whether peers can reach it."},
     {"local_address", GW_TYPE_SOCKET, SERVICE(local_address), RANGE(1, PORT_MAX), .is_required = true,
      .doc = "Where it really is. Must be given."},
-    {"protocol", GW_TYPE_ENUM, SERVICE(protocol), .choices = protocols, .fallback = "tcp", .doc = "TCP connections or UDP datagrams."},
+    {"protocol", GW_TYPE_ENUM, SERVICE(protocol), .choices = protocols, .fallback = "tcp",
+     .doc = "TCP connections or UDP datagrams."},
     {"port", GW_TYPE_INT, SERVICE(port), RANGE(0, PORT_MAX), .fallback_doc = "the port of `local_address`",
      .doc = "The port that peers may ask for instead of the name; 0: by name only."},
     {"authorized_keys", GW_TYPE_PATH, SERVICE(authorized_keys),
      .doc = "A file that says for this service alone who may use it, instead of the global one."},
-    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "normal", .doc = "Who goes first when the link is full."},
+    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "normal",
+     .doc = "Who goes first when the link is full."},
     END};
 static const struct gw_section service_section = {
     .keys = service_keys,
@@ -153,18 +169,22 @@ static const struct gw_section service_section = {
 static const struct gw_key peer_keys[] = {
     {"name", GW_TYPE_TEXT, PEER(name), RANGE(1, GW_PEER_NAME_MAX),
      .doc = "What the peer is called here, and as a host name when it is made of letters, digits and `-`."},
-    {"peer_id", GW_TYPE_PEER_ID, PEER(peer_id), .doc = "Its peer ID. Either this or `public_key` must be given."},
+    {"peer_id", GW_TYPE_PEER_ID, PEER(peer_id),
+     .doc = "Its peer ID. Either this or `public_key` must be given."},
     {"public_key", GW_TYPE_KEY, PEER(public_key),
-     .doc = "Its X25519 public key, as WireGuard writes it: a stock WireGuard peer, or one of ours that is known by this key only."},
-    {"preshared_key", GW_TYPE_SECRET, GW_LIST, PEER(preshared_keys), .max_count = GW_PSK_MAX, .is_secret = true,
+     .doc =
+         "Its X25519 public key, as WireGuard writes it: for stock WireGuard peers, and ours without a peer ID."},
+    {"preshared_key", GW_TYPE_SECRET, GW_LIST, PEER(preshared_keys), .max_count = GW_PSK_MAX,
+     .is_secret = true,
      .doc = "A secret that both sides have on top of their keys. Several while one replaces another."},
     {"role", GW_TYPE_ENUM, PEER(role), .choices = roles, .fallback = "dynamic",
      .doc = "An anchor is reachable from anywhere and helps others to find each other."},
-    {"endpoint", GW_TYPE_HOSTPORT, GW_LIST, PEER(endpoints), RANGE(1, PORT_MAX), .max_count = GW_PEER_ENDPOINTS_MAX,
+    {"endpoint", GW_TYPE_HOSTPORT, GW_LIST, PEER(endpoints), RANGE(1, PORT_MAX),
+     .max_count = GW_PEER_ENDPOINTS_MAX,
      .doc = "Where it may be reached. Names are looked up again when the peer does not answer."},
     {"tunnel_ip", GW_TYPE_IP, GW_LIST, PEER(tunnel_ips), .max_count = 2, .doc = "Its own virtual addresses."},
     {"allowed_ips", GW_TYPE_PREFIX, GW_LIST, PEER(allowed_ips), .max_count = GW_PEER_ALLOWED_IPS_MAX - 2,
-     .doc = "What else lies behind it: packets to these prefixes go to it, and packets from it must come from them."},
+     .doc = "What lies behind it: packets to these prefixes go to it, packets from it must come from them."},
     {"anchors", GW_TYPE_TEXT, GW_LIST, PEER(anchors), RANGE(1, TEXT_MAX), .max_count = 16,
      .doc = "The anchors to find it through: their names, peer IDs or public keys."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(0, GW_S(3600)),
@@ -176,7 +196,8 @@ static const struct gw_key peer_keys[] = {
      .doc = "`never`: treat it as a stock WireGuard peer without asking."},
     {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions, INHERITS(congestion),
      .fallback_doc = "`congestion`", .doc = "As there, for this peer."},
-    {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false", .doc = "Connect at the start, not when first needed."},
+    {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false",
+     .doc = "Connect at the start, not when first needed."},
     END};
 static const struct gw_section peer_section = {
     .keys = peer_keys,
@@ -191,18 +212,22 @@ static const struct gw_section peer_section = {
 static const struct gw_key root_keys[] = {
     {"hostname", GW_TYPE_LABEL, ROOT(hostname), .fallback_doc = "the machine's name",
      .doc = "What this node is called: peers reach it as `HOSTNAME.NETWORK.p2p`."},
-    {"network", GW_TYPE_LABEL, ROOT(network), .fallback = "mesh", .doc = "The name of the network that it is in."},
-    {"port", GW_TYPE_INT, ROOT(port), RANGE(0, PORT_MAX), .fallback = "51820", .doc = "The UDP port, for IPv4 and IPv6; 0: any that is free."},
-    {"listen", GW_TYPE_IP, GW_LIST, ROOT(listen), .max_count = 16, .fallback = "0.0.0.0, ::",
-     .doc = "The local addresses that the port is opened on."},
-    {"identity", GW_TYPE_PATH, ROOT(identity), .fallback = "identity.key", .doc = "The file with this node's Ed25519 key."},
+    {"network", GW_TYPE_LABEL, ROOT(network), .fallback = "mesh",
+     .doc = "The name of the network that it is in."},
+    {"port", GW_TYPE_INT, ROOT(port), RANGE(0, PORT_MAX), .fallback = "51820",
+     .doc = "The UDP port, for IPv4 and IPv6; 0: any that is free."},
+    {"listen", GW_TYPE_IP, GW_LIST, ROOT(listen), .max_count = 2,
+     .fallback = "0.0.0.0, ::", .doc = "The local addresses that the port is opened on, one of each family."},
+    {"identity", GW_TYPE_PATH, ROOT(identity), .fallback = "identity.key",
+     .doc = "The file with this node's Ed25519 key."},
     {"private_key", GW_TYPE_SECRET, ROOT(private_key), .is_secret = true,
-     .doc = "An X25519 private key for the tunnel instead of the one that follows from the identity, as `peergate genkey` prints it."},
-    {"name", GW_TYPE_TEXT, ROOT(interface), RANGE(1, 15), .fallback = "peergate0", .doc = "The network interface's name, where one is made."},
+     .doc = "An X25519 key for the tunnel instead of the identity's own, as `peergate genkey` prints it."},
+    {"name", GW_TYPE_TEXT, ROOT(interface), RANGE(1, 15), .fallback = "peergate0",
+     .doc = "The network interface's name, where one is made."},
     {"address", GW_TYPE_ADDRESS, GW_LIST, ROOT(addresses), .max_count = 2,
      .doc = "This node's own virtual addresses, one of each family."},
     {"seal", GW_TYPE_ENUM, ROOT(seal), .choices = seals, .fallback = "auto",
-     .doc = "Encryption of data between our own nodes: AEGIS where both have the hardware for it, nothing else, or never (WireGuard's only)."},
+     .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
     {"congestion", GW_TYPE_ENUM, ROOT(congestion), .choices = congestions, .fallback = "bbr",
      .doc = "Congestion control of streams."},
     {"memory", GW_TYPE_BYTES, ROOT(memory), RANGE(4 * MEGABYTE, 1000 * GIGABYTE), .fallback = "64MB",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which keys config.yaml has: each once, with its type, range, unit, default and one line of documentation. The loader
- * (load.c), the printer of the effective configuration (print.c) and the reference (reference.c) all follow these tables. */
+/* Which keys config.yaml has: each once, with its type, range, unit, default and one line of
+ * documentation. The loader (load.c), the printer of the effective configuration (print.c) and the
+ * reference (reference.c) all follow these tables. */
 #ifndef GATEWAY_CONFIG_SCHEMA_H
 #define GATEWAY_CONFIG_SCHEMA_H
 
@@ -33,7 +34,7 @@ enum gw_type {
 
 enum gw_shape {
     GW_ONE,
-    GW_LIST, /* GW_CONFIG_LIST; one value may stand for a list of it. At most max_count */
+    GW_LIST,  /* GW_CONFIG_LIST; one value may stand for a list of it. At most max_count */
     GW_NAMED, /* of GW_TYPE_SECTION: GW_CONFIG_LIST, written as a mapping from names to sections */
 };
 
@@ -48,12 +49,12 @@ struct gw_key {
     const char *name;
     enum gw_type type;
     enum gw_shape shape;
-    size_t offset; /* in its section's struct */
+    size_t offset;  /* in its section's struct */
     bool is_secret; /* never printed; the file must be readable by its owner only */
     bool is_required;
     int64_t min, max;
     size_t max_count;
-    const char *fallback; /* as it would be written; of a list: words apart by ", "; NULL = none */
+    const char *fallback;     /* as it would be written; of a list: words apart by ", "; NULL = none */
     const char *fallback_doc; /* what to say of a default that is no constant; NULL: fallback is said */
     bool is_inherited;        /* its default is the value at inherits_offset in struct gw_config */
     size_t inherits_offset;
@@ -68,10 +69,10 @@ struct gw_section {
     const char *doc;           /* a paragraph for the reference, or NULL */
     /* For sections in lists: */
     bool has_line;
-    size_t line_offset;     /* unsigned line */
-    const char *named_key;  /* of GW_NAMED: the key that the name is stored in */
-    const char *short_key;  /* a plain value instead of the mapping is this key's value; NULL = none */
-    const char *either[2];  /* one of these two keys must be there; NULL = no such rule */
+    size_t line_offset;    /* unsigned line */
+    const char *named_key; /* of GW_NAMED: the key that the name is stored in */
+    const char *short_key; /* a plain value instead of the mapping is this key's value; NULL = none */
+    const char *either[2]; /* one of these two keys must be there; NULL = no such rule */
 };
 
 extern const struct gw_section gw_schema;

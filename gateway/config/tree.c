@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* libyaml's events to a tree. The parser looks only a few tokens ahead, so stopping at a limit stops the work, too. */
+/* libyaml's events to a tree. The parser looks only a few tokens ahead, so stopping at a limit stops the
+ * work, too. */
 #include "gateway/config/tree.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/secret.h"
+#include "gateway/config/text.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -124,8 +126,8 @@ static bool is_key_next(const struct builder *builder)
 
 static int too_many(struct builder *builder, unsigned line)
 {
-    gw_diag_error(builder->diag, builder->path, line, "too much: more than %u values, aliases counted as what they stand for",
-                  GW_TREE_NODES_MAX);
+    gw_diag_error(builder->diag, builder->path, line,
+                  "too much: more than %u values, aliases counted as what they stand for", GW_TREE_NODES_MAX);
     return GW_E_TOO_BIG;
 }
 
@@ -139,13 +141,15 @@ static int check_place(struct builder *builder, unsigned line)
     return GW_E_CONFIG;
 }
 
-static int remember_anchor(struct builder *builder, const yaml_char_t *name, const struct gw_node *node, unsigned line)
+static int remember_anchor(struct builder *builder, const yaml_char_t *name, const struct gw_node *node,
+                           unsigned line)
 {
     if (!name)
         return 0;
     if (builder->anchor_count == ANCHORS_MAX || strlen((const char *)name) >= ANCHOR_NAME_MAX) {
-        gw_diag_error(builder->diag, builder->path, line, "at most %u anchors (&name), names of at most %u characters",
-                      ANCHORS_MAX, ANCHOR_NAME_MAX - 1);
+        gw_diag_error(builder->diag, builder->path, line,
+                      "at most %u anchors (&name), names of at most %u characters", ANCHORS_MAX,
+                      ANCHOR_NAME_MAX - 1);
         return GW_E_CONFIG;
     }
     struct anchor *anchor = &builder->anchors[builder->anchor_count++];
@@ -159,10 +163,9 @@ static int copy_text(struct builder *builder, char **out, const yaml_event_t *ev
 {
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] >= 0x20 && text[i] != 0x7f)
-            continue;
-        gw_diag_error(builder->diag, builder->path, line_of(&event->start_mark), "a control character or a line break in a value");
+    if (gw_text_has_control(text, len)) {
+        gw_diag_error(builder->diag, builder->path, line_of(&event->start_mark),
+                      "a control character or a line break in a value");
         return GW_E_CONFIG;
     }
     *out = malloc(len + 1);
@@ -175,8 +178,8 @@ static int copy_text(struct builder *builder, char **out, const yaml_event_t *ev
 
 static bool says_nothing(const char *text)
 {
-    return *text == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0 || strcmp(text, "Null") == 0 ||
-           strcmp(text, "NULL") == 0;
+    return *text == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0 ||
+           strcmp(text, "Null") == 0 || strcmp(text, "NULL") == 0;
 }
 
 static int on_scalar(struct builder *builder, const yaml_event_t *event)
@@ -237,8 +240,8 @@ static int check_duplicates(struct builder *builder, const struct gw_node *map)
     qsort(sorted, count, sizeof *sorted, compare_keys);
     for (size_t i = 1; i < count; i++) {
         if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
-            gw_diag_error(builder->diag, builder->path, sorted[i]->key_line, "%s: is there already, in line %u", sorted[i]->key,
-                          sorted[i - 1]->key_line);
+            gw_diag_error(builder->diag, builder->path, sorted[i]->key_line,
+                          "%s: is there already, in line %u", sorted[i]->key, sorted[i - 1]->key_line);
     }
     free(sorted);
     return 0;
@@ -317,7 +320,8 @@ static int on_alias(struct builder *builder, const yaml_event_t *event)
     if (err)
         return err;
     if (!node || is_open(builder, node)) {
-        gw_diag_error(builder->diag, builder->path, line, "*%s: %s", name, node ? "stands inside of what it stands for" : "no such anchor before this line");
+        gw_diag_error(builder->diag, builder->path, line, "*%s: %s", name,
+                      node ? "stands inside of what it stands for" : "no such anchor before this line");
         return GW_E_CONFIG;
     }
     return copy_node(builder, node);
@@ -329,7 +333,8 @@ static int on_document(struct builder *builder, const yaml_event_t *event)
 {
     if (!builder->root)
         return 0;
-    gw_diag_error(builder->diag, builder->path, line_of(&event->start_mark), "a second document (---); one is expected");
+    gw_diag_error(builder->diag, builder->path, line_of(&event->start_mark),
+                  "a second document (---); one is expected");
     return GW_E_CONFIG;
 }
 
@@ -368,8 +373,9 @@ static int syntax_error(struct builder *builder)
     if (parser->error == YAML_READER_ERROR) /* it has no mark, but where the reader is */
         gw_diag_error(builder->diag, builder->path, line_of(&parser->mark), "not YAML: %s", problem);
     else if (parser->context)
-        gw_diag_error(builder->diag, builder->path, line_of(&parser->problem_mark), "not YAML: %s (%s that begins in line %u)", problem,
-                      parser->context, line_of(&parser->context_mark));
+        gw_diag_error(builder->diag, builder->path, line_of(&parser->problem_mark),
+                      "not YAML: %s (%s that begins in line %u)", problem, parser->context,
+                      line_of(&parser->context_mark));
     else
         gw_diag_error(builder->diag, builder->path, line_of(&parser->problem_mark), "not YAML: %s", problem);
     return GW_E_CONFIG;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A YAML file as a tree of nodes that know their lines, within limits: bytes, depth, nodes, and one document. Aliases are
- * copies, so they cost what they expand to. Only this module speaks to libyaml. */
+/* A YAML file as a tree of nodes that know their lines, within limits: bytes, depth, nodes, and one
+ * document. Aliases are copies, so they cost what they expand to. Only this module speaks to libyaml. */
 #ifndef GATEWAY_CONFIG_TREE_H
 #define GATEWAY_CONFIG_TREE_H
 
@@ -18,16 +18,17 @@ enum gw_node_kind { GW_NODE_SCALAR, GW_NODE_LIST, GW_NODE_MAP };
 struct gw_node {
     enum gw_node_kind kind;
     unsigned line;
-    bool is_null;  /* a scalar that says nothing: empty, ~ or null, without quotes */
-    char *key;     /* in a map; else NULL */
+    bool is_null; /* a scalar that says nothing: empty, ~ or null, without quotes */
+    char *key;    /* in a map; else NULL */
     unsigned key_line;
-    char *text;    /* of a scalar: NUL-terminated, without control characters */
+    char *text;                          /* of a scalar: NUL-terminated, without control characters */
     struct gw_node *first, *last, *next; /* children in the order of the file; the next one beside it */
-    size_t count;  /* children */
+    size_t count;                        /* children */
 };
 
-/* The file's one document; *out is NULL when it is empty. 0, or (*out is NULL, diag says why) GW_E_CONFIG, GW_E_TOO_BIG, GW_E_NOMEM.
- * A duplicate key is an error in diag, too, but the tree is there: what else is wrong can then be told as well. */
+/* The file's one document; *out is NULL when it is empty. 0, or (*out is NULL, diag says why) GW_E_CONFIG,
+ * GW_E_TOO_BIG, GW_E_NOMEM. A duplicate key is an error in diag, too, but the tree is there: what else is
+ * wrong can then be told as well. */
 int gw_tree_parse(struct gw_node **out, const char *text, size_t len, const char *path, struct gw_diag *diag);
 /* Wipes what it says. NULL is fine. */
 void gw_tree_free(struct gw_node *node);

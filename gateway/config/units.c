@@ -55,12 +55,14 @@ static int take_with_unit(int64_t *out, const char **text, const struct unit *un
     int64_t number;
     int err = take_number(&number, text, 10);
     const struct unit *unit = err ? NULL : take_unit(text, units, count);
-    if (!unit || __builtin_mul_overflow(number, unit->value, &number) || __builtin_add_overflow(*out, number, out))
+    if (!unit || __builtin_mul_overflow(number, unit->value, &number) ||
+        __builtin_add_overflow(*out, number, out))
         return GW_E_MALFORMED;
     return 0;
 }
 
-/* The largest unit that leaves no fraction; of two such, the one with the smaller number, which is the larger unit. */
+/* The largest unit that leaves no fraction; of two such, the one with the smaller number, which is the
+ * larger unit. */
 static char *format(int64_t number, const struct unit *units, size_t count, char *out, size_t out_len)
 {
     size_t i = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers as people write them in files: whole numbers, durations, sizes, file modes. Parsing takes the whole text, no
- * sign, no spaces; 0 or GW_E_MALFORMED (also what does not fit). Formatting writes what parses to the same number. */
+/* Numbers as people write them in files: whole numbers, durations, sizes, file modes. Parsing takes the
+ * whole text, no sign, no spaces; 0 or GW_E_MALFORMED (also what does not fit). Formatting writes what
+ * parses to the same number. */
 #ifndef GATEWAY_CONFIG_UNITS_H
 #define GATEWAY_CONFIG_UNITS_H
 

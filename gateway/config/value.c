@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Text to values and back, type by type. Numbers with units and network addresses have files of their own (units.c,
- * endpoint.c); here is the table of types. */
+/* Text to values and back, type by type. Numbers with units and network addresses have files of their own
+ * (units.c, endpoint.c); here is the table of types. */
 #include "gateway/config/value.h"
 
 #include "gateway/base/err.h"
@@ -50,7 +50,8 @@ static bool is_label(const char *text)
     if (len == 0 || len > LABEL_MAX || text[0] == '-' || text[len - 1] == '-')
         return false;
     for (; *text; text++) {
-        if (!isascii((unsigned char)*text) || !(isalnum((unsigned char)*text) || *text == '-' || *text == '_'))
+        if (!isascii((unsigned char)*text) ||
+            !(isalnum((unsigned char)*text) || *text == '-' || *text == '_'))
             return false;
     }
     return true;
@@ -167,7 +168,8 @@ static int parse_bool(void *out, const struct parse *in)
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"true", true}, {"false", false}, {"yes", true}, {"no", false}, {"on", true}, {"off", false}};
+    } words[] = {{"true", true}, {"false", false}, {"yes", true},
+                 {"no", false},  {"on", true},     {"off", false}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcasecmp(in->text, words[i].word) == 0) {
             memcpy(out, &words[i].value, sizeof words[i].value);
@@ -335,12 +337,14 @@ static void format_peer_id(const struct gw_key *key, const void *value, char *ou
 
 static void expect_text(const struct gw_key *key, char *out)
 {
-    snprintf(out, GW_VALUE_STRLEN, "text of %s%lld bytes", key->min > 0 ? "1 to " : "at most ", (long long)key->max);
+    snprintf(out, GW_VALUE_STRLEN, "text of %s%lld bytes", key->min > 0 ? "1 to " : "at most ",
+             (long long)key->max);
 }
 
 static void expect_int(const struct gw_key *key, char *out)
 {
-    snprintf(out, GW_VALUE_STRLEN, "a whole number from %lld to %lld", (long long)key->min, (long long)key->max);
+    snprintf(out, GW_VALUE_STRLEN, "a whole number from %lld to %lld", (long long)key->min,
+             (long long)key->max);
 }
 
 static void expect_duration(const struct gw_key *key, char *out)
@@ -348,7 +352,8 @@ static void expect_duration(const struct gw_key *key, char *out)
     char low[64], high[64];
     gw_duration_format(key->min, low, sizeof low);
     gw_duration_format(key->max, high, sizeof high);
-    snprintf(out, GW_VALUE_STRLEN, "a duration from %s to %s (seconds, or with a unit: 20s, 2m, 500ms)", low, high);
+    snprintf(out, GW_VALUE_STRLEN, "a duration from %s to %s (seconds, or with a unit: 20s, 2m, 500ms)", low,
+             high);
 }
 
 static void expect_bytes(const struct gw_key *key, char *out)
@@ -382,7 +387,8 @@ struct type {
 
 static const struct type types[GW_TYPE_COUNT] = {
     [GW_TYPE_TEXT] = {parse_text, NULL, expect_text, NULL, is_text_set, true},
-    [GW_TYPE_LABEL] = {parse_label, "a name of 1 to 63 letters, digits, - and _", NULL, NULL, is_text_set, true},
+    [GW_TYPE_LABEL] = {parse_label, "a name of 1 to 63 letters, digits, - and _", NULL, NULL, is_text_set,
+                       true},
     [GW_TYPE_PATH] = {parse_path, "a path", NULL, NULL, is_text_set, true},
     [GW_TYPE_INT] = {parse_int, NULL, expect_int, format_int, is_int_set, false},
     [GW_TYPE_BOOL] = {parse_bool, "true or false", NULL, format_bool, NULL, false},
@@ -391,15 +397,21 @@ static const struct type types[GW_TYPE_COUNT] = {
     [GW_TYPE_MODE] = {parse_mode, "a file mode in octal, such as 0600", NULL, format_mode, NULL, false},
     [GW_TYPE_ENUM] = {parse_enum, NULL, expect_enum, format_enum, NULL, false},
     [GW_TYPE_HOSTPORT] = {parse_hostport, "HOST:PORT", NULL, format_endpoint, is_endpoint_set, false},
-    [GW_TYPE_SOCKET] = {parse_socket, "HOST:PORT or unix:PATH", NULL, format_endpoint, is_endpoint_set, false},
+    [GW_TYPE_SOCKET] = {parse_socket, "HOST:PORT or unix:PATH", NULL, format_endpoint, is_endpoint_set,
+                        false},
     [GW_TYPE_IP] = {parse_ip, "an IP address", NULL, format_ip, NULL, false},
     [GW_TYPE_PREFIX] = {parse_prefix, "an IP prefix, such as 10.64.0.0/16", NULL, format_prefix, NULL, false},
-    [GW_TYPE_ADDRESS] = {parse_address, "an IP address, or one with its network, such as 10.64.0.1/16", NULL, format_prefix, NULL, false},
-    [GW_TYPE_RULE] = {parse_rule, "HOST, *.DOMAIN, IP, IP/BITS or *, and a :PORT after it if only that is meant", NULL, format_rule, NULL,
-                      false},
-    [GW_TYPE_KEY] = {parse_key, "an X25519 public key in base64 (44 characters)", NULL, format_key, is_key_set, false},
-    [GW_TYPE_SECRET] = {parse_secret, "32 bytes in base64 (44 characters)", NULL, format_key, is_key_set, false},
-    [GW_TYPE_PEER_ID] = {parse_peer_id, "a peer ID of an Ed25519 key (12D3KooW...)", NULL, format_peer_id, is_peer_id_set, false},
+    [GW_TYPE_ADDRESS] = {parse_address, "an IP address, or one with its network, such as 10.64.0.1/16", NULL,
+                         format_prefix, NULL, false},
+    [GW_TYPE_RULE] = {parse_rule,
+                      "HOST, *.DOMAIN, IP, IP/BITS or *, and a :PORT after it if only that is meant", NULL,
+                      format_rule, NULL, false},
+    [GW_TYPE_KEY] = {parse_key, "an X25519 public key in base64 (44 characters)", NULL, format_key,
+                     is_key_set, false},
+    [GW_TYPE_SECRET] = {parse_secret, "32 bytes in base64 (44 characters)", NULL, format_key, is_key_set,
+                        false},
+    [GW_TYPE_PEER_ID] = {parse_peer_id, "a peer ID of an Ed25519 key (12D3KooW...)", NULL, format_peer_id,
+                         is_peer_id_set, false},
 };
 
 int gw_value_parse(void *out, const struct gw_key *key, const char *text, const char *dir, const char **why)

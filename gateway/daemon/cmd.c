@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Takes the command line apart: the common options, the command's word, help, and what a mistyped word may have been. */
+/* Takes the command line apart: the common options, the command's word, help, and what a mistyped word may
+ * have been. */
 #include "gateway/daemon/cmd.h"
 
 #include "gateway/base/err.h"
@@ -21,7 +22,8 @@ struct command_line {
     bool is_incomplete; /* --dir is last */
 };
 
-static void print_error(const struct gw_cmd_context *ctx, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void print_error(const struct gw_cmd_context *ctx,
+                                                              const char *format, va_list args)
 {
     fflush(stdout);
     fprintf(stderr, ctx->command ? "peergate %s: " : "peergate%s: ", ctx->command ? ctx->command->name : "");
@@ -69,7 +71,8 @@ const char *gw_cmd_nearest(const struct gw_command *const *commands, size_t coun
     return nearest.best;
 }
 
-static const struct gw_command *find_command(const struct gw_command *const *commands, size_t count, const char *word)
+static const struct gw_command *find_command(const struct gw_command *const *commands, size_t count,
+                                             const char *word)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(commands[i]->name, word) == 0)
@@ -89,8 +92,8 @@ static int unknown_command(const struct gw_command *const *commands, size_t coun
 
 /* ---- options */
 
-/* The value of `name` at argv[i]: after "=", or the next argument, which *used then counts. NULL when argv[i] is another
- * word; "" with *used = 0 when the value is missing. */
+/* The value of `name` at argv[i]: after "=", or the next argument, which *used then counts. NULL when
+ * argv[i] is another word; "" with *used = 0 when the value is missing. */
 static const char *value_at(int argc, char **argv, int i, const char *name, int *used)
 {
     size_t len = strlen(name);
@@ -154,7 +157,8 @@ static int take_common_options(struct command_line *line, int argc, char **argv)
 }
 
 /* How many arguments from argv[i] on are one of the command's options: -1 after a message. */
-static int take_own(struct gw_cmd_context *ctx, int argc, char **argv, int i, const struct gw_cmd_option *options)
+static int take_own(struct gw_cmd_context *ctx, int argc, char **argv, int i,
+                    const struct gw_cmd_option *options)
 {
     for (const struct gw_cmd_option *option = options; option && option->name; option++) {
         int used;
@@ -173,7 +177,8 @@ static int take_own(struct gw_cmd_context *ctx, int argc, char **argv, int i, co
     return -gw_cmd_usage_error(ctx, "there is no option %s", argv[i]);
 }
 
-int gw_cmd_options(struct gw_cmd_context *ctx, int *argc, char **argv, const struct gw_cmd_option *options, int min, int max)
+int gw_cmd_options(struct gw_cmd_context *ctx, int *argc, char **argv, const struct gw_cmd_option *options,
+                   int min, int max)
 {
     int kept = 1, i = 1;
     while (i < *argc && strcmp(argv[i], "--") != 0) {
@@ -231,13 +236,15 @@ static int help(const struct gw_command *const *commands, size_t count, const ch
 
 /* ---- dispatch */
 
-static int run_command(const struct gw_command *command, const struct command_line *line, int argc, char **argv)
+static int run_command(const struct gw_command *command, const struct command_line *line, int argc,
+                       char **argv)
 {
     struct gw_cmd_context ctx = {.command = command, .json = line->json, .verbose = line->verbose};
     char dir[GW_DIR_PATH_MAX];
     int err = gw_dir_choose(dir, line->dir);
     if (err)
-        return gw_cmd_fail(&ctx, "no folder to work in: %s\nName one with --dir DIR or $PEERGATE_DIR.", gw_strerror(err));
+        return gw_cmd_fail(&ctx, "no folder to work in: %s\nName one with --dir DIR or $PEERGATE_DIR.",
+                           gw_strerror(err));
     ctx.dir = dir;
     int status = command->run(&ctx, argc, argv);
     if (fflush(stdout) != 0 && status == GW_EXIT_OK)

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The other files that a configuration leads to. Those that are not there yet are none of this command's business. */
+/* The other files that a configuration leads to. Those that are not there yet are none of this command's
+ * business. */
 static void check_others(const struct gw_config *config, const char *names_path, struct gw_diag *diag)
 {
     struct gw_authorized_keys *keys;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys and who may use them: init, id, genkey, pubkey, authorize, deauthorize. None needs the daemon; it sees the files
- * when it is told to reload. */
+/* Keys and who may use them: init, id, genkey, pubkey, authorize, deauthorize. None needs the daemon; it
+ * sees the files when it is told to reload. */
 #include "gateway/daemon/cmd.h"
 
 #include "gateway/base/err.h"
@@ -80,8 +80,9 @@ static int write_new(const struct init *init, const char *name, const char *text
 static int write_config(const struct init *init, bool *is_new)
 {
     char text[TEMPLATE_LEN];
-    int len = snprintf(text, sizeof text, config_template, init->hostname ? "" : "#", init->hostname ? init->hostname : "home",
-                       init->network ? "" : "#", init->network ? init->network : "mesh");
+    int len = snprintf(text, sizeof text, config_template, init->hostname ? "" : "#",
+                       init->hostname ? init->hostname : "home", init->network ? "" : "#",
+                       init->network ? init->network : "mesh");
     if (len < 0 || (size_t)len >= sizeof text)
         return gw_cmd_fail(init->ctx, "the names are too long");
     return write_new(init, GW_FILE_CONFIG, text, is_new);
@@ -93,8 +94,8 @@ static int check_template(const struct init *init)
     char text[TEMPLATE_LEN];
     struct gw_diag diag = {0};
     struct gw_config *config;
-    int len = snprintf(text, sizeof text, "hostname: %s\nnetwork: %s\n", init->hostname ? init->hostname : "home",
-                       init->network ? init->network : "mesh");
+    int len = snprintf(text, sizeof text, "hostname: %s\nnetwork: %s\n",
+                       init->hostname ? init->hostname : "home", init->network ? init->network : "mesh");
     if (len < 0 || (size_t)len >= sizeof text)
         return gw_cmd_usage_error(init->ctx, "the names are too long");
     int err = gw_config_parse(&config, text, (size_t)len, "", &diag);
@@ -131,7 +132,8 @@ static void print_next_step(const struct init *init, const char *peer_id, bool i
             "  2. here: peergate authorize with the peer ID that is printed there\n"
             "  3. name the peers in %s/%s, on both sides\n"
             "  4. peergate up\n",
-            is_new ? "A new identity was made." : "The identity that was there stays.", peer_id, dir, GW_FILE_CONFIG);
+            is_new ? "A new identity was made." : "The identity that was there stays.", peer_id, dir,
+            GW_FILE_CONFIG);
 }
 
 static int finish_init(const struct init *init, const char *path, bool is_new)
@@ -209,7 +211,8 @@ static void print_id(const struct gw_cmd_context *ctx, const char *peer_id, cons
     else if (ctx->json)
         printf("{\"peer_id\": null, \"public_key\": \"%s\"}\n", key);
     else
-        printf("peer ID:    %s\npublic key: %s\n", peer_id ? peer_id : "none (the configuration has a private_key only)", key);
+        printf("peer ID:    %s\npublic key: %s\n",
+               peer_id ? peer_id : "none (the configuration has a private_key only)", key);
 }
 
 static int show_id(struct gw_cmd_context *ctx, const struct gw_config *config, struct gw_diag *diag)
@@ -222,7 +225,8 @@ static int show_id(struct gw_cmd_context *ctx, const struct gw_config *config, s
     err = config ? gw_config_load_identity(&identity, config, diag) : gw_identity_load(&identity, path, diag);
     if (err)
         return GW_EXIT_FAILED;
-    print_id(ctx, identity->has_ed25519 ? gw_peer_id_format(identity->ed25519, peer_id) : NULL, identity->x25519);
+    print_id(ctx, identity->has_ed25519 ? gw_peer_id_format(identity->ed25519, peer_id) : NULL,
+             identity->x25519);
     gw_identity_free(identity);
     return GW_EXIT_OK;
 }
@@ -257,7 +261,9 @@ static void warn_of_open_file(void)
 {
     struct stat st;
     if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & S_IRWXO)
-        fputs("Warning: writing to world accessible file.\nConsider setting the umask to 077 and trying again.\n", stderr);
+        fputs(
+            "Warning: writing to world accessible file.\nConsider setting the umask to 077 and trying again.\n",
+            stderr);
 }
 
 static int run_genkey(struct gw_cmd_context *ctx, int argc, char **argv)

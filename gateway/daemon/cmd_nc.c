@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `nc` and `forward`: a service of a peer on stdin and stdout, or on a local port. */
+#include "gateway/base/random.h"
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
 
@@ -156,9 +157,56 @@ static int pump(const struct gw_cmd_context *ctx, int fd)
     return GW_EXIT_OK;
 }
 
+/* A second connection, on which the daemon says how the flow ended: a closed socket alone does not tell whether all of it came. */
+static bool wait_for_verdict(struct gw_client *verdict, const struct gw_cmd_context *ctx, const char *token)
+{
+    if (!gw_client_open(verdict, ctx))
+        return false;
+    json_t *answer = gw_client_send(verdict, json_pack("{s:s,s:s}", "command", "verdict", "token", token)) ? gw_client_receive_ok(verdict)
+                                                                                                         : NULL;
+    if (!answer)
+        gw_client_close(verdict);
+    bool is_waiting = answer != NULL;
+    json_decref(answer);
+    return is_waiting;
+}
+
+static int take_verdict(struct gw_client *verdict)
+{
+    json_t *answer = gw_client_receive_ok(verdict);
+    int status = answer ? GW_EXIT_OK : GW_EXIT_FAILED;
+    json_decref(answer);
+    return status;
+}
+
+static int connect_and_pump(struct gw_cmd_context *ctx, json_t *request)
+{
+    struct gw_client client, verdict;
+    char token[48];
+
+    snprintf(token, sizeof token, "nc-%ld-%016llx", (long)getpid(), (unsigned long long)gw_random_u64(gw_random_system()));
+    json_object_set_new(request, "token", json_string(token));
+    if (!wait_for_verdict(&verdict, ctx, token)) {
+        json_decref(request);
+        return GW_EXIT_FAILED;
+    }
+    if (!gw_client_open(&client, ctx)) {
+        json_decref(request);
+        gw_client_close(&verdict);
+        return GW_EXIT_FAILED;
+    }
+    int status = GW_EXIT_FAILED;
+    if (gw_client_send(&client, request) && fcntl(client.fd, F_SETFL, O_NONBLOCK) == 0)
+        status = pump(ctx, client.fd);
+    gw_client_close(&client);
+    if (status == GW_EXIT_OK)
+        status = take_verdict(&verdict);
+    gw_client_close(&verdict);
+    return status;
+}
+
 static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    struct gw_client client;
     int status = gw_cmd_options(ctx, &argc, argv, NULL, 2, 2);
     if (status != GW_EXIT_OK)
         return status;
@@ -167,16 +215,8 @@ static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
         json_decref(request);
         return gw_cmd_usage_error(ctx, "\"%s\" is neither a service nor a port", argv[2]);
     }
-    if (!gw_client_open(&client, ctx)) {
-        json_decref(request);
-        return GW_EXIT_FAILED;
-    }
     signal(SIGPIPE, SIG_IGN);
-    status = GW_EXIT_FAILED;
-    if (gw_client_send(&client, request) && fcntl(client.fd, F_SETFL, O_NONBLOCK) == 0)
-        status = pump(ctx, client.fd);
-    gw_client_close(&client);
-    return status;
+    return connect_and_pump(ctx, request);
 }
 
 const struct gw_command gw_cmd_nc = {

@@ -24,6 +24,7 @@ struct connect {
     size_t rest_len;
     char host[256];
     struct gw_open open;
+    char token[GW_VERDICT_TOKEN_MAX + 1];
     bool wants_json;
     bool is_looking_up; /* the resolver still has a pointer here */
     bool is_ended;      /* while it looks up: to be freed by the answer */
@@ -38,6 +39,7 @@ void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_r
 {
     *all = (struct gw_connects){.loop = loop, .resolver = resolver, .dialer = dialer, .services = services};
     gw_list_init(&all->list);
+    gw_list_init(&all->verdicts);
 }
 
 /* --- the end --- */
@@ -114,24 +116,35 @@ static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user
         end(connect, now);
 }
 
+/* A last line, to a splice that is nobody's afterwards. */
+static void say_and_forget(struct connect *connect, struct gw_mono now, const char *code, const char *sentence)
+{
+    static const struct gw_splice_events nobody = {0};
+    char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
+    struct gw_splice *splice = connect->splice;
+    log_failure(connect, sentence);
+    connect->splice = NULL;
+    free_connect(connect);
+    gw_splice_set_owner(splice, &nobody, NULL);
+    gw_splice_say_and_close(splice, now, line ? line : "", line ? strlen(line) : 0);
+    free(line);
+}
+
 static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
 {
     struct connect *connect = user;
-    const char *sentence = gw_reason_sentence(reason);
-    char *line = connect->wants_json ? gw_control_fail_line(gw_reason_name(reason), sentence) : NULL;
-    log_failure(connect, sentence);
-    connect->splice = NULL;
-    gw_splice_say_and_close(splice, now, line ? line : "", line ? strlen(line) : 0);
-    free(line);
-    free_connect(connect);
+    (void)splice;
+    say_and_forget(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
 }
 
 static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
 {
     struct connect *connect = user;
     (void)splice, (void)now;
-    if (reason != GW_REASON_NONE && reason != GW_REASON_CANCELLED)
+    bool is_good = reason == GW_REASON_NONE;
+    if (!is_good && reason != GW_REASON_CANCELLED)
         log_failure(connect, gw_reason_sentence(reason));
+    gw_verdict_tell(&connect->all->verdicts, connect->token, gw_reason_name(reason), is_good ? NULL : gw_reason_sentence(reason));
     connect->splice = NULL;
     free_connect(connect);
 }
@@ -160,12 +173,7 @@ static void open_flow(struct connect *connect, struct gw_peer *peer)
     if (err == 0)
         return;
     const char *sentence = err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
-    char *line = connect->wants_json ? gw_control_fail_line("failed", sentence) : NULL;
-    log_failure(connect, sentence);
-    gw_splice_say_and_close(connect->splice, now, line ? line : "", line ? strlen(line) : 0);
-    free(line);
-    connect->splice = NULL;
-    free_connect(connect);
+    say_and_forget(connect, now, "failed", sentence);
 }
 
 /* --- this node's own --- */
@@ -174,6 +182,7 @@ static void on_pair_end(struct gw_pair *pair, void *user)
 {
     struct connect *connect = user;
     (void)pair;
+    gw_verdict_tell(&connect->all->verdicts, connect->token, "", NULL);
     connect->pair = NULL;
     free_connect(connect);
 }
@@ -259,6 +268,7 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     connect->open.port = params->port;
     snprintf(connect->host, sizeof connect->host, "%s", params->host);
     snprintf(connect->open.service, sizeof connect->open.service, "%s", params->service ? params->service : "");
+    snprintf(connect->token, sizeof connect->token, "%s", params->token ? params->token : "");
     gw_list_push_back(&all->list, &connect->node);
     connect->is_looking_up = true;
     gw_resolver_lookup(all->resolver, connect->host, on_answer, connect);

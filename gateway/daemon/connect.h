@@ -4,6 +4,7 @@
 #ifndef GATEWAY_DAEMON_CONNECT_H
 #define GATEWAY_DAEMON_CONNECT_H
 
+#include "gateway/daemon/verdict.h"
 #include "gateway/flow/stream.h"
 #include "gateway/link/loop.h"
 #include "gateway/local/dial.h"
@@ -16,6 +17,7 @@ struct gw_connects {
     struct gw_dialer *dialer;
     struct gw_services *services; /* for this node's own */
     struct gw_list list;
+    struct gw_list verdicts; /* clients that wait for the end of one */
 };
 
 void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver, struct gw_dialer *dialer,
@@ -31,6 +33,7 @@ struct gw_connect_params {
     const char *service;   /* copied; NULL or "" = by port */
     uint16_t port;
     bool wants_json;       /* a control client: tell it how it went */
+    const char *token;     /* copied; who waits for its end (verdict.h); NULL = nobody */
     const void *group;     /* for gw_connects_end_group; NULL = none */
 };
 

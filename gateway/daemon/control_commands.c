@@ -11,6 +11,7 @@ const struct gw_control_command gw_daemon_commands[] = {
     {"status", gw_control_status},     {"peers", gw_control_peers},   {"ping", gw_control_ping},
     {"resolve", gw_control_resolve},   {"services", gw_control_services}, {"reload", gw_control_reload},
     {"down", gw_control_down},         {"connect", gw_control_connect}, {"forward", gw_control_forward},
+    {"verdict", gw_control_verdict},
     {NULL, NULL},
 };
 

@@ -42,8 +42,16 @@ void gw_control_connect(struct gw_control_client *client, const json_t *request,
     (void)now;
     if (!read_destination(client, request, &params))
         return;
+    params.token = json_string_value(json_object_get(request, "token"));
     params.fd = gw_control_detach(client, &params.rest, &params.rest_len);
     gw_connect_start(&daemon->connects, &params);
+}
+
+void gw_control_verdict(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+{
+    struct gw_daemon *daemon = ctx;
+    (void)now;
+    gw_verdict_wait(&daemon->connects.verdicts, client, json_string_value(json_object_get(request, "token")));
 }
 
 /* --- forward --- */

@@ -94,7 +94,7 @@ void gw_daemon_log_diag(const struct gw_diag *diag);
 
 /* The control socket's commands: control_*.c. */
 gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_resolve, gw_control_services, gw_control_reload,
-    gw_control_down, gw_control_connect, gw_control_forward;
+    gw_control_down, gw_control_connect, gw_control_forward, gw_control_verdict;
 extern const struct gw_control_command gw_daemon_commands[];
 
 /* This node's services, as JSON. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The program: a table of commands, in the order in which `peergate help` lists them. What a command does is in its
- * cmd_*.c; how arguments are taken apart is in cmd.c. */
+/* The program: a table of commands, in the order in which `peergate help` lists them. What a command does
+ * is in its cmd_*.c; how arguments are taken apart is in cmd.c. */
 #include "gateway/daemon/cmd.h"
 
+/* clang-format off */
 static const struct gw_command *const commands[] = {
     &gw_cmd_init,
     &gw_cmd_id,
@@ -22,6 +23,7 @@ static const struct gw_command *const commands[] = {
     &gw_cmd_nc,
     &gw_cmd_forward,
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {

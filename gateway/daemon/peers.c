@@ -166,17 +166,20 @@ static void log_state(struct gw_known_peer *known, const struct gw_peer_status *
     char at[GW_ADDR_STRLEN];
     gw_addr_log(&status->path.remote, at);
 
+    if (status->session.state == GW_SESSION_ESTABLISHED && status->has_path && !known->is_connected) {
+        known->is_connected = true;
+        gw_log_info("%s: connected by %s", name, at);
+    }
     if (status->session.state == known->state)
         return;
     switch (status->session.state) {
     case GW_SESSION_ESTABLISHED:
-        gw_log_info("%s: connected by %s", name, status->has_path ? at : "an unknown path");
         break;
     case GW_SESSION_STALE:
         gw_log_info("%s: does not answer any more", name);
         break;
     case GW_SESSION_FAILED:
-        gw_log_info("%s: cannot be reached; trying again from time to time", name);
+        gw_log_info("%s: no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time", name);
         gw_lookup_again(known->lookup);
         break;
     case GW_SESSION_IDLE:
@@ -186,6 +189,8 @@ static void log_state(struct gw_known_peer *known, const struct gw_peer_status *
         gw_log_debug("%s: connecting", name);
         break;
     }
+    if (status->session.state == GW_SESSION_FAILED || status->session.state == GW_SESSION_IDLE)
+        known->is_connected = false;
     known->state = status->session.state;
 }
 

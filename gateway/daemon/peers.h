@@ -24,6 +24,7 @@ struct gw_known_peer {
     bool is_wanted;               /* while gw_peers_apply runs: still in the files */
     /* What was logged last. */
     enum gw_session_state state;
+    bool is_connected;
     enum gw_peer_kind kind;
     enum gw_suite suite;
     struct gw_addr remote;

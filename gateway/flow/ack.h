@@ -22,9 +22,9 @@ struct gw_acker {
     uint64_t floor;            /* all below counts as received: forgotten */
     struct gw_mono largest_at; /* when the largest number arrived */
     uint64_t ce_count;
-    uint32_t pending;          /* packets since the last ACK frame */
+    uint32_t pending; /* packets since the last ACK frame */
     bool is_urgent;
-    struct gw_mono due;        /* of the delayed ack; GW_NEVER */
+    struct gw_mono due; /* of the delayed ack; GW_NEVER */
 };
 
 void gw_acker_init(struct gw_acker *acker);
@@ -63,8 +63,8 @@ static inline uint64_t gw_acker_largest(const struct gw_acker *acker)
 struct gw_ack {
     int64_t delay_ns;
     uint64_t ce_count;
-    unsigned count;                             /* >= 1 */
-    struct gw_range ranges[GW_ACK_RANGES_MAX];  /* descending, disjoint */
+    unsigned count;                            /* >= 1 */
+    struct gw_range ranges[GW_ACK_RANGES_MAX]; /* descending, disjoint */
 };
 /* 0 or GW_E_MALFORMED. */
 int gw_ack_decode(struct gw_ack *out, struct gw_view body);

@@ -2,208 +2,48 @@
 /* The BBR-type controller, after draft-ietf-ccwg-bbr-06, whose names for things are kept where ours are the same. Where it differs:
  *
  * - Bursts of whole trains and acks once a train: the window never falls below 3 pacer quanta, and the round trip that it is computed from
- *   not below 1 ms, because under that our own loops' turns are longer than the path (RTT_FLOOR_NS).
- * - Random loss. The draft cuts its short-term bounds in every round with a loss, and ends a probe above 2 %; a link that loses 1 % costs it
- *   a tenth of the rate, one that loses 5 % most of it. Here a round is congested only when its loss exceeds the tolerated rate by more than
- *   the few packets that chance explains; and that rate is learned: loss that persists at the same rate after the delivery
- *   rate has fallen clearly below what it was when cutting began cannot come from a queue that we fill (a full link would have gone on
- *   delivering as before), so it is taken as the link's own (`loss_floor`), up to a cap.
- * - Startup ends by loss only when the delivery rate also stopped growing; a bandwidth probe that ProbeRTT interrupts is begun again
- *   after it, not seconds later.
+ *   not below 1 ms, because under that our own loops' turns are longer than the path (bbr_model.c).
+ * - Random loss. The draft cuts its short-term bounds in every round with a loss and ends a probe above 2 %: a link that loses 5 % by
+ *   itself costs it most of the rate. Here a round is congested only when it lost more than chance and the link itself
+ *   explain, which is learned (bbr_loss.c).
+ * - Startup ends by loss only when the delivery rate also stopped growing; app-limited rounds count when they overflow the path.
+ * - A bandwidth probe that ProbeRTT interrupts is begun again after it, not seconds later.
  * - CE marks (RFC 3168) are congestion without a doubt: no tolerance, and a gentler cut (RFC 8511's 0.85). */
-#include "gateway/flow/congestion.h"
+#include "gateway/flow/bbr_private.h"
 
-#include "gateway/flow/pacer.h"
-
-#include <assert.h>
-
-#define MIN_PIPE_SEGMENTS 4u
-#define RTT_FLOOR_NS GW_MS(1)
-#define MIN_RTT_WINDOW_NS GW_S(10)
-#define PROBE_RTT_INTERVAL_NS GW_S(5)
 #define PROBE_RTT_NS GW_MS(200)
 #define PROBE_WAIT_NS GW_S(2) /* and up to a second more */
 #define PROBE_ROUNDS_MAX 63u
 #define FULL_BW_ROUNDS 3u
 #define DRAIN_ROUNDS_MAX 3u
-#define EXTRA_ACKED_ROUNDS 5u /* each of the two halves of the window */
+#define STARTUP_SLACK 6u /* packets */
+/* The margin below the estimated bandwidth that keeps queues from standing. */
+#define PACING (GW_BBR_UNIT * 99 / 100)
 
-/* Parts of 65536. */
-#define UNIT 65536u
-#define LOSS_THRESH (UNIT * 2 / 100)
-#define LOSS_FLOOR_MAX (UNIT * 8 / 100)
-#define BETA (UNIT * 7 / 10)
-#define BETA_CE (UNIT * 85 / 100)
-#define HEADROOM (UNIT * 15 / 100)
-#define PACING (UNIT * 99 / 100) /* the margin below the estimated bandwidth that keeps queues from standing */
-#define BACKED_OFF (UNIT * 93 / 100)
-
-/* What a judgement about the link's own loss needs at least; it begins some rounds late, when losses from before have been noticed. */
-#define FLOOR_RISE_SEGMENTS 400u
-#define FLOOR_RISE_ROUNDS 3u
-#define FLOOR_WAIT_ROUNDS 2u
-#define FLOOR_FALL_SEGMENTS 2000u
-/* Lost packets that chance may add to any round. */
-#define LOSS_SLACK_SEGMENTS 2u
-#define STARTUP_SLACK_SEGMENTS 6u
-
-const char *const gw_bbr_state_names[GW_BBR_STATE_COUNT] = {"startup", "drain", "down", "cruise", "refill", "up", "probe-rtt"};
+const char *const gw_bbr_state_names[GW_BBR_STATE_COUNT] = {"startup", "drain", "down",     "cruise",
+                                                            "refill",  "up",    "probe-rtt"};
 
 static const struct {
     uint64_t pacing, cwnd; /* percent */
 } gains[GW_BBR_STATE_COUNT] = {
-    [GW_BBR_STARTUP] = {277, 200},
-    [GW_BBR_DRAIN] = {50, 200},
-    [GW_BBR_DOWN] = {90, 200},
-    [GW_BBR_CRUISE] = {100, 200},
-    [GW_BBR_REFILL] = {100, 200},
-    [GW_BBR_UP] = {125, 225},
+    [GW_BBR_STARTUP] = {277, 200},  [GW_BBR_DRAIN] = {50, 200},   [GW_BBR_DOWN] = {90, 200},
+    [GW_BBR_CRUISE] = {100, 200},   [GW_BBR_REFILL] = {100, 200}, [GW_BBR_UP] = {125, 225},
     [GW_BBR_PROBE_RTT] = {100, 50},
 };
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* value * num / den without overflow in between; saturates. */
-static uint64_t scale(uint64_t value, uint64_t num, uint64_t den)
-{
-    __extension__ unsigned __int128 product = (unsigned __int128)value * num / den;
-    return product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
-}
-
-static uint64_t part(uint64_t value, uint32_t parts)
-{
-    return value == GW_BBR_INFINITE ? value : scale(value, parts, UNIT);
-}
-
-static bool is_probing_state(const struct gw_bbr *bbr) /* ProbeBW */
-{
-    return bbr->state >= GW_BBR_DOWN && bbr->state <= GW_BBR_UP;
-}
-
-static bool is_accelerating(const struct gw_bbr *bbr)
-{
-    return bbr->state == GW_BBR_STARTUP || bbr->state == GW_BBR_REFILL || bbr->state == GW_BBR_UP;
-}
-
-/* ---- Volumes. */
-
-static uint64_t min_pipe(const struct gw_cc *cc)
-{
-    return MIN_PIPE_SEGMENTS * cc->mss;
-}
-
-static uint64_t bdp(const struct gw_bbr *bbr, uint64_t bw)
-{
-    int64_t rtt_ns = bbr->min_rtt_ns > RTT_FLOOR_NS ? bbr->min_rtt_ns : RTT_FLOOR_NS;
-    return scale(bw, (uint64_t)rtt_ns, 1000000000u);
-}
-
-static uint64_t quantization_budget(const struct gw_cc *cc, uint64_t inflight)
-{
-    const struct gw_bbr *bbr = &cc->state.bbr;
-    inflight = max_u64(inflight, 3 * gw_pacer_quantum(cc->pacing_rate, cc->mss, cc->train));
-    inflight = max_u64(inflight, min_pipe(cc));
-    return bbr->state == GW_BBR_UP ? inflight + 2 * cc->mss : inflight;
-}
-
-static uint64_t inflight_at(const struct gw_cc *cc, uint64_t bw, uint64_t gain)
-{
-    const struct gw_bbr *bbr = &cc->state.bbr;
-    if (bbr->min_rtt_ns == INT64_MAX)
-        return cc->cwnd;
-    return quantization_budget(cc, scale(bdp(bbr, bw), gain, 100));
-}
-
-static uint64_t inflight_with_headroom(const struct gw_cc *cc)
-{
-    const struct gw_bbr *bbr = &cc->state.bbr;
-    if (bbr->inflight_hi == GW_BBR_INFINITE)
-        return GW_BBR_INFINITE;
-    uint64_t headroom = max_u64(part(bbr->inflight_hi, HEADROOM), cc->mss);
-    uint64_t left = bbr->inflight_hi > headroom ? bbr->inflight_hi - headroom : 0;
-    return max_u64(left, min_pipe(cc));
-}
-
-static uint64_t target_inflight(const struct gw_cc *cc)
-{
-    const struct gw_bbr *bbr = &cc->state.bbr;
-    return min_u64(bdp(bbr, bbr->bw), cc->cwnd);
-}
 
 static uint64_t probe_rtt_cwnd(const struct gw_cc *cc)
 {
     const struct gw_bbr *bbr = &cc->state.bbr;
-    return max_u64(scale(bdp(bbr, bbr->bw), gains[GW_BBR_PROBE_RTT].cwnd, 100), min_pipe(cc));
+    return max_u64(scale(gw_bbr_bdp(bbr, bbr->bw), gains[GW_BBR_PROBE_RTT].cwnd, 100), min_pipe(cc));
 }
 
-/* ---- How much loss is too much? */
-
-static uint64_t square_root(uint64_t n)
-{
-    uint64_t root = 0;
-    for (uint64_t bit = UINT64_C(1) << 31; bit; bit >>= 1)
-        if ((root + bit) * (root + bit) <= n)
-            root += bit;
-    return root;
-}
-
-/* Of `volume` in flight this much may be lost: the draft's 2 %, or what the link loses by itself and three standard deviations of it
- * (of a Poisson distribution: the root of the mean); and a few packets. */
-static uint64_t tolerated_loss(const struct gw_cc *cc, uint64_t volume, uint64_t slack_segments)
-{
-    uint64_t own = part(volume, cc->state.bbr.loss_floor);
-    uint64_t deviation = square_root(own * cc->mss);
-    return max_u64(part(volume, LOSS_THRESH), own + 3 * deviation) + slack_segments * cc->mss;
-}
-
-static bool is_too_much(const struct gw_cc *cc, uint64_t lost, uint64_t volume, uint64_t slack_segments)
-{
-    return lost > tolerated_loss(cc, volume, slack_segments);
-}
-
-/* How much had been in flight when, within the lost packet, losses passed the tolerated share of it? Solves
- * lost_prev + x > tolerated(inflight_prev) + r * x for x. */
-static uint64_t inflight_at_loss(const struct gw_cc *cc, uint64_t bytes, uint64_t tx_inflight, uint64_t lost)
-{
-    uint64_t inflight_prev = tx_inflight > bytes ? tx_inflight - bytes : 0;
-    uint64_t lost_prev = lost > bytes ? lost - bytes : 0;
-    uint64_t allowed = tolerated_loss(cc, inflight_prev + inflight_prev / 4, LOSS_SLACK_SEGMENTS);
-    uint64_t prefix = allowed > lost_prev ? scale(allowed - lost_prev, UNIT, UNIT - LOSS_THRESH) : 0;
-    return inflight_prev + min_u64(prefix, bytes);
-}
-
-/* ---- Rounds and states. */
-
-static void start_round(struct gw_bbr *bbr)
-{
-    bbr->next_round_delivered = bbr->delivered;
-}
+/* ---- States. */
 
 static void reset_full_bw(struct gw_bbr *bbr, uint64_t baseline)
 {
     bbr->full_bw = baseline;
     bbr->full_bw_rounds = 0;
     bbr->is_full_now = false;
-}
-
-static void reset_short_term(struct gw_bbr *bbr)
-{
-    bbr->bw_lo = bbr->inflight_lo = GW_BBR_INFINITE;
-    bbr->first_cut_bw = 0;
-    bbr->is_backed_off = false;
-}
-
-static void reset_congestion_round(struct gw_bbr *bbr)
-{
-    bbr->lost_in_round = bbr->ce_in_round = bbr->acked_in_round = 0;
 }
 
 static void enter_startup(struct gw_bbr *bbr)
@@ -264,192 +104,25 @@ static void enter_up(struct gw_cc *cc, const struct gw_cc_ack *ack)
     steepen(cc);
 }
 
-/* ---- The link's own loss. */
-
-static uint32_t loss_rate(uint64_t lost, uint64_t acked)
-{
-    return lost + acked ? (uint32_t)scale(lost, UNIT, lost + acked) : 0;
-}
-
-/* It falls when clearly less is seen. */
-static void lower_floor(struct gw_cc *cc)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    uint64_t volume = bbr->cycle_acked + bbr->cycle_lost;
-    if (volume < FLOOR_FALL_SEGMENTS * cc->mss)
-        return;
-    if (bbr->cycle_lost + 2 * square_root(bbr->cycle_lost * cc->mss) < part(volume, bbr->loss_floor))
-        bbr->loss_floor = (bbr->loss_floor + loss_rate(bbr->cycle_lost, bbr->cycle_acked)) / 2;
-    bbr->cycle_lost = bbr->cycle_acked = 0;
-}
-
-/* It rises by loss that is seen after we have backed off below what the path delivered before. */
-static void raise_floor(struct gw_cc *cc)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    uint64_t rounds = bbr->round_count - bbr->backed_off_round;
-    if (!bbr->is_backed_off || rounds < FLOOR_WAIT_ROUNDS + FLOOR_RISE_ROUNDS ||
-        bbr->backed_off_acked + bbr->backed_off_lost < FLOOR_RISE_SEGMENTS * cc->mss)
-        return;
-    uint32_t seen = loss_rate(bbr->backed_off_lost, bbr->backed_off_acked);
-    bbr->is_backed_off = false;
-    bbr->first_cut_bw = 0;
-    if (seen <= bbr->loss_floor || seen > LOSS_FLOOR_MAX)
-        return;
-    bbr->loss_floor = seen;
-    reset_short_term(bbr); /* what was cut for it */
-}
-
-static bool is_backed_off_long(const struct gw_bbr *bbr)
-{
-    return bbr->is_backed_off && bbr->round_count >= bbr->backed_off_round + FLOOR_WAIT_ROUNDS;
-}
-
-static bool is_watching_floor(const struct gw_bbr *bbr)
-{
-    return bbr->state == GW_BBR_CRUISE || bbr->state == GW_BBR_DOWN;
-}
-
-static void watch_floor(struct gw_cc *cc, const struct gw_cc_ack *ack)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    if (!is_watching_floor(bbr))
-        return;
-    bbr->cycle_acked += ack->acked;
-    lower_floor(cc);
-    if (is_backed_off_long(bbr))
-        bbr->backed_off_acked += ack->acked;
-    raise_floor(cc);
-}
-
-static void note_cut(struct gw_bbr *bbr, uint64_t delivered_bw)
-{
-    if (bbr->first_cut_bw == 0)
-        bbr->first_cut_bw = delivered_bw;
-    if (bbr->is_backed_off || bbr->bw_lo > part(bbr->first_cut_bw, BACKED_OFF))
-        return;
-    bbr->is_backed_off = true;
-    bbr->backed_off_round = bbr->round_count;
-    bbr->backed_off_acked = bbr->backed_off_lost = 0;
-}
-
-/* ---- Congestion signals. */
-
-static void cut_short_term(struct gw_cc *cc, uint32_t beta)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    if (bbr->bw_lo == GW_BBR_INFINITE)
-        bbr->bw_lo = bbr->max_bw;
-    if (bbr->inflight_lo == GW_BBR_INFINITE)
-        bbr->inflight_lo = cc->cwnd;
-    bbr->bw_lo = max_u64(bbr->bw_latest, part(bbr->bw_lo, beta));
-    bbr->inflight_lo = max_u64(bbr->inflight_latest, part(bbr->inflight_lo, beta));
-    note_cut(bbr, bbr->bw_latest);
-}
-
-/* Once a round: was it congested? */
-static void judge_round(struct gw_cc *cc)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    uint64_t volume = bbr->acked_in_round + bbr->lost_in_round;
-    if (!is_accelerating(bbr)) {
-        if (is_too_much(cc, bbr->lost_in_round, volume, LOSS_SLACK_SEGMENTS))
-            cut_short_term(cc, BETA);
-        else if (bbr->ce_in_round > 0)
-            cut_short_term(cc, BETA_CE);
-    }
-}
-
-static void update_max_bw(struct gw_bbr *bbr, const struct gw_cc_ack *ack)
-{
-    if (ack->delivery_rate < bbr->max_bw && ack->is_app_limited)
-        return;
-    bbr->bw_filter[1] = max_u64(bbr->bw_filter[1], ack->delivery_rate);
-    bbr->max_bw = max_u64(bbr->bw_filter[0], bbr->bw_filter[1]);
-}
-
-static void advance_max_bw(struct gw_bbr *bbr)
-{
-    if (bbr->bw_filter[1] == 0)
-        return;
-    bbr->bw_filter[0] = bbr->bw_filter[1];
-    bbr->bw_filter[1] = 0;
-    bbr->max_bw = bbr->bw_filter[0];
-}
-
-static void update_round(struct gw_bbr *bbr, const struct gw_cc_ack *ack)
-{
-    bbr->is_round_start = ack->acked > 0 && ack->largest_acked_delivered >= bbr->next_round_delivered;
-    if (!bbr->is_round_start)
-        return;
-    start_round(bbr);
-    bbr->round_count++;
-    bbr->rounds_since_probe++;
-}
-
-static void update_signals(struct gw_cc *cc, const struct gw_cc_ack *ack)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    update_round(bbr, ack);
-    bbr->bw_latest = max_u64(bbr->bw_latest, ack->delivery_rate);
-    bbr->inflight_latest = max_u64(bbr->inflight_latest, ack->delivered - ack->largest_acked_delivered);
-    bbr->acked_in_round += ack->acked;
-    bbr->ce_in_round += ack->ce_acked;
-    update_max_bw(bbr, ack);
-    bbr->is_loss_round_start = ack->largest_acked_delivered >= bbr->loss_round_delivered;
-    if (!bbr->is_loss_round_start)
-        return;
-    bbr->loss_round_delivered = ack->delivered;
-    judge_round(cc);
-}
-
-/* After the states have seen the round that ended. */
-static void advance_signals(struct gw_bbr *bbr, const struct gw_cc_ack *ack)
-{
-    if (!bbr->is_loss_round_start)
-        return;
-    bbr->bw_latest = ack->delivery_rate;
-    bbr->inflight_latest = ack->delivered - ack->largest_acked_delivered;
-    reset_congestion_round(bbr);
-}
-
-/* ---- Ack aggregation: what comes beyond bw * time is allowed in flight on top. */
-
-static void update_extra_acked(struct gw_cc *cc, const struct gw_cc_ack *ack)
-{
-    struct gw_bbr *bbr = &cc->state.bbr;
-    if (bbr->is_round_start && ++bbr->extra_acked_rounds >= (bbr->is_full_reached ? EXTRA_ACKED_ROUNDS : 1)) {
-        bbr->extra_acked_rounds = 0;
-        bbr->extra_acked[0] = bbr->extra_acked[1];
-        bbr->extra_acked[1] = 0;
-    }
-    int64_t interval_ns = gw_mono_sub(ack->now, bbr->extra_acked_from);
-    uint64_t expected = interval_ns > 0 ? scale(bbr->bw, (uint64_t)interval_ns, 1000000000u) : 0;
-    if (bbr->extra_acked_delivered <= expected) {
-        bbr->extra_acked_delivered = 0;
-        bbr->extra_acked_from = ack->now;
-        expected = 0;
-    }
-    bbr->extra_acked_delivered += ack->acked;
-    uint64_t extra = min_u64(bbr->extra_acked_delivered - min_u64(expected, bbr->extra_acked_delivered), cc->cwnd);
-    bbr->extra_acked[1] = max_u64(bbr->extra_acked[1], extra);
-}
-
 /* ---- Startup and drain. */
 
 static bool has_startup_loss(const struct gw_cc *cc)
 {
     const struct gw_bbr *bbr = &cc->state.bbr;
     uint64_t volume = bbr->acked_in_round + bbr->lost_in_round;
-    return is_too_much(cc, bbr->lost_in_round, volume, STARTUP_SLACK_SEGMENTS) || bbr->ce_in_round > part(volume, LOSS_THRESH);
+    return gw_bbr_is_too_much(cc, bbr->lost_in_round, volume, STARTUP_SLACK) ||
+           bbr->ce_in_round > part(volume, GW_BBR_LOSS_THRESH);
 }
 
-/* An app-limited round (the peer's credit counts as that) says nothing of the path, unless it was enough to overflow it. */
+/* An app-limited round (the peer's credit counts as that) says nothing of the path, unless it was enough to overflow it, or, for a
+ * probe, to make it queue. */
 static bool is_overflowing(const struct gw_cc *cc, const struct gw_cc_ack *ack)
 {
     const struct gw_bbr *bbr = &cc->state.bbr;
     bool is_queueing = bbr->min_rtt_ns != INT64_MAX && ack->srtt_ns > bbr->min_rtt_ns + bbr->min_rtt_ns / 4;
     bool is_heavy = bbr->lost_in_round > (bbr->acked_in_round + bbr->lost_in_round) / 8;
+    if (bbr->state == GW_BBR_UP)
+        return is_queueing;
     return (is_queueing || is_heavy) && has_startup_loss(cc);
 }
 
@@ -476,7 +149,7 @@ static void check_startup_congestion(struct gw_cc *cc)
         return;
     bbr->is_full_reached = true;
     bbr->undo.was_startup = true;
-    bbr->inflight_hi = max_u64(bdp(bbr, bbr->max_bw), bbr->inflight_latest);
+    bbr->inflight_hi = max_u64(gw_bbr_bdp(bbr, bbr->max_bw), bbr->inflight_latest);
 }
 
 static void check_startup_and_drain(struct gw_cc *cc, const struct gw_cc_ack *ack)
@@ -488,24 +161,19 @@ static void check_startup_and_drain(struct gw_cc *cc, const struct gw_cc_ack *ac
         if (bbr->is_full_reached)
             enter_drain(bbr);
     }
-    if (bbr->state == GW_BBR_DRAIN && (ack->inflight <= inflight_at(cc, bbr->max_bw, 100) || bbr->round_count > bbr->drain_start_round + DRAIN_ROUNDS_MAX))
+    if (bbr->state == GW_BBR_DRAIN && (ack->inflight <= gw_bbr_inflight_at(cc, bbr->max_bw, 100) ||
+                                       bbr->round_count > bbr->drain_start_round + DRAIN_ROUNDS_MAX))
         enter_down(cc, ack->now);
 }
 
 /* ---- ProbeBW. */
-
-/* Losses are noticed a quarter of a round trip later than acks (RFC 8985), so as many more belong to a packet's flight. */
-static bool is_probe_too_high(const struct gw_cc *cc, uint64_t lost, uint64_t tx_inflight)
-{
-    return is_too_much(cc, lost, tx_inflight + tx_inflight / 4, LOSS_SLACK_SEGMENTS);
-}
 
 static void handle_too_high(struct gw_cc *cc, struct gw_mono now, uint64_t tx_inflight)
 {
     struct gw_bbr *bbr = &cc->state.bbr;
     bbr->was_probe_too_high = true;
     bbr->is_probe_sample = false; /* react once to each probe */
-    bbr->inflight_hi = max_u64(tx_inflight, part(target_inflight(cc), BETA));
+    bbr->inflight_hi = max_u64(tx_inflight, part(gw_bbr_target_inflight(cc), GW_BBR_BETA));
     if (bbr->state == GW_BBR_UP) {
         bbr->undo.was_up = true;
         enter_down(cc, now);
@@ -537,13 +205,14 @@ static bool adapt_long_term(struct gw_cc *cc, const struct gw_cc_ack *ack)
         bbr->is_probe_sample = false;
         bbr->acks = GW_BBR_ACKS_NONE;
         if (is_probing_state(bbr) && !ack->is_app_limited)
-            advance_max_bw(bbr);
+            gw_bbr_advance_max_bw(bbr);
         if (is_probing_state(bbr) && bbr->was_probe_precautionary && !bbr->was_probe_too_high) {
             enter_refill(bbr); /* the cautious probe did no harm: a whole one */
             return true;
         }
     }
-    if (is_probe_too_high(cc, ack->lost_since_sent, ack->tx_inflight) || (bbr->ce_in_round > 0 && bbr->state == GW_BBR_UP)) {
+    if (gw_bbr_is_probe_too_high(cc, ack->lost_since_sent, ack->tx_inflight) ||
+        (bbr->ce_in_round > 0 && bbr->state == GW_BBR_UP)) {
         if (!bbr->is_probe_sample || ack->is_app_limited)
             return false;
         handle_too_high(cc, ack->now, ack->tx_inflight);
@@ -563,13 +232,14 @@ static bool is_time_to_probe(const struct gw_cc *cc, struct gw_mono now)
     if (gw_mono_before(gw_mono_add(bbr->cycle_at, bbr->probe_wait_ns), now))
         return true;
     /* As often as a Reno flow of our size would lose a packet by its own growth. */
-    uint64_t rounds = min_u64(target_inflight(cc) / cc->mss, PROBE_ROUNDS_MAX);
+    uint64_t rounds = min_u64(gw_bbr_target_inflight(cc) / cc->mss, PROBE_ROUNDS_MAX);
     return bbr->rounds_since_probe >= rounds;
 }
 
 static bool is_time_to_cruise(const struct gw_cc *cc, const struct gw_cc_ack *ack)
 {
-    return ack->inflight <= inflight_with_headroom(cc) && ack->inflight <= inflight_at(cc, cc->state.bbr.max_bw, 100);
+    return ack->inflight <= gw_bbr_inflight_with_headroom(cc) &&
+           ack->inflight <= gw_bbr_inflight_at(cc, cc->state.bbr.max_bw, 100);
 }
 
 static bool is_time_to_go_down(struct gw_cc *cc, const struct gw_cc_ack *ack)
@@ -617,21 +287,7 @@ static void update_probe_cycle(struct gw_cc *cc, const struct gw_cc_ack *ack)
     }
 }
 
-/* ---- The round trip. */
-
-static void update_min_rtt(struct gw_bbr *bbr, const struct gw_cc_ack *ack)
-{
-    bbr->is_probe_rtt_expired = gw_mono_before(gw_mono_add(bbr->probe_rtt_min_at, PROBE_RTT_INTERVAL_NS), ack->now);
-    if (ack->rtt_ns > 0 && (ack->rtt_ns < bbr->probe_rtt_min_ns || bbr->is_probe_rtt_expired)) {
-        bbr->probe_rtt_min_ns = ack->rtt_ns;
-        bbr->probe_rtt_min_at = ack->now;
-    }
-    bool is_expired = gw_mono_before(gw_mono_add(bbr->min_rtt_at, MIN_RTT_WINDOW_NS), ack->now);
-    if (bbr->probe_rtt_min_ns < bbr->min_rtt_ns || is_expired) {
-        bbr->min_rtt_ns = bbr->probe_rtt_min_ns;
-        bbr->min_rtt_at = bbr->probe_rtt_min_at;
-    }
-}
+/* ---- ProbeRTT. */
 
 static void save_cwnd(struct gw_cc *cc)
 {
@@ -716,7 +372,8 @@ static void set_pacing(struct gw_cc *cc, const struct gw_cc_ack *ack)
 {
     struct gw_bbr *bbr = &cc->state.bbr;
     if (cc->pacing_rate == 0 && ack->srtt_ns > 0)
-        cc->pacing_rate = scale(scale(cc->cwnd, 1000000000u, (uint64_t)ack->srtt_ns), gains[GW_BBR_STARTUP].pacing, 100);
+        cc->pacing_rate =
+            scale(scale(cc->cwnd, 1000000000u, (uint64_t)ack->srtt_ns), gains[GW_BBR_STARTUP].pacing, 100);
     pace(cc, gains[bbr->state].pacing);
 }
 
@@ -725,7 +382,7 @@ static uint64_t model_bound(const struct gw_cc *cc)
     const struct gw_bbr *bbr = &cc->state.bbr;
     uint64_t cap = GW_BBR_INFINITE;
     if (bbr->state == GW_BBR_PROBE_RTT || bbr->state == GW_BBR_CRUISE)
-        cap = inflight_with_headroom(cc);
+        cap = gw_bbr_inflight_with_headroom(cc);
     else if (is_probing_state(bbr))
         cap = bbr->inflight_hi;
     return max_u64(min_u64(cap, bbr->inflight_lo), min_pipe(cc));
@@ -735,7 +392,7 @@ static void set_cwnd(struct gw_cc *cc, const struct gw_cc_ack *ack)
 {
     struct gw_bbr *bbr = &cc->state.bbr;
     uint64_t extra = max_u64(bbr->extra_acked[0], bbr->extra_acked[1]);
-    bbr->max_inflight = inflight_at(cc, bbr->bw, gains[bbr->state].cwnd) + extra;
+    bbr->max_inflight = gw_bbr_inflight_at(cc, bbr->bw, gains[bbr->state].cwnd) + extra;
     if (bbr->is_full_reached)
         cc->cwnd = min_u64(cc->cwnd + ack->acked, bbr->max_inflight);
     else if (cc->cwnd < bbr->max_inflight)
@@ -766,7 +423,8 @@ static void init(struct gw_cc *cc, struct gw_mono now, struct gw_random *random)
     };
 }
 
-static void on_sent(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64_t inflight, bool is_app_limited)
+static void on_sent(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64_t inflight,
+                    bool is_app_limited)
 {
     struct gw_bbr *bbr = &cc->state.bbr;
     if (inflight > bytes || !is_app_limited)
@@ -781,23 +439,22 @@ static void on_sent(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64
 }
 
 /* Before on_ack of the same ACK: what is judged there includes it. */
-static void on_lost(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, struct gw_mono sent_at, uint64_t inflight, uint64_t tx_inflight,
-                    uint64_t lost_since_sent)
+static void on_lost(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, struct gw_mono sent_at,
+                    uint64_t inflight, uint64_t tx_inflight, uint64_t lost_since_sent)
 {
     (void)inflight;
     (void)sent_at;
     struct gw_bbr *bbr = &cc->state.bbr;
     if (bbr->lost_in_round == 0)
-        bbr->undo = (struct gw_bbr_undo){
-            .is_valid = true, .bw_lo = bbr->bw_lo, .inflight_lo = bbr->inflight_lo, .inflight_hi = bbr->inflight_hi};
+        bbr->undo = (struct gw_bbr_undo){.is_valid = true,
+                                         .bw_lo = bbr->bw_lo,
+                                         .inflight_lo = bbr->inflight_lo,
+                                         .inflight_hi = bbr->inflight_hi};
     bbr->undo.unacked++;
     bbr->lost_in_round += bytes;
-    if (is_watching_floor(bbr))
-        bbr->cycle_lost += bytes;
-    if (is_backed_off_long(bbr))
-        bbr->backed_off_lost += bytes;
-    if (bbr->is_probe_sample && is_probe_too_high(cc, lost_since_sent, tx_inflight))
-        handle_too_high(cc, now, inflight_at_loss(cc, bytes, tx_inflight, lost_since_sent));
+    gw_bbr_floor_on_lost(bbr, bytes);
+    if (bbr->is_probe_sample && gw_bbr_is_probe_too_high(cc, lost_since_sent, tx_inflight))
+        handle_too_high(cc, now, gw_bbr_inflight_at_loss(cc, bytes, tx_inflight, lost_since_sent));
 }
 
 static void on_ack(struct gw_cc *cc, const struct gw_cc_ack *ack)
@@ -808,14 +465,14 @@ static void on_ack(struct gw_cc *cc, const struct gw_cc_ack *ack)
         restore_cwnd(cc);
     }
     bbr->delivered = ack->delivered;
-    update_signals(cc, ack);
-    watch_floor(cc, ack);
-    update_extra_acked(cc, ack);
+    gw_bbr_update_signals(cc, ack);
+    gw_bbr_floor_on_ack(cc, ack);
+    gw_bbr_update_extra_acked(cc, ack);
     check_startup_and_drain(cc, ack);
     update_probe_cycle(cc, ack);
-    update_min_rtt(bbr, ack);
+    gw_bbr_update_min_rtt(bbr, ack);
     check_probe_rtt(cc, ack);
-    advance_signals(bbr, ack);
+    gw_bbr_advance_signals(bbr, ack);
     bbr->bw = min_u64(bbr->max_bw, bbr->bw_lo);
     set_pacing(cc, ack);
     set_cwnd(cc, ack);

@@ -23,7 +23,13 @@ enum gw_bbr_state {
 extern const char *const gw_bbr_state_names[GW_BBR_STATE_COUNT];
 
 /* Which acks tell about a probe: they come a round trip after it. */
-enum gw_bbr_acks { GW_BBR_ACKS_NONE, GW_BBR_ACKS_REFILLING, GW_BBR_ACKS_STARTING, GW_BBR_ACKS_FEEDBACK, GW_BBR_ACKS_STOPPING };
+enum gw_bbr_acks {
+    GW_BBR_ACKS_NONE,
+    GW_BBR_ACKS_REFILLING,
+    GW_BBR_ACKS_STARTING,
+    GW_BBR_ACKS_FEEDBACK,
+    GW_BBR_ACKS_STOPPING
+};
 
 #define GW_BBR_INFINITE UINT64_MAX
 
@@ -81,7 +87,8 @@ struct gw_bbr {
     unsigned extra_acked_rounds;
     struct gw_mono extra_acked_from;
 
-    uint64_t prior_cwnd; /* the last good one, outside of ProbeRTT and of what follows persistent congestion */
+    uint64_t
+        prior_cwnd; /* the last good one, outside of ProbeRTT and of what follows persistent congestion */
     bool is_idle_restart, is_collapsed;
     struct gw_mono collapsed_at;
     struct gw_bbr_undo undo;

@@ -14,7 +14,8 @@ static uint64_t initial_window(uint64_t mss)
     return 10 * mss < window ? 10 * mss : window;
 }
 
-void gw_cc_init(struct gw_cc *cc, enum gw_cc_kind kind, uint64_t mss, struct gw_mono now, struct gw_random *random)
+void gw_cc_init(struct gw_cc *cc, enum gw_cc_kind kind, uint64_t mss, struct gw_mono now,
+                struct gw_random *random)
 {
     uint64_t datagrams = TRAIN_BYTES / mss;
     memset(cc, 0, sizeof *cc);

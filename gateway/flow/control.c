@@ -11,7 +11,8 @@
 /* --- out --------------------------------------------------------------------------------------------------------- */
 
 /* One frame with up to three numbers; false and w unchanged when it does not fit. */
-static bool write_frame(struct gw_writer *w, enum gw_frame_type type, unsigned count, const uint64_t numbers[])
+static bool write_frame(struct gw_writer *w, enum gw_frame_type type, unsigned count,
+                        const uint64_t numbers[])
 {
     struct gw_writer before = *w;
     struct gw_writer body = gw_frame_begin(w, type, MAX_BODY);
@@ -38,7 +39,8 @@ static bool write_session_frame(struct gw_mux *mux, struct gw_writer *w, uint8_t
     }
 }
 
-bool gw_control_write_session(struct gw_mux *mux, struct gw_writer *w, struct gw_sent_packet *packet, bool *written)
+bool gw_control_write_session(struct gw_mux *mux, struct gw_writer *w, struct gw_sent_packet *packet,
+                              bool *written)
 {
     while (mux->controls != 0) {
         uint8_t control = (uint8_t)(mux->controls & -mux->controls);
@@ -55,11 +57,13 @@ static bool write_stream_frame(const struct gw_stream *stream, struct gw_writer 
 {
     switch (control) {
     case GW_CONTROL_MAX_STREAM_DATA:
-        return write_frame(w, GW_FRAME_MAX_STREAM_DATA, 2, (const uint64_t[]){stream->id, stream->credit.granted});
+        return write_frame(w, GW_FRAME_MAX_STREAM_DATA, 2,
+                           (const uint64_t[]){stream->id, stream->credit.granted});
     case GW_CONTROL_STREAM_BLOCKED:
         return write_frame(w, GW_FRAME_BLOCKED, 2, (const uint64_t[]){stream->id + 1, stream->out_max});
     case GW_CONTROL_RESET:
-        return write_frame(w, GW_FRAME_RESET, 3, (const uint64_t[]){stream->id, stream->reason, stream->out.next});
+        return write_frame(w, GW_FRAME_RESET, 3,
+                           (const uint64_t[]){stream->id, stream->reason, stream->out.next});
     default:
         return write_frame(w, GW_FRAME_STOP, 2, (const uint64_t[]){stream->id, stream->reason});
     }
@@ -136,13 +140,13 @@ static int read_blocked(struct gw_mux *mux, struct gw_reader *r)
     if (!gw_reader_ok(r))
         return GW_E_MALFORMED;
     if (id == 0) {
-        gw_deliver_session_blocked(mux, offset);
+        gw_grant_session_blocked(mux, offset);
         return 0;
     }
     struct gw_stream *stream = gw_streams_find(mux, id - 1, false, &err);
     if (stream == NULL)
         return err;
-    gw_deliver_stream_blocked(stream, offset);
+    gw_grant_stream_blocked(stream, offset);
     return 0;
 }
 
@@ -161,7 +165,7 @@ static int read_reset(struct gw_mux *mux, struct gw_reader *r)
         reason = GW_REASON_PROTOCOL;
     }
     if (stream->is_aborted) {
-        gw_deliver_count_all(stream);
+        gw_grant_count_all(stream);
         gw_streams_check_done(stream);
         return 0;
     }

@@ -22,7 +22,7 @@ struct gw_credit {
     uint64_t granted; /* the peer may send up to this offset */
     uint64_t window;
     /* How long does the reader take for half a window? */
-    uint64_t mark;    /* what it had consumed ... */
+    uint64_t mark; /* what it had consumed ... */
     struct gw_mono mark_at;
 };
 

@@ -196,8 +196,8 @@ static bool congestion_event(struct gw_cc *cc, struct gw_mono now, struct gw_mon
     return true;
 }
 
-static void on_lost(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, struct gw_mono sent_at, uint64_t inflight, uint64_t tx_inflight,
-                    uint64_t lost_since_sent)
+static void on_lost(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, struct gw_mono sent_at,
+                    uint64_t inflight, uint64_t tx_inflight, uint64_t lost_since_sent)
 {
     (void)bytes;
     (void)inflight;
@@ -263,7 +263,8 @@ static void on_ack(struct gw_cc *cc, const struct gw_cc_ack *ack)
     set_pacing(cc, ack->srtt_ns);
 }
 
-static void on_sent(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64_t inflight, bool is_app_limited)
+static void on_sent(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64_t inflight,
+                    bool is_app_limited)
 {
     (void)cc;
     (void)now;

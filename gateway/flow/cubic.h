@@ -24,7 +24,8 @@ struct gw_cubic {
     /* Congestion avoidance: W_cubic(t) = C * (t - K)^3 + W_max, in segments and seconds. */
     bool has_epoch;
     struct gw_mono epoch_start;
-    double w_max, w_est, k_s, prior_cwnd; /* segments; K in seconds; prior_cwnd: the window before the last event */
+    double w_max, w_est, k_s,
+        prior_cwnd;   /* segments; K in seconds; prior_cwnd: the window before the last event */
     double cwnd_rest; /* fraction of a byte that cwnd is still owed */
     /* A congestion event reacts once to what was sent before it. */
     bool has_recovery;
@@ -32,7 +33,7 @@ struct gw_cubic {
     /* HyStart++: the smallest RTT of this round and of the last. */
     int64_t round_min_rtt_ns, last_min_rtt_ns, css_baseline_ns;
     uint32_t round_samples, css_rounds;
-    bool is_css; /* conservative slow start */
+    bool is_css;        /* conservative slow start */
     uint64_t round_end; /* `delivered` mark at which this round ends */
     /* Time that passes without being held by the window is no time of the epoch. */
     struct gw_mono idle_since;

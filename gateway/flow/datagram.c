@@ -25,8 +25,8 @@ void gw_datagrams_pop(struct gw_datagrams *queue, struct gw_flow_budget *budget)
     free(datagram);
 }
 
-struct gw_datagram *gw_datagrams_peek(struct gw_datagrams *queue, struct gw_flow_budget *budget, struct gw_mono now,
-                                      unsigned *dropped)
+struct gw_datagram *gw_datagrams_peek(struct gw_datagrams *queue, struct gw_flow_budget *budget,
+                                      struct gw_mono now, unsigned *dropped)
 {
     *dropped = 0;
     while (queue->head != NULL && gw_mono_sub(now, queue->head->queued_at) > GW_DATAGRAM_WAIT_NS) {
@@ -36,8 +36,8 @@ struct gw_datagram *gw_datagrams_peek(struct gw_datagrams *queue, struct gw_flow
     return queue->head;
 }
 
-int gw_datagrams_push(struct gw_datagrams *queue, struct gw_flow_budget *budget, uint64_t limit, struct gw_mono now,
-                      const void *data, size_t len, unsigned *dropped)
+int gw_datagrams_push(struct gw_datagrams *queue, struct gw_flow_budget *budget, uint64_t limit,
+                      struct gw_mono now, const void *data, size_t len, unsigned *dropped)
 {
     size_t charge = charge_of(len);
     (void)gw_datagrams_peek(queue, budget, now, dropped);

@@ -26,11 +26,11 @@ struct gw_datagrams {
 };
 
 /* Copies. 0; GW_E_LIMIT when the queue is full of young ones; GW_E_NOMEM. *dropped: how many old ones went. */
-int gw_datagrams_push(struct gw_datagrams *queue, struct gw_flow_budget *budget, uint64_t limit, struct gw_mono now,
-                      const void *data, size_t len, unsigned *dropped);
+int gw_datagrams_push(struct gw_datagrams *queue, struct gw_flow_budget *budget, uint64_t limit,
+                      struct gw_mono now, const void *data, size_t len, unsigned *dropped);
 /* The oldest that is still young enough, or NULL; *dropped as above. It stays in the queue. */
-struct gw_datagram *gw_datagrams_peek(struct gw_datagrams *queue, struct gw_flow_budget *budget, struct gw_mono now,
-                                      unsigned *dropped);
+struct gw_datagram *gw_datagrams_peek(struct gw_datagrams *queue, struct gw_flow_budget *budget,
+                                      struct gw_mono now, unsigned *dropped);
 /* Forgets the oldest. */
 void gw_datagrams_pop(struct gw_datagrams *queue, struct gw_flow_budget *budget);
 void gw_datagrams_clear(struct gw_datagrams *queue, struct gw_flow_budget *budget);

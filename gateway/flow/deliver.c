@@ -11,109 +11,6 @@
 
 #define FLAG_FIN 0x01u
 
-/* --- credit ------------------------------------------------------------------------------------------------------ */
-
-static uint64_t max_stream_window(const struct gw_mux *mux)
-{
-    return gw_credit_max_window(mux->bdp.bytes, mux->budget->limit);
-}
-
-/* Several streams' worth, since some of their readers may be slow. */
-static uint64_t max_session_window(const struct gw_mux *mux)
-{
-    uint64_t max = 4 * max_stream_window(mux);
-    return max < mux->budget->limit / 2 ? max : mux->budget->limit / 2;
-}
-
-static void count_session(struct gw_mux *mux, uint64_t bytes)
-{
-    int64_t rtt = gw_recovery_rtt(&mux->recovery);
-    mux->in_consumed += bytes;
-    if (gw_credit_on_consumed(&mux->credit, mux->now, mux->in_consumed, rtt, max_session_window(mux)))
-        mux->controls |= GW_CONTROL_MAX_DATA;
-}
-
-static void count_up_to(struct gw_stream *stream, uint64_t offset)
-{
-    if (offset <= stream->in_counted)
-        return;
-    uint64_t bytes = offset - stream->in_counted;
-    stream->in_counted = offset;
-    count_session(stream->mux, bytes);
-}
-
-static void after_consume(struct gw_stream *stream)
-{
-    struct gw_mux *mux = stream->mux;
-    count_up_to(stream, stream->in.read);
-    if (stream->in_size != GW_SIZE_UNKNOWN)
-        return;
-    int64_t rtt = gw_recovery_rtt(&mux->recovery);
-    if (gw_credit_on_consumed(&stream->credit, mux->now, stream->in.read, rtt, max_stream_window(mux))) {
-        stream->controls |= GW_CONTROL_MAX_STREAM_DATA;
-        gw_schedule_stream(stream);
-    }
-}
-
-void gw_deliver_session_blocked(struct gw_mux *mux, uint64_t offset)
-{
-    bool is_raised = mux->credit.granted > offset; /* it missed that, or it is on its way */
-    if (!is_raised && mux->budget->used < mux->budget->limit / 2)
-        is_raised = gw_credit_on_blocked(&mux->credit, mux->in_consumed, max_session_window(mux));
-    if (is_raised)
-        mux->controls |= GW_CONTROL_MAX_DATA;
-}
-
-void gw_deliver_stream_blocked(struct gw_stream *stream, uint64_t offset)
-{
-    struct gw_mux *mux = stream->mux;
-    if (stream->is_aborted || stream->in_size != GW_SIZE_UNKNOWN)
-        return;
-    bool is_raised = stream->credit.granted > offset;
-    if (!is_raised && stream->head == GW_HEAD_DONE && !stream->is_held)
-        is_raised = gw_credit_on_blocked(&stream->credit, stream->in.read, max_stream_window(mux));
-    if (!is_raised)
-        return;
-    stream->controls |= GW_CONTROL_MAX_STREAM_DATA;
-    gw_schedule_stream(stream);
-}
-
-void gw_deliver_count_all(struct gw_stream *stream)
-{
-    count_up_to(stream, stream->in_highest);
-}
-
-/* --- blocked readers --------------------------------------------------------------------------------------------- */
-
-static void block(struct gw_stream *stream)
-{
-    stream->is_held = true;
-    if (gw_list_is_linked(&stream->blocked))
-        return;
-    stream->blocked_since = stream->mux->now;
-    gw_list_push_back(&stream->mux->blocked, &stream->blocked);
-}
-
-void gw_deliver_unblock(struct gw_stream *stream)
-{
-    stream->is_held = stream->is_stalled = false;
-    gw_list_remove(&stream->blocked);
-}
-
-void gw_deliver_stall(struct gw_mux *mux)
-{
-    gw_list_for_each(node, &mux->blocked)
-    {
-        struct gw_stream *stream = gw_list_entry(node, struct gw_stream, blocked);
-        if (!gw_mono_due(gw_mono_add(stream->blocked_since, GW_STALL_NS), mux->now))
-            break;
-        gw_list_remove(node);
-        gw_list_push_back(&mux->stalled, node);
-        stream->is_stalled = true;
-        gw_deliver_count_all(stream);
-    }
-}
-
 /* --- handing over ------------------------------------------------------------------------------------------------ */
 
 static bool is_readable(const struct gw_stream *stream)
@@ -161,9 +58,9 @@ void gw_deliver_kept(struct gw_stream *stream)
         size_t taken = offer(stream, iov, count, bytes);
         if (taken == SIZE_MAX)
             return;
-        after_consume(stream);
+        gw_grant_after_consume(stream);
         if (taken < bytes && !(stream->is_resumed && taken > 0))
-            block(stream);
+            gw_grant_block(stream);
     }
     tell_fin(stream);
 }
@@ -206,11 +103,11 @@ void gw_deliver_run(struct gw_mux *mux)
         gw_streams_fail(stream, GW_REASON_NO_MEMORY, GW_REASON_NO_MEMORY);
         return;
     }
-    after_consume(stream);
+    gw_grant_after_consume(stream);
     if (stream->is_aborted)
         return;
     if (taken < run->bytes && !(stream->is_resumed && taken > 0))
-        block(stream);
+        gw_grant_block(stream);
     gw_deliver_kept(stream);
 }
 
@@ -220,7 +117,7 @@ static void take_head(struct gw_stream *stream, size_t len)
 {
     gw_recvbuf_consume(&stream->in, &stream->mux->pool, len);
     stream->in_head_len = (uint8_t)len;
-    after_consume(stream);
+    gw_grant_after_consume(stream);
 }
 
 static void take_preface(struct gw_stream *stream, const uint8_t *data, size_t len)
@@ -249,7 +146,7 @@ static void take_preface(struct gw_stream *stream, const uint8_t *data, size_t l
     }
     mux->events.on_open(mux, stream, &open, mux->now, mux->events.ctx);
     if (stream->head == GW_HEAD_OFFERED && !stream->is_aborted && !gw_recvbuf_is_empty(&stream->in))
-        block(stream);
+        gw_grant_block(stream);
 }
 
 static void take_answer(struct gw_stream *stream, const uint8_t *data)
@@ -282,7 +179,7 @@ static void parse_head(struct gw_stream *stream)
     else if (stream->head == GW_HEAD_ANSWER && len > 0)
         take_answer(stream, head);
     else if (stream->head == GW_HEAD_OFFERED && len > 0 && !stream->is_aborted)
-        block(stream);
+        gw_grant_block(stream);
 }
 
 /* --- frames ------------------------------------------------------------------------------------------------------ */
@@ -346,7 +243,8 @@ static int store(struct gw_stream *stream, uint64_t offset, struct gw_view data)
 {
     struct gw_mux *mux = stream->mux;
     for (;;) {
-        int err = gw_recvbuf_write(&stream->in, &mux->pool, gw_mux_receive_limit(mux), offset, data.data, data.len);
+        int err =
+            gw_recvbuf_write(&stream->in, &mux->pool, gw_mux_receive_limit(mux), offset, data.data, data.len);
         if (err != GW_E_NOMEM || !gw_mux_make_room(mux))
             return err;
         if (stream->is_aborted)
@@ -370,7 +268,7 @@ static int take_bytes(struct gw_stream *stream, uint64_t offset, struct gw_view 
     if (err != 0 || stream->is_aborted)
         return err;
     if (stream->is_stalled)
-        gw_deliver_count_all(stream);
+        gw_grant_count_all(stream);
     if (stream->head != GW_HEAD_DONE)
         parse_head(stream);
     if (!stream->is_aborted)
@@ -393,12 +291,13 @@ int gw_deliver_frame(struct gw_mux *mux, struct gw_view body)
     struct gw_stream *stream = gw_streams_find(mux, id, true, &err);
     if (stream == NULL)
         return err;
-    if (raise_highest(stream, end) != 0 || ((flags & FLAG_FIN) != 0 && gw_deliver_set_size(stream, end) != 0)) {
+    if (raise_highest(stream, end) != 0 ||
+        ((flags & FLAG_FIN) != 0 && gw_deliver_set_size(stream, end) != 0)) {
         break_stream(stream);
         return 0;
     }
     if (stream->is_aborted) { /* only the sizes matter */
-        gw_deliver_count_all(stream);
+        gw_grant_count_all(stream);
         gw_streams_check_done(stream);
         return 0;
     }

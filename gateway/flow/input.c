@@ -208,8 +208,7 @@ void gw_mux_input_flush(struct gw_mux *mux, struct gw_mono now)
         gw_bdp_received(&mux->bdp, now, mux->turn_bytes, rtt);
         mux->turn_bytes = 0;
     }
-    /* Without a round-trip time the peer knows as little as we do: it gets its sample at once. */
-    bool is_known = mux->recovery.srtt_ns > 0 || mux->recovery.rtt_hint_ns > 0;
-    gw_acker_end_turn(&mux->acker, now, is_known ? gw_recovery_ack_delay(rtt) : 0);
+    /* Who has no round-trip time of its own cannot tell how long the peer will wait. */
+    gw_acker_end_turn(&mux->acker, now, mux->recovery.srtt_ns > 0 ? gw_recovery_ack_delay(rtt) : 0);
     gw_mux_leave(mux, false);
 }

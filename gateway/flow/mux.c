@@ -62,7 +62,8 @@ static void tell_writers(struct gw_mux *mux)
     while ((node = gw_list_pop_front(&mux->writable)) != NULL) {
         struct gw_stream *stream = gw_list_entry(node, struct gw_stream, notify);
         stream->wants_writable = false;
-        if (stream->ops != NULL && stream->ops->on_writable != NULL && !stream->is_detached && !stream->is_aborted)
+        if (stream->ops != NULL && stream->ops->on_writable != NULL && !stream->is_detached &&
+            !stream->is_aborted)
             stream->ops->on_writable(stream, mux->now, stream->user);
     }
 }
@@ -139,7 +140,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
         if (probes > mux->probes)
             mux->probes = probes;
     }
-    gw_deliver_stall(mux);
+    gw_grant_stall(mux);
     if (gw_mono_due(mux->tidy_at, now))
         tidy(mux);
     gw_mux_leave(mux, false);
@@ -158,7 +159,8 @@ bool gw_mux_make_room(struct gw_mux *mux)
     struct gw_stream *victim = NULL;
     for (struct gw_mux *other = mux->budget->first; other != NULL; other = other->budget_next) {
         struct gw_stream *stream = longest_blocked(other);
-        if (stream != NULL && (victim == NULL || gw_mono_before(stream->blocked_since, victim->blocked_since)))
+        if (stream != NULL &&
+            (victim == NULL || gw_mono_before(stream->blocked_since, victim->blocked_since)))
             victim = stream;
     }
     if (victim == NULL || gw_mono_sub(mux->now, victim->blocked_since) < VICTIM_NS)
@@ -244,7 +246,8 @@ void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason)
     gw_mux_enter(mux, now);
     mux->run.stream = NULL;
     /* Callbacks may end other streams but opens fail now, so each round leaves less to do. */
-    for (struct gw_map_node *node = gw_map_first(&mux->streams); node != NULL; node = gw_map_next(&mux->streams, node)) {
+    for (struct gw_map_node *node = gw_map_first(&mux->streams); node != NULL;
+         node = gw_map_next(&mux->streams, node)) {
         struct gw_stream *stream = gw_map_entry(node, struct gw_stream, node);
         if (!stream->is_aborted)
             gw_streams_fail(stream, reason, reason);
@@ -263,8 +266,8 @@ void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason)
     free(mux);
 }
 
-void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead, int64_t rtt_hint_ns,
-                     bool is_new)
+void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead,
+                     int64_t rtt_hint_ns, bool is_new)
 {
     gw_mux_enter(mux, now);
     mux->max_plain = max_plain;
@@ -272,7 +275,7 @@ void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, s
     mux->cc.mss = max_plain + overhead;
     if (is_new) {
         gw_cc_init(&mux->cc, mux->cc_kind, max_plain + overhead, now, mux->random);
-            gw_recovery_new_path(&mux->recovery, now, rtt_hint_ns);
+        gw_recovery_new_path(&mux->recovery, now, rtt_hint_ns);
         gw_pacer_init(&mux->pacer, now);
         mux->pacer_at = GW_NEVER;
         /* What was on its way may have died with the old path: this packet's ack will tell. */
@@ -310,7 +313,8 @@ void gw_mux_stats(const struct gw_mux *mux, struct gw_mux_stats *out)
 
 void gw_mux_for_each(struct gw_mux *mux, void (*visit)(struct gw_stream *stream, void *ctx), void *ctx)
 {
-    for (struct gw_map_node *node = gw_map_first(&mux->streams); node != NULL; node = gw_map_next(&mux->streams, node)) {
+    for (struct gw_map_node *node = gw_map_first(&mux->streams); node != NULL;
+         node = gw_map_next(&mux->streams, node)) {
         struct gw_stream *stream = gw_map_entry(node, struct gw_stream, node);
         if (!stream->is_detached)
             visit(stream, ctx);

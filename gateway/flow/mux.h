@@ -21,7 +21,8 @@ struct gw_mux;
 
 struct gw_mux_events {
     /* The peer opened a stream: answer now or later with gw_stream_accept or gw_stream_reset. `open` is lent. */
-    void (*on_open)(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now, void *ctx);
+    void (*on_open)(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
+                    struct gw_mono now, void *ctx);
     /* There is something to pull where there was nothing (also from deadlines and stream calls). Cheap; may come often. */
     void (*on_output)(struct gw_mux *mux, void *ctx);
     void *ctx;
@@ -33,8 +34,8 @@ struct gw_mux_params {
     struct gw_flow_budget *budget;
     const struct gw_mux_events *events; /* borrowed for life */
     enum gw_cc_kind cc;
-    bool is_lower;         /* ours is the lower X25519 key: our stream ids are even, else odd */
-    uint32_t max_streams;  /* open at once by the peer; default 16384 */
+    bool is_lower;        /* ours is the lower X25519 key: our stream ids are even, else odd */
+    uint32_t max_streams; /* open at once by the peer; default 16384 */
 };
 
 /* 0 or GW_E_NOMEM. */
@@ -44,7 +45,8 @@ void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason);
 
 /* What the chosen path carries: `max_plain` frame bytes in a packet, `overhead` bytes of datagram and IP around them (for pacing),
  * rtt_hint_ns 0 = unknown. is_new: another path than before, so RTT and congestion state start again. */
-void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead, int64_t rtt_hint_ns, bool is_new);
+void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead,
+                     int64_t rtt_hint_ns, bool is_new);
 
 /* Frames in. A packet's frames in order between begin and end; NUMBER..STOP (and PING without a body) go here, others are the
  * gateway's. Returns 0, or GW_E_MALFORMED: the packet breaks the protocol and the rest of it is dropped. stream payloads are
@@ -62,9 +64,10 @@ size_t gw_mux_output(struct gw_mux *mux, struct gw_mono now, uint8_t *buf, size_
 bool gw_mux_has_output(const struct gw_mux *mux, struct gw_mono now);
 
 struct gw_mux_stats {
-    int64_t srtt_ns, min_rtt_ns; /* 0 = unknown */
+    int64_t srtt_ns, min_rtt_ns;          /* 0 = unknown */
     uint64_t cwnd, inflight, pacing_rate; /* bytes, bytes, bytes a second (0 = unlimited) */
-    uint64_t packets_sent, packets_lost, packets_spurious, bytes_sent, bytes_received; /* stream and datagram payload bytes */
+    uint64_t packets_sent, packets_lost, packets_spurious, bytes_sent,
+        bytes_received; /* stream and datagram payload bytes */
     uint64_t datagrams_dropped;
     uint64_t violations; /* frames of the peer that broke the protocol */
     uint32_t streams_open, streams_total;

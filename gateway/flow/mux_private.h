@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* struct gw_mux for the files that make it work, and what they offer each other. One question a file:
- *   mux.c       birth, death, entry and leave, the deadline          streams.c   which streams exist
- *   input.c     a packet's frames, acks                              deliver.c   received bytes on their way to the user
- *   schedule.c  what goes into the next packet                       control.c   the small frames, both ways
+ *   mux.c       birth, death, entry and leave, the deadline    streams.c   which streams exist
+ *   input.c     a packet's frames, acks                        deliver.c   received bytes on their way to the user
+ *   packet.c    what goes into the next packet                 grant.c     what the peer may send, slow readers
+ *   schedule.c  whose turn it is                               control.c   the small frames, both ways
  *   stream.c    the user's calls (stream.h) */
 #ifndef GATEWAY_FLOW_MUX_PRIVATE_H
 #define GATEWAY_FLOW_MUX_PRIVATE_H
@@ -14,6 +15,9 @@
 #include "gateway/flow/stream_private.h"
 
 #define GW_RUN_MAX 64
+
+/* Bytes that a stream sends before it is another's turn (schedule.c). */
+#define GW_QUANTUM 16384
 
 /* A reader blocked for so long gives its bytes back to the session's credit. */
 #define GW_STALL_NS GW_S(1)
@@ -73,26 +77,26 @@ struct gw_mux {
 
     /* Streams. */
     struct gw_map streams;
-    struct gw_stream *found;  /* the last one looked up */
+    struct gw_stream *found; /* the last one looked up */
     struct gw_list dead;
-    uint64_t our_next;        /* sequence of the next stream that we open: id = 2 * sequence + side */
-    uint64_t our_max;         /* sequences below are allowed by the peer */
-    struct gw_ranges seen;    /* sequences that the peer has used */
-    uint64_t peer_max;        /* sequences below are allowed by us */
-    uint64_t peer_closed;     /* how many of its streams are gone */
+    uint64_t our_next;     /* sequence of the next stream that we open: id = 2 * sequence + side */
+    uint64_t our_max;      /* sequences below are allowed by the peer */
+    struct gw_ranges seen; /* sequences that the peer has used */
+    uint64_t peer_max;     /* sequences below are allowed by us */
+    uint64_t peer_closed;  /* how many of its streams are gone */
     uint32_t peer_open, max_streams;
-    uint32_t total;           /* streams ever */
+    uint32_t total; /* streams ever */
 
     /* Out. */
     struct gw_recovery recovery;
     struct gw_recovery_events recovery_events;
     struct gw_cc cc;
     struct gw_pacer pacer;
-    struct gw_mono pacer_at;  /* the pacer's wake-up; GW_NEVER when it holds nothing */
+    struct gw_mono pacer_at; /* the pacer's wake-up; GW_NEVER when it holds nothing */
     struct gw_band bands[GW_CLASS_COUNT];
     struct gw_list urgent, starved; /* starved: has new bytes but the session has no credit */
     struct gw_list writable, hungry;
-    uint8_t controls;         /* GW_CONTROL_* to be sent */
+    uint8_t controls; /* GW_CONTROL_* to be sent */
     unsigned probes;
     uint64_t out_total, out_max; /* first bytes sent, credit from the peer */
     struct gw_acked_run acked_run;
@@ -104,7 +108,7 @@ struct gw_mux {
     struct gw_credit credit;
     struct gw_bdp bdp;
     uint64_t in_total, in_consumed;
-    uint64_t turn_bytes; /* received since the last flush */
+    uint64_t turn_bytes;             /* received since the last flush */
     struct gw_list blocked, stalled; /* longest first */
 
     struct gw_mono tidy_at; /* when idle memory is given back; GW_NEVER */
@@ -147,23 +151,30 @@ void gw_deliver_run(struct gw_mux *mux);
 void gw_deliver_kept(struct gw_stream *stream);
 /* The final size is known: checks it. 0 or GW_E_MALFORMED. */
 int gw_deliver_set_size(struct gw_stream *stream, uint64_t size);
-/* Everything received of an aborted stream counts as consumed. */
-void gw_deliver_count_all(struct gw_stream *stream);
+
+/* --- grant.c --- */
+/* The reader took bytes: in.read has moved. */
+void gw_grant_after_consume(struct gw_stream *stream);
+/* Everything received of a stream whose bytes nobody will take counts as consumed. */
+void gw_grant_count_all(struct gw_stream *stream);
 /* The peer stands still at our limit `offset`. */
-void gw_deliver_session_blocked(struct gw_mux *mux, uint64_t offset);
-void gw_deliver_stream_blocked(struct gw_stream *stream, uint64_t offset);
-void gw_deliver_unblock(struct gw_stream *stream);
+void gw_grant_session_blocked(struct gw_mux *mux, uint64_t offset);
+void gw_grant_stream_blocked(struct gw_stream *stream, uint64_t offset);
+/* The reader did not take what it was offered; it reads on. */
+void gw_grant_block(struct gw_stream *stream);
+void gw_grant_unblock(struct gw_stream *stream);
 /* Readers blocked since too long give their bytes back. */
-void gw_deliver_stall(struct gw_mux *mux);
+void gw_grant_stall(struct gw_mux *mux);
 
 /* --- control.c --- */
 int gw_control_frame(struct gw_mux *mux, const struct gw_frame *frame);
 /* Write what waits; false: something did not fit. *written: something was. */
-bool gw_control_write_session(struct gw_mux *mux, struct gw_writer *w, struct gw_sent_packet *packet, bool *written);
+bool gw_control_write_session(struct gw_mux *mux, struct gw_writer *w, struct gw_sent_packet *packet,
+                              bool *written);
 bool gw_control_write_stream(struct gw_stream *stream, struct gw_writer *w, struct gw_sent_packet *packet,
                              bool *written);
 
-/* --- schedule.c --- */
+/* --- schedule.c (packet.c has gw_mux_output) --- */
 void gw_schedule_init(struct gw_mux *mux);
 /* Something of this stream may have become sendable. */
 void gw_schedule_stream(struct gw_stream *stream);
@@ -172,6 +183,14 @@ void gw_schedule_remove(struct gw_stream *stream);
 /* The session has credit again. */
 void gw_schedule_feed(struct gw_mux *mux);
 bool gw_schedule_has_work(const struct gw_mux *mux);
+/* Has it controls, lost bytes or a bare FIN to send? */
+bool gw_schedule_is_urgent(const struct gw_stream *stream);
+/* The stream with something new whose turn it is; NULL: there is none. */
+struct gw_stream *gw_schedule_pick(struct gw_mux *mux);
+/* The picked stream has sent so many bytes of its turn. */
+void gw_schedule_charge(struct gw_stream *stream, size_t n);
+/* The session's credit is used up: the picked stream waits aside, and the peer hears of it once. */
+void gw_schedule_starve(struct gw_stream *stream);
 /* The stream wanted to write and may now: on_writable follows at the end of the call. */
 void gw_schedule_writable(struct gw_stream *stream);
 

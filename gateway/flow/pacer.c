@@ -28,21 +28,20 @@ uint64_t gw_pacer_quantum(uint64_t rate, uint64_t mss, uint64_t train)
     return quantum < 2 * mss ? 2 * mss : quantum;
 }
 
-/* The bucket's size. */
-static int64_t catch_up(uint64_t rate, uint64_t mss, uint64_t train, int64_t srtt_ns)
+/* The bucket's size: the quantum that is waited for, and what a late wake-up may catch up on top. */
+static int64_t bucket_size(uint64_t rate, uint64_t mss, uint64_t train, int64_t srtt_ns)
 {
     bool is_near = srtt_ns > 0 && srtt_ns < GW_MS(1);
-    int64_t least = (int64_t)(is_near ? train : gw_pacer_quantum(rate, mss, train));
-    int64_t most = bytes_in(rate, is_near ? srtt_ns : GW_MS(1));
-    return most > least ? most : least;
+    int64_t catch_up = bytes_in(rate, is_near ? srtt_ns : GW_MS(1));
+    if (is_near && catch_up < (int64_t)train)
+        catch_up = (int64_t)train;
+    return (int64_t)gw_pacer_quantum(rate, mss, train) + catch_up;
 }
 
 /* `filled` advances by what the whole bytes took, so that frequent calls lose no fractions. */
 static void fill(struct gw_pacer *pacer, struct gw_mono now, uint64_t rate, int64_t size)
 {
     int64_t elapsed_ns = gw_mono_sub(now, pacer->filled);
-    if (elapsed_ns <= 0)
-        return;
     if (elapsed_ns > GW_S(1))
         elapsed_ns = GW_S(1);
     int64_t bytes = bytes_in(rate, elapsed_ns);
@@ -56,14 +55,16 @@ static void fill(struct gw_pacer *pacer, struct gw_mono now, uint64_t rate, int6
     }
 }
 
-uint64_t gw_pacer_allowance(struct gw_pacer *pacer, struct gw_mono now, uint64_t rate, uint64_t mss, uint64_t train, int64_t srtt_ns)
+uint64_t gw_pacer_allowance(struct gw_pacer *pacer, struct gw_mono now, uint64_t rate, uint64_t mss,
+                            uint64_t train, int64_t srtt_ns)
 {
     if (rate == 0) {
         pacer->tokens = 0;
         pacer->filled = now;
         return UINT64_MAX;
     }
-    fill(pacer, now, rate, catch_up(rate, mss, train, srtt_ns));
+    if (gw_mono_before(pacer->filled, now)) /* once a turn: `now` stands still in it */
+        fill(pacer, now, rate, bucket_size(rate, mss, train, srtt_ns));
     if (pacer->is_waiting && pacer->tokens < (int64_t)gw_pacer_quantum(rate, mss, train))
         return 0;
     pacer->is_waiting = pacer->tokens <= 0;
@@ -77,7 +78,8 @@ void gw_pacer_sent(struct gw_pacer *pacer, uint64_t bytes)
         pacer->tokens = -GW_PACER_DEBT_MAX;
 }
 
-struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train, int64_t srtt_ns)
+struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train,
+                             int64_t srtt_ns)
 {
     (void)srtt_ns;
     int64_t missing = (int64_t)gw_pacer_quantum(rate, mss, train) - pacer->tokens;

@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 struct gw_pacer {
-    int64_t tokens;         /* bytes; goes negative by the last packet, and by what is not paced but counts (at most GW_PACER_DEBT_MAX) */
+    int64_t
+        tokens; /* bytes; goes negative by the last packet, and by what is not paced but counts (at most GW_PACER_DEBT_MAX) */
     struct gw_mono filled;
-    bool is_waiting;        /* ran empty: nothing before a quantum is there */
+    bool is_waiting; /* ran empty: nothing before a quantum is there */
 };
 
 #define GW_PACER_DEBT_MAX 65536
@@ -22,9 +23,11 @@ uint64_t gw_pacer_quantum(uint64_t rate, uint64_t mss, uint64_t train);
 
 void gw_pacer_init(struct gw_pacer *pacer, struct gw_mono now);
 /* Bytes that may leave now (0 = wait until gw_pacer_next). rate in bytes a second, 0 = no limit (returns UINT64_MAX). */
-uint64_t gw_pacer_allowance(struct gw_pacer *pacer, struct gw_mono now, uint64_t rate, uint64_t mss, uint64_t train, int64_t srtt_ns);
+uint64_t gw_pacer_allowance(struct gw_pacer *pacer, struct gw_mono now, uint64_t rate, uint64_t mss,
+                            uint64_t train, int64_t srtt_ns);
 void gw_pacer_sent(struct gw_pacer *pacer, uint64_t bytes);
 /* When at least a quantum will be there again: wakes once for each quantum, not for each packet. */
-struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train, int64_t srtt_ns);
+struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train,
+                             int64_t srtt_ns);
 
 #endif

@@ -2,10 +2,11 @@
 #include "gateway/flow/pool.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-#define KEEP_SMALL 64u
-#define KEEP_LARGE 16u
+/* Of the budget, what may lie unused in one pool: enough that a bulk transfer does not ask the system for each block. */
+#define KEEP_PART 16
 
 void gw_pool_init(struct gw_pool *pool, struct gw_flow_budget *budget)
 {
@@ -39,13 +40,15 @@ void gw_pool_put(struct gw_pool *pool, void *memory, size_t size)
 {
     assert(size == GW_POOL_SMALL || size == GW_POOL_LARGE);
     struct gw_pool_block *block = memory;
+    size_t kept = pool->small_count * (size_t)GW_POOL_SMALL + pool->large_count * (size_t)GW_POOL_LARGE;
+    bool is_kept = kept + size <= pool->budget->limit / KEEP_PART;
     assert(pool->budget->used >= size);
     pool->budget->used -= size;
-    if (size == GW_POOL_SMALL && pool->small_count < KEEP_SMALL) {
+    if (is_kept && size == GW_POOL_SMALL) {
         block->next = pool->small;
         pool->small = block;
         pool->small_count++;
-    } else if (size == GW_POOL_LARGE && pool->large_count < KEEP_LARGE) {
+    } else if (is_kept) {
         block->next = pool->large;
         pool->large = block;
         pool->large_count++;

@@ -6,7 +6,8 @@ void gw_rate_init(struct gw_rate *rate, struct gw_mono now)
     *rate = (struct gw_rate){.delivered_at = now, .first_sent_at = now, .stalled_at = {INT64_MIN}};
 }
 
-void gw_rate_on_sent(struct gw_rate *rate, struct gw_mono now, uint64_t bytes, uint64_t prior_inflight, struct gw_rate_stamp *stamp)
+void gw_rate_on_sent(struct gw_rate *rate, struct gw_mono now, uint64_t bytes, uint64_t prior_inflight,
+                     struct gw_rate_stamp *stamp)
 {
     /* After silence both intervals start here, or the silence would count as slowness. */
     if (prior_inflight == 0)
@@ -35,7 +36,8 @@ static bool is_newer(const struct gw_rate *rate, struct gw_mono sent_at, const s
     return sent_at.ns == rate->newest_sent_at.ns && stamp->tx_inflight > rate->newest.tx_inflight;
 }
 
-void gw_rate_on_acked(struct gw_rate *rate, struct gw_mono now, uint64_t bytes, struct gw_mono sent_at, const struct gw_rate_stamp *stamp)
+void gw_rate_on_acked(struct gw_rate *rate, struct gw_mono now, uint64_t bytes, struct gw_mono sent_at,
+                      const struct gw_rate_stamp *stamp)
 {
     rate->delivered += bytes;
     rate->delivered_at = now;
@@ -75,7 +77,8 @@ void gw_rate_finish(struct gw_rate *rate, struct gw_mono now, int64_t min_rtt_ns
     out->tx_inflight = rate->newest.tx_inflight;
     out->lost_since_sent = rate->lost - rate->newest.lost;
     out->delivery_rate = sampled_rate(rate, min_rtt_ns);
-    out->is_app_limited = rate->newest.is_app_limited || gw_mono_before(rate->newest_sent_at, rate->stalled_at);
+    out->is_app_limited =
+        rate->newest.is_app_limited || gw_mono_before(rate->newest_sent_at, rate->stalled_at);
     rate->first_sent_at = rate->newest_sent_at;
     rate->has_newest = false;
 }

@@ -127,8 +127,8 @@ static void release_items(struct gw_recovery *recovery, struct gw_sent_packet *p
 
 /* --- acked ------------------------------------------------------------------------------------------------------- */
 
-static void take_ack(struct gw_recovery *recovery, struct gw_mono now, uint64_t number, struct gw_sent_packet *packet,
-                     struct outcome *outcome)
+static void take_ack(struct gw_recovery *recovery, struct gw_mono now, uint64_t number,
+                     struct gw_sent_packet *packet, struct outcome *outcome)
 {
     bool is_counted = is_of_path(recovery, number);
     if (packet->state == GW_SENT_LOST) {
@@ -144,10 +144,8 @@ static void take_ack(struct gw_recovery *recovery, struct gw_mono now, uint64_t 
     if (packet->u.ack_largest > 0)
         recovery->events->on_ack_seen(recovery->events->ctx, packet->u.ack_largest - 1);
     release_items(recovery, packet, recovery->events->on_acked);
-    if (number >= recovery->rack_number) {
+    if (number > recovery->rack_number)
         recovery->rack_number = number;
-        recovery->rack_sent_at = packet->sent_at;
-    }
     packet->state = GW_SENT_ACKED;
     packet->u.run_start = number;
 }
@@ -176,7 +174,8 @@ static void take_range(struct gw_recovery *recovery, struct gw_mono now, uint64_
 }
 
 /* RFC 9002, 5.1 to 5.3. Returns the sample. */
-static int64_t sample_rtt(struct gw_recovery *recovery, struct gw_mono now, struct gw_mono sent_at, int64_t delay_ns)
+static int64_t sample_rtt(struct gw_recovery *recovery, struct gw_mono now, struct gw_mono sent_at,
+                          int64_t delay_ns)
 {
     int64_t rtt = gw_mono_sub(now, sent_at);
     if (rtt < 1)
@@ -310,7 +309,8 @@ int gw_recovery_on_ack(struct gw_recovery *recovery, struct gw_mono now, const s
         return GW_E_MALFORMED;
 
     bool has_sample = largest >= sent->first && gw_sent_at(sent, largest)->state == GW_SENT_OUTSTANDING &&
-                      is_of_path(recovery, largest) && (!recovery->has_acked || largest > recovery->largest_acked);
+                      is_of_path(recovery, largest) &&
+                      (!recovery->has_acked || largest > recovery->largest_acked);
     struct gw_mono largest_sent_at = has_sample ? gw_sent_at(sent, largest)->sent_at : now;
     for (unsigned i = 0; i < ack->count; i++) {
         if (ack->ranges[i].end <= sent->first)

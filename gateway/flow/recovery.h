@@ -39,8 +39,7 @@ struct gw_recovery {
     uint64_t largest_acked;
     uint64_t peer_ce_count;
 
-    /* RACK: the packet sent last of those that are acked. */
-    struct gw_mono rack_sent_at;
+    /* RACK: the packet sent last of those that are acked; numbers are in the order of sending. */
     uint64_t rack_number;
     uint64_t scan_from;     /* nothing below is outstanding */
     struct gw_mono loss_at; /* when the next packet will be declared lost; GW_NEVER */

@@ -13,10 +13,10 @@
 #define FIRST_SLOTS 8u
 
 struct gw_recvstore {
-    uint8_t **slots; /* piece number & (cap - 1) */
-    size_t cap;      /* a power of two */
-    uint64_t first;  /* lowest piece number that may be there */
-    uint64_t last;   /* highest one */
+    uint8_t **slots;          /* piece number & (cap - 1) */
+    size_t cap;               /* a power of two */
+    uint64_t first;           /* lowest piece number that may be there */
+    uint64_t last;            /* highest one */
     struct gw_ranges islands; /* received, above contig */
 };
 
@@ -90,8 +90,8 @@ static int widen(struct gw_recvstore *store, uint64_t last)
 }
 
 /* Sees to it that all pieces of [offset, end) exist; *added gets a bit for each new one, by its distance from the first. */
-static int need_pieces(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset, uint64_t end,
-                       uint32_t *added)
+static int need_pieces(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset,
+                       uint64_t end, uint32_t *added)
 {
     uint64_t first = offset / PIECE, last = (end - 1) / PIECE;
     *added = 0;
@@ -120,7 +120,8 @@ static bool has_bytes(const struct gw_recvbuf *buf)
 }
 
 /* Undoes need_pieces. */
-static void give_back(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t offset, uint32_t added, bool was_empty)
+static void give_back(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t offset, uint32_t added,
+                      bool was_empty)
 {
     if (buf->store == NULL)
         return;
@@ -143,8 +144,8 @@ static void copy_in(struct gw_recvstore *store, uint64_t offset, const uint8_t *
     }
 }
 
-int gw_recvbuf_keep(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset, const void *data,
-                    size_t len)
+int gw_recvbuf_keep(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset,
+                    const void *data, size_t len)
 {
     uint32_t added;
     bool was_empty = buf->store == NULL;
@@ -159,8 +160,8 @@ int gw_recvbuf_keep(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit
     return 0;
 }
 
-int gw_recvbuf_write(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset, const void *data,
-                     size_t len)
+int gw_recvbuf_write(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset,
+                     const void *data, size_t len)
 {
     const uint8_t *bytes = data;
     uint64_t end = offset + len;

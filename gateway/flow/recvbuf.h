@@ -19,8 +19,9 @@
 struct gw_recvstore;
 
 struct gw_recvbuf {
-    uint64_t read;   /* all below was taken by the reader */
-    uint64_t contig; /* all below was received; [read, contig) is here, or lent by the caller at this moment */
+    uint64_t read; /* all below was taken by the reader */
+    uint64_t
+        contig; /* all below was received; [read, contig) is here, or lent by the caller at this moment */
     struct gw_recvstore *store; /* NULL while nothing is kept */
 };
 
@@ -30,8 +31,8 @@ void gw_recvbuf_drop(struct gw_recvbuf *buf, struct gw_pool *pool);
 
 /* Copies received bytes in; what is there already may be in them (len <= GW_RECVBUF_WRITE_MAX). 0; GW_E_NOMEM, or
  * GW_E_LIMIT (too many gaps): nothing has changed. */
-int gw_recvbuf_write(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset, const void *data,
-                     size_t len);
+int gw_recvbuf_write(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset,
+                     const void *data, size_t len);
 
 /* In-order bytes that the caller lends to the reader: contig moves over them. Only while nothing is kept. */
 static inline void gw_recvbuf_pass(struct gw_recvbuf *buf, size_t len)
@@ -39,8 +40,8 @@ static inline void gw_recvbuf_pass(struct gw_recvbuf *buf, size_t len)
     buf->contig += len;
 }
 /* Copies passed bytes that the reader did not take: offset in [read, contig). 0 or GW_E_NOMEM. */
-int gw_recvbuf_keep(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset, const void *data,
-                    size_t len);
+int gw_recvbuf_keep(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset,
+                    const void *data, size_t len);
 
 static inline bool gw_recvbuf_is_empty(const struct gw_recvbuf *buf)
 {

@@ -77,7 +77,8 @@ static struct gw_sendchunk *append_chunk(struct gw_sendbuf *buf, struct gw_pool 
     return chunk;
 }
 
-uint8_t *gw_sendbuf_reserve(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, size_t wish, size_t *len)
+uint8_t *gw_sendbuf_reserve(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, size_t wish,
+                            size_t *len)
 {
     struct gw_sendchunk *tail = buf->tail;
     assert(wish > 0);
@@ -111,7 +112,8 @@ void gw_sendbuf_commit(struct gw_sendbuf *buf, struct gw_pool *pool, size_t len)
             free_head(buf, pool);
 }
 
-int gw_sendbuf_write(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, const void *data, size_t len)
+int gw_sendbuf_write(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, const void *data,
+                     size_t len)
 {
     size_t room;
     assert(len > 0 && len <= 2048);

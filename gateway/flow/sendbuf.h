@@ -34,11 +34,13 @@ void gw_sendbuf_init(struct gw_sendbuf *buf);
 void gw_sendbuf_drop(struct gw_sendbuf *buf, struct gw_pool *pool);
 
 /* Contiguous room behind `end`, at most `wish` (> 0); NULL without memory under `limit` (see gw_pool_get). */
-uint8_t *gw_sendbuf_reserve(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, size_t wish, size_t *len);
+uint8_t *gw_sendbuf_reserve(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, size_t wish,
+                            size_t *len);
 /* The first len bytes of what was reserved are written; 0 gives it all back. */
 void gw_sendbuf_commit(struct gw_sendbuf *buf, struct gw_pool *pool, size_t len);
 /* Copies; 0 or GW_E_NOMEM (nothing written). len <= 2048. */
-int gw_sendbuf_write(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, const void *data, size_t len);
+int gw_sendbuf_write(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t limit, const void *data,
+                     size_t len);
 
 static inline uint64_t gw_sendbuf_unsent(const struct gw_sendbuf *buf)
 {

@@ -17,7 +17,7 @@ struct gw_stream;
 /* What a packet carried for a stream. Frames of the session are bits in gw_sent_packet.controls. */
 enum gw_sent_kind {
     GW_SENT_NOTHING = 0,
-    GW_SENT_BYTES,  /* STREAM: offset, len, is_fin */
+    GW_SENT_BYTES,   /* STREAM: offset, len, is_fin */
     GW_SENT_CONTROL, /* a frame whose loss is repaired by the current value: `control` says which */
 };
 
@@ -33,7 +33,7 @@ struct gw_sent_item {
 
 enum gw_sent_state {
     GW_SENT_OUTSTANDING = 0,
-    GW_SENT_LOST,  /* declared lost; still remembered in case it was not */
+    GW_SENT_LOST, /* declared lost; still remembered in case it was not */
     GW_SENT_ACKED,
 };
 
@@ -95,7 +95,8 @@ static inline void gw_sent_pop(struct gw_sent *sent)
 void gw_sent_trim(struct gw_sent *sent);
 
 /* for each item: visit(item) */
-#define gw_sent_for_each_item(packet, item)                                                                            \
-    for (struct gw_sent_item *item = &(packet)->item; item != NULL && item->kind != GW_SENT_NOTHING; item = item->more)
+#define gw_sent_for_each_item(packet, item)                                                          \
+    for (struct gw_sent_item *item = &(packet)->item; item != NULL && item->kind != GW_SENT_NOTHING; \
+         item = item->more)
 
 #endif

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops,
-                   void *user, struct gw_stream **out)
+int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open,
+                   const struct gw_stream_ops *ops, void *user, struct gw_stream **out)
 {
     uint8_t preface[GW_PREFACE_MAX];
     int len = gw_preface_encode(preface, open);
@@ -30,7 +30,7 @@ int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open 
         stream->user = user;
         stream->class_ = open->class_;
         stream->preface_len = (uint8_t)len;
-        stream->deficit = 1; /* new streams go before old ones */
+        stream->deficit = GW_QUANTUM; /* its first turn comes before those of old streams */
         gw_schedule_stream(stream);
         *out = stream;
     } else if (stream != NULL) {
@@ -66,7 +66,8 @@ void gw_stream_attach(struct gw_stream *stream, const struct gw_stream_ops *ops,
     gw_mux_leave(mux, false);
 }
 
-void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct gw_stream_ops *ops, void *user)
+void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct gw_stream_ops *ops,
+                      void *user)
 {
     static const uint8_t accepted = GW_PREFACE_ACCEPTED;
     struct gw_mux *mux = stream->mux;
@@ -83,9 +84,9 @@ void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct
         goto leave;
     }
     stream->preface_len = sizeof accepted;
-    stream->deficit = 1;
+    stream->deficit = GW_QUANTUM;
     gw_schedule_stream(stream);
-    gw_deliver_unblock(stream);
+    gw_grant_unblock(stream);
     gw_deliver_kept(stream);
 leave:
     gw_mux_leave(mux, false);
@@ -95,7 +96,8 @@ leave:
 
 static bool may_write(const struct gw_stream *stream)
 {
-    return !stream->is_aborted && !stream->is_finishing && !stream->is_detached && stream->head != GW_HEAD_OFFERED;
+    return !stream->is_aborted && !stream->is_finishing && !stream->is_detached &&
+           stream->head != GW_HEAD_OFFERED;
 }
 
 /* on_writable will follow: from an event of the stream, or when there is memory. */
@@ -169,7 +171,8 @@ int gw_stream_send_datagram(struct gw_stream *stream, struct gw_mono now, const 
     if (len > gw_mux_datagram_max(mux, stream->id))
         return GW_E_TOO_BIG;
     gw_mux_enter(mux, now);
-    int err = gw_datagrams_push(stream->datagrams, mux->budget, gw_mux_send_limit(mux), now, data, len, &dropped);
+    int err =
+        gw_datagrams_push(stream->datagrams, mux->budget, gw_mux_send_limit(mux), now, data, len, &dropped);
     mux->datagrams_dropped += dropped + (err != 0 ? 1 : 0);
     if (err == 0)
         gw_schedule_stream(stream);
@@ -186,7 +189,7 @@ void gw_stream_resume(struct gw_stream *stream, struct gw_mono now)
     if (stream->is_delivering) {
         stream->is_resumed = true;
     } else if (stream->head == GW_HEAD_DONE && !stream->is_aborted) {
-        gw_deliver_unblock(stream);
+        gw_grant_unblock(stream);
         gw_deliver_kept(stream);
     }
     gw_mux_leave(mux, false);

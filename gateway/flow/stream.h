@@ -24,9 +24,9 @@ struct gw_stream;
 enum gw_class { GW_CLASS_INTERACTIVE = 0, GW_CLASS_NORMAL = 1, GW_CLASS_BULK = 2, GW_CLASS_COUNT = 3 };
 
 struct gw_open {
-    bool is_datagrams;  /* the flow carries datagrams (UDP service); else a byte stream (TCP) */
-    uint8_t class_;     /* enum gw_class, a wish */
-    uint16_t port;      /* target by port when service[0] == 0 */
+    bool is_datagrams; /* the flow carries datagrams (UDP service); else a byte stream (TCP) */
+    uint8_t class_;    /* enum gw_class, a wish */
+    uint16_t port;     /* target by port when service[0] == 0 */
     char service[GW_SERVICE_NAME_MAX + 1]; /* target by name, NUL-terminated; "" = by port */
 };
 
@@ -36,23 +36,26 @@ struct gw_stream_ops {
     void (*on_accepted)(struct gw_stream *stream, struct gw_mono now, void *user);
     /* In-order bytes, lent for the call: returns how many were taken (a writev's result). If fewer than offered, the rest is kept, and
      * nothing more comes until gw_stream_resume. Count is at most 64. */
-    size_t (*on_data)(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user);
+    size_t (*on_data)(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *user);
     /* The peer's direction ended in order and every byte was taken. */
     void (*on_fin)(struct gw_stream *stream, struct gw_mono now, void *user);
     /* gw_stream_reserve gave nothing before and would now. */
     void (*on_writable)(struct gw_stream *stream, struct gw_mono now, void *user);
     /* One datagram, lent. May be NULL for byte streams. */
-    void (*on_datagram)(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len, void *user);
+    void (*on_datagram)(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
+                        void *user);
     /* The stream died of `reason` (RESET by the peer, restart, no memory): pointer invalid after the call. Not called after the user's own
      * gw_stream_reset or gw_stream_release. */
     void (*on_closed)(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user);
 };
 
 /* 0, GW_E_NOMEM, GW_E_LIMIT (the peer allows no more streams now), GW_E_INVAL (bad name). ops is borrowed for life. Bytes may be written at once. */
-int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops,
-                   void *user, struct gw_stream **out);
+int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open,
+                   const struct gw_stream_ops *ops, void *user, struct gw_stream **out);
 /* The acceptor's answer to on_open: yes (bytes that came meanwhile are delivered from within), or gw_stream_reset with the reason. */
-void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct gw_stream_ops *ops, void *user);
+void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct gw_stream_ops *ops,
+                      void *user);
 /* An acceptor that needs time (dials its service) registers itself first: on_closed tells it that the opener went away. */
 void gw_stream_attach(struct gw_stream *stream, const struct gw_stream_ops *ops, void *user);
 

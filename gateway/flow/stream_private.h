@@ -41,7 +41,8 @@ struct gw_stream {
     const struct gw_stream_ops *ops; /* NULL: nobody (not yet, or no longer) */
     void *user;
 
-    struct gw_list ready;   /* in a band: has new bytes or datagrams to send. Or in gw_mux.starved. When dead, in gw_mux.dead */
+    struct gw_list
+        ready; /* in a band: has new bytes or datagrams to send. Or in gw_mux.starved. When dead, in gw_mux.dead */
     struct gw_list urgent;  /* gw_mux.urgent: has controls, lost bytes or a bare FIN to send */
     struct gw_list notify;  /* gw_mux.writable or gw_mux.hungry */
     struct gw_list blocked; /* gw_mux.blocked or gw_mux.stalled: its reader does not take what is here */
@@ -68,21 +69,21 @@ struct gw_stream {
     uint8_t preface_len; /* bytes of ours before the user's */
     uint8_t in_head_len; /* bytes of the peer before the user's */
     bool is_ours : 1;
-    bool is_detached : 1;    /* the user's pointer is invalid: no callbacks */
-    bool is_aborted : 1;     /* both directions are given up; only final sizes and acks matter */
-    bool is_reset : 1;       /* our direction ends with RESET */
+    bool is_detached : 1; /* the user's pointer is invalid: no callbacks */
+    bool is_aborted : 1;  /* both directions are given up; only final sizes and acks matter */
+    bool is_reset : 1;    /* our direction ends with RESET */
     bool is_reset_acked : 1;
-    bool is_finishing : 1;   /* the user ended our direction at out.end */
+    bool is_finishing : 1; /* the user ended our direction at out.end */
     bool is_fin_sent : 1;
     bool is_fin_acked : 1;
-    bool is_fin_told : 1;    /* on_fin was called */
-    bool is_held : 1;        /* the reader took less than offered */
-    bool is_stalled : 1;     /* ... for so long that the session has got its credit back */
-    bool is_delivering : 1;  /* on_data is running */
-    bool is_resumed : 1;     /* gw_stream_resume was called from it */
+    bool is_fin_told : 1;   /* on_fin was called */
+    bool is_held : 1;       /* the reader took less than offered */
+    bool is_stalled : 1;    /* ... for so long that the session has got its credit back */
+    bool is_delivering : 1; /* on_data is running */
+    bool is_resumed : 1;    /* gw_stream_resume was called from it */
     bool wants_writable : 1;
     bool is_blocked_told : 1; /* BLOCKED was sent for this out_max */
-    bool is_dead : 1;        /* waits in gw_mux.dead to be freed */
+    bool is_dead : 1;         /* waits in gw_mux.dead to be freed */
 };
 static_assert(sizeof(void *) != 8 || sizeof(struct gw_stream) <= 336, "idle streams must stay cheap");
 

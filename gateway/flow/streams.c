@@ -131,10 +131,10 @@ void gw_streams_abort(struct gw_stream *stream, enum gw_reason reason)
     bool is_sending = !gw_stream_send_done(stream);
     stream->is_aborted = true;
     stream->reason = (uint8_t)reason;
-    gw_deliver_unblock(stream);
+    gw_grant_unblock(stream);
     gw_schedule_remove(stream);
     drop_buffers(stream);
-    gw_deliver_count_all(stream);
+    gw_grant_count_all(stream);
     stream->controls = 0;
     if (is_sending) {
         stream->is_reset = true;
@@ -168,7 +168,7 @@ void gw_streams_check_done(struct gw_stream *stream)
     if (!gw_stream_send_done(stream) || !gw_stream_receive_done(stream))
         return;
     gw_schedule_remove(stream);
-    gw_deliver_unblock(stream);
+    gw_grant_unblock(stream);
     stream->is_dead = true;
     gw_list_push_back(&stream->mux->dead, &stream->ready);
 }
@@ -195,6 +195,7 @@ void gw_streams_reap(struct gw_mux *mux)
 {
     if (gw_list_is_empty(&mux->dead))
         return;
-    gw_list_for_each(node, &mux->dead) gw_streams_free(gw_list_entry(node, struct gw_stream, ready));
+    gw_list_for_each (node, &mux->dead)
+        gw_streams_free(gw_list_entry(node, struct gw_stream, ready));
     grant_streams(mux);
 }

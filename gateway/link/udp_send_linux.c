@@ -6,8 +6,9 @@
  *   ECONNREFUSED              told for an earlier datagram (ICMP): drained by having been told, tried again once
  *   EIO, EOPNOTSUPP           this device cannot segment (no checksum offload): single datagrams for a while
  *   EINVAL                    the same on older kernels, or the local address is gone: single datagrams, then without the address
+ *   ENETUNREACH               the local address is gone (IPv4), or there is no route: without the address, then lost
  *   EMSGSIZE                  the path is narrower than the datagrams: the engine's to deal with
- *   ENETUNREACH, EHOSTUNREACH, EPERM (a firewall), ENOBUFS, ...  lost, like a datagram on the way */
+ *   EHOSTUNREACH, EPERM (a firewall), ENOBUFS, ...  lost, like a datagram on the way */
 #include "gateway/link/udp.h"
 
 #include "gateway/base/err.h"
@@ -143,8 +144,13 @@ static bool next_attempt(struct attempt *how, int err, bool *is_drained_once)
             return false;
         how->with_gso = false;
         return true;
-    case -EINVAL:
+    case -ENETUNREACH:
     case -EADDRNOTAVAIL:
+        if (!how->with_local)
+            return false;
+        how->with_local = false;
+        return true;
+    case -EINVAL:
         if (how->with_gso)
             how->with_gso = false;
         else if (how->with_local)

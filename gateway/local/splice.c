@@ -218,6 +218,13 @@ static bool pump_first(struct gw_splice *splice, struct gw_mono now)
     return true;
 }
 
+/* The kernel is short of memory: no edge will follow. */
+static bool retry_later(struct gw_splice *splice, int err)
+{
+    struct timeval retry = {.tv_usec = NOBUFS_RETRY_MS * 1000};
+    return (err == -ENOBUFS || err == -ENOMEM) && event_add(&splice->event, &retry) == 0;
+}
+
 /* recv() into the stream. The number of bytes; 0 = no more now (room, bytes, or the splice itself). */
 static size_t pump_piece(struct gw_splice *splice, struct gw_mono now)
 {
@@ -246,7 +253,7 @@ static size_t pump_piece(struct gw_splice *splice, struct gw_mono now)
         splice->is_in_ended = true;
         gw_stream_finish(splice->stream, now);
         end_if_done(splice, now);
-    } else if (is_over || (err != -EAGAIN && err != -ENOBUFS && err != -ENOMEM)) {
+    } else if (is_over || (err != -EAGAIN && !retry_later(splice, err))) {
         break_off(splice, now, err);
     }
     return 0;
@@ -273,7 +280,6 @@ static void pump_in(struct gw_splice *splice, struct gw_mono now)
 static size_t send_some(struct gw_splice *splice, const struct iovec *iov, int count, int *err)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-    struct timeval retry = {.tv_usec = NOBUFS_RETRY_MS * 1000};
     ssize_t n;
     do
         n = sendmsg(splice->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -281,10 +287,9 @@ static size_t send_some(struct gw_splice *splice, const struct iovec *iov, int c
     *err = 0;
     if (n >= 0)
         return (size_t)n;
-    if (errno == ENOBUFS || errno == ENOMEM)
-        event_add(&splice->event, &retry);
-    else if (errno != EAGAIN)
-        *err = -errno;
+    *err = -errno;
+    if (*err == -EAGAIN || retry_later(splice, *err))
+        *err = 0;
     return 0;
 }
 
@@ -436,7 +441,7 @@ static void on_bridged_event(struct gw_splice *splice, struct gw_mono now, short
         pump_out(splice, now);
     if (splice->stage == STAGE_DEAD)
         return;
-    if (what & EV_READ)
+    if (what & (EV_READ | EV_TIMEOUT))
         pump_in(splice, now);
     if (splice->stage == STAGE_DEAD || (what & (EV_READ | EV_WRITE)) != (EV_READ | EV_WRITE))
         return;

@@ -50,7 +50,7 @@ void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
 {
     char text[GW_ADDR_STRLEN];
     const struct gw_path *path = gw_paths_current(&peer->paths);
-    gw_log_info("peer %s: path %s", gw_peer_name(peer), gw_addr_log(&path->tuple.remote, text));
+    gw_log_debug("peer %s: path %s", gw_peer_name(peer), gw_addr_log(&path->tuple.remote, text));
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, now);
 }

@@ -42,7 +42,7 @@ static void on_session_state(struct gw_session *session, enum gw_session_state o
 {
     struct gw_peer *peer = gw_session_owner(session);
     (void)ctx;
-    gw_log_info("peer %s: session %s -> %s", gw_peer_name(peer), gw_session_state_names[old], gw_session_state_names[state]);
+    gw_log_debug("peer %s: session %s -> %s", gw_peer_name(peer), gw_session_state_names[old], gw_session_state_names[state]);
     if (state == GW_SESSION_FAILED)
         peer->is_unreachable_due = true;
     gw_peer_mark_ready(peer);

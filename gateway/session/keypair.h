@@ -38,6 +38,7 @@ struct gw_keypair {
     const struct gw_crypto *crypto;
     struct gw_mono born;
     bool is_initiator;
+    bool is_retired;              /* about to die: opens what is under way, and is never chosen */
     bool is_confirmed;            /* the peer is known to have it: we got its response, or a packet on it */
     uint8_t derived_suites;       /* bits: the AEGIS keys that are there */
     struct gw_mono last_received; /* on this key pair; its birth before that */

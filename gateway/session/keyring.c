@@ -5,6 +5,7 @@
 
 #include "gateway/base/secret.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,10 +57,35 @@ static void destroy(struct gw_session *session, struct gw_keypair *kp)
     free(kp);
 }
 
+/* Key pairs end while a train is worked through whose packets may still point to them: they die a moment later. */
+static void retire(struct gw_session *session, struct gw_keypair *kp)
+{
+    unsigned i = 0;
+
+    if (kp == NULL)
+        return;
+    kp->is_retired = true;
+    while (session->keyring.retired[i] != NULL)
+        i++;
+    assert(i < GW_RETIRED_MAX); /* there never are more key pairs: what adds one sweeps */
+    session->keyring.retired[i] = kp;
+}
+
+void gw_keyring_sweep(struct gw_session *session)
+{
+    for (unsigned i = 0; i < GW_RETIRED_MAX; i++) {
+        struct gw_keypair *kp = session->keyring.retired[i];
+
+        session->keyring.retired[i] = NULL;
+        destroy(session, kp);
+    }
+}
+
 void gw_keyring_clear(struct gw_session *session)
 {
     const struct gw_keyring ring = session->keyring;
 
+    gw_keyring_sweep(session);
     memset(&session->keyring, 0, sizeof session->keyring);
     destroy(session, ring.current);
     destroy(session, ring.previous);
@@ -109,7 +135,7 @@ static void drop_next_before(struct gw_session *session, const struct gw_keypair
             continue;
         }
         take_out_of_next(ring, other);
-        destroy(session, other);
+        retire(session, other);
     }
 }
 
@@ -124,7 +150,7 @@ static void make_current(struct gw_session *session, struct gw_keypair *kp, stru
     take_out_of_next(ring, kp);
     ring->previous = ring->current;
     ring->current = kp;
-    destroy(session, dying);
+    retire(session, dying);
     drop_next_before(session, kp);
     session->psk_in_use = session->psk_turn = kp->psk;
     session->counts.last_handshake = kp->born;
@@ -175,11 +201,13 @@ void gw_keyring_add_initiated(struct gw_session *session, struct gw_keypair *kp,
         make_current(session, kp, now);
     else
         push_next(session, kp);
+    gw_keyring_sweep(session);
 }
 
 void gw_keyring_add_responded(struct gw_session *session, struct gw_keypair *kp)
 {
     push_next(session, kp);
+    gw_keyring_sweep(session);
 }
 
 bool gw_keyring_received(struct gw_session *session, struct gw_keypair *kp, struct gw_mono now)
@@ -187,7 +215,7 @@ bool gw_keyring_received(struct gw_session *session, struct gw_keypair *kp, stru
     const bool is_news = !kp->is_confirmed;
 
     kp->is_confirmed = true;
-    if (kp != session->keyring.current && is_better(session, kp, now))
+    if (kp != session->keyring.current && !kp->is_retired && is_better(session, kp, now))
         make_current(session, kp, now);
     kp->last_received = now;
     return is_news;

@@ -51,9 +51,9 @@ void gw_session_local_fini(struct gw_session_local *local);
 /* What the session would like to send; the gateway asks after every input and expiry. Bits. */
 enum gw_session_want {
     GW_WANT_INITIATION = 1, /* call gw_session_create_initiation */
-    GW_WANT_KEEPALIVE =
-        2, /* seal an empty packet on the current key pair: passive or persistent keepalive, or the first packet that confirms a
-                               new key to the responder. Any packet sent instead does as well. */
+    /* Seal an empty packet on the current key pair: passive or persistent keepalive, or the first packet that confirms a new key to
+     * the responder. Any packet sent instead does as well. */
+    GW_WANT_KEEPALIVE = 2,
     GW_WANT_PROBE_HELLO = 4, /* reserved */
 };
 
@@ -61,8 +61,8 @@ enum gw_session_state {
     GW_SESSION_IDLE,        /* no keys, and nobody asked for any */
     GW_SESSION_HANDSHAKING, /* initiations go out, no usable key */
     GW_SESSION_ESTABLISHED, /* a current key pair that may send */
-    GW_SESSION_STALE, /* established, but nothing came for 3 keepalives in a row, nor in answer to a handshake */
-    GW_SESSION_FAILED, /* handshakes gave up after connection_timeout; backs off, retries */
+    GW_SESSION_STALE,       /* established, but silent for 3 keepalives and to a handshake */
+    GW_SESSION_FAILED,      /* handshakes gave up after connection_timeout; backs off, retries */
 };
 extern const char *const gw_session_state_names[5];
 
@@ -72,7 +72,8 @@ struct gw_session_events {
                      void *ctx);
     /* A new key pair became the current one (HELLO is due on it). */
     void (*on_keypair)(struct gw_session *session, struct gw_keypair *kp, void *ctx);
-    /* A key pair dies; forget pointers to it. */
+    /* A key pair dies; forget pointers to it. In gw_session_consume_*, when a timer runs, or in gw_session_free; never in
+     * gw_session_packets_received: the key pairs of a train live for as long as the train. */
     void (*on_keypair_gone)(struct gw_session *session, struct gw_keypair *kp, void *ctx);
     /* A timer added a bit to gw_session_wants (in a call by the gateway, the gateway asks itself). */
     void (*on_want)(struct gw_session *session, void *ctx);
@@ -100,8 +101,8 @@ int gw_session_new(struct gw_session **out, struct gw_session_local *local,
 void gw_session_free(struct gw_session *session);
 struct gw_session *gw_session_find(struct gw_session_local *local, const uint8_t remote_public[GW_KEY_LEN]);
 void *gw_session_owner(const struct gw_session *session);
-const uint8_t *gw_session_remote_public(
-    const struct gw_session *session); /* 32 bytes, for as long as the session */
+/* 32 bytes, for as long as the session. */
+const uint8_t *gw_session_remote_public(const struct gw_session *session);
 /* New PSKs or keepalive interval from a reloaded configuration; keys that are there stay. */
 void gw_session_set_psks(struct gw_session *session, const uint8_t (*psks)[GW_KEY_LEN], unsigned psk_count);
 void gw_session_set_persistent_keepalive(struct gw_session *session, int64_t interval_ns, struct gw_mono now);
@@ -132,12 +133,12 @@ void gw_session_want_send(struct gw_session *session, struct gw_mono now);
 /* The key pair to seal with now, or NULL (none, too old, or used up). */
 struct gw_keypair *gw_session_sending_key(struct gw_session *session, struct gw_mono now);
 /* By receiver index of a type 4/5 datagram, NULL when unknown or older than REJECT_AFTER_TIME. Valid until the session consumes a
- * message, gw_session_packets_received is called, or a timer runs. */
+ * handshake message or a timer runs (on_keypair_gone). */
 struct gw_keypair *gw_session_receiving_key(struct gw_session_local *local, uint32_t index,
                                             struct gw_mono now);
 
 /* What happened, once for each train rather than each packet: timers.c decides what follows. `is_data`: at least one was not empty.
- * packets_received comes after gw_keypair_open said 0, and may make kp the current key pair and free others (never kp). */
+ * packets_received comes after gw_keypair_open said 0, and may make kp the current key pair. */
 void gw_session_packets_sent(struct gw_session *session, struct gw_keypair *kp, struct gw_mono now,
                              bool is_data, uint64_t bytes);
 void gw_session_packets_received(struct gw_session *session, struct gw_keypair *kp, struct gw_mono now,
@@ -150,14 +151,15 @@ void gw_session_kick(struct gw_session *session, struct gw_mono now);
 struct gw_session_stats {
     enum gw_session_state state;
     struct gw_mono state_since;
-    struct gw_mono last_handshake;                 /* birth of the current key pair; GW_NEVER when none */
-    struct gw_mono last_received;                  /* GW_NEVER when nothing yet */
-    int64_t handshake_rtt_ns;                      /* of the last handshake that we initiated; 0 unknown */
-    uint64_t bytes_sent, bytes_received;           /* datagrams of type 4 and 5, whole */
-    uint64_t handshakes_sent, handshakes_received; /* initiations that we made; valid ones that we answered */
-    uint64_t handshakes_refused_as_replay;         /* a TAI64N that is not greater than the greatest seen */
-    uint64_t
-        handshakes_refused_clock; /* of these, more than a second older: the peer's clock went back, or somebody replays old ones */
+    struct gw_mono last_handshake;       /* birth of the current key pair; GW_NEVER when none yet */
+    struct gw_mono last_received;        /* GW_NEVER when nothing yet */
+    int64_t handshake_rtt_ns;            /* of the last handshake that we initiated; 0 unknown */
+    uint64_t bytes_sent, bytes_received; /* datagrams of type 4 and 5, whole */
+    uint64_t handshakes_sent;            /* initiations that we made */
+    uint64_t handshakes_received;        /* valid ones that we answered */
+    /* Refused for a TAI64N that is not greater than the greatest seen; and of these, those more than a second older: the peer's clock
+     * went back, or somebody replays old ones. */
+    uint64_t handshakes_refused_as_replay, handshakes_refused_clock;
     int64_t peer_clock_behind_s; /* by how much, the last time; 0 once an initiation was accepted again */
     unsigned missed_keepalives;
     unsigned psk_in_use; /* place in psks of what the current key pair was made with */

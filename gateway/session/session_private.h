@@ -9,12 +9,15 @@
 #define GW_CROSSING_WINDOW GW_S(5)   /* key pairs of both directions born so close crossed on the way */
 #define GW_CROSSING_PATIENCE GW_S(1) /* so long we insist on ours while the peer speaks on the other */
 #define GW_NEXT_MAX 3u
+#define GW_RETIRED_MAX (GW_NEXT_MAX + 1) /* all but the current one */
 
 /* keyring.c: the key pairs of a session. `next` holds those whose responder we are until the peer uses them, and those that came
- * second among crossing ones; newest last, NULLs after them. Owned here, found by index in local->keypairs. */
+ * second among crossing ones, newest last; `retired` those that are destroyed as soon as nobody is in the middle of a train. NULLs
+ * behind them. Owned here, found by index in local->keypairs. */
 struct gw_keyring {
     struct gw_keypair *current, *previous;
     struct gw_keypair *next[GW_NEXT_MAX];
+    struct gw_keypair *retired[GW_RETIRED_MAX];
 };
 
 struct gw_session {
@@ -80,6 +83,8 @@ bool gw_keyring_received(struct gw_session *session, struct gw_keypair *kp, stru
 bool gw_keypair_is_young(const struct gw_keypair *kp, struct gw_mono now);
 /* The current key pair if it may still seal, by age and by count, or NULL. */
 struct gw_keypair *gw_keyring_sending(const struct gw_keyring *ring, struct gw_mono now);
+/* Wipes and frees the retired ones. */
+void gw_keyring_sweep(struct gw_session *session);
 /* Wipes and frees all. */
 void gw_keyring_clear(struct gw_session *session);
 

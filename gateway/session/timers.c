@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* - retry_at: an initiation of the series was not answered; the next one is due. First after max(300 ms, 2 RTT), then doubling
+/* - sweep_at: key pairs were replaced, maybe in the middle of a train that came in: they are destroyed as soon as it is done with.
+ * - retry_at: an initiation of the series was not answered; the next one is due. First after max(300 ms, 2 RTT), then doubling
  *   up to REKEY_TIMEOUT.
  * - give_up_at: the series has lasted for connection_timeout; the session has failed.
  * - reconnect_at: after failing, one initiation every 5 to 60 s, as long as somebody wants to send or persistent keepalive is set.
@@ -135,6 +136,12 @@ static void hear(struct gw_session *session, struct gw_mono now)
 
 /* ---- what each timer does */
 
+static void on_sweep(struct gw_session *session, struct gw_mono now)
+{
+    (void)now;
+    gw_keyring_sweep(session);
+}
+
 static void on_zero(struct gw_session *session, struct gw_mono now)
 {
     gw_keyring_clear(session);
@@ -237,6 +244,7 @@ static const struct rule {
     {                                           \
         offsetof(struct gw_timers, member), run \
     }
+    RULE(sweep_at, on_sweep),
     RULE(zero_at, on_zero),
     RULE(key_expires_at, on_key_expired),
     RULE(initiations_end_at, on_initiations_end),
@@ -373,7 +381,7 @@ void gw_timers_current_changed(struct gw_session *session, struct gw_mono now)
     struct gw_timers *timers = &session->timers;
     const struct gw_mono end = gw_mono_add(session->keyring.current->born, GW_REJECT_AFTER_TIME);
 
-    (void)now;
+    timers->sweep_at = now;
     timers->key_expires_at = end;
     timers->has_asked_late = false;
     timers->jitter_ns = jitter(session, UNANSWERED_JITTER);

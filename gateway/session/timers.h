@@ -32,6 +32,7 @@ struct gw_keypair;
 /* Instants are GW_NEVER while not armed. */
 struct gw_timers {
     struct gw_deadline deadline;       /* the earliest of those below, or earlier */
+    struct gw_mono sweep_at;           /* key pairs that ended are to be destroyed */
     struct gw_mono retry_at;           /* the next initiation of the series */
     struct gw_mono give_up_at;         /* end of the series; armed = a series is on */
     struct gw_mono reconnect_at;       /* the next attempt after giving up */

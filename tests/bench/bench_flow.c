@@ -45,7 +45,8 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static size_t on_data(struct gw_stream *stream, struct gw_mono at, const struct iovec *iov, int count, void *user)
+static size_t on_data(struct gw_stream *stream, struct gw_mono at, const struct iovec *iov, int count,
+                      void *user)
 {
     struct end *end = user;
     size_t sum = 0;
@@ -87,9 +88,11 @@ static void on_closed(struct gw_stream *stream, struct gw_mono at, unsigned long
         exit(1);
 }
 
-static const struct gw_stream_ops ops = {.on_data = on_data, .on_writable = on_writable, .on_closed = on_closed};
+static const struct gw_stream_ops ops = {
+    .on_data = on_data, .on_writable = on_writable, .on_closed = on_closed};
 
-static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono at, void *ctx)
+static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
+                    struct gw_mono at, void *ctx)
 {
     (void)mux;
     (void)open;
@@ -144,7 +147,8 @@ static bool push(struct pipe *pipe, struct gw_mux *mux)
     return true;
 }
 
-static struct gw_mono next_event(const struct end *a, const struct end *b, const struct gw_deadlines *deadlines)
+static struct gw_mono next_event(const struct end *a, const struct end *b,
+                                 const struct gw_deadlines *deadlines)
 {
     struct gw_mono at = gw_deadlines_next(deadlines);
     const struct end *ends[2] = {a, b};
@@ -169,7 +173,8 @@ int main(int argc, char **argv)
 
     gw_deadlines_init(&deadlines);
     gw_random_seeded_init(&random, 1);
-    struct gw_mux_events events_a = {.on_open = on_open, .ctx = &a}, events_b = {.on_open = on_open, .ctx = &b};
+    struct gw_mux_events events_a = {.on_open = on_open, .ctx = &a},
+                         events_b = {.on_open = on_open, .ctx = &b};
     struct gw_mux_params params = {
         .deadlines = &deadlines, .random = &random.random, .budget = &budget, .cc = cc, .is_lower = true};
     params.events = &events_a;
@@ -204,11 +209,12 @@ int main(int argc, char **argv)
     double seconds = cpu_seconds() - start;
     struct gw_mux_stats stats;
     gw_mux_stats(a.mux, &stats);
-    printf("{\"bench\": \"flow\", \"cc\": \"%s\", \"bytes\": %llu, \"gbit_s\": %.2f, \"ns_per_packet\": %.1f, "
-           "\"packets\": %llu, \"acks\": %llu, \"lost\": %llu, \"virtual_gbit_s\": %.2f}\n",
-           stats.cc_name, (unsigned long long)total, (double)total * 8 / seconds / 1e9,
-           seconds * 1e9 / (double)a.packets, (unsigned long long)a.packets, (unsigned long long)b.packets,
-           (unsigned long long)stats.packets_lost, (double)total * 8 / (double)now.ns);
+    printf(
+        "{\"bench\": \"flow\", \"cc\": \"%s\", \"bytes\": %llu, \"gbit_s\": %.2f, \"ns_per_packet\": %.1f, "
+        "\"packets\": %llu, \"acks\": %llu, \"lost\": %llu, \"virtual_gbit_s\": %.2f}\n",
+        stats.cc_name, (unsigned long long)total, (double)total * 8 / seconds / 1e9,
+        seconds * 1e9 / (double)a.packets, (unsigned long long)a.packets, (unsigned long long)b.packets,
+        (unsigned long long)stats.packets_lost, (double)total * 8 / (double)now.ns);
     gw_mux_free(a.mux, now, GW_REASON_SHUTTING_DOWN);
     gw_mux_free(b.mux, now, GW_REASON_SHUTTING_DOWN);
     gw_deadlines_fini(&deadlines);

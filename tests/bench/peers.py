@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The ways from namespace a to the services in namespace b: ours and those it is compared with. Each has
 proxy (the SOCKS5 address in a, or None), target(mode) (what to ask it for), and pids (its daemons by name)."""
+import json
 import os
 import shutil
 import subprocess
@@ -88,7 +89,7 @@ class Node:
         self.peers = ""
         self.services = ""
         self.cli("init")
-        self.peer_id = self.cli("id").split()[0]
+        self.peer_id = json.loads(self.cli("--json", "id"))["peer_id"]
 
     def cli(self, *words):
         done = subprocess.run([self.tools.peergate, "--dir", self.dir, *words], capture_output=True, text=True)

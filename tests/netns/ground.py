@@ -156,7 +156,7 @@ class Namespace:
 
     def nft(self, rules):
         with self:
-            return command(["nft", "-f", "-"], input=rules)
+            return command(["nft", "-f", "-"], input=rules + "\n")
 
     def run(self, *argv, **options):
         with self:

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW 65536u     /* packets remembered, a power of two */
-#define REMEMBERED 4096u  /* of these the lost ones too, in case they were not */
-#define BITMAP_WORDS 65u  /* an ack tells of so many times 64 packets */
+#define WINDOW 65536u    /* packets remembered, a power of two */
+#define REMEMBERED 4096u /* of these the lost ones too, in case they were not */
+#define BITMAP_WORDS 65u /* an ack tells of so many times 64 packets */
 
 enum packet_state { PACKET_FREE, PACKET_FLYING, PACKET_LOST };
 
@@ -145,7 +145,8 @@ static void schedule(struct sim_bulk *bulk, struct gw_mono at)
         sim_clock_at(bulk->clock, &sender->turn, at);
 }
 
-static void on_ack_datagram(struct sim_port *port, struct gw_mono now, const void *data, size_t len, uint8_t ecn)
+static void on_ack_datagram(struct sim_port *port, struct gw_mono now, const void *data, size_t len,
+                            uint8_t ecn)
 {
     (void)len;
     (void)ecn;
@@ -221,8 +222,8 @@ static void declare_lost(struct sim_bulk *bulk, struct packet *packet, struct gw
     sender->inflight -= mss;
     out->lost += mss;
     uint64_t since = gw_rate_on_lost(&sender->rate, mss, &packet->stamp);
-    sender->cc.ops->on_lost(&sender->cc, bulk->clock->now, mss, packet->sent_at, sender->inflight, packet->stamp.tx_inflight,
-                            since);
+    sender->cc.ops->on_lost(&sender->cc, bulk->clock->now, mss, packet->sent_at, sender->inflight,
+                            packet->stamp.tx_inflight, since);
 }
 
 static void forget_oldest(struct sender *sender)
@@ -268,7 +269,9 @@ static void detect_losses(struct sim_bulk *bulk, struct gw_cc_ack *out)
 static void process_ack(struct sim_bulk *bulk)
 {
     struct sender *sender = &bulk->sender;
-    struct gw_cc_ack out = {.now = bulk->clock->now, .prior_inflight = sender->inflight, .is_cwnd_limited = sender->is_cwnd_limited};
+    struct gw_cc_ack out = {.now = bulk->clock->now,
+                            .prior_inflight = sender->inflight,
+                            .is_cwnd_limited = sender->is_cwnd_limited};
     if (sender->has_ack)
         take_acked(bulk, &out);
     detect_losses(bulk, &out);
@@ -294,7 +297,8 @@ static bool has_data(const struct sim_bulk *bulk)
     if (bulk->params.app_rate == 0)
         return true;
     double s = (double)gw_mono_sub(bulk->clock->now, sender->started) / 1e9;
-    return (double)(bulk->stats.sent * bulk->params.mss) + (double)bulk->params.mss <= s * (double)bulk->params.app_rate;
+    return (double)(bulk->stats.sent * bulk->params.mss) + (double)bulk->params.mss <=
+           s * (double)bulk->params.app_rate;
 }
 
 static void send_packet(struct sim_bulk *bulk)
@@ -327,14 +331,16 @@ static void send_what_may(struct sim_bulk *bulk)
             if (sender->inflight < cc->cwnd)
                 gw_rate_app_limited(&sender->rate, sender->inflight);
             if (bulk->params.app_rate && sender->is_started && !sender->is_paused)
-                schedule(bulk, gw_mono_add(bulk->clock->now, (int64_t)((double)mss * 1e9 / (double)bulk->params.app_rate)));
+                schedule(bulk, gw_mono_add(bulk->clock->now,
+                                           (int64_t)((double)mss * 1e9 / (double)bulk->params.app_rate)));
             return;
         }
         if (sender->inflight + mss > cc->cwnd || sender->next - sender->oldest >= WINDOW / 2) {
             sender->is_cwnd_limited = true;
             return;
         }
-        if (gw_pacer_allowance(&sender->pacer, bulk->clock->now, cc->pacing_rate, mss, cc->train, sender->srtt_ns) == 0) {
+        if (gw_pacer_allowance(&sender->pacer, bulk->clock->now, cc->pacing_rate, mss, cc->train,
+                               sender->srtt_ns) == 0) {
             schedule(bulk, gw_pacer_next(&sender->pacer, cc->pacing_rate, mss, cc->train, sender->srtt_ns));
             return;
         }
@@ -361,7 +367,8 @@ static void on_sender_turn(struct sim_clock *clock, struct sim_event *event)
         schedule(bulk, gw_mono_min(sender->deadline, probe_at));
 }
 
-struct sim_bulk *sim_bulk_new(struct sim_clock *clock, struct sim_link *data, struct sim_link *acks, const struct sim_bulk_params *params)
+struct sim_bulk *sim_bulk_new(struct sim_clock *clock, struct sim_link *data, struct sim_link *acks,
+                              const struct sim_bulk_params *params)
 {
     struct sim_bulk *bulk = calloc(1, sizeof *bulk);
     if (!bulk)

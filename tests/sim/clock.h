@@ -17,7 +17,8 @@ struct sim_event {
     struct gw_mono at;
     uint64_t sequence;
     size_t slot; /* place in the heap + 1; 0 = not scheduled */
-    void (*fire)(struct sim_clock *clock, struct sim_event *event); /* may schedule, cancel or free the event */
+    void (*fire)(struct sim_clock *clock,
+                 struct sim_event *event); /* may schedule, cancel or free the event */
 };
 
 struct sim_clock {
@@ -51,6 +52,9 @@ static inline uint64_t sim_dice_u64(struct sim_dice *dice)
     return z ^ (z >> 31);
 }
 /* Uniform in [0, 1). */
-static inline double sim_dice_unit(struct sim_dice *dice) { return (double)(sim_dice_u64(dice) >> 11) * 0x1p-53; }
+static inline double sim_dice_unit(struct sim_dice *dice)
+{
+    return (double)(sim_dice_u64(dice) >> 11) * 0x1p-53;
+}
 
 #endif

@@ -40,7 +40,8 @@ void sim_contest_end(struct sim_contest *contest)
     sim_clock_fini(&contest->clock);
 }
 
-struct sim_bulk *sim_contest_add(struct sim_contest *contest, const struct sim_bulk_params *params, double start_s)
+struct sim_bulk *sim_contest_add(struct sim_contest *contest, const struct sim_bulk_params *params,
+                                 double start_s)
 {
     struct sim_bulk_params own = *params;
     assert(contest->count < SIM_CONTEST_FLOWS_MAX);
@@ -92,7 +93,8 @@ double sim_contest_utilisation(struct sim_contest *contest)
 {
     double sum = 0;
     for (unsigned i = 0; i < contest->count; i++)
-        sum += wire_mbit(contest, i, (double)SIM_CONTEST_OVERHEAD / (double)sim_bulk_cc(contest->flows[i])->mss);
+        sum +=
+            wire_mbit(contest, i, (double)SIM_CONTEST_OVERHEAD / (double)sim_bulk_cc(contest->flows[i])->mss);
     return sum * 1e6 / (double)contest->path.rate_bps;
 }
 

@@ -25,7 +25,8 @@ struct sim_link_params sim_contest_path(double mbit, double rtt_ms, double buffe
 /* path: the data direction; acks travel as long, without limit and loss. */
 void sim_contest_begin(struct sim_contest *contest, const struct sim_link_params *path, uint64_t seed);
 void sim_contest_end(struct sim_contest *contest);
-struct sim_bulk *sim_contest_add(struct sim_contest *contest, const struct sim_bulk_params *params, double start_s);
+struct sim_bulk *sim_contest_add(struct sim_contest *contest, const struct sim_bulk_params *params,
+                                 double start_s);
 /* Until so many seconds after the start. */
 void sim_contest_run(struct sim_contest *contest, double until_s);
 void sim_contest_change(struct sim_contest *contest, const struct sim_link_params *path);

@@ -78,7 +78,8 @@ static bool roll(struct sim_link *link, double chance)
 static bool is_down(const struct sim_link *link)
 {
     for (unsigned i = 0; i < link->partition_count; i++)
-        if (gw_mono_due(link->partitions[i].from, link->clock->now) && gw_mono_before(link->clock->now, link->partitions[i].until))
+        if (gw_mono_due(link->partitions[i].from, link->clock->now) &&
+            gw_mono_before(link->clock->now, link->partitions[i].until))
             return true;
     return false;
 }
@@ -104,7 +105,8 @@ static void on_arrival(struct sim_clock *clock, struct sim_event *event)
     free(datagram);
 }
 
-static struct datagram *datagram_new(struct sim_link *link, struct sim_port *to, const void *data, size_t len, uint8_t ecn)
+static struct datagram *datagram_new(struct sim_link *link, struct sim_port *to, const void *data, size_t len,
+                                     uint8_t ecn)
 {
     struct datagram *datagram = malloc(sizeof *datagram + len);
     if (!datagram)
@@ -133,7 +135,8 @@ static void fly(struct sim_link *link, struct datagram *datagram)
     gw_list_push_back(&link->flying, &datagram->node);
     sim_clock_at(link->clock, &datagram->arrival, at);
     if (roll(link, params->duplicate)) {
-        struct datagram *twin = datagram_new(link, datagram->to, datagram->bytes, datagram->len, datagram->ecn);
+        struct datagram *twin =
+            datagram_new(link, datagram->to, datagram->bytes, datagram->len, datagram->ecn);
         gw_list_push_back(&link->flying, &twin->node);
         sim_clock_at(link->clock, &twin->arrival, at);
         link->stats.duplicated++;
@@ -181,7 +184,8 @@ void sim_link_send(struct sim_link *link, struct sim_port *to, const void *data,
         fly(link, datagram_new(link, to, data, len, ecn));
         return;
     }
-    if (params->buffer_bytes && !gw_list_is_empty(&link->waiting) && link->queued + wire > params->buffer_bytes) {
+    if (params->buffer_bytes && !gw_list_is_empty(&link->waiting) &&
+        link->queued + wire > params->buffer_bytes) {
         link->stats.dropped_full++;
         return;
     }
@@ -219,7 +223,7 @@ void sim_link_partition(struct sim_link *link, struct gw_mono from, struct gw_mo
 
 static void forget_in(struct gw_list *list, const struct sim_port *port)
 {
-    gw_list_for_each(node, list) {
+    gw_list_for_each (node, list) {
         struct datagram *datagram = gw_list_entry(node, struct datagram, node);
         if (datagram->to == port)
             datagram->to = NULL;

@@ -17,19 +17,20 @@ struct sim_port {
 
 /* All zero: an ideal wire. */
 struct sim_link_params {
-    uint64_t rate_bps;     /* bits a second; 0 = no limit */
-    int64_t delay_ns;      /* propagation */
-    uint64_t buffer_bytes; /* waiting behind the one being sent; a datagram that does not fit is dropped; 0 = no limit */
-    size_t overhead;       /* bytes that each datagram takes on the wire beyond its own */
-    size_t mtu;            /* longer datagrams (with overhead) vanish; 0 = no limit */
-    uint64_t mark_bytes;   /* an ECT datagram that finds more than this waiting is CE-marked; 0 = never */
-    double loss;           /* chance of each datagram */
+    uint64_t rate_bps; /* bits a second; 0 = no limit */
+    int64_t delay_ns;  /* propagation */
+    uint64_t
+        buffer_bytes; /* waiting behind the one being sent; a datagram that does not fit is dropped; 0 = no limit */
+    size_t overhead;     /* bytes that each datagram takes on the wire beyond its own */
+    size_t mtu;          /* longer datagrams (with overhead) vanish; 0 = no limit */
+    uint64_t mark_bytes; /* an ECT datagram that finds more than this waiting is CE-marked; 0 = never */
+    double loss;         /* chance of each datagram */
     /* Gilbert-Elliott: chances to enter and to leave the bad state at each datagram, and of loss while in it. */
     double burst_enter, burst_leave, burst_loss;
-    int64_t jitter_ns;     /* up to this is added to the delay, order kept */
-    double reorder;        /* chance that a datagram is held back by reorder_ns and overtaken */
+    int64_t jitter_ns; /* up to this is added to the delay, order kept */
+    double reorder;    /* chance that a datagram is held back by reorder_ns and overtaken */
     int64_t reorder_ns;
-    double duplicate;      /* chance that it arrives twice */
+    double duplicate; /* chance that it arrives twice */
 };
 
 struct sim_link_stats {

@@ -39,7 +39,8 @@ static void on_writable(struct gw_stream *stream, struct gw_mono now, void *user
     write_some(user, now);
 }
 
-static void on_source_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
+static void on_source_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason,
+                             void *user)
 {
     struct sim_source *source = user;
     (void)stream;
@@ -48,7 +49,8 @@ static void on_source_closed(struct gw_stream *stream, struct gw_mono now, unsig
     source->stream = NULL;
 }
 
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *user)
 {
     struct sim_source *source = user;
     size_t taken = 0;
@@ -66,7 +68,8 @@ static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct
     return taken;
 }
 
-static void on_sink_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
+static void on_sink_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason,
+                           void *user)
 {
     struct sim_source *source = user;
     (void)stream;
@@ -84,15 +87,17 @@ static void on_fin(struct gw_stream *stream, struct gw_mono now, void *user)
 
 static const struct gw_stream_ops source_ops = {
     .on_data = on_data, .on_fin = on_fin, .on_writable = on_writable, .on_closed = on_source_closed};
-static const struct gw_stream_ops sink_ops = {.on_data = on_data, .on_fin = on_fin, .on_closed = on_sink_closed};
+static const struct gw_stream_ops sink_ops = {
+    .on_data = on_data, .on_fin = on_fin, .on_closed = on_sink_closed};
 
 /* The service's name is the source's number. */
-static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now, void *ctx)
+static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
+                    struct gw_mono now, void *ctx)
 {
     struct sim_side *side = ctx;
     uint64_t number = strtoull(open->service + 1, NULL, 10);
     (void)mux;
-    gw_list_for_each(node, &side->muxes->sources) {
+    gw_list_for_each (node, &side->muxes->sources) {
         struct sim_source *source = gw_list_entry(node, struct sim_source, node);
         if (number-- > 0)
             continue;
@@ -103,16 +108,19 @@ static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct g
     abort();
 }
 
-void sim_source_start(struct sim_source *source, struct sim_muxes *muxes, int from, uint64_t limit, enum gw_class class_)
+void sim_source_start(struct sim_source *source, struct sim_muxes *muxes, int from, uint64_t limit,
+                      enum gw_class class_)
 {
     struct gw_open open = {.class_ = (uint8_t)class_};
-    *source = (struct sim_source){.muxes = muxes, .from = from, .limit = limit, .class_ = class_, .ended = GW_NEVER};
+    *source = (struct sim_source){
+        .muxes = muxes, .from = from, .limit = limit, .class_ = class_, .ended = GW_NEVER};
     open.service[0] = 's';
     uint64_t number = muxes->next_source++;
     for (uint64_t i = 0, ten = 100; ten > 0; ten /= 10)
         open.service[++i] = (char)('0' + number / ten % 10);
     gw_list_push_back(&muxes->sources, &source->node);
-    int err = gw_stream_open(muxes->sides[from].mux, muxes->clock.now, &open, &source_ops, source, &source->stream);
+    int err =
+        gw_stream_open(muxes->sides[from].mux, muxes->clock.now, &open, &source_ops, source, &source->stream);
     assert(err == 0);
     (void)err;
     write_some(source, muxes->clock.now);
@@ -180,7 +188,8 @@ static void on_turn(struct sim_clock *clock, struct sim_event *event)
     side->last_turn = clock->now;
     input(side, clock->now);
     gw_deadlines_expire(&side->deadlines, clock->now);
-    for (unsigned i = 0; i < PULL_MAX && (len = gw_mux_output(side->mux, clock->now, packet, sizeof packet)) > 0; i++)
+    for (unsigned i = 0;
+         i < PULL_MAX && (len = gw_mux_output(side->mux, clock->now, packet, sizeof packet)) > 0; i++)
         sim_link_send(side->out, &other->port, packet, len, side->muxes->params.ecn);
     if (gw_mux_has_output(side->mux, clock->now))
         wake(side, clock->now);
@@ -196,7 +205,8 @@ static void fill_random(struct gw_random *random, void *out, size_t len)
         *p = (uint8_t)(sim_dice_u64(&muxes->dice) >> 56);
 }
 
-static void side_begin(struct sim_side *side, struct sim_muxes *muxes, struct sim_link_params link, int number)
+static void side_begin(struct sim_side *side, struct sim_muxes *muxes, struct sim_link_params link,
+                       int number)
 {
     const struct sim_muxes_params *params = &muxes->params;
     struct gw_mux_events events = {.on_open = on_open, .on_output = on_output, .ctx = side};
@@ -205,8 +215,12 @@ static void side_begin(struct sim_side *side, struct sim_muxes *muxes, struct si
     gw_deadlines_init(&side->deadlines);
     link.overhead = SIM_MUXES_OVERHEAD;
     side->out = sim_link_new(&muxes->clock, &link, params->seed * 2 + (uint64_t)number);
-    struct gw_mux_params own = {.deadlines = &side->deadlines, .random = &muxes->random, .budget = &side->budget, .events = &events,
-                                .cc = params->cc, .is_lower = number == 0};
+    struct gw_mux_params own = {.deadlines = &side->deadlines,
+                                .random = &muxes->random,
+                                .budget = &side->budget,
+                                .events = &events,
+                                .cc = params->cc,
+                                .is_lower = number == 0};
     if (gw_mux_new(&side->mux, &own, muxes->clock.now) != 0)
         abort();
     gw_mux_set_path(side->mux, muxes->clock.now, SIM_MUXES_PLAIN, SIM_MUXES_OVERHEAD, 0, true);
@@ -234,6 +248,17 @@ void sim_muxes_end(struct sim_muxes *muxes)
         free(side->received);
     }
     sim_clock_fini(&muxes->clock);
+}
+
+void sim_muxes_move(struct sim_muxes *muxes, struct sim_link_params path, int64_t rtt_hint_ns)
+{
+    path.overhead = SIM_MUXES_OVERHEAD;
+    for (int i = 0; i < 2; i++) {
+        struct sim_side *side = &muxes->sides[i];
+        sim_link_free(side->out);
+        side->out = sim_link_new(&muxes->clock, &path, muxes->params.seed * 2 + 100 + (uint64_t)i);
+        gw_mux_set_path(side->mux, muxes->clock.now, SIM_MUXES_PLAIN, SIM_MUXES_OVERHEAD, rtt_hint_ns, true);
+    }
 }
 
 void sim_muxes_run(struct sim_muxes *muxes, double until_s)

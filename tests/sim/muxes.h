@@ -17,7 +17,7 @@ struct sim_source {
     struct sim_muxes *muxes;
     int from;
     enum gw_class class_;
-    uint64_t limit;   /* bytes to send; UINT64_MAX = no end */
+    uint64_t limit; /* bytes to send; UINT64_MAX = no end */
     uint64_t written, received;
     struct gw_stream *stream, *sink;
     struct gw_mono ended; /* the last byte of `limit` arrived; GW_NEVER */
@@ -28,7 +28,7 @@ struct sim_muxes_params {
     struct sim_link_params to_right, to_left; /* overhead is set to SIM_MUXES_OVERHEAD */
     enum gw_cc_kind cc;
     int64_t turn_ns;
-    uint8_t ecn; /* what is sent: 0 or 2 */
+    uint8_t ecn;     /* what is sent: 0 or 2 */
     uint64_t budget; /* 0 = 64 MB */
     uint64_t seed;
 };
@@ -60,9 +60,12 @@ struct sim_muxes {
 void sim_muxes_begin(struct sim_muxes *muxes, const struct sim_muxes_params *params);
 /* Every source is released. */
 void sim_muxes_end(struct sim_muxes *muxes);
+/* Both sides move to another path; what was on its way over the old one is lost. rtt_hint_ns: 0 = unknown. */
+void sim_muxes_move(struct sim_muxes *muxes, struct sim_link_params path, int64_t rtt_hint_ns);
 /* Until so many seconds after the start. */
 void sim_muxes_run(struct sim_muxes *muxes, double until_s);
 /* from: 0 = left, 1 = right. The source is the caller's, zeroed here; it lives until sim_muxes_end. */
-void sim_source_start(struct sim_source *source, struct sim_muxes *muxes, int from, uint64_t limit, enum gw_class class_);
+void sim_source_start(struct sim_source *source, struct sim_muxes *muxes, int from, uint64_t limit,
+                      enum gw_class class_);
 
 #endif

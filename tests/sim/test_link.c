@@ -303,8 +303,13 @@ static void test_is_reproducible(void **state)
     for (int i = 0; i < 3; i++) {
         struct fixture f;
         begin(&f,
-              &(struct sim_link_params){.rate_bps = 10000000, .buffer_bytes = 20000, .loss = 0.1, .jitter_ns = GW_MS(3),
-                                        .reorder = 0.1, .reorder_ns = GW_MS(1), .duplicate = 0.1},
+              &(struct sim_link_params){.rate_bps = 10000000,
+                                        .buffer_bytes = 20000,
+                                        .loss = 0.1,
+                                        .jitter_ns = GW_MS(3),
+                                        .reorder = 0.1,
+                                        .reorder_ns = GW_MS(1),
+                                        .duplicate = 0.1},
               i == 2 ? 8 : 7);
         send_many(&f, 2000, 500, GW_US(300), 0);
         settle(&f);

@@ -4,7 +4,8 @@
 #define TESTS_UNIT_CONFIG_KEYS_H
 
 #define ID_1 "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
-#define ID_1_FLIPPED "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPKH" /* the sign bit of its Ed25519 key flipped */
+#define ID_1_FLIPPED \
+    "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPKH" /* the sign bit of its Ed25519 key flipped */
 #define KEY_1 "GxtY3VDqFLYNoXt5DNAnVNlwybq4ZOuzwPMBb+UdP1c="
 #define SECRET_1 "WOhu+3X6TixBD0bhben2rK4aFwNShlG2m8F2wIi+824="
 #define ID_2 "12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq"

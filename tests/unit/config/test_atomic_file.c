@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Atomic replacement when the disk fails at any step: the old file is there, whole, and nothing is left beside it. */
+/* Atomic replacement when the disk fails at any step: the old file is there, whole, and nothing is left
+ * beside it. */
 #include "gateway/config/atomic_file.h"
 
 #include "folder.h"
@@ -58,7 +59,8 @@ static int failing_close(int fd)
     return fails_now() ? -1 : result;
 }
 
-static const struct gw_file_calls failing = {failing_open, failing_write, failing_fsync, failing_rename, failing_link, failing_close};
+static const struct gw_file_calls failing = {failing_open,   failing_write, failing_fsync,
+                                             failing_rename, failing_link,  failing_close};
 
 static void fail_at(unsigned call, int err)
 {
@@ -149,7 +151,8 @@ static void every_call_fails_once(void **state)
             assert_int_equal(gw_atomic_write(NULL, fixture->path, "old", 3, GW_ATOMIC_REPLACE), 0);
             fail_at(call, errors[i]);
             int err = gw_atomic_write(&failing, fixture->path, "new", 3, GW_ATOMIC_REPLACE);
-            assert_int_equal(err, call == 8 ? 0 : -errors[i]); /* nothing was written through the folder's descriptor */
+            assert_int_equal(
+                err, call == 8 ? 0 : -errors[i]); /* nothing was written through the folder's descriptor */
             expect_content(fixture, call <= 4 ? "old" : "new");
             assert_int_equal(folder_count(&fixture->folder), 1);
         }
@@ -181,7 +184,8 @@ static void impossible_paths(void **state)
 /* A file of a killed writer goes; one whose writer lives, and one that only looks alike, stay. */
 static void what_the_dead_left_is_swept(void **state)
 {
-    static const char *const names[] = {".f.tmp-0123456789abcdef", ".f.tmp-ffffffffffffffff", ".f.tmp-0123456789abcdeg", ".g.tmp-0123456789abcdef"};
+    static const char *const names[] = {".f.tmp-0123456789abcdef", ".f.tmp-ffffffffffffffff",
+                                        ".f.tmp-0123456789abcdeg", ".g.tmp-0123456789abcdef"};
     struct fixture *fixture = *state;
     char path[FILE_LEN];
     for (size_t i = 0; i < 4; i++)
@@ -216,6 +220,30 @@ static void parallel_writers(void **state)
     }
     expect_content(fixture, "whole");
     assert_int_equal(folder_count(&fixture->folder), 1);
+}
+
+/* What root writes stays the user's; needs root. */
+static void the_owner_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    char lock[FILE_LEN];
+    struct stat st;
+    if (geteuid() != 0 || chown(fixture->folder.path, 65534, 65534) != 0) {
+        skip();
+        return;
+    }
+    assert_int_equal(gw_atomic_write(NULL, fixture->path, "one", 3, GW_ATOMIC_NEW), 0);
+    assert_int_equal(stat(fixture->path, &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    assert_int_equal(chown(fixture->path, 65533, 65533), 0);
+    assert_int_equal(gw_atomic_write(NULL, fixture->path, "two", 3, GW_ATOMIC_REPLACE), 0);
+    assert_int_equal(stat(fixture->path, &st), 0);
+    assert_int_equal(st.st_uid, 65533);
+    int fd = gw_file_lock(fixture->path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(stat(folder_file(&fixture->folder, ".f.lock", lock), &st), 0);
+    assert_int_equal(st.st_uid, 65533);
 }
 
 /* A real full disk; needs root, for mount. */
@@ -254,6 +282,7 @@ int main(void)
         cmocka_unit_test(impossible_paths),
         cmocka_unit_test_setup_teardown(what_the_dead_left_is_swept, setup, teardown),
         cmocka_unit_test_setup_teardown(parallel_writers, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_owner_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

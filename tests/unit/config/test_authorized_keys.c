@@ -29,11 +29,11 @@ static void key_of(uint8_t x25519[32], const char *text)
 
 /* ---- reading */
 
-static const char sample[] = "# Who may connect\r\n"
-                             "\n"
-                             "  " ID_1 "  my laptop \n"
-                             "services=\"ssh,web\",expires=\"2027-01-01\" " ID_2 "\t# a friend\n"
-                             KEY_3; /* without a newline */
+static const char sample[] =
+    "# Who may connect\r\n"
+    "\n"
+    "  " ID_1 "  my laptop \n"
+    "services=\"ssh,web\",expires=\"2027-01-01\" " ID_2 "\t# a friend\n" KEY_3; /* without a newline */
 
 static void lines(void **state)
 {
@@ -64,13 +64,19 @@ static const char *const bad[][2] = {
     {"services=\"ssh\"", "a:1: expected a blank behind the options; this line grants nothing"},
     {"services=\"ssh\" ", "a:1: expected a peer ID or a base64 key; this line grants nothing"},
     {"services=\"ssh " ID_1, "a:1: a quotation mark is missing; this line grants nothing"},
-    {"services=\"\" " ID_1, "a:1: services: expected names with commas between them, such as \"ssh,web\"; this line grants nothing"},
-    {"services=\"a,,b\" " ID_1, "a:1: services: expected names with commas between them, such as \"ssh,web\"; this line grants nothing"},
-    {"services=\"a b\" " ID_1, "a:1: services: expected names with commas between them, such as \"ssh,web\"; this line grants nothing"},
+    {"services=\"\" " ID_1,
+     "a:1: services: expected names with commas between them, such as \"ssh,web\"; this line grants nothing"},
+    {"services=\"a,,b\" " ID_1,
+     "a:1: services: expected names with commas between them, such as \"ssh,web\"; this line grants nothing"},
+    {"services=\"a b\" " ID_1,
+     "a:1: services: expected names with commas between them, such as \"ssh,web\"; this line grants nothing"},
     {"services=\"a\",services=\"b\" " ID_1, "a:1: services is there twice; this line grants nothing"},
-    {"expires=\"soon\" " ID_1, "a:1: expires: expected a date such as \"2027-01-01\" or \"2027-01-01T12:00:00Z\"; this line grants nothing"},
-    {"from=\"10.0.0.1\" " ID_1, "a:1: unknown option; there are services=\"...\" and expires=\"...\"; this line grants nothing"},
-    {"services=\"a\" services=\"b\" " ID_1, "a:1: expected a peer ID or a base64 key; this line grants nothing"},
+    {"expires=\"soon\" " ID_1,
+     "a:1: expires: expected a date such as \"2027-01-01\" or \"2027-01-01T12:00:00Z\"; this line grants nothing"},
+    {"from=\"10.0.0.1\" " ID_1,
+     "a:1: unknown option; there are services=\"...\" and expires=\"...\"; this line grants nothing"},
+    {"services=\"a\" services=\"b\" " ID_1,
+     "a:1: expected a peer ID or a base64 key; this line grants nothing"},
     {ID_1 "\n" ID_1_FLIPPED, "a:2: this peer is in line 1 already, which counts; this line grants nothing"},
     {ID_1 "\n\n" KEY_1, "a:3: this peer is in line 1 already, which counts; this line grants nothing"},
     {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
@@ -221,18 +227,25 @@ static int authorize(struct fixture *fixture, struct gw_authorize what, bool *re
 static void edits_keep_all_else(void **state)
 {
     struct fixture *fixture = *state;
-    static const char before[] = "# mine\n\n from=\"x\" who knows\n" ID_2 " b\n\xff\xfe binary\nlast without newline";
+    static const char before[] =
+        "# mine\n\n from=\"x\" who knows\n" ID_2 " b\n\xff\xfe binary\nlast without newline";
     bool replaced;
     file_write(fixture->path, before, strlen(before), 0600);
-    assert_int_equal(authorize(fixture, (struct gw_authorize){.peer = ID_1, .services = "ssh,web", .expires = "2027-01-01", .comment = "me too"},
-                               &replaced),
-                     0);
+    assert_int_equal(
+        authorize(fixture,
+                  (struct gw_authorize){
+                      .peer = ID_1, .services = "ssh,web", .expires = "2027-01-01", .comment = "me too"},
+                  &replaced),
+        0);
     assert_false(replaced);
-    expect_file(fixture, "# mine\n\n from=\"x\" who knows\n" ID_2 " b\n\xff\xfe binary\nlast without newline\n"
-                         "services=\"ssh,web\",expires=\"2027-01-01\" " ID_1 " me too\n");
-    assert_int_equal(authorize(fixture, (struct gw_authorize){.peer = ID_2, .expires = "2028-01-01"}, &replaced), 0);
+    expect_file(fixture,
+                "# mine\n\n from=\"x\" who knows\n" ID_2 " b\n\xff\xfe binary\nlast without newline\n"
+                "services=\"ssh,web\",expires=\"2027-01-01\" " ID_1 " me too\n");
+    assert_int_equal(
+        authorize(fixture, (struct gw_authorize){.peer = ID_2, .expires = "2028-01-01"}, &replaced), 0);
     assert_true(replaced);
-    expect_file(fixture, "# mine\n\n from=\"x\" who knows\nexpires=\"2028-01-01\" " ID_2 " b\n\xff\xfe binary\nlast without newline\n"
+    expect_file(fixture, "# mine\n\n from=\"x\" who knows\nexpires=\"2028-01-01\" " ID_2
+                         " b\n\xff\xfe binary\nlast without newline\n"
                          "services=\"ssh,web\",expires=\"2027-01-01\" " ID_1 " me too\n");
     assert_int_equal(gw_authorized_keys_deauthorize(fixture->path, KEY_2, &fixture->diag), 0);
     assert_int_equal(gw_authorized_keys_deauthorize(fixture->path, ID_1_FLIPPED, &fixture->diag), 0);
@@ -255,7 +268,8 @@ static void made_when_absent(void **state)
 static void nothing_of_the_peer_is_left(void **state)
 {
     struct fixture *fixture = *state;
-    static const char before[] = "servces=\"ssh\" " ID_1 " typo\n" ID_1 "\n" KEY_1 " again\n# " ID_1 " a comment\n" ID_2 "\n";
+    static const char before[] =
+        "servces=\"ssh\" " ID_1 " typo\n" ID_1 "\n" KEY_1 " again\n# " ID_1 " a comment\n" ID_2 "\n";
     file_write(fixture->path, before, strlen(before), 0600);
     assert_int_equal(gw_authorized_keys_deauthorize(fixture->path, ID_1, &fixture->diag), 0);
     expect_file(fixture, "# " ID_1 " a comment\n" ID_2 "\n");
@@ -286,9 +300,12 @@ static void what_is_refused(void **state)
     } wrong[] = {
         {{.peer = "hello"}, "expected a peer ID (12D3KooW...) or a base64 key, found \"hello\""},
         {{.peer = ""}, "expected a peer ID (12D3KooW...) or a base64 key, found \"\""},
-        {{.peer = ID_1, .services = ""}, "services: expected names with commas between them, such as ssh,web; found \"\""},
-        {{.peer = ID_1, .services = "a\" x"}, "services: expected names with commas between them, such as ssh,web; found \"a\" x\""},
-        {{.peer = ID_1, .expires = "tomorrow"}, "expires: expected a date such as 2027-01-01 or 2027-01-01T12:00:00Z, found \"tomorrow\""},
+        {{.peer = ID_1, .services = ""},
+         "services: expected names with commas between them, such as ssh,web; found \"\""},
+        {{.peer = ID_1, .services = "a\" x"},
+         "services: expected names with commas between them, such as ssh,web; found \"a\" x\""},
+        {{.peer = ID_1, .expires = "tomorrow"},
+         "expires: expected a date such as 2027-01-01 or 2027-01-01T12:00:00Z, found \"tomorrow\""},
         {{.peer = ID_1, .comment = "a\n" ID_2}, "comment: expected one line of at most 512 bytes"},
     };
     struct fixture *fixture = *state;
@@ -312,7 +329,8 @@ static void unsafe_files_are_refused(void **state)
     file_write(fixture->path, ID_1 "\n", strlen(ID_1) + 1, 0640);
     assert_int_equal(gw_authorized_keys_load(&list, fixture->path, &fixture->diag), GW_E_PERMISSION);
     assert_null(list);
-    snprintf(expected, sizeof expected, "%s: others may read this file (mode 0640): chmod 600 %s", fixture->path, fixture->path);
+    snprintf(expected, sizeof expected, "%s: others may read this file (mode 0640): chmod 600 %s",
+             fixture->path, fixture->path);
     assert_string_equal(fixture->diag.entries[0].text, expected);
     assert_int_equal(unlink(fixture->path), 0);
     assert_int_equal(gw_authorized_keys_load(&list, fixture->path, &fixture->diag), 0);
@@ -337,7 +355,8 @@ static void write_many(const struct fixture *fixture, unsigned writer)
         struct gw_diag diag = {0};
         char peer[GW_KEY_BASE64_STRLEN];
         peer_number(peer, writer * EDITS + i);
-        if (gw_authorized_keys_authorize(fixture->path, &(struct gw_authorize){.peer = peer}, NULL, &diag) != 0)
+        if (gw_authorized_keys_authorize(fixture->path, &(struct gw_authorize){.peer = peer}, NULL, &diag) !=
+            0)
             _exit(1);
     }
     _exit(0);

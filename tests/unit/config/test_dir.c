@@ -32,17 +32,17 @@ static void the_option_goes_first(void **state)
 static void the_default_depends_on_who_asks(void **state)
 {
     (void)state;
-    setenv("HOME", "/home/someone", 1);
+    setenv("HOME", "/users/someone", 1);
     unsetenv("XDG_CONFIG_HOME");
     if (geteuid() == 0) {
         expect_dir(NULL, "/etc/peergate");
         assert_int_equal(seteuid(65534), 0);
     }
-    expect_dir(NULL, "/home/someone/.config/peergate");
+    expect_dir(NULL, "/users/someone/.config/peergate");
     setenv("XDG_CONFIG_HOME", "/xdg", 1);
     expect_dir(NULL, "/xdg/peergate");
     setenv("XDG_CONFIG_HOME", "relative", 1);
-    expect_dir(NULL, "/home/someone/.config/peergate");
+    expect_dir(NULL, "/users/someone/.config/peergate");
     unsetenv("XDG_CONFIG_HOME");
     if (getuid() == 0)
         assert_int_equal(seteuid(0), 0);
@@ -51,11 +51,12 @@ static void the_default_depends_on_who_asks(void **state)
 static void paths_start_from_the_folder(void **state)
 {
     static const char *const vectors[][3] = {
-        {"/d", "f", "/d/f"}, {"/d", "/a/f", "/a/f"}, {"/d", "~/f", "/home/someone/f"}, {".", "f", "f"}, {"/", "f", "/f"}, {"/d", "~f", "/d/~f"},
+        {"/d", "f", "/d/f"}, {"/d", "/a/f", "/a/f"}, {"/d", "~/f", "/users/someone/f"},
+        {".", "f", "f"},     {"/", "f", "/f"},       {"/d", "~f", "/d/~f"},
     };
     char out[GW_DIR_PATH_MAX], longest[GW_DIR_PATH_MAX + 1];
     (void)state;
-    setenv("HOME", "/home/someone", 1);
+    setenv("HOME", "/users/someone", 1);
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         assert_int_equal(gw_dir_resolve(out, vectors[i][0], vectors[i][1]), 0);
         assert_string_equal(out, vectors[i][2]);
@@ -99,8 +100,9 @@ static void made_with_what_is_above(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_option_goes_first), cmocka_unit_test(the_default_depends_on_who_asks),
-                                       cmocka_unit_test(paths_start_from_the_folder), cmocka_unit_test(the_folder_of_a_file),
-                                       cmocka_unit_test(made_with_what_is_above)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_option_goes_first), cmocka_unit_test(the_default_depends_on_who_asks),
+        cmocka_unit_test(paths_start_from_the_folder), cmocka_unit_test(the_folder_of_a_file),
+        cmocka_unit_test(made_with_what_is_above)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

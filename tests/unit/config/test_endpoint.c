@@ -8,8 +8,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 /* printed NULL: refused */
 struct vector {
@@ -70,7 +71,8 @@ static void endpoints_parse(void **state)
             continue;
         }
         assert_null(why);
-        assert_string_equal(gw_config_endpoint_format(&endpoint, printed, sizeof printed), endpoints[i].printed);
+        assert_string_equal(gw_config_endpoint_format(&endpoint, printed, sizeof printed),
+                            endpoints[i].printed);
     }
 }
 
@@ -128,12 +130,24 @@ static void unix_sockets(void **state)
 }
 
 static const struct vector prefixes[] = {
-    {"10.64.0.0/16", "10.64.0.0/16"}, {"10.64.3.4/16", "10.64.0.0/16"}, {"10.0.0.1", "10.0.0.1/32"},
-    {"0.0.0.0/0", "0.0.0.0/0"},       {"1.2.3.255/25", "1.2.3.128/25"}, {"fd00::1", "fd00::1/128"},
-    {"fd00:1:2:3::4/64", "fd00:1:2:3::/64"}, {"::/0", "::/0"},          {"ffff::/1", "8000::/1"},
-    {"10.0.0.0/33", NULL},            {"10.0.0.0/", NULL},              {"10.0.0.0/-1", NULL},
-    {"10.0.0/8", NULL},               {"::1/129", NULL},                {"/8", NULL},
-    {"", NULL},                       {"fe80::1%1/64", NULL},           {"::ffff:1.2.3.4/96", NULL},
+    {"10.64.0.0/16", "10.64.0.0/16"},
+    {"10.64.3.4/16", "10.64.0.0/16"},
+    {"10.0.0.1", "10.0.0.1/32"},
+    {"0.0.0.0/0", "0.0.0.0/0"},
+    {"1.2.3.255/25", "1.2.3.128/25"},
+    {"fd00::1", "fd00::1/128"},
+    {"fd00:1:2:3::4/64", "fd00:1:2:3::/64"},
+    {"::/0", "::/0"},
+    {"ffff::/1", "8000::/1"},
+    {"10.0.0.0/33", NULL},
+    {"10.0.0.0/", NULL},
+    {"10.0.0.0/-1", NULL},
+    {"10.0.0/8", NULL},
+    {"::1/129", NULL},
+    {"/8", NULL},
+    {"", NULL},
+    {"fe80::1%1/64", NULL},
+    {"::ffff:1.2.3.4/96", NULL},
 };
 
 static void prefixes_parse(void **state)
@@ -227,7 +241,8 @@ static void rules_match(void **state)
         assert_int_equal(gw_config_rule_parse(&rule, matches[i].rule), 0);
         if (matches[i].ip)
             assert_int_equal(gw_addr_parse_ip(&ip, matches[i].ip, 0), 0);
-        if (gw_config_rule_matches(&rule, matches[i].host, matches[i].ip ? &ip : NULL, matches[i].port) != matches[i].matches)
+        if (gw_config_rule_matches(&rule, matches[i].host, matches[i].ip ? &ip : NULL, matches[i].port) !=
+            matches[i].matches)
             fail_msg("%zu: %s", i, matches[i].rule);
     }
 }
@@ -235,8 +250,9 @@ static void rules_match(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(endpoints_parse), cmocka_unit_test(host_names_have_bounds), cmocka_unit_test(port_0_where_it_may),
-        cmocka_unit_test(unix_sockets),    cmocka_unit_test(prefixes_parse),         cmocka_unit_test(rules_parse),
+        cmocka_unit_test(endpoints_parse),     cmocka_unit_test(host_names_have_bounds),
+        cmocka_unit_test(port_0_where_it_may), cmocka_unit_test(unix_sockets),
+        cmocka_unit_test(prefixes_parse),      cmocka_unit_test(rules_parse),
         cmocka_unit_test(rules_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static const struct {
     const char *word, *quoted;
 } words[] = {
     {"/etc/peergate/identity.key", "/etc/peergate/identity.key"},
-    {"/home/a b/f", "'/home/a b/f'"},
+    {"/users/a b/f", "'/users/a b/f'"},
     {"it's", "'it'\\''s'"},
     {"", "''"},
     {"$(rm -rf)", "'$(rm -rf)'"},
@@ -81,7 +81,7 @@ static void words_for_the_shell(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(bounds_hold), cmocka_unit_test(a_fifo_is_no_file), cmocka_unit_test(modes),
-                                       cmocka_unit_test(words_for_the_shell)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(bounds_hold), cmocka_unit_test(a_fifo_is_no_file),
+                                       cmocka_unit_test(modes), cmocka_unit_test(words_for_the_shell)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

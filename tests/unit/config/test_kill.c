@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* kill -9 in the middle of edits, a hundred times at random moments: what is there afterwards loads, no line that was
- * there is lost, and the next edit sweeps what was left. */
+/* kill -9 in the middle of edits, a hundred times at random moments: what is there afterwards loads, no
+ * line that was there is lost, and the next edit sweeps what was left. */
 #include "folder.h"
 #include "gateway/config/authorized_keys.h"
 #include "gateway/config/identity.h"
@@ -19,7 +19,8 @@ static void edit_for_ever(const char *path)
 {
     struct gw_diag diag = {0};
     for (;;) {
-        if (gw_authorized_keys_authorize(path, &(struct gw_authorize){.peer = ID_2, .services = "ssh"}, NULL, &diag) != 0 ||
+        if (gw_authorized_keys_authorize(path, &(struct gw_authorize){.peer = ID_2, .services = "ssh"}, NULL,
+                                         &diag) != 0 ||
             gw_authorized_keys_deauthorize(path, ID_2, &diag) != 0)
             _exit(1);
     }
@@ -67,7 +68,8 @@ static void authorized_keys_survive(void **state)
         kill_at_random(child);
         expect_whole(path);
     }
-    assert_int_equal(gw_authorized_keys_authorize(path, &(struct gw_authorize){.peer = ID_3}, NULL, &diag), 0);
+    assert_int_equal(gw_authorized_keys_authorize(path, &(struct gw_authorize){.peer = ID_3}, NULL, &diag),
+                     0);
     assert_int_equal(folder_count(&folder), 2); /* the file and its lock */
     folder_remove(&folder);
 }
@@ -76,7 +78,8 @@ static void make_for_ever(const char *path)
 {
     for (;;) {
         struct gw_identity *identity;
-        if (gw_identity_generate(&identity, gw_random_system()) != 0 || gw_identity_save_new(identity, path) != 0)
+        if (gw_identity_generate(&identity, gw_random_system()) != 0 ||
+            gw_identity_save_new(identity, path) != 0)
             _exit(1);
         gw_identity_free(identity);
         unlink(path);
@@ -110,6 +113,7 @@ static void an_identity_is_whole_or_absent(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(authorized_keys_survive), cmocka_unit_test(an_identity_is_whole_or_absent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(authorized_keys_survive),
+                                       cmocka_unit_test(an_identity_is_whole_or_absent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

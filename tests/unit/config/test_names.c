@@ -19,8 +19,9 @@ static struct gw_names *parse(const char *text)
 
 static void shapes(void **state)
 {
-    struct gw_names *names = parse("laptop: " ID_1 "\nHome.Grewal: " KEY_2 "\nfiles: {peer_id: " ID_3 ", service: web}\n"
-                                   "phone.bob.p2p: " ID_1 "\n");
+    struct gw_names *names =
+        parse("laptop: " ID_1 "\nHome.Grewal: " KEY_2 "\nfiles: {peer_id: " ID_3 ", service: web}\n"
+              "phone.bob.p2p: " ID_1 "\n");
     (void)state;
     assert_int_equal(names->count, 4);
     const struct gw_name *files = gw_names_find(names, "files", "");
@@ -80,12 +81,14 @@ static const char *const bad[][2] = {
     {"a.: " ID_1, "n:1: a.: expected HOST or HOST.NETWORK of letters, digits, - and _"},
     {".p2p: " ID_1, "n:1: .p2p: expected HOST or HOST.NETWORK of letters, digits, - and _"},
     {"a: {service: web}", "n:1: a: expected peer_id, found a mapping without it"},
-    {"a: {peer_id: " ID_1 ", port: 5}", "n:1: a.port: unknown key; there are peer_id, public_key and service"},
+    {"a: {peer_id: " ID_1 ", port: 5}",
+     "n:1: a.port: unknown key; there are peer_id, public_key and service"},
     {"a: {peer_id: " ID_1 ", service: [x]}", "n:1: a.service: expected a service's name"},
     {"a: " ID_1 "\nb: " ID_2 "\nA: " ID_3, "n:3: a: is there already, in line 1"},
     {"a.x: " ID_1 "\na.X.p2p: " ID_3, "n:2: a.x: is there already, in line 1"},
     {"- a", "n:1: expected a mapping from names to peer IDs, found a list"},
-    {"a: [", "n:2: not YAML: did not find expected node content (while parsing a flow node that begins in line 2)"},
+    {"a: [",
+     "n:2: not YAML: did not find expected node content (while parsing a flow node that begins in line 2)"},
 };
 
 static void errors_name_the_line(void **state)
@@ -129,7 +132,8 @@ static void loaded_from_a_file(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(which_entry_answers), cmocka_unit_test(errors_name_the_line),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(which_entry_answers),
+                                       cmocka_unit_test(errors_name_the_line),
                                        cmocka_unit_test(loaded_from_a_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,17 +6,30 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 
-static const char *const words[] = {"hostname", "network", "port", "peers", "services", "socks", "status", "up", "down"};
+#include <cmocka.h>
+
+static const char *const words[] = {"hostname", "network", "port", "peers", "services",
+                                    "socks",    "status",  "up",   "down"};
 
 static const struct {
     const char *word, *best;
 } vectors[] = {
-    {"hostnam", "hostname"}, {"hsotname", "hostname"}, {"HOSTNAME", "hostname"}, {"netwrok", "network"}, {"prot", "port"},
-    {"pears", "peers"},      {"service", "services"},  {"statis", "status"},     {"upp", "up"},          {"xyzzy", NULL},
-    {"", NULL},              {"q", NULL},              {"donw", "down"},         {"ab", NULL},
+    {"hostnam", "hostname"},
+    {"hsotname", "hostname"},
+    {"HOSTNAME", "hostname"},
+    {"netwrok", "network"},
+    {"prot", "port"},
+    {"pears", "peers"},
+    {"service", "services"},
+    {"statis", "status"},
+    {"upp", "up"},
+    {"xyzzy", NULL},
+    {"", NULL},
+    {"q", NULL},
+    {"donw", "down"},
+    {"ab", NULL},
 };
 
 static void vectors_hold(void **state)
@@ -49,6 +62,7 @@ static void long_words_have_no_neighbours(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_hold), cmocka_unit_test(long_words_have_no_neighbours)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_hold),
+                                       cmocka_unit_test(long_words_have_no_neighbours)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

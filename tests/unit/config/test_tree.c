@@ -8,9 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct gw_node *parse(const char *text, int expected, struct gw_diag *diag)
 {
@@ -93,10 +94,12 @@ static void a_billion_laughs(void **state)
     size_t used = (size_t)sprintf(text, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     (void)state;
     for (int i = 1; i < 10; i++)
-        used += (size_t)sprintf(text + used, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1,
-                                i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        used += (size_t)sprintf(text + used,
+                                "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i,
+                                i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
     assert_null(parse(text, GW_E_TOO_BIG, &diag));
-    assert_string_equal(diag.entries[0].text, "f:1: too much: more than 100000 values, aliases counted as what they stand for");
+    assert_string_equal(diag.entries[0].text,
+                        "f:1: too much: more than 100000 values, aliases counted as what they stand for");
     gw_diag_clear(&diag);
 }
 
@@ -126,10 +129,12 @@ static void limits(void **state)
 static void what_is_refused(void **state)
 {
     (void)state;
-    expect_error("a: [1, 2\nb: 3\n", GW_E_CONFIG,
-                 "f:2: not YAML: did not find expected ',' or ']' (while parsing a flow sequence that begins in line 1)");
-    expect_error("a: 1\n\tb: 2\n", GW_E_CONFIG,
-                 "f:2: not YAML: found character that cannot start any token (while scanning for the next token that begins in line 2)");
+    expect_error(
+        "a: [1, 2\nb: 3\n", GW_E_CONFIG,
+        "f:2: not YAML: did not find expected ',' or ']' (while parsing a flow sequence that begins in line 1)");
+    expect_error(
+        "a: 1\n\tb: 2\n", GW_E_CONFIG,
+        "f:2: not YAML: found a tab character that violates indentation (while scanning a plain scalar that begins in line 1)");
     expect_error("a: \"x\\0y\"\n", GW_E_CONFIG, "f:1: a control character or a line break in a value");
     expect_error("a: |\n  x\n  y\n", GW_E_CONFIG, "f:1: a control character or a line break in a value");
     expect_error("{a: 1}: 2\n", GW_E_CONFIG, "f:1: a key must be plain text");

@@ -27,8 +27,8 @@ bool pair_chance(struct pair *pair, double probability)
     return (double)(pair_random(pair) >> 11) * 0x1p-53 < probability;
 }
 
-void pair_init(struct pair *pair, uint64_t seed, const struct pair_link *link, const struct gw_mux_events events[2],
-               enum gw_cc_kind cc, uint64_t limit)
+void pair_init(struct pair *pair, uint64_t seed, const struct pair_link *link,
+               const struct gw_mux_events events[2], enum gw_cc_kind cc, uint64_t limit)
 {
     memset(pair, 0, sizeof *pair);
     pair->rng = seed;

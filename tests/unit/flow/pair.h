@@ -9,12 +9,12 @@
 #define PAIR_PACKET_MAX 1500u
 
 struct pair_link {
-    int64_t delay_ns;      /* one way */
-    int64_t jitter_ns;     /* up to that much more, which reorders */
+    int64_t delay_ns;  /* one way */
+    int64_t jitter_ns; /* up to that much more, which reorders */
     double loss, duplicate, mark;
-    uint64_t rate;         /* bytes a second, 0 = no limit */
-    size_t queue;          /* bytes that wait for it at most */
-    size_t plain;          /* bytes of frames in a packet */
+    uint64_t rate; /* bytes a second, 0 = no limit */
+    size_t queue;  /* bytes that wait for it at most */
+    size_t plain;  /* bytes of frames in a packet */
     bool is_down;
 };
 
@@ -44,8 +44,8 @@ struct pair {
 };
 
 /* events: one for each side. limit: of each side's budget. */
-void pair_init(struct pair *pair, uint64_t seed, const struct pair_link *link, const struct gw_mux_events events[2],
-               enum gw_cc_kind cc, uint64_t limit);
+void pair_init(struct pair *pair, uint64_t seed, const struct pair_link *link,
+               const struct gw_mux_events events[2], enum gw_cc_kind cc, uint64_t limit);
 /* Frees the muxes; their streams hear SHUTTING_DOWN. Asserts that nothing is left of the budgets. */
 void pair_fini(struct pair *pair);
 /* To the next event and what follows at once; false: nothing will ever happen again. */

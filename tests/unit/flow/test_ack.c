@@ -90,13 +90,13 @@ static void test_decode_refuses(void **state)
         uint8_t bytes[8];
         size_t len;
     } cases[] = {
-        {{5, 0, 6, 0, 0}, 5},          /* first range below 0 */
-        {{5, 0, 2, 1, 2, 0, 0}, 7},    /* the gap ends below 0 */
-        {{5, 0, 2, 1, 1, 1, 0}, 7},    /* the second range does */
-        {{5, 0, 0, 63, 0, 0, 0}, 7},   /* fewer than it says */
+        {{5, 0, 6, 0, 0}, 5},           /* first range below 0 */
+        {{5, 0, 2, 1, 2, 0, 0}, 7},     /* the gap ends below 0 */
+        {{5, 0, 2, 1, 1, 1, 0}, 7},     /* the second range does */
+        {{5, 0, 0, 63, 0, 0, 0}, 7},    /* fewer than it says */
         {{5, 0, 0, 0x40, 64, 0, 0}, 7}, /* more than there may be */
-        {{5, 0, 0, 0}, 4},             /* no CE count */
-        {{5, 0, 0, 0, 0, 0}, 6},       /* something behind it */
+        {{5, 0, 0, 0}, 4},              /* no CE count */
+        {{5, 0, 0, 0, 0, 0}, 6},        /* something behind it */
         {{0}, 0},
     };
     struct gw_ack ack;
@@ -130,7 +130,8 @@ static void test_numbers(void **state)
         uint64_t acked = largest - (largest < 9000 ? 0 : below(9000));
         uint64_t number = acked + 1 + below(1u << 18);
         unsigned len = gw_number_len(number, true, acked);
-        uint64_t seen = below(2) == 0 ? acked : number + below(8192); /* of the peer, by the time it arrives */
+        uint64_t seen =
+            below(2) == 0 ? acked : number + below(8192); /* of the peer, by the time it arrives */
         gw_acker_init(&acker);
         add(&acker, seen);
         uint32_t truncated = (uint32_t)(number & ((UINT64_C(1) << (8 * len)) - 1));
@@ -189,8 +190,9 @@ static void test_when(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_bounded), cmocka_unit_test(test_decode_refuses),
-        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_when),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_decode_refuses), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_when),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,17 +13,17 @@
 
 #define SEEDS 3u
 
-#define assert_above(value, least, seed)                                                                               \
-    do {                                                                                                               \
-        double value_ = (value), least_ = (least);                                                                     \
-        if (!(value_ > least_))                                                                                        \
-            fail_msg("%s = %.3f, not above %.3f (seed %u)", #value, value_, least_, (unsigned)(seed));                  \
+#define assert_above(value, least, seed)                                                               \
+    do {                                                                                               \
+        double value_ = (value), least_ = (least);                                                     \
+        if (!(value_ > least_))                                                                        \
+            fail_msg("%s = %.3f, not above %.3f (seed %u)", #value, value_, least_, (unsigned)(seed)); \
     } while (0)
-#define assert_below(value, most, seed)                                                                                \
-    do {                                                                                                               \
-        double value_ = (value), most_ = (most);                                                                       \
-        if (!(value_ < most_))                                                                                         \
-            fail_msg("%s = %.3f, not below %.3f (seed %u)", #value, value_, most_, (unsigned)(seed));                   \
+#define assert_below(value, most, seed)                                                               \
+    do {                                                                                              \
+        double value_ = (value), most_ = (most);                                                      \
+        if (!(value_ < most_))                                                                        \
+            fail_msg("%s = %.3f, not below %.3f (seed %u)", #value, value_, most_, (unsigned)(seed)); \
     } while (0)
 
 static const struct gw_bbr *bbr_of(const struct sim_contest *contest, unsigned flow)
@@ -75,7 +75,8 @@ static void run_alone(const struct alone *c, uint64_t seed)
     sim_contest_mark(&contest);
     sim_contest_run(&contest, c->seconds * 1.5);
     double rtt_ms = sim_contest_rtt_ms(&contest, 0);
-    print_message("%-36s seed %u: %.3f of the path, round trip %.2f ms\n", c->name, (unsigned)seed, used, rtt_ms);
+    print_message("%-36s seed %u: %.3f of the path, round trip %.2f ms\n", c->name, (unsigned)seed, used,
+                  rtt_ms);
     assert_above(used, c->least, seed);
     assert_below(rtt_ms, c->most_rtt_ms, seed);
     sim_contest_end(&contest);
@@ -107,7 +108,8 @@ static void test_two_share(void **state)
                 sim_contest_run(&contest, 12);
                 sim_contest_mark(&contest);
                 sim_contest_run(&contest, 35);
-                print_message("buffer %.1f, loss %.2f: Jain %.3f\n", buffers[b], losses[l], sim_contest_jain(&contest));
+                print_message("buffer %.1f, loss %.2f: Jain %.3f\n", buffers[b], losses[l],
+                              sim_contest_jain(&contest));
                 assert_above(sim_contest_jain(&contest), 0.8, seed);
                 assert_above(sim_contest_utilisation(&contest), 0.9, seed);
                 sim_contest_end(&contest);
@@ -129,8 +131,8 @@ static void test_beside_cubic(void **state)
             sim_contest_run(&contest, 15);
             sim_contest_mark(&contest);
             sim_contest_run(&contest, 60);
-            print_message("buffer %.1f: BBR %.1f, CUBIC %.1f of 20 Mbit/s\n", buffers[b], sim_contest_mbit(&contest, 0),
-                          sim_contest_mbit(&contest, 1));
+            print_message("buffer %.1f: BBR %.1f, CUBIC %.1f of 20 Mbit/s\n", buffers[b],
+                          sim_contest_mbit(&contest, 0), sim_contest_mbit(&contest, 1));
             assert_above(sim_contest_mbit(&contest, 0), 4, seed);
             assert_above(sim_contest_mbit(&contest, 1), 4, seed);
             sim_contest_end(&contest);
@@ -237,8 +239,8 @@ static void test_app_limited(void **state)
 
 /* ---- Unruly paths. */
 
-static double run_with(const struct sim_link_params *path, const struct sim_bulk_params *params, double acks_lost, uint64_t seed,
-                       struct sim_bulk_stats *stats)
+static double run_with(const struct sim_link_params *path, const struct sim_bulk_params *params,
+                       double acks_lost, uint64_t seed, struct sim_bulk_stats *stats)
 {
     struct sim_contest contest;
     sim_contest_begin(&contest, path, seed);
@@ -259,7 +261,8 @@ static void test_unruly_paths(void **state)
     for (unsigned seed = 1; seed <= SEEDS; seed++) {
         struct sim_bulk_stats stats;
         struct sim_bulk_params params = {.ack_every = 9};
-        struct sim_link_params jitter = sim_contest_path(100, 50, 1), reorder = jitter, twice = jitter, plain = jitter;
+        struct sim_link_params jitter = sim_contest_path(100, 50, 1), reorder = jitter, twice = jitter,
+                               plain = jitter;
         jitter.jitter_ns = GW_MS(10);
         assert_above(run_with(&jitter, &params, 0, seed, &stats), 0.9, seed);
         reorder.reorder = 0.01;
@@ -310,10 +313,18 @@ static void test_start(void **state)
     assert_int_equal(cc.cwnd, 14000);
     assert_int_equal(cc.train, 46 * 1400);
     assert_int_equal(cc.pacing_rate, 0); /* nothing is known */
-    struct gw_cc_ack ack = {.now = {GW_MS(100)}, .acked = 1400, .delivered = 1400, .rtt_ns = GW_MS(100), .srtt_ns = GW_MS(100),
-                            .min_rtt_ns = GW_MS(100), .is_app_limited = true, .tx_inflight = 14000, .inflight = 12600};
+    struct gw_cc_ack ack = {.now = {GW_MS(100)},
+                            .acked = 1400,
+                            .delivered = 1400,
+                            .rtt_ns = GW_MS(100),
+                            .srtt_ns = GW_MS(100),
+                            .min_rtt_ns = GW_MS(100),
+                            .is_app_limited = true,
+                            .tx_inflight = 14000,
+                            .inflight = 12600};
     cc.ops->on_ack(&cc, &ack);
-    assert_in_range(cc.pacing_rate, 140000 * 2, 140000 * 3 + 100000); /* the initial window and a gain, in a round trip */
+    assert_in_range(cc.pacing_rate, 140000 * 2,
+                    140000 * 3 + 100000); /* the initial window and a gain, in a round trip */
     gw_cc_init(&cc, GW_CC_BBR, 65000, (struct gw_mono){0}, &random);
     assert_int_equal(cc.train, 130000); /* two packets at least */
     assert_int_equal(cc.cwnd, 130000);
@@ -330,9 +341,16 @@ static void test_allowance(void **state)
     uint64_t delivered = 0;
     for (int i = 0; i < 2000; i++) { /* 2 Gbit/s, 50 us */
         now = gw_mono_add(now, GW_US(50));
-        struct gw_cc_ack ack = {.now = now, .acked = 12500, .delivered = delivered + 12500, .largest_acked_delivered = delivered,
-                                .rtt_ns = GW_US(50), .srtt_ns = GW_US(50), .min_rtt_ns = GW_US(50), .delivery_rate = 250000000,
-                                .tx_inflight = 12500, .largest_sent_at = gw_mono_add(now, -GW_US(50))};
+        struct gw_cc_ack ack = {.now = now,
+                                .acked = 12500,
+                                .delivered = delivered + 12500,
+                                .largest_acked_delivered = delivered,
+                                .rtt_ns = GW_US(50),
+                                .srtt_ns = GW_US(50),
+                                .min_rtt_ns = GW_US(50),
+                                .delivery_rate = 250000000,
+                                .tx_inflight = 12500,
+                                .largest_sent_at = gw_mono_add(now, -GW_US(50))};
         delivered += 12500;
         cc.ops->on_ack(&cc, &ack);
     }
@@ -362,15 +380,24 @@ static void test_never_stuck(void **state)
             } else if (what == 5) {
                 cc.ops->on_spurious_loss(&cc, now);
             } else if (what < 8) {
-                cc.ops->on_sent(&cc, now, 1400, sim_dice_u64(&dice) % 2 ? 1400 : bytes, sim_dice_u64(&dice) % 2);
+                cc.ops->on_sent(&cc, now, 1400, sim_dice_u64(&dice) % 2 ? 1400 : bytes,
+                                sim_dice_u64(&dice) % 2);
             } else {
-                struct gw_cc_ack ack = {
-                    .now = now, .acked = bytes, .delivered = delivered + bytes,
-                    .largest_acked_delivered = delivered - sim_dice_u64(&dice) % (delivered + 1),
-                    .rtt_ns = (int64_t)(sim_dice_u64(&dice) % (uint64_t)GW_S(2)), .srtt_ns = GW_MS(30), .min_rtt_ns = GW_MS(10),
-                    .delivery_rate = sim_dice_u64(&dice) >> (sim_dice_u64(&dice) % 64), .tx_inflight = bytes, .inflight = bytes,
-                    .ce_acked = what == 8 ? 1400 : 0, .is_cwnd_limited = what % 2, .is_app_limited = what % 3 == 0,
-                    .largest_sent_at = sent_at};
+                struct gw_cc_ack ack = {.now = now,
+                                        .acked = bytes,
+                                        .delivered = delivered + bytes,
+                                        .largest_acked_delivered =
+                                            delivered - sim_dice_u64(&dice) % (delivered + 1),
+                                        .rtt_ns = (int64_t)(sim_dice_u64(&dice) % (uint64_t)GW_S(2)),
+                                        .srtt_ns = GW_MS(30),
+                                        .min_rtt_ns = GW_MS(10),
+                                        .delivery_rate = sim_dice_u64(&dice) >> (sim_dice_u64(&dice) % 64),
+                                        .tx_inflight = bytes,
+                                        .inflight = bytes,
+                                        .ce_acked = what == 8 ? 1400 : 0,
+                                        .is_cwnd_limited = what % 2,
+                                        .is_app_limited = what % 3 == 0,
+                                        .largest_sent_at = sent_at};
                 delivered += bytes;
                 cc.ops->on_ack(&cc, &ack);
             }

@@ -107,12 +107,8 @@ static void test_blocked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_maximum),
-        cmocka_unit_test(test_bdp),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_half), cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_maximum),
+        cmocka_unit_test(test_bdp),  cmocka_unit_test(test_steps),       cmocka_unit_test(test_blocked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,13 +268,17 @@ static void test_fills_a_clean_path(void **state)
         double mbit, rtt_ms, buffer, seconds, least;
         unsigned ack_every;
     } cases[] = {
-        {100, 50, 1.0, 15, 0.95, 2}, {100, 50, 0.3, 15, 0.93, 9}, {1000, 20, 1.0, 5, 0.95, 44}, {2, 80, 2.0, 30, 0.95, 2},
+        {100, 50, 1.0, 15, 0.95, 2},
+        {100, 50, 0.3, 15, 0.93, 9},
+        {1000, 20, 1.0, 5, 0.95, 44},
+        {2, 80, 2.0, 30, 0.95, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sim_contest contest;
         struct sim_link_params path = sim_contest_path(cases[i].mbit, cases[i].rtt_ms, cases[i].buffer);
         sim_contest_begin(&contest, &path, 1);
-        sim_contest_add(&contest, &(struct sim_bulk_params){.cc = GW_CC_CUBIC, .ack_every = cases[i].ack_every}, 0);
+        sim_contest_add(&contest,
+                        &(struct sim_bulk_params){.cc = GW_CC_CUBIC, .ack_every = cases[i].ack_every}, 0);
         sim_contest_run(&contest, cases[i].seconds / 5);
         sim_contest_mark(&contest);
         sim_contest_run(&contest, cases[i].seconds);
@@ -329,7 +333,8 @@ static void test_reordering_costs_little(void **state)
     path.reorder = 0.01;
     path.reorder_ns = GW_MS(20); /* later than the reordering window: declared lost, then acked */
     sim_contest_begin(&contest, &path, 7);
-    struct sim_bulk *bulk = sim_contest_add(&contest, &(struct sim_bulk_params){.cc = GW_CC_CUBIC, .ack_every = 9}, 0);
+    struct sim_bulk *bulk =
+        sim_contest_add(&contest, &(struct sim_bulk_params){.cc = GW_CC_CUBIC, .ack_every = 9}, 0);
     sim_contest_run(&contest, 15);
     assert_true(sim_bulk_stats(bulk)->spurious > 100);
     assert_true(sim_contest_utilisation(&contest) > 0.9);
@@ -359,7 +364,8 @@ static void test_marks_instead_of_losses(void **state)
     struct sim_link_params path = sim_contest_path(100, 50, 2);
     path.mark_bytes = 300000;
     sim_contest_begin(&contest, &path, 1);
-    struct sim_bulk *bulk = sim_contest_add(&contest, &(struct sim_bulk_params){.cc = GW_CC_CUBIC, .ack_every = 9, .ecn = 2}, 0);
+    struct sim_bulk *bulk =
+        sim_contest_add(&contest, &(struct sim_bulk_params){.cc = GW_CC_CUBIC, .ack_every = 9, .ecn = 2}, 0);
     sim_contest_run(&contest, 15);
     assert_int_equal(sim_bulk_stats(bulk)->lost, 0);
     assert_true(sim_link_stats(contest.data)->marked > 0);

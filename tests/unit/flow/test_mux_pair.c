@@ -19,13 +19,13 @@
 
 static uint64_t current_seed;
 
-#define check(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: seed %llu: %s\n", __FILE__, __LINE__, (unsigned long long)current_seed,            \
-                    #condition);                                                                                       \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define check(condition)                                                                                    \
+    do {                                                                                                    \
+        if (!(condition)) {                                                                                 \
+            fprintf(stderr, "%s:%d: seed %llu: %s\n", __FILE__, __LINE__, (unsigned long long)current_seed, \
+                    #condition);                                                                            \
+            abort();                                                                                        \
+        }                                                                                                   \
     } while (0)
 
 enum fate { FATE_FINISH, FATE_RESET, FATE_REFUSE };
@@ -145,7 +145,8 @@ static void write_some(struct user *user)
     maybe_release(user);
 }
 
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *ctx)
+static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *ctx)
 {
     struct user *user = ctx;
     struct world *world = user->talk->world;
@@ -261,8 +262,8 @@ static void on_timer(struct gw_deadline *timer, struct gw_mono now)
     gw_stream_resume(user->stream, now);
 }
 
-static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now,
-                    void *ctx)
+static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
+                    struct gw_mono now, void *ctx)
 {
     struct world *world = ctx;
     struct talk *talk = &world->talks[strtoul(open->service + 1, NULL, 10)];
@@ -289,7 +290,8 @@ static void start_one(struct world *world)
 {
     struct talk *talk = &world->talks[world->started];
     struct user *user = &talk->users[0];
-    struct gw_open open = {.is_datagrams = talk->is_datagrams, .class_ = (uint8_t)(talk->number % GW_CLASS_COUNT)};
+    struct gw_open open = {.is_datagrams = talk->is_datagrams,
+                           .class_ = (uint8_t)(talk->number % GW_CLASS_COUNT)};
     snprintf(open.service, sizeof open.service, "s%u", world->started);
     world->started++;
     talk->is_started = true;
@@ -313,7 +315,9 @@ static void script(struct world *world)
         talk->world = world;
         talk->number = i;
         talk->is_datagrams = pair_chance(pair, 0.1);
-        talk->fate = pair_chance(pair, 0.15) ? FATE_RESET : pair_chance(pair, 0.1) ? FATE_REFUSE : FATE_FINISH;
+        talk->fate = pair_chance(pair, 0.15)  ? FATE_RESET
+                     : pair_chance(pair, 0.1) ? FATE_REFUSE
+                                              : FATE_FINISH;
         for (int k = 0; k < 2; k++) {
             struct user *user = &talk->users[k];
             user->talk = talk;
@@ -322,7 +326,9 @@ static void script(struct world *world)
             user->seed = pair_random(pair);
             user->total = random_size(pair);
             user->reset_at = pair_below(pair, user->total + 1);
-            user->reader = pair_chance(pair, 0.6) ? READER_QUICK : pair_chance(pair, 0.7) ? READER_SLOW : READER_STALLS;
+            user->reader = pair_chance(pair, 0.6)   ? READER_QUICK
+                           : pair_chance(pair, 0.7) ? READER_SLOW
+                                                    : READER_STALLS;
             gw_deadline_init(&user->timer, on_timer);
             check(gw_deadlines_reserve(&pair->deadlines) == 0);
         }
@@ -336,7 +342,8 @@ static struct pair_link random_link(uint64_t seed)
     struct pair dice = {.rng = seed ^ 0x55};
     struct pair_link link = {.plain = 300 + pair_below(&dice, 1100), .queue = 100000};
     link.delay_ns = (int64_t)pair_below(&dice, (uint64_t)(seed % 3 == 0 ? GW_US(200) : GW_MS(80)));
-    link.jitter_ns = pair_chance(&dice, 0.5) ? 0 : (int64_t)pair_below(&dice, (uint64_t)(link.delay_ns / 2 + 1));
+    link.jitter_ns =
+        pair_chance(&dice, 0.5) ? 0 : (int64_t)pair_below(&dice, (uint64_t)(link.delay_ns / 2 + 1));
     link.loss = pair_chance(&dice, 0.3) ? 0 : 0.2 * (double)pair_below(&dice, 100) / 100;
     link.duplicate = pair_chance(&dice, 0.5) ? 0 : 0.1;
     link.mark = pair_chance(&dice, 0.8) ? 0 : 0.02;
@@ -348,7 +355,8 @@ static void run_seed(uint64_t seed)
 {
     struct world world = {.count = STREAMS};
     struct pair_link link = random_link(seed);
-    struct gw_mux_events events[2] = {{.on_open = on_open, .ctx = &world}, {.on_open = on_open, .ctx = &world}};
+    struct gw_mux_events events[2] = {{.on_open = on_open, .ctx = &world},
+                                      {.on_open = on_open, .ctx = &world}};
     current_seed = seed;
     pair_init(&world.pair, seed, &link, events, seed % 2 == 0 ? GW_CC_BBR : GW_CC_CUBIC, 64u << 20);
     world.talks = calloc(world.count, sizeof *world.talks);

@@ -50,7 +50,8 @@ static void write_more(struct end *end)
     }
 }
 
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *user)
 {
     struct end *end = user;
     size_t sum = 0;
@@ -87,7 +88,8 @@ static void on_accepted(struct gw_stream *stream, struct gw_mono now, void *user
     ((struct end *)user)->is_accepted = true;
 }
 
-static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len, void *user)
+static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
+                        void *user)
 {
     struct end *end = user;
     (void)stream;
@@ -109,8 +111,8 @@ static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned lon
 
 static const struct gw_stream_ops ops = {on_accepted, on_data, on_fin, on_writable, on_datagram, on_closed};
 
-static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now,
-                    void *ctx)
+static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
+                    struct gw_mono now, void *ctx)
 {
     struct end *end = &scene->ends[1][open->port - 1];
     (void)mux;
@@ -169,10 +171,11 @@ static double bulk_rate(const struct pair_link *link, enum gw_cc_kind cc, int se
     pair_run(&scene->pair, GW_S(seconds));
     double rate = (double)(other(end)->received - before) * 8 / 1e6 / seconds;
     struct gw_mux_stats stats = stats_of(0);
-    print_message("%-6s %4.0f Mbit/s, %2lld ms, loss %.3f: %6.1f Mbit/s (cwnd %llu, lost %llu of %llu, spurious %llu)\n",
-                  stats.cc_name, (double)link->rate * 8 / 1e6, (long long)(2 * link->delay_ns / GW_MS(1)), link->loss,
-                  rate, (unsigned long long)stats.cwnd, (unsigned long long)stats.packets_lost,
-                  (unsigned long long)stats.packets_sent, (unsigned long long)stats.packets_spurious);
+    print_message(
+        "%-6s %4.0f Mbit/s, %2lld ms, loss %.3f: %6.1f Mbit/s (cwnd %llu, lost %llu of %llu, spurious %llu)\n",
+        stats.cc_name, (double)link->rate * 8 / 1e6, (long long)(2 * link->delay_ns / GW_MS(1)), link->loss,
+        rate, (unsigned long long)stats.cwnd, (unsigned long long)stats.packets_lost,
+        (unsigned long long)stats.packets_sent, (unsigned long long)stats.packets_spurious);
     end_scene();
     return rate;
 }
@@ -186,7 +189,8 @@ static void test_lossy_links(void **state)
     link.loss = 0.01;
     assert_true(bulk_rate(&link, GW_CC_BBR, 8) > 75);
     (void)bulk_rate(&link, GW_CC_CUBIC, 8);
-    link = (struct pair_link){.plain = 1400, .rate = 125000000, .delay_ns = GW_MS(10), .queue = 2500000, .loss = 0.001};
+    link = (struct pair_link){
+        .plain = 1400, .rate = 125000000, .delay_ns = GW_MS(10), .queue = 2500000, .loss = 0.001};
     assert_true(bulk_rate(&link, GW_CC_BBR, 3) > 700);
     link.loss = 0.01;
     assert_true(bulk_rate(&link, GW_CC_BBR, 3) > 391);
@@ -287,7 +291,8 @@ static void test_new_path(void **state)
     scene->pair.link.is_down = true;
     pair_run(&scene->pair, GW_S(5));
     /* The gateway finds another one: nothing waits for the old one's backoff. */
-    scene->pair.link = (struct pair_link){.plain = 1200, .delay_ns = GW_MS(40), .rate = 5000000, .queue = 400000};
+    scene->pair.link =
+        (struct pair_link){.plain = 1200, .delay_ns = GW_MS(40), .rate = 5000000, .queue = 400000};
     uint64_t received = other(end)->received;
     for (int i = 0; i < 2; i++)
         gw_mux_set_path(scene->pair.mux[i], scene->pair.now, 1200, 76, GW_MS(80), true);

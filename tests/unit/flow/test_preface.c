@@ -60,16 +60,16 @@ static void test_decode(void **state)
         {{0}, 0, 0},
         {{0, 1, 3, 's', 's', 'h'}, 6, 6},
         {{0, 1, 3, 's', 's'}, 5, 0},
-        {{0, 1, 0}, 3, GW_E_MALFORMED},               /* empty name */
-        {{0, 1, 64}, 3, GW_E_MALFORMED},              /* too long, told before it is there */
+        {{0, 1, 0}, 3, GW_E_MALFORMED},  /* empty name */
+        {{0, 1, 64}, 3, GW_E_MALFORMED}, /* too long, told before it is there */
         {{0, 1, 2, 's', '\n'}, 5, GW_E_MALFORMED},
         {{0, 1, 2, 's', 0}, 5, GW_E_MALFORMED},
         {{1, 0, 0, 22}, 4, 4},
         {{1, 0, 0}, 3, 0},
-        {{1, 0, 0, 0}, 4, GW_E_MALFORMED},            /* port 0 */
+        {{1, 0, 0, 0}, 4, GW_E_MALFORMED}, /* port 0 */
         {{3, 0, 0, 53}, 4, 4},
-        {{4, 0, 0, 53}, 4, GW_E_MALFORMED},           /* unknown kind */
-        {{1, 77, 0, 22}, 4, 4},                       /* unknown class: normal */
+        {{4, 0, 0, 53}, 4, GW_E_MALFORMED}, /* unknown kind */
+        {{1, 77, 0, 22}, 4, 4},             /* unknown class: normal */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -64,7 +64,8 @@ static struct gw_cc_ack ack_at(struct conveyor *c, unsigned i, double t)
     return finish(c, t, 0);
 }
 
-#define assert_rate(ack, expected) assert_in_range((ack).delivery_rate, (expected)*99 / 100, (expected)*101 / 100)
+#define assert_rate(ack, expected) \
+    assert_in_range((ack).delivery_rate, (expected)*99 / 100, (expected)*101 / 100)
 
 static void test_steady(void **state)
 {
@@ -214,14 +215,10 @@ static void test_no_sample(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steady),
-        cmocka_unit_test(test_compressed_acks),
-        cmocka_unit_test(test_burst),
-        cmocka_unit_test(test_newest_of_a_train),
-        cmocka_unit_test(test_app_limited),
-        cmocka_unit_test(test_idle_is_not_slowness),
-        cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_our_own_stall),
+        cmocka_unit_test(test_steady),      cmocka_unit_test(test_compressed_acks),
+        cmocka_unit_test(test_burst),       cmocka_unit_test(test_newest_of_a_train),
+        cmocka_unit_test(test_app_limited), cmocka_unit_test(test_idle_is_not_slowness),
+        cmocka_unit_test(test_losses),      cmocka_unit_test(test_our_own_stall),
         cmocka_unit_test(test_no_sample),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,7 +121,8 @@ static void test_limits(void **state)
     /* Two pieces fit, and what lies in them may come in islands, up to the maximum. */
     for (unsigned i = 0; i < GW_RECVBUF_RANGES_MAX; i++)
         assert_int_equal(gw_recvbuf_write(&buf, &pool, budget.limit, 2 * i + 1, data, 1), 0);
-    assert_int_equal(gw_recvbuf_write(&buf, &pool, budget.limit, 4 * GW_RECVBUF_RANGES_MAX, data, 1), GW_E_LIMIT);
+    assert_int_equal(gw_recvbuf_write(&buf, &pool, budget.limit, 4 * GW_RECVBUF_RANGES_MAX, data, 1),
+                     GW_E_LIMIT);
     assert_int_equal(budget.used, GW_POOL_SMALL);
     assert_int_equal(gw_recvbuf_write(&buf, &pool, budget.limit, 0, data, 2), 0);
     assert_int_equal(buf.contig, 2);

@@ -26,38 +26,51 @@ static struct gw_wall read_wall(struct gw_wallclock *self)
     return (struct gw_wall){ts.tv_sec + nodes->wall_offset_s, (int32_t)ts.tv_nsec};
 }
 
-/* Hands everything over that `from` has; false = nothing. */
-static bool hand_over(struct nodes *nodes, struct node *from, struct node *to, struct gw_mono now)
+/* What `from` has to say goes on its way. */
+static void take_off(struct nodes *nodes, int from, struct gw_mono now)
 {
     struct gw_train train = {.slab = nodes->slab};
-    bool some = false;
-    for (int i = 0; i < 8 && gw_gateway_output(from->gateway, now, &train); i++) {
-        some = true;
-        train.tuple = (struct gw_tuple){.local = to->addr, .remote = from->addr};
-        if (!nodes->is_cut)
-            gw_gateway_input(to->gateway, now, &train);
+    while (gw_gateway_output(nodes->node[from].gateway, now, &train)) {
+        size_t len = gw_train_len(&train);
+        struct flight *flight = malloc(sizeof *flight + len);
+        must(flight);
+        flight->left = now;
+        flight->to = 1 - from;
+        flight->train = train;
+        flight->train.tuple = (struct gw_tuple){.local = nodes->node[1 - from].addr, .remote = nodes->node[from].addr};
+        memcpy(flight->slab, train.slab, len);
+        gw_list_init(&flight->link);
+        gw_list_push_back(&nodes->flights, &flight->link);
     }
-    return some;
+}
+
+static void land(struct nodes *nodes, struct gw_mono now)
+{
+    gw_list_for_each(node, &nodes->flights) {
+        struct flight *flight = gw_list_entry(node, struct flight, link);
+        if (!gw_mono_before(flight->left, now))
+            continue;
+        gw_list_remove(&flight->link);
+        flight->train.slab = flight->slab;
+        if (!nodes->is_cut)
+            gw_gateway_input(nodes->node[flight->to].gateway, now, &flight->train);
+        free(flight);
+    }
 }
 
 static struct gw_mono run_hook(struct gw_loop_hook *hook, struct gw_mono now)
 {
     struct nodes *nodes = gw_container_of(hook, struct nodes, hook);
-    struct node *a = &nodes->node[0], *b = &nodes->node[1];
-    bool some = true;
-    for (int i = 0; i < 8 && some; i++) {
-        some = false;
-        for (int n = 0; n < 2; n++) {
-            gw_gateway_expire(nodes->node[n].gateway, now);
-            while (gw_gateway_handshake(nodes->node[n].gateway, now))
-                ;
-        }
-        some |= hand_over(nodes, a, b, now);
-        some |= hand_over(nodes, b, a, now);
+    struct gw_mono next = GW_NEVER;
+    land(nodes, now);
+    for (int i = 0; i < 2; i++) {
+        gw_gateway_expire(nodes->node[i].gateway, now);
+        while (gw_gateway_handshake(nodes->node[i].gateway, now))
+            ;
+        take_off(nodes, i, now);
+        next = gw_mono_min(next, gw_gateway_next_deadline(nodes->node[i].gateway));
     }
-    if (some)
-        return now;
-    return gw_mono_min(gw_gateway_next_deadline(a->gateway), gw_gateway_next_deadline(b->gateway));
+    return gw_list_is_empty(&nodes->flights) ? next : now;
 }
 
 static void start_node(struct nodes *nodes, int index, const char *name, const char *addr)
@@ -143,6 +156,7 @@ void nodes_start(struct nodes *nodes, void (*change)(struct gw_socks5_params *pa
 {
     size_t bad;
     memset(nodes, 0, sizeof *nodes);
+    gw_list_init(&nodes->flights);
     nodes->wallclock.read = read_wall;
     must((nodes->loop = gw_loop_new()));
     must((nodes->slab = malloc(GW_TRAIN_SLAB)));
@@ -186,6 +200,8 @@ void nodes_stop(struct nodes *nodes)
         gw_gateway_free(nodes->node[i].gateway, now);
         must(nodes->budget[i].used == 0);
     }
+    gw_list_for_each(node, &nodes->flights)
+        free(gw_list_entry(node, struct flight, link));
     gw_dialer_free(nodes->dialer);
     gw_loop_remove_hook(nodes->loop, &nodes->hook);
     gw_loop_free(nodes->loop);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two whole nodes in one process: engines, services, resolver and proxy on one loop in a thread of its own, joined by handing trains over. A test's
+/* Two whole nodes in one process: engines, services, resolver and proxy on one loop in a thread of its own, joined by handing trains over a turn later. A test's
  * sockets are real, and its own thread may block on them. "laptop" has the proxy, "home" the services. */
 #ifndef TESTS_UNIT_LOCAL_NODES_H
 #define TESTS_UNIT_LOCAL_NODES_H
@@ -13,6 +13,15 @@
 #include <pthread.h>
 
 enum { LAPTOP, HOME };
+
+/* A train on its way: it arrives in a later turn than it left, or round trips would take no time. */
+struct flight {
+    struct gw_list link;
+    struct gw_mono left;
+    struct gw_train train;
+    int to;
+    uint8_t slab[];
+};
 
 struct node {
     struct nodes *nodes;
@@ -40,6 +49,7 @@ struct nodes {
     struct gw_target listen;
     uint16_t port; /* where the proxy listens on 127.0.0.1 */
     uint8_t *slab;
+    struct gw_list flights;
     pthread_t thread;
     int wake[2];
     pthread_mutex_t lock;

@@ -130,6 +130,7 @@ static int receive_data(struct pair *pair, struct pair_node *node, const uint8_t
     uint8_t datagram[PAIR_DATAGRAM_MAX];
     struct gw_keypair *kp;
     struct gw_view plain;
+    unsigned gone;
     int err;
 
     memcpy(datagram, bytes, len);
@@ -141,7 +142,9 @@ static int receive_data(struct pair *pair, struct pair_node *node, const uint8_t
         return err;
     node->data_received += plain.len > 0;
     node->keepalives_received += plain.len == 0;
+    gone = node->keypairs_gone;
     gw_session_packets_received(kp->session, kp, pair->now, plain.len > 0, len);
+    assert_int_equal(node->keypairs_gone, gone); /* a train's key pairs live for as long as the train */
     return 0;
 }
 

@@ -150,6 +150,17 @@ static void test_flipped_initiation(void **state)
     }
 }
 
+/* With the right PSK. */
+static bool consume_response(const struct ends *ends, const struct gw_noise_initiator *slot,
+                             const struct gw_response *msg, unsigned *psk_used, struct gw_noise_keys *keys)
+{
+    uint8_t psks[1][GW_KEY_LEN];
+
+    memcpy(psks[0], ends->psk, GW_KEY_LEN);
+    return gw_noise_consume_response(&ends->i, slot, msg, (const uint8_t(*)[GW_KEY_LEN])psks, 1, psk_used,
+                                     keys);
+}
+
 static void test_flipped_response(void **state)
 {
     struct ends ends;
@@ -169,8 +180,7 @@ static void test_flipped_response(void **state)
 
         ((uint8_t *)&msg)[byte] ^= (uint8_t)(1u << byte % 8);
         keys = untouched;
-        assert_false(gw_noise_consume_response(
-            &ends.i, &slot, &msg, (const uint8_t(*)[GW_KEY_LEN]) & ends.psk, 1, &psk_used, &keys));
+        assert_false(consume_response(&ends, &slot, &msg, &psk_used, &keys));
         assert_memory_equal(&keys, &untouched, sizeof keys);
         assert_int_equal(psk_used, 7);
     }
@@ -213,8 +223,7 @@ static void test_small_order(void **state)
                                            &slot, &initiation));
     response = ends.response;
     memset(response.ephemeral, 0, sizeof response.ephemeral);
-    assert_false(gw_noise_consume_response(&ends.i, &slot, &response,
-                                           (const uint8_t(*)[GW_KEY_LEN]) & ends.psk, 1, &psk_used, &keys));
+    assert_false(consume_response(&ends, &slot, &response, &psk_used, &keys));
     ends.i_sees_r.public_key = zeros;
     assert_false(gw_noise_create_initiation(&ends.i, &ends.i_sees_r, ends.i_ephemeral, ends.timestamp,
                                             I_INDEX, &slot, &initiation));

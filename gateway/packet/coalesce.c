@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Merging runs of TCP segments; see coalesce.h. */
+#include "gateway/packet/coalesce.h"
+
+#include "gateway/packet/super.h"
+
+#include <string.h>
+
+void gw_coalesce_init(struct gw_coalescer *coalescer, gw_merged_fn *emit, void *ctx)
+{
+    memset(coalescer, 0, sizeof *coalescer);
+    coalescer->emit = emit;
+    coalescer->ctx = ctx;
+}
+
+/* ---- out */
+
+static void emit_single(struct gw_coalescer *coalescer, uint8_t *packet, const struct gw_ip *ip, bool is_partial)
+{
+    struct iovec iov = {packet, ip->total_len};
+    struct gw_merged merged = {.iov = &iov, .iov_count = 1, .len = ip->total_len, .version = ip->version, .header_len = ip->header_len};
+    if (is_partial) {
+        gw_checksum_prepare(packet, ip, ip->total_len - ip->l4);
+        merged.is_checksum_left = true;
+        merged.checksum_start = ip->l4;
+        merged.checksum_offset = (uint16_t)gw_checksum_offset(ip->protocol);
+    }
+    coalescer->emit(&merged, coalescer->ctx);
+}
+
+static void emit_run(struct gw_coalescer *coalescer, struct gw_coalesce_run *run)
+{
+    run->is_used = false;
+    if (run->count == 1) {
+        emit_single(coalescer, run->head, &run->ip, run->is_partial);
+        return;
+    }
+    if (run->ip.version == 6) {
+        gw_store16_be(run->head + 4, (uint16_t)(run->len - GW_IP_V6_HEADER));
+    } else {
+        gw_store16_be(run->head + 2, (uint16_t)run->len);
+        gw_checksum_ip_header(run->head, run->ip.l4);
+    }
+    gw_checksum_prepare(run->head, &run->ip, run->len - run->ip.l4);
+    struct gw_merged merged = {.iov = run->iov,
+                               .iov_count = run->count,
+                               .len = run->len,
+                               .segment_len = run->segment_len,
+                               .version = run->ip.version,
+                               .header_len = run->ip.header_len,
+                               .checksum_start = run->ip.l4,
+                               .checksum_offset = (uint16_t)gw_checksum_offset(run->ip.protocol),
+                               .is_checksum_left = true};
+    coalescer->emit(&merged, coalescer->ctx);
+}
+
+void gw_coalesce_flush(struct gw_coalescer *coalescer)
+{
+    for (unsigned i = 0; i < GW_COALESCE_RUNS; i++) {
+        struct gw_coalesce_run *run = &coalescer->runs[(coalescer->next_victim + i) % GW_COALESCE_RUNS];
+        if (run->is_used)
+            emit_run(coalescer, run);
+    }
+}
+
+/* ---- in */
+
+static bool is_same_flow(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip)
+{
+    const uint8_t *head = run->head;
+    size_t addresses = ip->version == 6 ? 8 : 12, len = ip->version == 6 ? 32 : 8;
+    return run->ip.version == ip->version && run->ip.l4 == ip->l4 && memcmp(head + addresses, packet + addresses, len) == 0 &&
+           memcmp(head + ip->l4, packet + ip->l4, 4) == 0;
+}
+
+/* All that a network card would not change: traffic class, TTL, fragment bits; ack, window, options. */
+static bool have_equal_headers(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip)
+{
+    const uint8_t *head = run->head, *a = head + ip->l4, *b = packet + ip->l4;
+    if (run->ip.header_len != ip->header_len)
+        return false;
+    if (ip->version == 4 ? head[1] != packet[1] || head[8] != packet[8] || memcmp(head + 6, packet + 6, 2) != 0
+                         : memcmp(head, packet, 4) != 0 || head[7] != packet[7])
+        return false;
+    return memcmp(a + 8, b + 8, 5) == 0 && memcmp(a + 14, b + 14, 2) == 0 &&
+           memcmp(a + GW_TCP_HEADER, b + GW_TCP_HEADER, ip->header_len - ip->l4 - GW_TCP_HEADER) == 0;
+}
+
+/* A segment that may be part of a burst: data, ACK and at most PSH. */
+static bool is_mergeable(const uint8_t *packet, const struct gw_ip *ip)
+{
+    if (ip->protocol != GW_IP_TCP || ip->is_fragment || ip->has_extensions || ip->total_len == ip->header_len)
+        return false;
+    return (packet[ip->l4 + 13] & ~GW_TCP_PSH) == GW_TCP_ACK;
+}
+
+static struct gw_coalesce_run *find_run(struct gw_coalescer *coalescer, const uint8_t *packet, const struct gw_ip *ip)
+{
+    for (unsigned i = 0; i < GW_COALESCE_RUNS; i++) {
+        if (coalescer->runs[i].is_used && is_same_flow(&coalescer->runs[i], packet, ip))
+            return &coalescer->runs[i];
+    }
+    return NULL;
+}
+
+static bool can_append(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip, bool is_partial)
+{
+    uint32_t payload = ip->total_len - ip->header_len;
+    bool is_ended = (run->head[run->ip.l4 + 13] & GW_TCP_PSH) || (run->count > 1 && run->iov[run->count - 1].iov_len < run->segment_len);
+    return !is_ended && run->is_partial == is_partial && run->count < GW_COALESCE_PIECES && payload <= run->segment_len &&
+           run->len + payload <= GW_SUPER_MAX && gw_load32_be(packet + ip->l4 + 4) == run->next_seq &&
+           have_equal_headers(run, packet, ip);
+}
+
+static void append(struct gw_coalesce_run *run, uint8_t *packet, const struct gw_ip *ip)
+{
+    uint32_t payload = ip->total_len - ip->header_len;
+    run->iov[run->count++] = (struct iovec){packet + ip->header_len, payload};
+    run->len += payload;
+    run->next_seq += payload;
+    run->head[run->ip.l4 + 13] |= packet[ip->l4 + 13] & GW_TCP_PSH;
+}
+
+static struct gw_coalesce_run *free_run(struct gw_coalescer *coalescer)
+{
+    for (unsigned i = 0; i < GW_COALESCE_RUNS; i++) {
+        if (!coalescer->runs[i].is_used)
+            return &coalescer->runs[i];
+    }
+    struct gw_coalesce_run *victim = &coalescer->runs[coalescer->next_victim++ % GW_COALESCE_RUNS];
+    emit_run(coalescer, victim);
+    return victim;
+}
+
+static void start_run(struct gw_coalesce_run *run, uint8_t *packet, const struct gw_ip *ip, bool is_partial)
+{
+    uint32_t payload = ip->total_len - ip->header_len;
+    run->is_used = true;
+    run->ip = *ip;
+    run->head = packet;
+    run->is_partial = is_partial;
+    run->next_seq = gw_load32_be(packet + ip->l4 + 4) + payload;
+    run->len = ip->total_len;
+    run->segment_len = (uint16_t)payload;
+    run->count = 1;
+    run->iov[0] = (struct iovec){packet, ip->total_len};
+}
+
+bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len, bool is_partial)
+{
+    struct gw_ip ip;
+    if (gw_ip_parse(&ip, packet, len) != 0)
+        return false;
+    struct gw_coalesce_run *run = ip.protocol == GW_IP_TCP && !ip.is_fragment ? find_run(coalescer, packet, &ip) : NULL;
+    /* The kernel computes a merged packet's checksum anew, so a wrong one would be blessed by merging. */
+    bool may_merge = is_mergeable(packet, &ip) && (is_partial || gw_checksum_is_right(packet, &ip));
+    if (run && may_merge && can_append(run, packet, &ip, is_partial)) {
+        append(run, packet, &ip);
+        return true;
+    }
+    if (run)
+        emit_run(coalescer, run);
+    if (may_merge)
+        start_run(run ? run : free_run(coalescer), packet, &ip, is_partial);
+    else
+        emit_single(coalescer, packet, &ip, is_partial);
+    return true;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Cutting a super-packet into packets: IPv4 length, identification and checksum, IPv6 length, TCP sequence numbers; FIN and PSH in the last, CWR
+ * in the first (what a network card does for TSO and USO). */
+#include "gateway/packet/super.h"
+
+#include "gateway/base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool can_cut(const struct gw_ip *ip)
+{
+    return !ip->is_fragment && (ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_UDP);
+}
+
+int gw_super_new(struct gw_super **out, const uint8_t *packet, size_t len, const struct gw_super_hint *hint)
+{
+    struct gw_ip ip;
+    int err = gw_ip_parse(&ip, packet, len);
+    if (err)
+        return err;
+    if (hint->segment_len > 0 && (!can_cut(&ip) || ip.has_extensions))
+        return GW_E_MALFORMED;
+    struct gw_super *super = malloc(sizeof *super + ip.total_len);
+    if (!super)
+        return GW_E_NOMEM;
+    *super = (struct gw_super){.ip = ip, .hint = *hint, .len = ip.total_len};
+    gw_list_init(&super->node);
+    memcpy(super->data, packet, ip.total_len);
+    *out = super;
+    return 0;
+}
+
+void gw_super_free(struct gw_super *super)
+{
+    free(super);
+}
+
+static size_t payload_len(const struct gw_super *super)
+{
+    return super->len - super->ip.header_len;
+}
+
+static bool is_cut(const struct gw_super *super)
+{
+    return super->hint.segment_len > 0 && payload_len(super) > 0;
+}
+
+bool gw_super_is_done(const struct gw_super *super)
+{
+    return is_cut(super) ? super->done >= payload_len(super) : super->segments > 0;
+}
+
+/* Payload bytes of the next segment: what the sender's MSS allows, and less if the path is narrower (TCP only: a datagram is one). */
+static size_t segment_len(const struct gw_super *super, size_t room)
+{
+    size_t left = payload_len(super) - super->done, len = super->hint.segment_len;
+    if (super->ip.protocol == GW_IP_TCP && room > super->ip.header_len && super->ip.header_len + len > room)
+        len = room - super->ip.header_len;
+    return left < len ? left : len;
+}
+
+size_t gw_super_next_len(const struct gw_super *super, size_t room)
+{
+    if (gw_super_is_done(super))
+        return 0;
+    return is_cut(super) ? super->ip.header_len + segment_len(super, room) : super->len;
+}
+
+static void fix_ip(const struct gw_super *super, uint8_t *out, size_t len)
+{
+    if (super->ip.version == 6) {
+        gw_store16_be(out + 4, (uint16_t)(len - GW_IP_V6_HEADER));
+        return;
+    }
+    gw_store16_be(out + 2, (uint16_t)len);
+    gw_store16_be(out + 4, (uint16_t)(gw_load16_be(super->data + 4) + super->segments));
+    gw_checksum_ip_header(out, super->ip.l4);
+}
+
+static void fix_l4(const struct gw_super *super, uint8_t *out, size_t len, bool is_last)
+{
+    uint8_t *l4 = out + super->ip.l4;
+    if (super->ip.protocol == GW_IP_UDP) {
+        gw_store16_be(l4 + 4, (uint16_t)(len - super->ip.l4));
+        return;
+    }
+    gw_store32_be(l4 + 4, gw_load32_be(l4 + 4) + super->done);
+    if (!is_last)
+        l4[13] &= (uint8_t) ~(GW_TCP_FIN | GW_TCP_PSH);
+    if (super->segments > 0)
+        l4[13] &= (uint8_t)~GW_TCP_CWR;
+}
+
+/* The layer-4 checksum of what was written. */
+static void finish_checksum(uint8_t *out, size_t len, const struct gw_ip *whole, bool keep_partial, bool *is_partial)
+{
+    struct gw_ip ip = *whole;
+    ip.total_len = (uint32_t)len;
+    *is_partial = keep_partial;
+    if (!keep_partial)
+        gw_checksum_complete(out, &ip);
+}
+
+static size_t take_segment(struct gw_super *super, uint8_t *out, size_t room, bool keep_partial, bool *is_partial)
+{
+    size_t payload = segment_len(super, room), len = super->ip.header_len + payload;
+    bool is_last = super->done + payload == payload_len(super);
+    memcpy(out, super->data, super->ip.header_len);
+    memcpy(out + super->ip.header_len, super->data + super->ip.header_len + super->done, payload);
+    fix_ip(super, out, len);
+    fix_l4(super, out, len, is_last);
+    finish_checksum(out, len, &super->ip, keep_partial, is_partial);
+    super->done += (uint32_t)payload;
+    super->segments++;
+    return len;
+}
+
+size_t gw_super_take(struct gw_super *super, uint8_t *out, size_t room, bool keep_partial, bool *is_partial)
+{
+    if (is_cut(super))
+        return take_segment(super, out, room, keep_partial, is_partial);
+    memcpy(out, super->data, super->len);
+    super->segments++;
+    *is_partial = false;
+    if (super->hint.is_checksum_left && can_cut(&super->ip))
+        finish_checksum(out, super->len, &super->ip, keep_partial, is_partial);
+    return super->len;
+}

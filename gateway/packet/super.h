@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* A super-packet: one IP packet, or a TCP or UDP burst of one flow under one header as a TUN with segmentation offload gives it (up to
+ * 64 KB), waiting to be cut into packets of at most the path's size. Headers are parsed, not trusted. */
+#ifndef GATEWAY_PACKET_SUPER_H
+#define GATEWAY_PACKET_SUPER_H
+
+#include "gateway/base/list.h"
+#include "gateway/base/mono.h"
+#include "gateway/packet/ip.h"
+
+#define GW_SUPER_MAX 65535u
+
+/* What the source said beside the bytes (the virtio-net header of a TUN, in our words). */
+struct gw_super_hint {
+    uint16_t segment_len;  /* payload bytes of each segment; 0 = one packet, to go as it is */
+    bool is_checksum_left; /* the layer-4 checksum is not filled in */
+};
+
+struct gw_super {
+    struct gw_list node;     /* in the queue's flow */
+    struct gw_mono queued;   /* set by the queue */
+    struct gw_ip ip;
+    struct gw_super_hint hint;
+    uint32_t flow;           /* hash; set by the queue */
+    uint32_t len;            /* bytes in data */
+    uint32_t done;           /* payload bytes that went out */
+    uint16_t segments;       /* that went out */
+    uint8_t data[];
+};
+
+/* Copies len bytes. 0, GW_E_NOMEM, GW_E_MALFORMED. */
+int gw_super_new(struct gw_super **out, const uint8_t *packet, size_t len, const struct gw_super_hint *hint);
+void gw_super_free(struct gw_super *super);
+
+/* Bytes of the next packet when packets may have `room` bytes; 0 when the super-packet is used up. A single packet that is longer than room gives its
+ * length all the same: the caller refuses it. */
+size_t gw_super_next_len(const struct gw_super *super, size_t room);
+/* Writes that packet to `out`. keep_partial: leave layer-4 checksums out (the receiver is one of ours and completes them); *is_partial tells whether one is left
+ * out. Returns its length. */
+size_t gw_super_take(struct gw_super *super, uint8_t *out, size_t room, bool keep_partial, bool *is_partial);
+bool gw_super_is_done(const struct gw_super *super);
+
+#endif

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Addresses change, NAT forgets, a machine sleeps: a download and an upload go on within a second, and not a byte is wrong.
+
+      laptop                    box                       home                      desk
+     peergate             (NAT: masquerade)              peergate                 peergate
+    192.168.7.2 --- veth --- 192.168.7.1
+    then .3, .2 ...           10.77.0.1 ----- veth ---- 10.77.0.2
+    socks 1080                ports 40000-40999         10.78.0.1 ----- veth ---- 10.78.0.2
+                              then 41000-41999 ...      then .5, .1               then .6, .2
+                                                        source, sink              socks 1080
+"""
+import signal
+import socket
+import struct
+import threading
+import time
+from ground import Failed, Ground, check, needs, run, until
+from streams import Checker, Download, TcpServer, send_pattern, serve_pattern, socks_connect
+
+PROXY = ("127.0.0.1", 1080)
+PORT = 7001
+GAP_MAX = 1.0
+MEGABYTE = 1 << 20
+NETLINK_NETFILTER, CTNETLINK_DELETE = 12, 1 << 8 | 2
+NLM_F_REQUEST, NLM_F_ACK = 1, 4
+
+
+def forget_connections(namespace):
+    """Empties the connection tracking of a namespace, as a NAT box that was restarted."""
+    with namespace, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+        body = struct.pack(">BBH", socket.AF_UNSPEC, 0, 0)
+        sock.send(struct.pack("=IHHII", 16 + len(body), CTNETLINK_DELETE, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + body)
+        error = struct.unpack("=i", sock.recv(4096)[16:20])[0]
+        check(error == 0, f"emptying the connection tracking: error {error}")
+
+
+class Sink:
+    """A service that checks what it is sent, and the client that sends."""
+
+    def __init__(self, namespace, address):
+        self.downloads = []
+        self.server = TcpServer(namespace, address, self.serve)
+
+    def serve(self, sock):
+        download = Download(sock)
+        self.downloads.append(download)
+        download.thread.join()
+
+
+class Scene:
+    def __init__(self, ground):
+        self.ground = ground
+        self.laptop_at, self.box, self.home_at, self.desk_at = (ground.namespace(name) for name in ("laptop", "box", "home", "desk"))
+        ground.veth(self.laptop_at, "192.168.7.2/24", self.box, "192.168.7.1/24")
+        ground.veth(self.box, "10.77.0.1/24", self.home_at, "10.77.0.2/24")
+        ground.veth(self.home_at, "10.78.0.1/24", self.desk_at, "10.78.0.2/24")
+        self.laptop_at.ip("route", "add", "default", "via", "192.168.7.1")
+        self.box.sysctl("net.ipv4.ip_forward", 1)
+        self.masquerade(40000)
+        self.laptop, self.home, self.desk = (ground.node(at, name) for at, name in (
+            (self.laptop_at, "laptop"), (self.home_at, "home"), (self.desk_at, "desk")))
+        TcpServer(self.home_at, ("127.0.0.1", 5), serve_pattern)
+        self.sink = Sink(self.home_at, ("127.0.0.1", 6))
+        self.home.configure({"port": PORT, "peers": [{"name": node.name, "peer_id": node.peer_id} for node in (self.laptop, self.desk)],
+                             "services": {"source": {"local_address": "127.0.0.1:5"}, "sink": {"local_address": "127.0.0.1:6"}}})
+        for node, endpoint in ((self.laptop, "10.77.0.2"), (self.desk, "10.78.0.1")):
+            node.configure({"port": PORT, "socks": {"listen": "127.0.0.1:1080"},
+                            "peers": [{"name": "home", "peer_id": self.home.peer_id, "endpoint": f"{endpoint}:{PORT}"}]})
+        for node in (self.home, self.laptop, self.desk):
+            node.up()
+
+    def masquerade(self, first_port):
+        self.box.nft(f"""
+            table ip box
+            delete table ip box
+            table ip box {{
+                chain out {{
+                    type nat hook postrouting priority 100;
+                    oifname "home" meta l4proto udp masquerade to :{first_port}-{first_port + 999}
+                }}
+            }}""")
+
+
+class Traffic:
+    """A download and an upload of one node."""
+
+    def __init__(self, scene, node):
+        self.node = node
+        self.down = Download(socks_connect(node.namespace, PROXY, "source.home.demo", 5))
+        count = len(scene.sink.downloads)
+        self.up_sock = socks_connect(node.namespace, PROXY, "sink.home.demo", 6)
+        threading.Thread(target=self.send, daemon=True).start()
+        until(lambda: len(scene.sink.downloads) > count, "the upload arrives")
+        self.up = scene.sink.downloads[-1]
+        until(lambda: self.up.count() > MEGABYTE and self.down.count() > MEGABYTE, "both directions run")
+        time.sleep(0.5)
+
+    def send(self):
+        try:
+            send_pattern(self.up_sock)
+        except OSError:
+            pass
+
+    def survives(self, ground, what, change, seconds=2.5, pause=0.0, gap_max=GAP_MAX):
+        """change() at some moment: each direction is on again within gap_max after it (and a pause that it took)."""
+        ground.step(f"{self.node.name}: {what}")
+        begin = time.monotonic()
+        change()
+        time.sleep(seconds)
+        end = time.monotonic()
+        for name, stream in (("download", self.down), ("upload", self.up)):
+            stream.must_run()
+            gap = stream.longest_gap(begin, end) - pause
+            ground.step(f"    {name}: a gap of {max(gap, 0) * 1000:.0f} ms" + (f" beyond {pause:.0f} s" if pause else ""))
+            check(gap < gap_max, f"{what}: the {name} stood still for {gap:.2f} s")
+
+    def stop(self):
+        self.down.stop()
+        self.up_sock.close()
+        self.up.thread.join(5)
+        if isinstance(self.up.error, Failed):
+            raise self.up.error
+
+
+def change_address(namespace, device, old, new, gateway=None):
+    """As a machine that gets another address by DHCP: the old one is gone, with its routes."""
+    def change():
+        namespace.ip("addr", "flush", "dev", device)
+        namespace.ip("addr", "add", f"{new}/24", "dev", device)
+        if gateway:
+            namespace.ip("route", "replace", "default", "via", gateway)
+    assert old != new
+    return change
+
+
+def behind_nat(scene):
+    traffic = Traffic(scene, scene.laptop)
+    step = scene.ground
+
+    def rebind(first_port):
+        def change():
+            scene.masquerade(first_port)
+            forget_connections(scene.box)
+        return change
+
+    def outage():
+        scene.laptop_at.ip("link", "set", "box", "down")
+        time.sleep(2)
+        scene.laptop_at.ip("link", "set", "box", "up")
+        scene.laptop_at.ip("route", "replace", "default", "via", "192.168.7.1")
+
+    for port in (41000, 42000):
+        traffic.survives(step, f"the NAT box forgets its connections, and gives out ports from {port}", rebind(port))
+        endpoint = scene.home.peer("laptop")["path"]["endpoint"]
+        check(endpoint.startswith(f"10.77.0.1:{port // 1000}"), f"home sends to {endpoint} now")
+    traffic.survives(step, "another address", change_address(scene.laptop_at, "box", "192.168.7.2", "192.168.7.3", "192.168.7.1"))
+    traffic.survives(step, "and the first one again", change_address(scene.laptop_at, "box", "192.168.7.3", "192.168.7.2", "192.168.7.1"))
+    traffic.survives(step, "the cable is out for 2 s", outage, pause=2, gap_max=2)  # the probes have become rare
+    traffic.stop()
+
+
+def without_nat(scene):
+    traffic = Traffic(scene, scene.desk)
+    step = scene.ground
+    traffic.survives(step, "another address", change_address(scene.desk_at, "home", "10.78.0.2", "10.78.0.6"))
+    traffic.survives(step, "home gets another address", change_address(scene.home_at, "desk", "10.78.0.1", "10.78.0.5"))
+
+    def both():
+        change_address(scene.desk_at, "home", "10.78.0.6", "10.78.0.2")()
+        time.sleep(1)
+        change_address(scene.home_at, "desk", "10.78.0.5", "10.78.0.1")()
+    traffic.survives(step, "both change back, one second apart", both)
+
+    def sleep(node, seconds):
+        def change():
+            node.daemon.signal(signal.SIGSTOP)
+            time.sleep(seconds)
+            node.daemon.signal(signal.SIGCONT)
+        return change
+    traffic.survives(step, "sleeps for 10 s", sleep(scene.desk, 10), pause=10)
+    traffic.survives(step, "home sleeps for 10 s", sleep(scene.home, 10), pause=10)
+    traffic.stop()
+
+
+def main():
+    needs("nft", "ip")
+    with Ground("roam") as ground:
+        scene = Scene(ground)
+        behind_nat(scene)
+        without_nat(scene)
+
+
+run(main)

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* UDP ASSOCIATE, to a service of the other node and directly. */
+#include "../local/nodes.h"
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+/* after the headers that it needs */
+#include <cmocka.h>
+
+#define BYTES(text) text, sizeof text - 1
+
+static struct nodes nodes;
+static int echo; /* a UDP socket that the test answers from */
+static uint16_t echo_port;
+
+static int udp_socket(uint16_t *port)
+{
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval tv = {.tv_sec = 5};
+    socklen_t len = sizeof sin;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv), 0);
+    *port = ntohs(sin.sin_port);
+    return fd;
+}
+
+static void connect_udp(int fd, uint16_t port)
+{
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof sin), 0);
+}
+
+static struct gw_rule loopback;
+static const struct gw_policy direct = {.is_direct = true, .allow = &loopback, .allow_count = 1};
+
+static void with_direct(struct gw_socks5_params *params)
+{
+    assert_int_equal(gw_rule_parse(&loopback, "127.0.0.0/8"), 0);
+    params->policy = &direct;
+}
+
+static int setup(void **state)
+{
+    char target[32];
+    (void)state;
+    nodes_start(&nodes, with_direct);
+    echo = udp_socket(&echo_port);
+    snprintf(target, sizeof target, "127.0.0.1:%u", echo_port);
+    nodes_serve(&nodes, "dns", target, true);
+    return 0;
+}
+
+static bool is_quiet(struct nodes *all)
+{
+    struct gw_services_stats services;
+    struct gw_socks5_stats socks5;
+    gw_services_stats(all->node[HOME].services, &services);
+    gw_socks5_stats(all->socks5, &socks5);
+    return services.flows_open == 0 && socks5.clients_open == 0 && socks5.associations_open == 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nodes_wait(&nodes, is_quiet);
+    close(echo);
+    nodes_stop(&nodes);
+    return 0;
+}
+
+/* The TCP connection; *udp is a socket connected to the relay. */
+static int associate(int *udp)
+{
+    uint8_t reply[12];
+    uint16_t own;
+    int tcp = connect_to(nodes.port);
+    send_all(tcp, "\5\1\0\5\3\0\1\0\0\0\0\0\0", 13);
+    assert_true(recv_all(tcp, reply, 12));
+    assert_memory_equal(reply, "\5\0\5\0\0\1\x7f\0\0\1", 10);
+    *udp = udp_socket(&own);
+    connect_udp(*udp, (uint16_t)(reply[10] << 8 | reply[11]));
+    return tcp;
+}
+
+static struct sockaddr_in asker;
+
+static void expect_at_echo(const char *data, size_t len)
+{
+    char bytes[10000];
+    socklen_t asker_len = sizeof asker;
+    assert_int_equal(recvfrom(echo, bytes, sizeof bytes, 0, (struct sockaddr *)&asker, &asker_len), len);
+    assert_memory_equal(bytes, data, len);
+}
+
+static void answer(const char *data, size_t len)
+{
+    assert_int_equal(sendto(echo, data, len, 0, (struct sockaddr *)&asker, sizeof asker), len);
+}
+
+static void expect_reply(int udp, const char *bytes, size_t len)
+{
+    char got[10000];
+    assert_int_equal(recv(udp, got, sizeof got, 0), len);
+    assert_memory_equal(got, bytes, len);
+}
+
+static void test_to_peer(void **state)
+{
+    int udp, tcp = associate(&udp);
+    (void)state;
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35question"), 0), 28);
+    expect_at_echo("question", 8);
+    answer("reply", 5);
+    expect_reply(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35reply"));
+    /* The same service by address and port is another destination of the client's, with its own answers. */
+    char header[10] = "\0\0\0\1\x0a\x40\0\2";
+    header[8] = (char)(echo_port >> 8);
+    header[9] = (char)echo_port;
+    char datagram[14];
+    memcpy(datagram, header, 10);
+    memcpy(datagram + 10, "more", 4);
+    assert_int_equal(send(udp, datagram, 14, 0), 14);
+    expect_at_echo("more", 4);
+    answer("less", 4);
+    memcpy(datagram + 10, "less", 4);
+    expect_reply(udp, datagram, 14);
+    /* Empty ones are datagrams too. */
+    assert_int_equal(send(udp, header, 10, 0), 10);
+    expect_at_echo("", 0);
+    close(tcp);
+    close(udp);
+}
+
+static void test_dropped(void **state)
+{
+    uint16_t other_port;
+    int udp, tcp = associate(&udp);
+    (void)state;
+    assert_int_equal(send(udp, BYTES("\0\0\1\3\x0d" "dns.home.demo\0\x35" "fragment"), 0), 28);
+    assert_int_equal(send(udp, BYTES("\0\0\0\7rubbish"), 0), 11);
+    assert_int_equal(send(udp, BYTES(""), 0), 0);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0fnone.home.demo.\0\x35x"), 0), 23);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35one"), 0), 23);
+    expect_at_echo("one", 3);
+    /* Somebody else on the same machine. */
+    struct sockaddr_in relay;
+    socklen_t len = sizeof relay;
+    assert_int_equal(getpeername(udp, (struct sockaddr *)&relay, &len), 0);
+    int other = udp_socket(&other_port);
+    connect_udp(other, ntohs(relay.sin_port));
+    assert_int_equal(send(other, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35two"), 0), 23);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35" "three"), 0), 25);
+    expect_at_echo("three", 5);
+    answer("yes", 3);
+    expect_reply(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35yes"));
+    close(other);
+    struct gw_socks5_stats stats = nodes_socks5_stats(&nodes);
+    assert_int_equal(stats.datagrams_out, 3);
+    assert_int_equal(stats.datagrams_dropped, 4);
+    assert_int_equal(stats.datagrams_in, 1);
+    close(tcp);
+    close(udp);
+}
+
+static void test_direct(void **state)
+{
+    int udp, tcp = associate(&udp);
+    char datagram[13] = "\0\0\0\1\x7f\0\0\1";
+    (void)state;
+    datagram[8] = (char)(echo_port >> 8);
+    datagram[9] = (char)echo_port;
+    memcpy(datagram + 10, "abc", 3);
+    assert_int_equal(send(udp, datagram, 13, 0), 13);
+    expect_at_echo("abc", 3);
+    answer("abc", 3);
+    expect_reply(udp, datagram, 13);
+    close(tcp);
+    close(udp);
+}
+
+static bool has_no_relay(struct nodes *all)
+{
+    struct gw_socks5_stats stats;
+    gw_socks5_stats(all->socks5, &stats);
+    return stats.associations_open == 0;
+}
+
+/* The TCP connection's end is the association's. */
+static void test_life(void **state)
+{
+    char byte;
+    int udp, tcp = associate(&udp);
+    (void)state;
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35one"), 0), 23);
+    expect_at_echo("one", 3);
+    assert_int_equal(nodes_services_stats(&nodes).flows_open, 1);
+    send_all(tcp, "ignored", 7);
+    close(tcp);
+    nodes_wait(&nodes, has_no_relay);
+    send(udp, "x", 1, 0);
+    assert_true(recv(udp, &byte, 1, 0) < 0 && errno == ECONNREFUSED);
+    close(udp);
+}
+
+/* More destinations than are kept: the oldest make room. */
+static void test_many(void **state)
+{
+    int udp, tcp = associate(&udp);
+    (void)state;
+    for (unsigned i = 0; i < 600; i++) {
+        char datagram[32];
+        int len = snprintf(datagram, sizeof datagram, "%c%c%c\3\x0d" "dns.home.demo%c%cq", 0, 0, 0, (char)(i >> 8), (char)i);
+        assert_int_equal(send(udp, datagram, (size_t)len, 0), len);
+        expect_at_echo("q", 1);
+    }
+    struct gw_services_stats stats = nodes_services_stats(&nodes);
+    assert_int_equal(stats.accepted, 600);
+    close(tcp);
+    close(udp);
+}
+
+static void burst(struct nodes *all, void *arg)
+{
+    (void)all;
+    /* Nothing of this is read before the loop has its turn. */
+    int udp = *(int *)arg;
+    for (int i = 0; i < 20; i++)
+        send(udp, "\0\0\0\3\x0d" "dns.home.demo\0\x35z", 21, 0);
+}
+
+static void test_burst(void **state)
+{
+    int udp, tcp = associate(&udp);
+    (void)state;
+    nodes_call(&nodes, burst, &udp);
+    for (int i = 0; i < 20; i++)
+        expect_at_echo("z", 1);
+    close(tcp);
+    close(udp);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_to_peer, setup, teardown), cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_direct, setup, teardown),  cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, teardown),    cmocka_unit_test_setup_teardown(test_burst, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
