@@ -34,12 +34,12 @@ static void init_host(struct gateway *gateway, const struct gw_gateway_params *p
     memcpy(host->hostname, params->hostname, sizeof host->hostname);
     host->hostname[sizeof host->hostname - 1] = '\0';
     memcpy(host->addresses, params->addresses, sizeof host->addresses);
-    do /* 0 means "none yet" in HELLO */
-        host->instance = gw_random_u64(params->random);
-    while (host->instance == 0);
     gw_list_init(&host->ready);
     gw_random_fill(params->random, seed, sizeof seed);
     gw_map_init(&host->peers, GW_KEY_LEN, seed);
+    gw_random_fill(params->random, host->packet_seed, sizeof host->packet_seed);
+    gw_allowedips_init(&host->allowedips);
+    host->takes_partial = params->takes_partial;
     gw_deadlines_init(&host->deadlines);
     gw_peer_init_session_events(host);
 }
@@ -82,6 +82,7 @@ void gw_gateway_free(struct gateway *gateway, struct gw_mono now)
     gw_handshakes_fini(gateway);
     gw_session_local_fini(&gateway->host.local);
     gw_map_fini(&gateway->host.peers);
+    gw_allowedips_clear(&gateway->host.allowedips);
     gw_deadlines_fini(&gateway->host.deadlines);
     gw_wipe(gateway, sizeof *gateway);
     free(gateway);
@@ -178,6 +179,9 @@ void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_tra
         input_datagram(&in, gw_train_datagram(train, i), gw_train_datagram_len(train, i));
     if (in.peer)
         gw_peer_input_flush(in.peer, now, train);
+    if (gateway->host.has_packets && gateway->host.events->on_packets_end)
+        gateway->host.events->on_packets_end(gateway, now, gateway->host.events->ctx);
+    gateway->host.has_packets = false;
 }
 
 /* ---- out */

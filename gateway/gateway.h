@@ -28,6 +28,7 @@ struct gw_gateway_params {
     uint8_t ed25519_seed[32];
     char hostname[GW_PEER_NAME_MAX + 1]; /* display name in HELLO */
     struct gw_addr addresses[2];   /* own virtual addresses (IPv4, IPv6), family 0 = none */
+    bool takes_partial;            /* on_packet's user completes layer-4 checksums that are left out (a TUN with offload) */
     uint32_t max_peers;            /* 0 = 4096; provisional ones included */
     uint16_t mtu_v4, mtu_v6;       /* largest UDP payload ever tried; 0 = 1472 / 1452 */
 };

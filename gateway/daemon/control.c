@@ -322,6 +322,16 @@ int gw_control_new(struct gw_control **out, const struct gw_control_params *para
     return 0;
 }
 
+/* The last answers, as far as the socket takes them now. (The bufferevent keeps others from writing its output.) */
+static void send_rest(struct gw_control_client *client)
+{
+    struct evbuffer *output = bufferevent_get_output(client->io);
+    size_t len = evbuffer_get_length(output);
+    const unsigned char *bytes = len > 0 ? evbuffer_pullup(output, -1) : NULL;
+    if (bytes && send(bufferevent_getfd(client->io), bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        gw_log_debug("control: a client did not hear the end");
+}
+
 void gw_control_free(struct gw_control *control)
 {
     if (!control)
@@ -329,9 +339,7 @@ void gw_control_free(struct gw_control *control)
     gw_listener_free(control->listener);
     gw_list_for_each(node, &control->clients) {
         struct gw_control_client *client = gw_list_entry(node, struct gw_control_client, node);
-        /* The last answers, as far as the socket takes them. */
-        if (has_answer_to_send(client))
-            evbuffer_write(bufferevent_get_output(client->io), bufferevent_getfd(client->io));
+        send_rest(client);
         close_client(client);
     }
     free(control);

@@ -57,10 +57,11 @@ static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, 
     gw_pings_on_pong(&daemon->pings, peer, id, rtt_ns, now);
 }
 
-static void on_packet(struct gateway *gateway, struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now, void *ctx)
+static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial, struct gw_mono now,
+                      void *ctx)
 {
     struct gw_daemon *daemon = ctx;
-    (void)gateway;
+    (void)gateway, (void)is_partial;
     gw_echo_input(&daemon->echo, peer, packet, len, now); /* without a TUN nothing else is for packets */
 }
 

@@ -11,6 +11,10 @@
 #define DEFAULT_MAX_STREAMS 16384u
 #define DEFAULT_MAX_PLAIN 1200u
 #define DEFAULT_OVERHEAD 80u
+/* gateway/wire/frame.h: what a length of two bytes can say, and type and length. */
+#define FRAME_BODY_MAX 16383u
+#define FRAME_HEAD 3u
+#define NUMBER_FRAME_MAX 6u
 
 /* Writers that found no memory look again after this. */
 #define HUNGRY_NS GW_MS(10)
@@ -35,8 +39,9 @@ uint64_t gw_mux_send_limit(const struct gw_mux *mux)
 /* NUMBER and the frame's own head, and no room lost to an ack: that waits for another packet. */
 size_t gw_mux_datagram_max(const struct gw_mux *mux, uint64_t id)
 {
-    size_t head = 6 + 3 + gw_varint_len(id);
-    return mux->max_plain > head ? mux->max_plain - head : 0;
+    size_t head = NUMBER_FRAME_MAX + FRAME_HEAD + gw_varint_len(id);
+    size_t plain = mux->max_plain < FRAME_BODY_MAX ? mux->max_plain : FRAME_BODY_MAX;
+    return plain > head ? plain - head : 0;
 }
 
 /* --- enter and leave --------------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #define LENGTH_PREFIX 0x4000u
 #define MAX_BODY 16383u
 #define MIN_PIECE 64u /* a STREAM frame that does not finish its stream carries at least this */
-#define NUMBER_MAX 4u
+#define MAX_PADDING (MIN_PIECE + 24u)
 
 /* The packet that is being written. */
 struct out {
@@ -185,13 +185,13 @@ static size_t write_datagram(struct out *out, struct gw_stream *stream)
     if (datagram == NULL)
         return 0;
     size_t body = gw_varint_len(stream->id) + datagram->len;
-    if (!make_room(out, FRAME_HEAD + body)) {
-        if (out->is_eliciting) {
-            out->is_full = true;
-            return 0;
-        }
-        mux->datagrams_dropped++; /* the path has become narrower */
+    if (datagram->len > gw_mux_datagram_max(mux, stream->id)) { /* the path has become narrower */
+        mux->datagrams_dropped++;
         gw_datagrams_pop(stream->datagrams, mux->budget);
+        return 0;
+    }
+    if (!make_room(out, FRAME_HEAD + body)) {
+        out->is_full = true;
         return 0;
     }
     uint8_t *p = out->w.at;
@@ -269,11 +269,13 @@ static void fill_probe(struct out *out)
     }
 }
 
-/* Packets of a train have one length: what no frame wanted is padding, if more is to come. */
+/* Packets of a train have one length: a little that no frame wanted is padding, if more is to come. (More than a little, because a
+ * datagram did not fit, would cost the path more than a shorter train costs us.) */
 static void pad(struct out *out)
 {
-    if (out->is_full && gw_writer_left(&out->w) > 0)
-        gw_write_zeros(&out->w, gw_writer_left(&out->w));
+    size_t left = gw_writer_left(&out->w);
+    if (out->is_full && left <= MAX_PADDING)
+        gw_write_zeros(&out->w, left);
 }
 
 static void after_ack(struct out *out)

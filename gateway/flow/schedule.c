@@ -50,14 +50,13 @@ void gw_schedule_stream(struct gw_stream *stream)
     struct gw_mux *mux = stream->mux;
     if (gw_schedule_is_urgent(stream) && !gw_list_is_linked(&stream->urgent))
         gw_list_push_back(&mux->urgent, &stream->urgent);
-    if (has_new(stream) && !gw_list_is_linked(&stream->ready)) {
-        struct gw_band *band = &mux->bands[stream->class_];
-        if (stream->deficit <= 0)
-            stream->deficit += GW_QUANTUM;
-        else {
-            gw_list_push_back(&band->fresh, &stream->ready);
-            return;
-        }
+    if (!has_new(stream) || gw_list_is_linked(&stream->ready))
+        return;
+    struct gw_band *band = &mux->bands[stream->class_];
+    if (stream->deficit > 0) {
+        gw_list_push_back(&band->fresh, &stream->ready);
+    } else {
+        stream->deficit += GW_QUANTUM;
         gw_list_push_back(&band->old, &stream->ready);
     }
 }

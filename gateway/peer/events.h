@@ -15,8 +15,12 @@ struct gw_gateway_events {
     /* A peer opened a flow: gw_stream_accept, gw_stream_attach (and accept later) or gw_stream_reset(reason) it. NULL refuses all. */
     void (*on_open)(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
                     struct gw_mono now, void *ctx);
-    /* An IP packet from a peer, source address checked against its allowed_ips (cryptokey routing); lent. May be NULL. */
-    void (*on_packet)(struct gateway *gateway, struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now, void *ctx);
+    /* An IP packet from a peer, source address checked against its allowed_ips (cryptokey routing). Lent until on_packets_end of the same
+     * call, and the user's to change until then. is_partial: its layer-4 checksum is not filled in (the seal protected it). May be NULL. */
+    void (*on_packet)(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial, struct gw_mono now,
+                      void *ctx);
+    /* The train that brought packets is over. May be NULL. */
+    void (*on_packets_end)(struct gateway *gateway, struct gw_mono now, void *ctx);
     /* Something a person would see in `status` changed. May be NULL. */
     void (*on_peer)(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* The answer to gw_peer_ping. May be NULL. */

@@ -47,6 +47,13 @@ struct gw_mux *gw_peer_flows(struct gw_peer *peer, struct gw_mono now)
     return peer->mux;
 }
 
+void gw_peer_new_instance(struct gw_peer *peer)
+{
+    do /* 0 means "none yet" in HELLO */
+        peer->instance = gw_random_u64(peer->host->random);
+    while (peer->instance == 0);
+}
+
 void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason)
 {
     struct gw_mux *mux = peer->mux;
@@ -56,6 +63,10 @@ void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason 
     /* Out of reach first: a callback that opens a stream again gets a new mux. */
     peer->mux = NULL;
     peer->has_mux_bound = false;
+    /* The peer may still remember streams and packet numbers that are forgotten here. (After its own restart it does not, and a HELLO
+     * with our instance may be on its way.) */
+    if (reason != GW_REASON_PEER_RESTARTED)
+        gw_peer_new_instance(peer);
     gw_mux_free(mux, now, reason);
 }
 

@@ -138,9 +138,9 @@ static void fill(const struct gw_peer *peer, struct gw_hello *hello)
                                .seq = peer->hello.seq,
                                .ack = peer->hello.peer_seq,
                                .suites = advertised_suites(peer),
-                               .instance = host->instance,
+                               .instance = peer->instance,
                                .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
-                               .capabilities = GW_CAP_FLOWS,
+                               .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG | (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u),
                                .seen_len = peer->hello.seen_len,
                                .mtu = host->mtu_v4};
     memcpy(hello->name, host->hostname, sizeof hello->name);
@@ -248,7 +248,7 @@ void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
         state->seen_len = (uint16_t)datagram_len;
     became(peer, GW_PEER_PEERGATE, now);
     gw_peer_flows_bind(peer, hello.instance, now);
-    bool are_bound = hello.to_instance == 0 || hello.to_instance == peer->host->instance;
+    bool are_bound = hello.to_instance == 0 || hello.to_instance == peer->instance;
     if (are_bound && !state->are_flows_bound)
         state->flows_floor = counter;
     state->are_flows_bound = are_bound;

@@ -7,6 +7,7 @@
 #include "gateway/base/deadline.h"
 #include "gateway/base/list.h"
 #include "gateway/flow/mux.h"
+#include "gateway/peer/allowedips.h"
 #include "gateway/peer/events.h"
 #include "gateway/session/session.h"
 #include "gateway/wire/frame.h"
@@ -22,8 +23,11 @@ struct gw_peer_host {
     struct gw_gateway_stats stats;
     struct gw_list ready;    /* gw_peer.ready: may have something to send */
     struct gw_map peers;     /* X25519 key -> gw_peer */
+    struct gw_allowedips allowedips;
+    bool has_packets;        /* this input brought IP packets */
+    bool takes_partial;      /* the user of on_packet completes layer-4 checksums */
+    uint8_t packet_seed[16]; /* of the packet queues' flow hashes */
     uint32_t max_peers;
-    uint64_t instance;       /* random at each start: flows belong to a pair of these */
     char hostname[GW_HELLO_NAME_MAX + 1];
     struct gw_addr addresses[2];
     bool has_ed25519, is_derived;

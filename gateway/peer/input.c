@@ -77,6 +77,52 @@ static void control_frame(struct packet *packet, struct gw_view body)
         events->on_control(packet->peer->host->gateway, packet->peer, body, packet->now, events->ctx);
 }
 
+/* ---- IP packets */
+
+/* First nibbles 2 and 3: versions 4 and 6 of ours without a layer-4 checksum. */
+static bool restore_version(uint8_t *packet)
+{
+    uint8_t nibble = packet[0] >> 4;
+    if (nibble != GW_INNER_PARTIAL_V4 && nibble != GW_INNER_PARTIAL_V6)
+        return false;
+    packet[0] = (uint8_t)((packet[0] & 15) | (nibble == GW_INNER_PARTIAL_V4 ? 0x40 : 0x60));
+    return true;
+}
+
+static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_partial)
+{
+    struct gw_peer *peer = packet->peer;
+    struct gw_peer_host *host = peer->host;
+    struct gw_addr source;
+    struct gw_ip ip;
+    is_partial |= restore_version(bytes);
+    bool is_good = gw_ip_parse(&ip, bytes, len) == 0;
+    if (is_good)
+        gw_ip_source(&source, bytes, &ip);
+    if (!is_good || !gw_peer_allows_source(peer, &source)) {
+        host->stats.dropped_inner++;
+        return;
+    }
+    if (!host->events->on_packet)
+        return;
+    if (is_partial && !host->takes_partial) { /* it was not asked for, but it is right */
+        gw_checksum_complete(bytes, &ip);
+        is_partial = false;
+    }
+    host->has_packets = true; /* total_len: type 4's padding is cut off */
+    host->events->on_packet(host->gateway, peer, bytes, ip.total_len, is_partial, packet->now, host->events->ctx);
+}
+
+static void frag_frame(struct packet *packet, struct gw_view body)
+{
+    struct gw_view whole;
+    bool is_partial;
+    if (gw_peer_frag_input(packet->peer, packet->now, body, &whole, &is_partial))
+        input_ip(packet, (uint8_t *)(uintptr_t)whole.data, whole.len, is_partial);
+}
+
+/* ---- by type */
+
 static int handle_frame(struct packet *packet, const struct gw_frame *frame)
 {
     if (is_flow_frame(frame))
@@ -98,6 +144,9 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
     case GW_FRAME_PATH_RESPONSE:
         path_response_frame(packet, frame->body);
         break;
+    case GW_FRAME_FRAG:
+        frag_frame(packet, frame->body);
+        break;
     default: /* a later version's: skipped by its length */
         break;
     }
@@ -117,40 +166,6 @@ static void input_frames(struct packet *packet, struct gw_view plain)
     if (!gw_reader_ok(&r))
         packet->peer->host->stats.dropped_inner++;
     leave_mux(packet);
-}
-
-/* ---- IP packets */
-
-static bool parse_source(struct gw_view plain, struct gw_addr *source, size_t *total)
-{
-    memset(source, 0, sizeof *source);
-    if (plain.data[0] >> 4 == 4 && plain.len >= 20) {
-        source->family = 4;
-        memcpy(source->ip, plain.data + 12, 4);
-        *total = gw_load16_be(plain.data + 2);
-        return *total >= 20 && *total <= plain.len;
-    }
-    if (plain.data[0] >> 4 == 6 && plain.len >= 40) {
-        source->family = 6;
-        memcpy(source->ip, plain.data + 8, 16);
-        *total = 40u + gw_load16_be(plain.data + 4);
-        return *total <= plain.len;
-    }
-    return false;
-}
-
-static void input_ip(struct packet *packet, struct gw_view plain)
-{
-    struct gw_peer *peer = packet->peer;
-    const struct gw_gateway_events *events = peer->host->events;
-    struct gw_addr source;
-    size_t total;
-    if (!parse_source(plain, &source, &total) || !gw_peer_allows_source(peer, &source)) {
-        peer->host->stats.dropped_inner++;
-        return;
-    }
-    if (events->on_packet) /* type 4's padding cut off */
-        events->on_packet(peer->host->gateway, peer, plain.data, total, packet->now, events->ctx);
 }
 
 /* ---- the packet */
@@ -183,7 +198,7 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
     if (plain.data[0] == GW_INNER_FRAMES)
         input_frames(&packet, plain);
     else
-        input_ip(&packet, plain);
+        input_ip(&packet, (uint8_t *)(uintptr_t)plain.data, plain.len, false); /* opened in place: the train's bytes are ours to change */
 }
 
 void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train)

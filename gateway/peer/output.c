@@ -208,31 +208,91 @@ static bool output_frames(struct build *b)
 
 /* ---- IP packets, keepalives */
 
-/* An IP packet can't be cut, and a stock peer answers no probe: to it goes what the link takes, as WireGuard does. */
-static size_t packet_cap(const struct build *b)
+static void mark_partial(uint8_t *packet)
 {
-    if (!gw_peer_is_stock(b->peer))
-        return b->path->payload_len;
-    return b->path->tuple.remote.family == 6 ? b->peer->host->mtu_v6 : b->peer->host->mtu_v4;
+    unsigned nibble = packet[0] >> 4 == 4 ? GW_INNER_PARTIAL_V4 : GW_INNER_PARTIAL_V6;
+    packet[0] = (uint8_t)((packet[0] & 15) | nibble << 4);
 }
 
+/* Room for an inner packet in a datagram of `payload` bytes. */
+static size_t packet_room(size_t payload, enum gw_suite suite)
+{
+    return frames_room(payload, suite) + 1;
+}
+
+/* The next packet of the queue's head into the train; false when there is none that is at most `room` long. */
+static bool add_packet(struct build *b, struct gw_super *super, size_t room, size_t cap)
+{
+    struct gw_packet_queue *packets = b->peer->queues.packets;
+    uint8_t *slot = b->train->slab + gw_train_len(b->train);
+    bool keep_partial = b->peer->remote_capabilities & GW_CAP_PARTIAL_CSUM, is_partial;
+    if (gw_super_next_len(super, room) > room)
+        return false;
+    size_t len = gw_super_take(super, slot + GW_DATA_HEADER_LEN, room, keep_partial, &is_partial);
+    if (is_partial)
+        mark_partial(slot + GW_DATA_HEADER_LEN);
+    gw_packet_queue_took(packets, len, false);
+    return seal_into(b, len, cap);
+}
+
+/* Writes a packet of frames that holds one part of a packet. */
+static bool add_frag(struct build *b, struct gw_super *super, size_t cap)
+{
+    uint8_t *plain = b->train->slab + gw_train_len(b->train) + GW_DATA_HEADER_LEN;
+    struct gw_writer w = gw_writer_of(plain + 1, frames_room(b->path->payload_len, b->suite));
+    bool is_partial, is_cut;
+    plain[0] = GW_INNER_FRAMES;
+    if (super) {
+        uint8_t whole[2 * GW_FRAG_PART_MAX];
+        size_t len = gw_super_next_len(super, sizeof whole);
+        if (len > sizeof whole)
+            return false;
+        gw_super_take(super, whole, sizeof whole, true, &is_partial);
+        is_cut = gw_peer_frag_first(b->peer, &w, whole, len, is_partial);
+    } else {
+        is_cut = gw_peer_frag_second(b->peer, &w);
+    }
+    return is_cut && gw_writer_ok(&w) && seal_into(b, 1 + gw_writer_len(&w), cap);
+}
+
+/* A packet that the path does not carry: in two parts, or not at all. */
+static bool output_too_long(struct build *b, struct gw_super *super)
+{
+    struct gw_peer_queues *queues = &b->peer->queues;
+    size_t len = gw_super_next_len(super, packet_room(b->path->payload_len, b->suite));
+    bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->payload_len);
+    if (!is_sent)
+        queues->packets_refused++;
+    gw_packet_queue_took(queues->packets, len, true);
+    return is_sent;
+}
+
+/* Packets of the queue as one train: as long as they come out as long as the first. */
 static bool output_ip(struct build *b)
 {
-    const size_t cap = packet_cap(b);
+    struct gw_packet_queue *packets = b->peer->queues.packets;
     if (!b->may_send_data)
         return false;
-    for (struct gw_queued *queued; (queued = gw_peer_packet_pop(b->peer)) != NULL;) {
-        size_t len = queued->len;
-        bool fits = len <= frames_room(cap, b->suite);
-        if (fits)
-            memcpy(b->train->slab + GW_DATA_HEADER_LEN, queued->data, len);
-        else
-            b->peer->queues.packets_dropped++;
-        gw_queued_free(queued);
-        if (fits)
-            return seal_into(b, len, cap);
+    if (add_frag(b, NULL, b->path->payload_len))
+        return true;
+    size_t cap = b->path->payload_len, room = packet_room(cap, b->suite);
+    for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
+        struct gw_train *train = b->train;
+        bool is_full = train->count > 0 && (train->last_len < train->stride || train->count == GW_TRAIN_DATAGRAMS ||
+                                            gw_train_len(train) + train->stride > GW_TRAIN_BYTES);
+        if (is_full)
+            break;
+        if (add_packet(b, super, room, cap)) {
+            cap = train->stride;
+            room = packet_room(cap, b->suite);
+            continue;
+        }
+        if (train->count > 0) /* a longer one begins the next train */
+            break;
+        if (output_too_long(b, super))
+            break;
     }
-    return false;
+    return b->train->count > 0;
 }
 
 static bool output_keepalive(struct build *b)
@@ -245,7 +305,7 @@ static bool output_keepalive(struct build *b)
 
 static bool has_something(const struct gw_peer *peer, struct gw_mono now)
 {
-    return gw_peer_queues_have_frames(&peer->queues) || !gw_list_is_empty(&peer->queues.packets) ||
+    return gw_peer_queues_have_frames(&peer->queues) || gw_peer_queues_have_packets(&peer->queues) ||
            (peer->mux && !gw_peer_is_stock(peer) && gw_mux_has_output(peer->mux, now));
 }
 
@@ -257,7 +317,10 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), true};
     b.may_send_data = peer->config.seal != GW_SEAL_REQUIRED || b.suite != GW_SUITE_CHACHA20_POLY1305;
     begin_train(train, &path->tuple);
-    bool is_data = output_frames(&b) || output_ip(&b);
+    /* Turn by turn: bulk flows and packets share what the path carries. */
+    bool packets_first = peer->queues.is_packets_turn && gw_peer_queues_have_packets(&peer->queues) && !gw_peer_hello_is_due(peer, now);
+    peer->queues.is_packets_turn = !packets_first;
+    bool is_data = packets_first ? output_ip(&b) || output_frames(&b) : output_frames(&b) || output_ip(&b);
     if (!is_data && !output_keepalive(&b))
         return false;
     gw_path_sent(path, now, gw_train_len(train));

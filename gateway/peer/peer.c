@@ -121,6 +121,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     gw_peer_queues_init(&peer->queues);
     gw_deadline_init(&peer->deadline, on_deadline);
     peer->hello.retry_at = GW_NEVER;
+    gw_peer_new_instance(peer);
 
     int err = gw_deadlines_reserve(&host->deadlines);
     if (err)
@@ -131,10 +132,16 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     err = start_session(peer, now);
     if (err)
         goto no_session;
+    err = gw_peer_route_all(host);
+    if (err)
+        goto no_route;
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
     *out = peer;
     return 0;
+
+no_route:
+    gw_session_free(peer->session);
 
 no_session:
     gw_map_remove(&host->peers, &peer->by_key);
@@ -159,10 +166,11 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
     gw_session_set_persistent_keepalive(peer->session, config->keepalive_ns, now);
     if (!are_endpoints_same)
         peer->endpoints.next = 0;
+    int err = gw_peer_route_all(peer->host);
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
     gw_peer_mark_ready(peer);
-    return 0;
+    return err;
 }
 
 void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason)
@@ -171,10 +179,12 @@ void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reaso
     gw_peer_flows_end(peer, now, reason);
     gw_session_free(peer->session);
     gw_map_remove(&host->peers, &peer->by_key);
+    gw_peer_route_all(host);
     gw_list_remove(&peer->ready);
     gw_deadline_disarm(&host->deadlines, &peer->deadline);
     gw_deadlines_release(&host->deadlines);
     gw_peer_queues_fini(&peer->queues);
+    gw_peer_frags_fini(peer);
     gw_wipe(peer, sizeof *peer);
     free(peer);
 }
@@ -241,12 +251,20 @@ int64_t gw_peer_rtt(const struct gw_peer *peer)
     return session.handshake_rtt_ns;
 }
 
+static uint64_t packets_dropped(const struct gw_peer *peer)
+{
+    struct gw_packet_queue_stats stats = {0};
+    if (peer->queues.packets)
+        gw_packet_queue_stats(peer->queues.packets, &stats);
+    return stats.dropped_full + stats.dropped_late + peer->queues.packets_refused;
+}
+
 void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_peer_status *out)
 {
     (void)now;
     *out = (struct gw_peer_status){.kind = gw_peer_is_stock(peer) ? GW_PEER_WIREGUARD : peer->kind,
                                    .rtt_ns = gw_peer_rtt(peer),
-                                   .packets_dropped = peer->queues.packets_dropped};
+                                   .packets_dropped = packets_dropped(peer)};
     gw_session_stats(peer->session, &out->session);
     if (peer->mux) {
         out->has_flows = true;

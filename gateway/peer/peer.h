@@ -5,6 +5,7 @@
 #define GATEWAY_PEER_PEER_H
 
 #include "gateway/flow/mux.h"
+#include "gateway/packet/super.h"
 #include "gateway/peer/config.h"
 #include "gateway/wire/train.h"
 
@@ -23,8 +24,11 @@ extern const char *const gw_peer_kind_names[3];
 int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops,
                  void *user, struct gw_stream **out);
 
-/* An IP packet to the peer (copied, bounded queue, oldest dropped). 0, GW_E_TOO_BIG (path), GW_E_NOMEM. */
+/* An IP packet to the peer: copied to its queue (gateway/packet/queue.h), cut in two on the way if the path is narrower and the peer is one of ours.
+ * 0, GW_E_NOMEM, GW_E_MALFORMED (no IP packet). */
 int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len);
+/* The same for what a TUN with segmentation offload gives: up to 64 KB of one flow under one header (gateway/packet/super.h). */
+int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len, const struct gw_super_hint *hint);
 
 /* Sends a PING through the session as soon as there is one; on_pong follows with the same id. 0, GW_E_LIMIT (16 unanswered),
  * -EPROTONOSUPPORT (stock peer). */

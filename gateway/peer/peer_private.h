@@ -7,6 +7,7 @@
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
+#include "gateway/packet/queue.h"
 #include "gateway/path/path.h"
 #include "gateway/peer/host.h"
 #include "gateway/peer/peer.h"
@@ -34,13 +35,12 @@ struct gw_hello_state {
 #define GW_PINGS_MAX 16u
 #define GW_CONTROLS_MAX 16u
 #define GW_CONTROL_LEN_MAX 1100u
-#define GW_PACKETS_MAX_BYTES (256u * 1024u)
 struct gw_ping_slot {
     uint32_t id;
     bool is_used, is_sent;
     struct gw_mono sent;
 };
-struct gw_queued { /* an IP packet or a control message */
+struct gw_queued { /* a control message */
     struct gw_list node;
     size_t len;
     uint8_t data[];
@@ -50,10 +50,32 @@ struct gw_peer_queues {
     unsigned pings_waiting;            /* used and not sent */
     struct gw_ping pongs[4];           /* answers owed, oldest first */
     unsigned pong_count;
-    struct gw_list controls, packets;  /* gw_queued */
+    struct gw_list controls;           /* gw_queued */
     unsigned control_count;
-    size_t packet_bytes;
-    uint64_t packets_dropped;
+    struct gw_packet_queue *packets;   /* made with the first */
+    uint64_t packets_refused;          /* longer than the path carries */
+    bool is_packets_turn;              /* flows had the last train */
+};
+
+/* ---- frag.c: an IP packet longer than the path, in two parts */
+#define GW_FRAGS_MAX 4u
+#define GW_FRAG_LIFE_NS GW_S(1)
+#define GW_FRAG_PART_MAX 1500u
+struct gw_frag_half {
+    uint32_t id;
+    struct gw_mono arrived; /* GW_NEVER = free */
+    bool is_second, is_partial;
+    uint16_t len;
+    uint8_t *data;          /* GW_FRAG_PART_MAX bytes, made when first used */
+};
+struct gw_frags {
+    uint32_t next_id;
+    struct gw_frag_half halves[GW_FRAGS_MAX];
+    /* Ours on its way out: the second part, to be sent right behind the first. */
+    uint8_t *waiting;
+    size_t waiting_len;
+    uint32_t waiting_id;
+    bool is_waiting_partial;
 };
 
 /* ---- endpoint.c */
@@ -80,12 +102,14 @@ struct gw_peer {
     struct gw_endpoints endpoints;
     struct gw_hello_state hello;
     struct gw_peer_queues queues;
+    struct gw_frags frags;
     struct gw_path_response path_responses[GW_PATH_RESPONSES_MAX];
     unsigned path_response_count;
     struct gw_deadline deadline; /* hello retries and path challenges */
 
     enum gw_peer_kind kind;
     unsigned hello_rounds_lost;  /* key pairs on which no HELLO was answered */
+    uint64_t instance;           /* ours, towards this peer: another one when its flows are forgotten */
     bool has_remote_instance;
     uint64_t remote_instance;
     uint64_t remote_capabilities;
@@ -153,6 +177,8 @@ bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *t
 /* ---- flows.c */
 /* The mux, made when there is none; NULL without memory. */
 struct gw_mux *gw_peer_flows(struct gw_peer *peer, struct gw_mono now);
+/* The flows begin anew: whatever the peer remembers of them is over. */
+void gw_peer_new_instance(struct gw_peer *peer);
 /* A HELLO told the peer's instance: flows with another one are over. */
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now);
 void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
@@ -168,9 +194,18 @@ bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues);
 /* Writes what fits: pongs, pings, control messages. */
 void gw_peer_queues_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now);
 void gw_peer_ping_input(struct gw_peer *peer, const struct gw_ping *ping, struct gw_mono now);
-/* The oldest IP packet, for the caller to gw_queued_free; NULL when none. */
-struct gw_queued *gw_peer_packet_pop(struct gw_peer *peer);
-void gw_queued_free(struct gw_queued *queued);
+bool gw_peer_queues_have_packets(const struct gw_peer_queues *queues);
+
+/* ---- frag.c */
+void gw_peer_frags_fini(struct gw_peer *peer);
+/* May packets to this peer be cut in two? */
+bool gw_peer_can_frag(const struct gw_peer *peer);
+/* Splits a packet of len bytes, which lies at `packet`, so that the first part's frame is written to w; the second waits. */
+bool gw_peer_frag_first(struct gw_peer *peer, struct gw_writer *w, const uint8_t *packet, size_t len, bool is_partial);
+/* Writes the part that waits; false when none does. */
+bool gw_peer_frag_second(struct gw_peer *peer, struct gw_writer *w);
+/* A FRAG frame: the whole packet in *packet when both parts are there (valid until the next call), else false. */
+bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view body, struct gw_view *packet, bool *is_partial);
 
 /* ---- endpoint.c */
 /* Where the next initiation goes; false: no address is known. */
@@ -187,6 +222,8 @@ void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
 /* ---- table.c */
 struct gw_peer *gw_peer_by_key(const struct gw_peer_host *host, const uint8_t public_key[GW_KEY_LEN]);
 struct gw_peer *gw_peer_by_address(const struct gw_peer_host *host, const struct gw_addr *ip);
+/* Builds the prefix table anew from all peers' allowed_ips. 0, GW_E_NOMEM, GW_E_INVAL. */
+int gw_peer_route_all(struct gw_peer_host *host);
 bool gw_peer_allows_source(const struct gw_peer *peer, const struct gw_addr *ip);
 
 #endif

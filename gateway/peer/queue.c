@@ -12,24 +12,23 @@
 void gw_peer_queues_init(struct gw_peer_queues *queues)
 {
     gw_list_init(&queues->controls);
-    gw_list_init(&queues->packets);
+}
+
+static void queued_free(struct gw_queued *queued)
+{
+    free(queued);
 }
 
 static void free_list(struct gw_list *list)
 {
     for (struct gw_list *node; (node = gw_list_pop_front(list)) != NULL;)
-        gw_queued_free(gw_list_entry(node, struct gw_queued, node));
+        queued_free(gw_list_entry(node, struct gw_queued, node));
 }
 
 void gw_peer_queues_fini(struct gw_peer_queues *queues)
 {
     free_list(&queues->controls);
-    free_list(&queues->packets);
-}
-
-void gw_queued_free(struct gw_queued *queued)
-{
-    free(queued);
+    gw_packet_queue_free(queues->packets);
 }
 
 static struct gw_queued *queued_new(const void *data, size_t len)
@@ -45,38 +44,31 @@ static struct gw_queued *queued_new(const void *data, size_t len)
 
 /* ---- IP packets */
 
-static struct gw_queued *packet_pop(struct gw_peer_queues *queues)
+bool gw_peer_queues_have_packets(const struct gw_peer_queues *queues)
 {
-    struct gw_list *node = gw_list_pop_front(&queues->packets);
-    if (!node)
-        return NULL;
-    struct gw_queued *queued = gw_list_entry(node, struct gw_queued, node);
-    queues->packet_bytes -= queued->len;
-    return queued;
+    return queues->packets && !gw_packet_queue_is_empty(queues->packets);
 }
 
-struct gw_queued *gw_peer_packet_pop(struct gw_peer *peer)
+int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len, const struct gw_super_hint *hint)
 {
-    return packet_pop(&peer->queues);
+    struct gw_peer_queues *queues = &peer->queues;
+    struct gw_super *super;
+    peer->host->now = now;
+    if (!queues->packets)
+        queues->packets = gw_packet_queue_new(peer->host->packet_seed);
+    if (!queues->packets)
+        return GW_E_NOMEM;
+    int err = gw_super_new(&super, packet, len, hint);
+    if (err)
+        return err;
+    gw_packet_queue_push(queues->packets, super, now);
+    gw_peer_mark_ready(peer);
+    return 0;
 }
 
 int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len)
 {
-    struct gw_peer_queues *queues = &peer->queues;
-    peer->host->now = now;
-    if (len > GW_TRAIN_BYTES / 2)
-        return GW_E_TOO_BIG;
-    struct gw_queued *queued = queued_new(packet, len);
-    if (!queued)
-        return GW_E_NOMEM;
-    while (queues->packet_bytes + len > GW_PACKETS_MAX_BYTES) {
-        gw_queued_free(packet_pop(queues));
-        queues->packets_dropped++;
-    }
-    gw_list_push_back(&queues->packets, &queued->node);
-    queues->packet_bytes += len;
-    gw_peer_mark_ready(peer);
-    return 0;
+    return gw_peer_send_burst(peer, now, packet, len, &(struct gw_super_hint){0});
 }
 
 /* ---- control messages */
@@ -112,7 +104,7 @@ static void output_controls(struct gw_peer_queues *queues, struct gw_writer *w)
         gw_frame_finish(w, &body);
         gw_list_remove(&queued->node);
         queues->control_count--;
-        gw_queued_free(queued);
+        queued_free(queued);
     }
 }
 

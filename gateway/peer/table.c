@@ -10,42 +10,21 @@ struct gw_peer *gw_peer_by_key(const struct gw_peer_host *host, const uint8_t pu
     return node ? gw_map_entry(node, struct gw_peer, by_key) : NULL;
 }
 
-static bool prefix_contains(const struct gw_prefix *prefix, const struct gw_addr *ip)
+int gw_peer_route_all(struct gw_peer_host *host)
 {
-    if (prefix->ip.family != ip->family)
-        return false;
-    unsigned bytes = prefix->bits / 8u, rest = prefix->bits % 8u;
-    if (memcmp(prefix->ip.ip, ip->ip, bytes) != 0)
-        return false;
-    return rest == 0 || ((prefix->ip.ip[bytes] ^ ip->ip[bytes]) >> (8 - rest)) == 0;
-}
-
-/* The longest prefix of the peer's that contains ip; -1 = none. */
-static int longest_match(const struct gw_peer *peer, const struct gw_addr *ip)
-{
-    int best = -1;
-    for (unsigned i = 0; i < peer->config.allowed_ip_count; i++) {
-        const struct gw_prefix *prefix = &peer->config.allowed_ips[i];
-        if (prefix->bits > best && prefix_contains(prefix, ip))
-            best = prefix->bits;
+    int err = 0;
+    gw_allowedips_clear(&host->allowedips);
+    for (struct gw_map_node *node = gw_map_first(&host->peers); node && !err; node = gw_map_next(&host->peers, node)) {
+        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
+        for (unsigned i = 0; i < peer->config.allowed_ip_count && !err; i++)
+            err = gw_allowedips_insert(&host->allowedips, &peer->config.allowed_ips[i], peer);
     }
-    return best;
+    return err;
 }
 
-/* Linear in all prefixes: good for the few packets that travel without a TUN. */
 struct gw_peer *gw_peer_by_address(const struct gw_peer_host *host, const struct gw_addr *ip)
 {
-    struct gw_peer *found = NULL;
-    int best = -1;
-    for (struct gw_map_node *node = gw_map_first(&host->peers); node; node = gw_map_next(&host->peers, node)) {
-        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
-        int match = longest_match(peer, ip);
-        if (match > best) {
-            best = match;
-            found = peer;
-        }
-    }
-    return found;
+    return gw_allowedips_find(&host->allowedips, ip);
 }
 
 bool gw_peer_allows_source(const struct gw_peer *peer, const struct gw_addr *ip)

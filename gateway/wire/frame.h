@@ -9,6 +9,8 @@
 #include "gateway/wire/cursor.h"
 
 #define GW_INNER_FRAMES 0x10u /* first byte of a packet of frames */
+#define GW_INNER_PARTIAL_V4 2u /* first nibbles of IPv4 and IPv6 packets whose layer-4 checksum is not filled in */
+#define GW_INNER_PARTIAL_V6 3u
 
 enum gw_frame_type {
     GW_FRAME_PADDING = 0x00,
@@ -55,7 +57,7 @@ enum { GW_CAP_FLOWS = 1, GW_CAP_PARTIAL_CSUM = 2, GW_CAP_FRAG = 4 };
 struct gw_hello {
     uint8_t version, flags, seq, ack;
     uint8_t suites;
-    uint64_t instance;     /* random at each start of the gateway */
+    uint64_t instance;     /* random; another one when the sender has forgotten its flows */
     uint64_t to_instance;  /* of the receiver: the one that the sender's flows are bound to, 0 = none yet */
     uint64_t capabilities; /* varint */
     uint16_t seen_len;     /* length of the largest datagram that brought a HELLO of yours on this key pair */

@@ -45,7 +45,7 @@ def rounded(value, digits=3):
 
 
 @contextlib.contextmanager
-def two_namespaces(ctx, link=None, congestion="cubic"):
+def two_namespaces(ctx, link=None):
     """A lab with a and b, linked by veth or (link: linkem's options) by the emulator, and the services in b."""
     with Lab() as lab:
         a, b = lab.namespace("a"), lab.namespace("b")
@@ -54,7 +54,7 @@ def two_namespaces(ctx, link=None, congestion="cubic"):
             emulator = lab.emulated(ctx.tools.linkem, a, b, **link)
         else:
             lab.veth(a, b)
-        Services(ctx.tools, b, congestion)
+        Services(ctx.tools, b)
         yield a, b, emulator
 
 

@@ -3,6 +3,7 @@
 #include "tests/sim/app.h"
 
 #include "gateway/base/log.h"
+#include "gateway/packet/ip.h"
 #include "gateway/wire/message.h"
 
 #include <errno.h>
@@ -338,11 +339,17 @@ static void test_seal_policies(void **state)
 }
 
 static unsigned packets_seen;
-static void on_packet(struct gateway *gateway, struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now, void *ctx)
+static size_t packet_bytes_seen, packet_len_seen;
+static bool packet_is_wrong;
+static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial, struct gw_mono now,
+                      void *ctx)
 {
-    (void)gateway, (void)peer, (void)packet, (void)now, (void)ctx;
-    assert_int_equal(len, 28);
+    struct gw_ip ip;
+    (void)gateway, (void)peer, (void)now, (void)ctx;
+    packet_is_wrong |= gw_ip_parse(&ip, packet, len) != 0 || ip.total_len != len || (!is_partial && !gw_checksum_is_right(packet, &ip));
     packets_seen++;
+    packet_len_seen = len;
+    packet_bytes_seen += len - ip.header_len;
 }
 
 /* A peer that never answers HELLO is taken for stock WireGuard after three of them, and IP packets reach it all the same. */
@@ -369,7 +376,92 @@ static void test_stock_peer(void **state)
     assert_int_equal(gw_peer_send_packet(to_b, sim_now(a), packet, sizeof packet), 0);
     sim_net_run(&net, GW_S(2));
     assert_int_equal(packets_seen, 1);
+    assert_int_equal(packet_len_seen, 28);
     assert_int_equal(sim_client_start(&client, b, to_a, "echo", 1), -EPROTONOSUPPORT);
+    sim_net_fini(&net);
+}
+
+/* ---- IP packets */
+
+static void allow_all(struct gw_peer_config *config)
+{
+    config->allowed_ip_count = 1;
+    config->allowed_ips[0] = (struct gw_prefix){.ip = {.family = 4}, .bits = 0};
+}
+
+static struct gw_peer *pair_for_packets(uint64_t seed, const struct sim_link_params *params)
+{
+    struct gw_peer *to_b, *to_a;
+    two_nodes(seed, params);
+    struct gw_peer_config config = sim_peer_config(a, b);
+    allow_all(&config);
+    gw_gateway_add_peer(a->gateway, sim_now(a), &config, &to_b);
+    config = sim_peer_config(b, a);
+    allow_all(&config);
+    gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a);
+    b->events.on_packet = on_packet;
+    packets_seen = 0;
+    packet_bytes_seen = 0;
+    packet_is_wrong = false;
+    return to_b;
+}
+
+/* An IPv4 TCP packet with `payload` bytes and a right checksum. */
+static size_t make_tcp(uint8_t *packet, size_t payload)
+{
+    struct gw_ip ip;
+    memset(packet, 0, 40 + payload);
+    packet[0] = 0x45;
+    gw_store16_be(packet + 2, (uint16_t)(40 + payload));
+    packet[8] = 64;
+    packet[9] = GW_IP_TCP;
+    memcpy(packet + 12, (uint8_t[]){10, 64, 0, 1, 10, 64, 0, 2}, 8);
+    packet[32] = 5 << 4;
+    packet[33] = GW_TCP_ACK;
+    for (size_t i = 0; i < payload; i++)
+        packet[40 + i] = (uint8_t)i;
+    gw_checksum_ip_header(packet, 20);
+    assert_int_equal(gw_ip_parse(&ip, packet, 40 + payload), 0);
+    gw_checksum_complete(packet, &ip);
+    return 40 + payload;
+}
+
+/* A burst as a TUN gives it is cut at its segment size and arrives whole. */
+static void test_packet_bursts(void **state)
+{
+    (void)state;
+    static uint8_t packet[65535];
+    struct gw_peer *to_b = pair_for_packets(20, &(struct sim_link_params){.delay_ns = DELAY});
+    gw_peer_connect(to_b, sim_now(a));
+    sim_net_run(&net, GW_S(1));
+    size_t len = make_tcp(packet, 60000);
+    struct gw_super_hint hint = {.segment_len = 1340, .is_checksum_left = true};
+    assert_int_equal(gw_peer_send_burst(to_b, sim_now(a), packet, len, &hint), 0);
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(packets_seen, (60000 + 1339) / 1340);
+    assert_int_equal(packet_bytes_seen, 60000);
+    assert_false(packet_is_wrong);
+    sim_net_fini(&net);
+}
+
+/* What is longer than a narrow path goes in two parts, in any order and with losses: whole or not at all. */
+static void test_long_packets_are_cut(void **state)
+{
+    (void)state;
+    uint8_t packet[1500];
+    struct gw_peer *to_b = pair_for_packets(21, &(struct sim_link_params){.delay_ns = DELAY, .mtu = 1260, .reorder = 0.3, .reorder_ns = GW_MS(3)});
+    gw_peer_connect(to_b, sim_now(a));
+    sim_net_run(&net, GW_S(5));
+    assert_in_range(status_of(to_b).payload_len, 1200, 1260);
+    for (unsigned i = 0; i < 200; i++) {
+        size_t len = make_tcp(packet, 1340);
+        assert_int_equal(gw_peer_send_packet(to_b, sim_now(a), packet, len), 0);
+        sim_net_run(&net, GW_MS(1));
+    }
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(packets_seen, 200);
+    assert_int_equal(packet_len_seen, 1380);
+    assert_false(packet_is_wrong);
     sim_net_fini(&net);
 }
 
@@ -489,6 +581,8 @@ int main(void)
         cmocka_unit_test(test_copied_packet_moves_nothing),
         cmocka_unit_test(test_seal_policies),
         cmocka_unit_test(test_stock_peer),
+        cmocka_unit_test(test_packet_bursts),
+        cmocka_unit_test(test_long_packets_are_cut),
         cmocka_unit_test(test_silent_peer_is_taken_for_stock),
         cmocka_unit_test(test_crossing_initiations),
         cmocka_unit_test(test_ping),

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define OVERHEAD 76u
+#define TRAIN_MAX 64u
+#define FNV_PRIME UINT64_C(0x100000001b3)
 
 uint64_t pair_random(struct pair *pair)
 {
@@ -123,6 +125,9 @@ static void send_packet(struct pair *pair, int from, const uint8_t *data, size_t
     const struct pair_link *link = &pair->link;
     struct gw_mono left = pair->now;
     pair->packets++;
+    pair->hash = (pair->hash ^ (uint64_t)pair->now.ns) * FNV_PRIME;
+    for (size_t i = 0; i < len; i++)
+        pair->hash = (pair->hash ^ data[i]) * FNV_PRIME;
     if (link->rate > 0) {
         struct gw_mono free_at = gw_mono_max(pair->free_at[from], pair->now);
         uint64_t waiting = (uint64_t)gw_mono_sub(free_at, pair->now) * link->rate / 1000000000;
@@ -160,26 +165,48 @@ void pair_pump(struct pair *pair)
     }
 }
 
-static void deliver(struct pair *pair, const struct pair_packet *packet)
+/* A copy of exactly its size, so that the sanitizer sees who reads on, or keeps what was lent. */
+static uint8_t *copy_of(const struct pair_packet *packet)
 {
-    /* A copy of exactly its size, so that the sanitizer sees who reads on, or keeps what was lent. */
     uint8_t *data = malloc(packet->len);
     assert(data != NULL);
     memcpy(data, packet->data, packet->len);
+    return data;
+}
+
+static void deliver(struct pair *pair, const struct pair_packet *packet, const uint8_t *data)
+{
+    struct gw_mux *mux = pair->mux[packet->to];
     struct gw_reader r = gw_reader_of(data, packet->len);
     struct gw_frame frame;
-    gw_mux_packet_begin(pair->mux[packet->to], pair->now, packet->len + OVERHEAD, packet->ecn);
+    gw_mux_packet_begin(mux, pair->now, packet->len + OVERHEAD, packet->ecn);
     while (gw_frame_next(&r, &frame)) {
-        int err = gw_mux_frame(pair->mux[packet->to], &frame);
+        int err = gw_mux_frame(mux, &frame);
         if (err != 0) {
             fprintf(stderr, "frame %u of %zu bytes: error %d\n", (unsigned)frame.type, frame.body.len, err);
             abort();
         }
     }
     assert(gw_reader_ok(&r));
-    gw_mux_packet_end(pair->mux[packet->to]);
-    gw_mux_input_flush(pair->mux[packet->to], pair->now);
-    free(data);
+    gw_mux_packet_end(mux);
+}
+
+/* What is due for one side comes as a train: lent until it is flushed. */
+static void deliver_train(struct pair *pair)
+{
+    uint8_t *lent[TRAIN_MAX];
+    unsigned count = 0;
+    int to = pair->heap[0]->to;
+    while (pair->heap_len > 0 && count < TRAIN_MAX && pair->heap[0]->to == to &&
+           gw_mono_due(pair->heap[0]->at, pair->now)) {
+        struct pair_packet *packet = heap_pop(pair);
+        lent[count] = copy_of(packet);
+        deliver(pair, packet, lent[count++]);
+        free(packet);
+    }
+    gw_mux_input_flush(pair->mux[to], pair->now);
+    while (count > 0)
+        free(lent[--count]);
 }
 
 bool pair_step(struct pair *pair)
@@ -187,15 +214,12 @@ bool pair_step(struct pair *pair)
     pair_pump(pair);
     struct gw_mono at = gw_deadlines_next(&pair->deadlines);
     if (pair->heap_len > 0)
-        at = gw_mono_min(at, pair->heap[0]->at);
+        at = gw_mono_min(at, gw_mono_add(pair->heap[0]->at, pair->late_ns));
     if (gw_mono_is_never(at))
         return false;
     pair->now = gw_mono_max(pair->now, at);
-    while (pair->heap_len > 0 && gw_mono_due(pair->heap[0]->at, pair->now)) {
-        struct pair_packet *packet = heap_pop(pair);
-        deliver(pair, packet);
-        free(packet);
-    }
+    while (pair->heap_len > 0 && gw_mono_due(pair->heap[0]->at, pair->now))
+        deliver_train(pair);
     gw_deadlines_expire(&pair->deadlines, pair->now);
     pair_pump(pair);
     return true;
@@ -208,7 +232,7 @@ void pair_run(struct pair *pair, int64_t dur_ns)
         pair_pump(pair);
         struct gw_mono at = gw_deadlines_next(&pair->deadlines);
         if (pair->heap_len > 0)
-            at = gw_mono_min(at, pair->heap[0]->at);
+            at = gw_mono_min(at, gw_mono_add(pair->heap[0]->at, pair->late_ns));
         if (gw_mono_is_never(at) || !gw_mono_due(at, end))
             break;
         (void)pair_step(pair);

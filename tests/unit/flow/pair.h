@@ -40,7 +40,9 @@ struct pair {
     size_t heap_len, heap_cap;
     uint64_t next_seq;
     uint64_t packets, packets_lost; /* on the way */
+    uint64_t hash;                  /* of all that was sent, and when */
     unsigned max_train;             /* packets pulled at once */
+    int64_t late_ns;                /* packets wait so long for others to make a train with */
 };
 
 /* events: one for each side. limit: of each side's budget. */

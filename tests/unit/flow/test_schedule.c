@@ -281,11 +281,19 @@ static void test_datagrams_share_packets(void **state)
     assert_int_equal(solo.frames[1].type, GW_FRAME_DATAGRAM);
     assert_true(pull());
     assert_int_equal(solo.frames[0].type, GW_FRAME_ACK);
+    /* One that does not fit behind something else in the packet waits for the next. */
+    uint8_t buf[SOLO_CAP];
+    assert_int_equal(gw_stream_send_datagram(stream, solo.now, data, 900), 0);
+    assert_int_equal(gw_mux_output(solo.mux, solo.now, buf, 500), 0);
+    assert_true(gw_mux_has_output(solo.mux, solo.now));
+    assert_true(pull());
+    assert_int_equal(solo.frames[1].type, GW_FRAME_DATAGRAM);
     /* One that does not fit a path that has become narrower is dropped. */
     assert_int_equal(gw_stream_send_datagram(stream, solo.now, data, 900), 0);
-    uint8_t small[500];
-    assert_int_equal(gw_mux_output(solo.mux, solo.now, small, sizeof small), 0);
+    gw_mux_set_path(solo.mux, solo.now, 500, 60, 0, false);
+    assert_int_equal(gw_mux_output(solo.mux, solo.now, buf, 500), 0);
     assert_int_equal(solo.mux->datagrams_dropped, 1);
+    assert_false(gw_mux_has_output(solo.mux, solo.now));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
