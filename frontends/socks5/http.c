@@ -251,12 +251,13 @@ static void put_span(struct gw_proxy *proxy, struct span span)
 /* Is the field for this connection only (RFC 9110, 7.6.1), or replaced by ours? */
 static bool is_hop_by_hop(struct span name, const struct header *header)
 {
-    static const char *const ours[] = {"Host",       "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
-                                       "Proxy-Authorization", "TE", "Trailer",          "Upgrade"};
+    static const char *const ours[] = {"Host", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade"};
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
         if (is_equal(name, ours[i]))
             return true;
     }
+    if (has_prefix(name, "Proxy-"))
+        return true;
     /* How long the body is stays with it, whatever Connection says. */
     if (is_equal(name, "Content-Length") || is_equal(name, "Transfer-Encoding"))
         return false;

@@ -190,7 +190,7 @@ json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request)
 
 void gw_client_print_json(const json_t *object)
 {
-    json_dumpf(object, stdout, JSON_INDENT(2));
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     putchar('\n');
     fflush(stdout);
 }

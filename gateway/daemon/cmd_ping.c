@@ -70,7 +70,7 @@ static json_t *make_request(const char *host, unsigned pings, double seconds)
 
 static void print_json(const json_t *line)
 {
-    json_dumpf(line, stdout, JSON_COMPACT);
+    json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     putchar('\n');
     fflush(stdout);
 }

@@ -104,10 +104,11 @@ static void print_self(const json_t *answer)
 {
     char text[GW_TEXT_LEN];
     const char *host = gw_json_text(answer, "hostname"), *network = gw_json_text(answer, "network");
+    const char *peer_id = gw_json_text(answer, "peer_id");
     const json_t *proxy;
     size_t i;
     printf("%s%s%s%s%s  %s\n", gw_colour_on(GW_BOLD), *host ? host : "this node", *network ? "." : "", network, gw_colour_off(),
-           gw_json_text(answer, "peer_id"));
+           *peer_id ? peer_id : gw_json_text(answer, "public_key"));
     printf("UDP port %d", (int)gw_json_int(answer, "port"));
     if (!json_is_true(json_object_get(answer, "ipv6")))
         printf(" (IPv4 only)");

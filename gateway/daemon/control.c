@@ -109,7 +109,7 @@ static void send_line(struct gw_control_client *client, char *line)
 
 static char *dump_line(json_t *object)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(object);
     if (!text)
         return NULL;

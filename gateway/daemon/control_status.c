@@ -36,7 +36,7 @@ static void add_self(json_t *object, const struct gw_daemon *daemon, struct gw_m
     json_object_set_new(object, "dir", json_string(daemon->dir));
     json_object_set_new(object, "hostname", json_string(config->hostname ? config->hostname : ""));
     json_object_set_new(object, "network", json_string(config->network ? config->network : ""));
-    json_object_set_new(object, "peer_id", json_string(gw_peer_id_format(daemon->identity->ed25519, peer_id)));
+    json_object_set_new(object, "peer_id", daemon->identity->has_ed25519 ? json_string(gw_peer_id_format(daemon->identity->ed25519, peer_id)) : json_null());
     json_object_set_new(object, "public_key", json_string(gw_key_base64_format(gw_gateway_public_key(daemon->gateway), key)));
     json_object_set_new(object, "port", json_integer(gw_link_port(daemon->link)));
     json_object_set_new(object, "ipv4", json_boolean(gw_link_has(daemon->link, GW_UDP_V4)));

@@ -100,11 +100,9 @@ static void on_network(struct gw_mono now, void *ctx)
 static int make_identity(struct gw_daemon *daemon, struct gw_diag *diag)
 {
     const struct gw_config *config = daemon->files.config;
-    int err = gw_identity_load(&daemon->identity, config->identity, diag);
-    if (err == -ENOENT)
-        gw_diag_error(diag, "", 0, "there is no identity yet: make one with `peergate --dir %s init`", daemon->dir);
-    if (err == 0 && config->private_key.is_set)
-        gw_identity_replace_x25519(daemon->identity, config->private_key.bytes);
+    int err = gw_config_load_identity(&daemon->identity, config, diag);
+    if (err == 0 && !gw_config_check_self(config, daemon->identity->x25519, diag))
+        err = GW_E_CONFIG;
     return err;
 }
 
@@ -150,8 +148,6 @@ static int make_link(struct gw_daemon *daemon, struct gw_diag *diag)
     for (size_t i = 0; i < config->listen.count; i++) {
         const struct gw_addr *at = &config->listen.items[i];
         struct gw_addr *listen = &params.listen[at->family == 6 ? GW_UDP_V6 : GW_UDP_V4];
-        if (gw_addr_is_set(listen))
-            gw_diag_warning(diag, config->path, 0, "`listen`: of several addresses of one family only the last is used");
         *listen = *at;
         params.port = at->port ? at->port : params.port;
     }
@@ -173,7 +169,7 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_daem
                                          .wallclock = &wallclock,
                                          .budget = &daemon->budget,
                                          .events = &daemon->events,
-                                         .has_ed25519 = true,
+                                         .has_ed25519 = identity->has_ed25519,
                                          .is_derived = identity->is_derived};
     memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
     memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);
@@ -336,10 +332,13 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
 
 static void log_start(const struct gw_daemon *daemon)
 {
-    char peer_id[GW_PEER_ID_STRLEN], at[GW_TARGET_STRLEN];
+    char id[GW_PEER_ID_STRLEN], at[GW_TARGET_STRLEN];
     const struct gw_config *config = daemon->files.config;
-    gw_log_info("this is %s in %s, %s", config->hostname ? config->hostname : "-", config->network ? config->network : "-",
-                gw_peer_id_format(daemon->identity->ed25519, peer_id));
+    if (daemon->identity->has_ed25519)
+        gw_peer_id_format(daemon->identity->ed25519, id);
+    else
+        gw_key_base64_format(daemon->identity->x25519, id);
+    gw_log_info("this is %s in %s, %s", config->hostname ? config->hostname : "-", config->network ? config->network : "-", id);
     gw_log_info("listening on UDP port %u", gw_link_port(daemon->link));
     for (size_t i = 0; daemon->socks5 && i < gw_socks5_listen_count(daemon->socks5); i++)
         gw_log_info("proxy (SOCKS5%s) on %s", config->socks.http ? ", HTTP" : "",

@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 
+#include <malloc.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -39,5 +40,9 @@ void gw_slabs_expire(struct gw_slabs *slabs, struct gw_mono now)
     if (!gw_mono_due(gw_slabs_deadline(slabs), now))
         return;
     madvise(slabs->receive, MAP_LEN, MADV_DONTNEED);
+#ifdef __GLIBC__
+    /* What the heap kept of busier times goes too. */
+    malloc_trim(0);
+#endif
     slabs->is_resident = false;
 }
