@@ -56,11 +56,13 @@ bool gw_client_open(struct gw_client *client, const struct gw_cmd_context *ctx)
     switch (-client->fd) {
     case ENOENT:
     case ECONNREFUSED:
-        gw_cmd_fail(ctx, "no daemon is running for %s\nStart it with `peergate --dir %s up`.", ctx->dir, ctx->dir);
+        gw_cmd_fail(ctx, "no daemon is running for %s\nStart it with `peergate --dir %s up`.", ctx->dir,
+                    ctx->dir);
         break;
     case EACCES:
     case EPERM:
-        gw_cmd_fail(ctx, "not allowed to use %s\nRun this as the user who started the daemon, or as root.", path);
+        gw_cmd_fail(ctx, "not allowed to use %s\nRun this as the user who started the daemon, or as root.",
+                    path);
         break;
     default:
         gw_cmd_fail(ctx, "cannot reach the daemon by %s: %s", path, strerror(-client->fd));

@@ -117,7 +117,8 @@ static void print_services(const json_t *answer, bool is_own)
     struct gw_table table = {.headers = headers};
     const json_t *service;
     size_t i;
-    json_array_foreach(json_object_get(answer, "services"), i, service) {
+    json_array_foreach(json_object_get(answer, "services"), i, service)
+    {
         struct gw_table_row *row = gw_table_add(&table);
         unsigned column = 0;
         if (!row)
@@ -129,12 +130,14 @@ static void print_services(const json_t *answer, bool is_own)
         else
             gw_table_cell(row, &column, GW_DIM, "by name");
         gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "local_address"));
-        gw_table_cell(row, &column, GW_DIM, "%s", json_is_false(json_object_get(service, "enabled")) ? "disabled" : "");
+        gw_table_cell(row, &column, GW_DIM, "%s",
+                      json_is_false(json_object_get(service, "enabled")) ? "disabled" : "");
     }
     if (table.count > 0)
         gw_table_print(&table);
     else
-        printf("%s\n", is_own ? "no services: write them into config.yaml, under `services`" : "nothing that this node may use");
+        printf("%s\n", is_own ? "no services: write them into config.yaml, under `services`"
+                              : "nothing that this node may use");
     gw_table_free(&table);
 }
 

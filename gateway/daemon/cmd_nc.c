@@ -126,7 +126,8 @@ static int pump(const struct gw_cmd_context *ctx, int fd)
 {
     static char up_data[BUFFER_LEN], down_data[BUFFER_LEN];
     struct direction up = {.from = STDIN_FILENO, .to = fd, .data = up_data, .chunk = BUFFER_LEN};
-    struct direction down = {.from = fd, .to = STDOUT_FILENO, .data = down_data, .chunk = chunk_of(STDOUT_FILENO)};
+    struct direction down = {
+        .from = fd, .to = STDOUT_FILENO, .data = down_data, .chunk = chunk_of(STDOUT_FILENO)};
     struct answer answer = {0};
 
     while (!down.is_closed) {
@@ -162,8 +163,9 @@ static bool wait_for_verdict(struct gw_client *verdict, const struct gw_cmd_cont
 {
     if (!gw_client_open(verdict, ctx))
         return false;
-    json_t *answer = gw_client_send(verdict, json_pack("{s:s,s:s}", "command", "verdict", "token", token)) ? gw_client_receive_ok(verdict)
-                                                                                                         : NULL;
+    json_t *answer = gw_client_send(verdict, json_pack("{s:s,s:s}", "command", "verdict", "token", token))
+                         ? gw_client_receive_ok(verdict)
+                         : NULL;
     if (!answer)
         gw_client_close(verdict);
     bool is_waiting = answer != NULL;
@@ -184,7 +186,8 @@ static int connect_and_pump(struct gw_cmd_context *ctx, json_t *request)
     struct gw_client client, verdict;
     char token[48];
 
-    snprintf(token, sizeof token, "nc-%ld-%016llx", (long)getpid(), (unsigned long long)gw_random_u64(gw_random_system()));
+    snprintf(token, sizeof token, "nc-%ld-%016llx", (long)getpid(),
+             (unsigned long long)gw_random_u64(gw_random_system()));
     json_object_set_new(request, "token", json_string(token));
     if (!wait_for_verdict(&verdict, ctx, token)) {
         json_decref(request);

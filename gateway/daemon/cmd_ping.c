@@ -47,7 +47,8 @@ static void print_line(const json_t *line, const char *host)
     if (json_is_true(json_object_get(line, "lost")))
         printf("no answer from %s: seq=%d (%s)\n", host, seq, gw_json_text(line, "state"));
     else
-        printf("answer from %s: seq=%d time=%s path=%s %s\n", host, seq, gw_text_ms(text, gw_json_real(line, "rtt_ms")),
+        printf("answer from %s: seq=%d time=%s path=%s %s\n", host, seq,
+               gw_text_ms(text, gw_json_real(line, "rtt_ms")),
                json_is_object(path) ? gw_json_text(path, "kind") : "none", gw_json_text(path, "endpoint"));
     fflush(stdout);
 }
@@ -60,12 +61,14 @@ static void print_summary(const struct tally *tally, const char *host)
     if (tally->received == 0)
         return;
     double variance = tally->squares / tally->received - average * average;
-    printf("round trip min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", tally->min, average, tally->max, sqrt(variance > 0 ? variance : 0));
+    printf("round trip min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", tally->min, average, tally->max,
+           sqrt(variance > 0 ? variance : 0));
 }
 
 static json_t *make_request(const char *host, unsigned pings, double seconds)
 {
-    return json_pack("{s:s,s:s,s:i,s:i}", "command", "ping", "host", host, "count", (int)pings, "interval_ms", (int)(seconds * 1000));
+    return json_pack("{s:s,s:s,s:i,s:i}", "command", "ping", "host", host, "count", (int)pings, "interval_ms",
+                     (int)(seconds * 1000));
 }
 
 static void print_json(const json_t *line)
@@ -82,7 +85,8 @@ static bool converse(struct gw_client *client, const char *host, struct tally *t
         json_t *line = gw_client_receive(client);
         if (!line)
             return true;
-        bool is_ok = json_is_true(json_object_get(line, "ok")), is_done = json_is_true(json_object_get(line, "done"));
+        bool is_ok = json_is_true(json_object_get(line, "ok")),
+             is_done = json_is_true(json_object_get(line, "done"));
         if (!is_ok)
             gw_cmd_fail(client->ctx, "%s", gw_json_text(line, "error"));
         if (client->ctx->json)
@@ -105,7 +109,8 @@ static int ping(struct gw_cmd_context *ctx, const char *host, unsigned pings, do
         return GW_EXIT_FAILED;
     interrupted_fd = client.fd;
     signal(SIGINT, on_interrupt);
-    bool is_good = gw_client_send(&client, make_request(host, pings, seconds)) && converse(&client, host, &tally);
+    bool is_good =
+        gw_client_send(&client, make_request(host, pings, seconds)) && converse(&client, host, &tally);
     if (is_good && !ctx->json)
         print_summary(&tally, host);
     signal(SIGINT, SIG_DFL);

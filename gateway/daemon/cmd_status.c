@@ -11,8 +11,11 @@ static const struct {
     const char *state, *word;
     enum gw_colour colour;
 } states[] = {
-    {"established", "connected", GW_GREEN}, {"handshaking", "connecting", GW_YELLOW}, {"stale", "silent", GW_YELLOW},
-    {"failed", "unreachable", GW_RED},      {"idle", "idle", GW_DIM},
+    {"established", "connected", GW_GREEN},
+    {"handshaking", "connecting", GW_YELLOW},
+    {"stale", "silent", GW_YELLOW},
+    {"failed", "unreachable", GW_RED},
+    {"idle", "idle", GW_DIM},
 };
 
 static void state_cell(struct gw_table_row *row, unsigned *column, const char *state)
@@ -44,13 +47,16 @@ static void add_peer(struct gw_table *table, const json_t *peer)
     gw_table_cell(row, &column, GW_BOLD, "%s", name_of(peer));
     state_cell(row, &column, gw_json_text(peer, "state"));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_seconds(text, gw_json_real(peer, "since_s")));
-    gw_table_cell(row, &column, GW_PLAIN, "%s", strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
+    gw_table_cell(row, &column, GW_PLAIN, "%s",
+                  strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
     gw_table_cell(row, &column, GW_PLAIN, "%s", json_is_object(path) ? gw_json_text(peer, "seal") : "");
     if (json_is_object(path))
-        gw_table_cell(row, &column, GW_PLAIN, "%s %s", gw_json_text(path, "kind"), gw_json_text(path, "endpoint"));
+        gw_table_cell(row, &column, GW_PLAIN, "%s %s", gw_json_text(path, "kind"),
+                      gw_json_text(path, "endpoint"));
     else
         column++;
-    gw_table_cell(row, &column, GW_PLAIN, "%s", json_is_number(rtt) ? gw_text_ms(text, json_number_value(rtt)) : "");
+    gw_table_cell(row, &column, GW_PLAIN, "%s",
+                  json_is_number(rtt) ? gw_text_ms(text, json_number_value(rtt)) : "");
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_sent")));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_received")));
     gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(json_object_get(peer, "flows"), "open"));
@@ -58,13 +64,12 @@ static void add_peer(struct gw_table *table, const json_t *peer)
 
 static void print_peers(const json_t *answer)
 {
-    static const char *const headers[] = {"PEER", "STATE", ">SINCE", "PROTOCOL", "SEAL",  "PATH",
-                                          ">RTT", ">SENT", ">RECEIVED", ">FLOWS", NULL};
+    static const char *const headers[] = {"PEER", "STATE", ">SINCE",    "PROTOCOL", "SEAL", "PATH",
+                                          ">RTT", ">SENT", ">RECEIVED", ">FLOWS",   NULL};
     struct gw_table table = {.headers = headers};
     const json_t *peer;
     size_t i;
-    json_array_foreach(json_object_get(answer, "peers"), i, peer)
-        add_peer(&table, peer);
+    json_array_foreach(json_object_get(answer, "peers"), i, peer) add_peer(&table, peer);
     if (table.count > 0)
         gw_table_print(&table);
     else
@@ -78,7 +83,8 @@ static void print_services(const json_t *answer)
     struct gw_table table = {.headers = headers};
     const json_t *service;
     size_t i;
-    json_array_foreach(json_object_get(answer, "services"), i, service) {
+    json_array_foreach(json_object_get(answer, "services"), i, service)
+    {
         struct gw_table_row *row = gw_table_add(&table);
         unsigned column = 0;
         if (!row)
@@ -88,7 +94,8 @@ static void print_services(const json_t *answer)
         gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(service, "port"));
         gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "local_address"));
         if (json_is_true(json_object_get(service, "enabled")))
-            gw_table_cell(row, &column, GW_PLAIN, "%d open, %lld in all", (int)gw_json_int(service, "flows_open"),
+            gw_table_cell(row, &column, GW_PLAIN, "%d open, %lld in all",
+                          (int)gw_json_int(service, "flows_open"),
                           (long long)gw_json_int(service, "flows_total"));
         else
             gw_table_cell(row, &column, GW_DIM, "disabled");
@@ -107,14 +114,15 @@ static void print_self(const json_t *answer)
     const char *peer_id = gw_json_text(answer, "peer_id");
     const json_t *proxy;
     size_t i;
-    printf("%s%s%s%s%s  %s\n", gw_colour_on(GW_BOLD), *host ? host : "this node", *network ? "." : "", network, gw_colour_off(),
-           *peer_id ? peer_id : gw_json_text(answer, "public_key"));
+    printf("%s%s%s%s%s  %s\n", gw_colour_on(GW_BOLD), *host ? host : "this node", *network ? "." : "",
+           network, gw_colour_off(), *peer_id ? peer_id : gw_json_text(answer, "public_key"));
     printf("UDP port %d", (int)gw_json_int(answer, "port"));
     if (!json_is_true(json_object_get(answer, "ipv6")))
         printf(" (IPv4 only)");
     json_array_foreach(json_object_get(answer, "proxies"), i, proxy)
         printf(", proxy %s", json_string_value(proxy));
-    printf(", up for %s, version %s\n\n", gw_text_seconds(text, gw_json_real(answer, "uptime_s")), gw_json_text(answer, "version"));
+    printf(", up for %s, version %s\n\n", gw_text_seconds(text, gw_json_real(answer, "uptime_s")),
+           gw_json_text(answer, "version"));
 }
 
 static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)

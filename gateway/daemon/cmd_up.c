@@ -33,7 +33,8 @@ static void leave_terminal(void)
         close(null);
 }
 
-static bool choose_log(struct gw_cmd_context *ctx, struct gw_logsink *log, const struct up_options *options, char *path, size_t path_len)
+static bool choose_log(struct gw_cmd_context *ctx, struct gw_logsink *log, const struct up_options *options,
+                       char *path, size_t path_len)
 {
     if (options->to_syslog) {
         gw_logsink_to_syslog(log);
@@ -121,9 +122,10 @@ static int run(struct gw_cmd_context *ctx, int argc, char **argv)
 {
     struct up_options options = {0};
     bool foreground = false;
-    const struct gw_cmd_option table[] = {{"--background", &options.background, NULL}, {"-b", &options.background, NULL},
-                                          {"--foreground", &foreground, NULL},         {"--syslog", &options.to_syslog, NULL},
-                                          {"--log", NULL, &options.log_file},          {NULL, NULL, NULL}};
+    const struct gw_cmd_option table[] = {
+        {"--background", &options.background, NULL}, {"-b", &options.background, NULL},
+        {"--foreground", &foreground, NULL},         {"--syslog", &options.to_syslog, NULL},
+        {"--log", NULL, &options.log_file},          {NULL, NULL, NULL}};
     int status = gw_cmd_options(ctx, &argc, argv, table, 0, 0);
     if (status != GW_EXIT_OK)
         return status;

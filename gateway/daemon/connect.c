@@ -34,8 +34,8 @@ struct connect {
     struct gw_pair *pair;
 };
 
-void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver, struct gw_dialer *dialer,
-                      struct gw_services *services)
+void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver,
+                      struct gw_dialer *dialer, struct gw_services *services)
 {
     *all = (struct gw_connects){.loop = loop, .resolver = resolver, .dialer = dialer, .services = services};
     gw_list_init(&all->list);
@@ -70,7 +70,7 @@ static void end(struct connect *connect, struct gw_mono now)
 
 void gw_connects_end_group(struct gw_connects *all, const void *group, struct gw_mono now)
 {
-    gw_list_for_each(node, &all->list) {
+    gw_list_for_each (node, &all->list) {
         struct connect *connect = gw_list_entry(node, struct connect, node);
         if (connect->group == group)
             end(connect, now);
@@ -81,7 +81,7 @@ void gw_connects_fini(struct gw_connects *all, struct gw_mono now)
 {
     if (!all->list.next)
         return;
-    gw_list_for_each(node, &all->list)
+    gw_list_for_each (node, &all->list)
         end(gw_list_entry(node, struct connect, node), now);
 }
 
@@ -117,7 +117,8 @@ static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user
 }
 
 /* A last line, to a splice that is nobody's afterwards. */
-static void say_and_forget(struct connect *connect, struct gw_mono now, const char *code, const char *sentence)
+static void say_and_forget(struct connect *connect, struct gw_mono now, const char *code,
+                           const char *sentence)
 {
     static const struct gw_splice_events nobody = {0};
     char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
@@ -144,7 +145,8 @@ static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long l
     bool is_good = reason == GW_REASON_NONE;
     if (!is_good && reason != GW_REASON_CANCELLED)
         log_failure(connect, gw_reason_sentence(reason));
-    gw_verdict_tell(&connect->all->verdicts, connect->token, gw_reason_name(reason), is_good ? NULL : gw_reason_sentence(reason));
+    gw_verdict_tell(&connect->all->verdicts, connect->token, gw_reason_name(reason),
+                    is_good ? NULL : gw_reason_sentence(reason));
     connect->splice = NULL;
     free_connect(connect);
 }
@@ -169,10 +171,12 @@ static void open_flow(struct connect *connect, struct gw_peer *peer)
     }
     int err = gw_peer_open(peer, now, &connect->open, &gw_splice_stream_ops, connect->splice, &stream);
     if (err == 0)
-        err = gw_splice_bridge_opened(connect->splice, now, stream, connect->rest, connect->rest_len, GW_SPLICE_UNLIMITED);
+        err = gw_splice_bridge_opened(connect->splice, now, stream, connect->rest, connect->rest_len,
+                                      GW_SPLICE_UNLIMITED);
     if (err == 0)
         return;
-    const char *sentence = err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
+    const char *sentence =
+        err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
     say_and_forget(connect, now, "failed", sentence);
 }
 
@@ -204,8 +208,8 @@ static void on_dialed(int fd, struct gw_mono now, void *user)
     if (line && send(client, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         gw_log_debug("control: nobody listens to the answer");
     free(line);
-    if (gw_pair_new(&connect->pair, connect->all->loop, client, fd, connect->rest, connect->rest_len, UINT64_MAX, on_pair_end,
-                    connect) != 0)
+    if (gw_pair_new(&connect->pair, connect->all->loop, client, fd, connect->rest, connect->rest_len,
+                    UINT64_MAX, on_pair_end, connect) != 0)
         free_connect(connect);
 }
 
@@ -267,7 +271,8 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     connect->open.class_ = GW_CLASS_NORMAL;
     connect->open.port = params->port;
     snprintf(connect->host, sizeof connect->host, "%s", params->host);
-    snprintf(connect->open.service, sizeof connect->open.service, "%s", params->service ? params->service : "");
+    snprintf(connect->open.service, sizeof connect->open.service, "%s",
+             params->service ? params->service : "");
     snprintf(connect->token, sizeof connect->token, "%s", params->token ? params->token : "");
     gw_list_push_back(&all->list, &connect->node);
     connect->is_looking_up = true;

@@ -20,21 +20,21 @@ struct gw_connects {
     struct gw_list verdicts; /* clients that wait for the end of one */
 };
 
-void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver, struct gw_dialer *dialer,
-                      struct gw_services *services);
+void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver,
+                      struct gw_dialer *dialer, struct gw_services *services);
 /* Ends every connection. */
 void gw_connects_fini(struct gw_connects *all, struct gw_mono now);
 
 struct gw_connect_params {
-    int fd;                /* non-blocking; taken, whatever happens */
-    uint8_t *rest;         /* read from fd already, may be NULL; taken (malloc) */
+    int fd;        /* non-blocking; taken, whatever happens */
+    uint8_t *rest; /* read from fd already, may be NULL; taken (malloc) */
     size_t rest_len;
-    const char *host;      /* copied */
-    const char *service;   /* copied; NULL or "" = by port */
+    const char *host;    /* copied */
+    const char *service; /* copied; NULL or "" = by port */
     uint16_t port;
-    bool wants_json;       /* a control client: tell it how it went */
-    const char *token;     /* copied; who waits for its end (verdict.h); NULL = nobody */
-    const void *group;     /* for gw_connects_end_group; NULL = none */
+    bool wants_json;   /* a control client: tell it how it went */
+    const char *token; /* copied; who waits for its end (verdict.h); NULL = nobody */
+    const void *group; /* for gw_connects_end_group; NULL = none */
 };
 
 void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *params);

@@ -28,9 +28,9 @@ struct gw_control_client {
     struct gw_control *control;
     struct bufferevent *io;
     struct gw_control_task *task;
-    bool is_reading;  /* inside read_lines */
-    bool is_gone;     /* freed when read_lines returns */
-    bool is_ending;   /* sent its last byte, or is to be closed when the answer is out */
+    bool is_reading; /* inside read_lines */
+    bool is_gone;    /* freed when read_lines returns */
+    bool is_ending;  /* sent its last byte, or is to be closed when the answer is out */
 };
 
 /* --- life of a client --- */
@@ -66,7 +66,8 @@ static bool has_answer_to_send(const struct gw_control_client *client)
 /* Nothing more will come and nothing is running. */
 static void close_if_done(struct gw_control_client *client)
 {
-    if (!client->is_gone && client->is_ending && !client->task && !client->is_reading && !has_answer_to_send(client))
+    if (!client->is_gone && client->is_ending && !client->task && !client->is_reading &&
+        !has_answer_to_send(client))
         close_client(client);
 }
 
@@ -284,7 +285,8 @@ static void on_client(struct gw_listener *listener, int fd, struct gw_mono now, 
         return;
     }
     struct gw_control_client *client = calloc(1, sizeof *client);
-    struct bufferevent *io = client ? bufferevent_socket_new(gw_loop_base(control->params.loop), fd, 0) : NULL;
+    struct bufferevent *io =
+        client ? bufferevent_socket_new(gw_loop_base(control->params.loop), fd, 0) : NULL;
     if (!io) {
         free(client);
         close(fd);
@@ -311,8 +313,11 @@ int gw_control_new(struct gw_control **out, const struct gw_control_params *para
         return GW_E_NOMEM;
     control->params = *params;
     gw_list_init(&control->clients);
-    const struct gw_listener_params listen = {
-        .loop = params->loop, .target = &target, .mode = params->mode, .on_client = on_client, .user = control};
+    const struct gw_listener_params listen = {.loop = params->loop,
+                                              .target = &target,
+                                              .mode = params->mode,
+                                              .on_client = on_client,
+                                              .user = control};
     int err = gw_listener_new(&control->listener, &listen);
     if (err != 0) {
         free(control);
@@ -337,7 +342,7 @@ void gw_control_free(struct gw_control *control)
     if (!control)
         return;
     gw_listener_free(control->listener);
-    gw_list_for_each(node, &control->clients) {
+    gw_list_for_each (node, &control->clients) {
         struct gw_control_client *client = gw_list_entry(node, struct gw_control_client, node);
         send_rest(client);
         close_client(client);

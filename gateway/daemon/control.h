@@ -20,7 +20,8 @@ struct gw_control;
 struct gw_control_client;
 
 /* Answers with gw_control_reply or gw_control_fail, or begins a task; or takes the connection with gw_control_detach. request is lent. */
-typedef void gw_control_fn(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx);
+typedef void gw_control_fn(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                           void *ctx);
 
 struct gw_control_command {
     const char *name;
@@ -42,7 +43,8 @@ void gw_control_free(struct gw_control *control);
 
 /* A last or only line, or with a task one of several. Consumes `reply` (a JSON object; NULL = {}) and adds "ok". */
 void gw_control_reply(struct gw_control_client *client, json_t *reply);
-__attribute__((format(printf, 3, 4))) void gw_control_fail(struct gw_control_client *client, const char *code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void gw_control_fail(struct gw_control_client *client, const char *code,
+                                                           const char *format, ...);
 
 /* A command that answers later. Embed one; begin it within run. cancel is called when the client goes away or the daemon ends: free what is behind it. */
 struct gw_control_task {

@@ -8,9 +8,15 @@
 #include <stdlib.h>
 
 const struct gw_control_command gw_daemon_commands[] = {
-    {"status", gw_control_status},     {"peers", gw_control_peers},   {"ping", gw_control_ping},
-    {"resolve", gw_control_resolve},   {"services", gw_control_services}, {"reload", gw_control_reload},
-    {"down", gw_control_down},         {"connect", gw_control_connect}, {"forward", gw_control_forward},
+    {"status", gw_control_status},
+    {"peers", gw_control_peers},
+    {"ping", gw_control_ping},
+    {"resolve", gw_control_resolve},
+    {"services", gw_control_services},
+    {"reload", gw_control_reload},
+    {"down", gw_control_down},
+    {"connect", gw_control_connect},
+    {"forward", gw_control_forward},
     {"verdict", gw_control_verdict},
     {NULL, NULL},
 };
@@ -53,12 +59,14 @@ static void on_answer(const struct gw_answer *answer, void *ctx)
     free_host_task(host);
 }
 
-void gw_control_with_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request, gw_control_host_fn *fn)
+void gw_control_with_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                          gw_control_host_fn *fn)
 {
     const char *name = json_string_value(json_object_get(request, "host"));
     struct host_task *host = name ? calloc(1, sizeof *host) : NULL;
     if (!host) {
-        gw_control_fail(client, name ? "no-memory" : "malformed", name ? "out of memory" : "a \"host\" is missing");
+        gw_control_fail(client, name ? "no-memory" : "malformed",
+                        name ? "out of memory" : "a \"host\" is missing");
         return;
     }
     host->task.cancel = on_host_cancel;
@@ -71,7 +79,8 @@ void gw_control_with_host(struct gw_daemon *daemon, struct gw_control_client *cl
 
 /* --- ping --- */
 
-static void ping_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request, const struct gw_answer *answer)
+static void ping_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                      const struct gw_answer *answer)
 {
     json_int_t count = json_integer_value(json_object_get(request, "count"));
     json_int_t interval_ms = json_integer_value(json_object_get(request, "interval_ms"));
@@ -79,9 +88,10 @@ static void ping_host(struct gw_daemon *daemon, struct gw_control_client *client
         gw_control_fail(client, "own-name", "%s is this node itself", answer->canonical);
         return;
     }
-    const struct gw_ping_params params = {.peer = answer->peer,
-                                          .count = count > 0 && count <= 1000000 ? (unsigned)count : 0,
-                                          .interval_ms = interval_ms >= 10 && interval_ms <= 3600000 ? (unsigned)interval_ms : 1000};
+    const struct gw_ping_params params = {
+        .peer = answer->peer,
+        .count = count > 0 && count <= 1000000 ? (unsigned)count : 0,
+        .interval_ms = interval_ms >= 10 && interval_ms <= 3600000 ? (unsigned)interval_ms : 1000};
     gw_pings_start(&daemon->pings, client, &params);
 }
 
@@ -93,7 +103,8 @@ void gw_control_ping(struct gw_control_client *client, const json_t *request, st
 
 /* --- resolve --- */
 
-static void resolve_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request, const struct gw_answer *answer)
+static void resolve_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                         const struct gw_answer *answer)
 {
     json_t *object = json_object();
     (void)request;
@@ -106,7 +117,8 @@ static void resolve_host(struct gw_daemon *daemon, struct gw_control_client *cli
     gw_control_reply(client, object);
 }
 
-void gw_control_resolve(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+void gw_control_resolve(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                        void *ctx)
 {
     (void)now;
     gw_control_with_host(ctx, client, request, resolve_host);
@@ -132,21 +144,22 @@ static void on_services(int err, const struct gw_peer_service *list, size_t coun
     struct gw_control_client *client = asking->task.client;
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, json_pack("{s:s,s:s,s:i}", "name", list[i].name, "protocol", list[i].is_udp ? "udp" : "tcp",
-                                               "port", (int)list[i].port));
+        json_array_append_new(array, json_pack("{s:s,s:s,s:i}", "name", list[i].name, "protocol",
+                                               list[i].is_udp ? "udp" : "tcp", "port", (int)list[i].port));
     gw_control_task_end(&asking->task);
     if (err == 0)
         gw_control_reply(client, json_pack("{s:O}", "services", array));
     else if (err == -EPROTONOSUPPORT)
         gw_control_fail(client, "wireguard", "it is a stock WireGuard peer and cannot be asked");
     else
-        gw_control_fail(client, err == GW_E_TIMEOUT ? "timed-out" : "failed", "the peer did not answer: %s", gw_strerror(err));
+        gw_control_fail(client, err == GW_E_TIMEOUT ? "timed-out" : "failed", "the peer did not answer: %s",
+                        gw_strerror(err));
     json_decref(array);
     free(asking);
 }
 
-static void services_of_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
-                             const struct gw_answer *answer)
+static void services_of_host(struct gw_daemon *daemon, struct gw_control_client *client,
+                             const json_t *request, const struct gw_answer *answer)
 {
     (void)request;
     if (!answer->peer) {
@@ -154,7 +167,8 @@ static void services_of_host(struct gw_daemon *daemon, struct gw_control_client 
         return;
     }
     struct services_task *asking = calloc(1, sizeof *asking);
-    if (!asking || gw_peer_services_ask(&asking->question, &daemon->peer_services, answer->peer, on_services, asking) != 0) {
+    if (!asking || gw_peer_services_ask(&asking->question, &daemon->peer_services, answer->peer, on_services,
+                                        asking) != 0) {
         free(asking);
         gw_control_fail(client, "no-memory", "out of memory");
         return;
@@ -163,7 +177,8 @@ static void services_of_host(struct gw_daemon *daemon, struct gw_control_client 
     gw_control_task_begin(client, &asking->task);
 }
 
-void gw_control_services(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+void gw_control_services(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                         void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     (void)now;

@@ -14,7 +14,8 @@
 #define HOST_MAX 255u
 
 /* "host", and "service" or "port". false: the client was told what is missing. */
-static bool read_destination(struct gw_control_client *client, const json_t *request, struct gw_connect_params *params)
+static bool read_destination(struct gw_control_client *client, const json_t *request,
+                             struct gw_connect_params *params)
 {
     json_int_t port = json_integer_value(json_object_get(request, "port"));
     params->host = json_string_value(json_object_get(request, "host"));
@@ -35,7 +36,8 @@ static bool read_destination(struct gw_control_client *client, const json_t *req
     return true;
 }
 
-void gw_control_connect(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+void gw_control_connect(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                        void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     struct gw_connect_params params = {.wants_json = true};
@@ -47,7 +49,8 @@ void gw_control_connect(struct gw_control_client *client, const json_t *request,
     gw_connect_start(&daemon->connects, &params);
 }
 
-void gw_control_verdict(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+void gw_control_verdict(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                        void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     (void)now;
@@ -103,7 +106,8 @@ static int start_listening(struct forward *forward, const char *listen, const ch
     return err;
 }
 
-void gw_control_forward(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+void gw_control_forward(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                        void *ctx)
 {
     const char *listen = json_string_value(json_object_get(request, "listen")), *sentence;
     struct gw_connect_params params = {.fd = -1};
@@ -132,5 +136,6 @@ void gw_control_forward(struct gw_control_client *client, const json_t *request,
     }
     forward->request = json_incref((json_t *)(uintptr_t)request);
     gw_control_task_begin(client, &forward->task);
-    gw_control_reply(client, json_pack("{s:s}", "listen", gw_target_format(gw_listener_target(forward->listener), at)));
+    gw_control_reply(
+        client, json_pack("{s:s}", "listen", gw_target_format(gw_listener_target(forward->listener), at)));
 }

@@ -36,8 +36,12 @@ static void add_self(json_t *object, const struct gw_daemon *daemon, struct gw_m
     json_object_set_new(object, "dir", json_string(daemon->dir));
     json_object_set_new(object, "hostname", json_string(config->hostname ? config->hostname : ""));
     json_object_set_new(object, "network", json_string(config->network ? config->network : ""));
-    json_object_set_new(object, "peer_id", daemon->identity->has_ed25519 ? json_string(gw_peer_id_format(daemon->identity->ed25519, peer_id)) : json_null());
-    json_object_set_new(object, "public_key", json_string(gw_key_base64_format(gw_gateway_public_key(daemon->gateway), key)));
+    json_object_set_new(object, "peer_id",
+                        daemon->identity->has_ed25519
+                            ? json_string(gw_peer_id_format(daemon->identity->ed25519, peer_id))
+                            : json_null());
+    json_object_set_new(object, "public_key",
+                        json_string(gw_key_base64_format(gw_gateway_public_key(daemon->gateway), key)));
     json_object_set_new(object, "port", json_integer(gw_link_port(daemon->link)));
     json_object_set_new(object, "ipv4", json_boolean(gw_link_has(daemon->link, GW_UDP_V4)));
     json_object_set_new(object, "ipv6", json_boolean(gw_link_has(daemon->link, GW_UDP_V6)));
@@ -48,7 +52,8 @@ static json_t *proxies(const struct gw_daemon *daemon)
     char at[GW_TARGET_STRLEN];
     json_t *list = json_array();
     for (size_t i = 0; daemon->socks5 && i < gw_socks5_listen_count(daemon->socks5); i++)
-        json_array_append_new(list, json_string(gw_target_format(gw_socks5_listen_target(daemon->socks5, i), at)));
+        json_array_append_new(list,
+                              json_string(gw_target_format(gw_socks5_listen_target(daemon->socks5, i), at)));
     return list;
 }
 

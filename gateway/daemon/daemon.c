@@ -36,8 +36,8 @@ static struct gw_wallclock wallclock = {read_wall};
 
 /* --- what the gateway tells --- */
 
-static void on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                    struct gw_mono now, void *ctx)
+static void on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                    const struct gw_open *open, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     gw_services_on_open(gateway, peer, stream, open, now, daemon->services);
@@ -50,15 +50,16 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
     gw_peers_on_event(&daemon->peers, peer, now);
 }
 
-static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now, void *ctx)
+static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
+                    struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     (void)gateway;
     gw_pings_on_pong(&daemon->pings, peer, id, rtt_ns, now);
 }
 
-static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial, struct gw_mono now,
-                      void *ctx)
+static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     (void)gateway, (void)is_partial;
@@ -71,7 +72,8 @@ static void on_echo_pong(struct gw_peer *peer, uint32_t id, int64_t rtt_ns, stru
     gw_pings_on_pong(&daemon->pings, peer, id, rtt_ns, now);
 }
 
-static void on_control(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now, void *ctx)
+static void on_control(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
+                       void *ctx)
 {
     struct gw_daemon *daemon = ctx;
     (void)gateway;
@@ -120,8 +122,8 @@ static int take_lock(struct gw_daemon *daemon, struct gw_diag *diag)
     }
     if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    gw_diag_error(diag, "", 0, "a daemon is running for %s already: end it with `peergate --dir %s down`", daemon->dir,
-                  daemon->dir);
+    gw_diag_error(diag, "", 0, "a daemon is running for %s already: end it with `peergate --dir %s down`",
+                  daemon->dir, daemon->dir);
     return -EALREADY;
 }
 
@@ -135,7 +137,8 @@ static int make_control(struct gw_daemon *daemon, struct gw_diag *diag)
                                              .ctx = daemon};
     int err = gw_control_new(&daemon->control, &params);
     if (err != 0)
-        gw_diag_error(diag, "", 0, "cannot listen on the control socket %s: %s", config->control.socket, gw_strerror(err));
+        gw_diag_error(diag, "", 0, "cannot listen on the control socket %s: %s", config->control.socket,
+                      gw_strerror(err));
     return err;
 }
 
@@ -214,7 +217,8 @@ static int make_services(struct gw_daemon *daemon, struct gw_diag *diag)
     daemon->dialer = gw_dialer_new(daemon->loop);
     if (!daemon->dialer)
         return GW_E_NOMEM;
-    const struct gw_services_params params = {.loop = daemon->loop, .dialer = daemon->dialer, .wallclock = &wallclock};
+    const struct gw_services_params params = {
+        .loop = daemon->loop, .dialer = daemon->dialer, .wallclock = &wallclock};
     int err = gw_services_new(&daemon->services, &params);
     return err != 0 ? err : gw_daemon_apply_services(daemon, &daemon->files, diag);
 }
@@ -227,8 +231,9 @@ static int make_names(struct gw_daemon *daemon, struct gw_diag *diag)
     if (!daemon->names)
         return GW_E_NOMEM;
     gw_resolver_add_tier(daemon->resolver, gw_names_tier_of(daemon->names));
-    int err = gw_resolver_add_gateway(daemon->resolver, daemon->gateway, config->network ? config->network : "",
-                                      config->hostname ? config->hostname : "");
+    int err =
+        gw_resolver_add_gateway(daemon->resolver, daemon->gateway, config->network ? config->network : "",
+                                config->hostname ? config->hostname : "");
     return err != 0 ? err : gw_daemon_apply_names(daemon, &daemon->files, diag);
 }
 
@@ -316,11 +321,13 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
     if (err != 0)
         return err;
     gw_daemon_apply_log(daemon, &daemon->files);
-    if ((err = make_identity(daemon, diag)) != 0 || (err = take_lock(daemon, diag)) != 0 || (err = make_loop(daemon)) != 0)
+    if ((err = make_identity(daemon, diag)) != 0 || (err = take_lock(daemon, diag)) != 0 ||
+        (err = make_loop(daemon)) != 0)
         return err;
     if ((err = make_link(daemon, diag)) != 0 || (err = make_gateway(daemon, diag)) != 0)
         return err;
-    if ((err = make_services(daemon, diag)) != 0 || (err = make_names(daemon, diag)) != 0 || (err = make_peers(daemon)) != 0)
+    if ((err = make_services(daemon, diag)) != 0 || (err = make_names(daemon, diag)) != 0 ||
+        (err = make_peers(daemon)) != 0)
         return err;
     if ((err = make_frontends(daemon, diag)) != 0)
         return err;
@@ -338,7 +345,8 @@ static void log_start(const struct gw_daemon *daemon)
         gw_peer_id_format(daemon->identity->ed25519, id);
     else
         gw_key_base64_format(daemon->identity->x25519, id);
-    gw_log_info("this is %s in %s, %s", config->hostname ? config->hostname : "-", config->network ? config->network : "-", id);
+    gw_log_info("this is %s in %s, %s", config->hostname ? config->hostname : "-",
+                config->network ? config->network : "-", id);
     gw_log_info("listening on UDP port %u", gw_link_port(daemon->link));
     for (size_t i = 0; daemon->socks5 && i < gw_socks5_listen_count(daemon->socks5); i++)
         gw_log_info("proxy (SOCKS5%s) on %s", config->socks.http ? ", HTTP" : "",

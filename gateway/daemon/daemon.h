@@ -22,19 +22,19 @@
 #include "gateway/link/link.h"
 #include "gateway/link/netwatch.h"
 #include "gateway/services/services.h"
-#include "resolver/resolver.h"
 #include "resolver/names_tier.h"
+#include "resolver/resolver.h"
 
 struct gw_daemon {
     char dir[GW_DIR_PATH_MAX];
-    int verbose;              /* -v: the log says more than the configuration asks for */
-    struct gw_logsink *log;   /* borrowed */
+    int verbose;            /* -v: the log says more than the configuration asks for */
+    struct gw_logsink *log; /* borrowed */
     struct gw_files files;
     struct gw_identity *identity;
 
     struct gw_loop *loop;
     struct gw_signals signals;
-    int lock_fd;              /* holds <control socket>.lock */
+    int lock_fd; /* holds <control socket>.lock */
     struct gw_control *control;
 
     struct gw_flow_budget budget;
@@ -43,7 +43,7 @@ struct gw_daemon {
     struct gateway *gateway;
     struct gw_state state;
     struct gw_netwatch *netwatch;
-    struct event *expiry;     /* authorized keys expire */
+    struct event *expiry; /* authorized keys expire */
 
     struct gw_dialer *dialer;
     struct gw_services *services;
@@ -93,8 +93,8 @@ void gw_daemon_watch_expiry(struct gw_daemon *daemon);
 void gw_daemon_log_diag(const struct gw_diag *diag);
 
 /* The control socket's commands: control_*.c. */
-gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_resolve, gw_control_services, gw_control_reload,
-    gw_control_down, gw_control_connect, gw_control_forward, gw_control_verdict;
+gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_resolve, gw_control_services,
+    gw_control_reload, gw_control_down, gw_control_connect, gw_control_forward, gw_control_verdict;
 extern const struct gw_control_command gw_daemon_commands[];
 
 /* This node's services, as JSON. */
@@ -102,8 +102,9 @@ json_t *gw_daemon_services_json(const struct gw_daemon *daemon);
 
 /* Looks the name "host" of the request up and goes on with fn, unless the name is unknown (which the client is then told). The client is free again
  * when fn is called. request is kept while it lasts. */
-typedef void gw_control_host_fn(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
-                                const struct gw_answer *answer);
-void gw_control_with_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request, gw_control_host_fn *fn);
+typedef void gw_control_host_fn(struct gw_daemon *daemon, struct gw_control_client *client,
+                                const json_t *request, const struct gw_answer *answer);
+void gw_control_with_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                          gw_control_host_fn *fn);
 
 #endif

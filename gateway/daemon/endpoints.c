@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define AGAIN_S 300     /* a name that resolved */
-#define RETRY_MIN_S 2   /* one that did not; doubles */
+#define AGAIN_S 300   /* a name that resolved */
+#define RETRY_MIN_S 2 /* one that did not; doubles */
 #define RETRY_MAX_S 300
 #define UNREACHABLE_S 10 /* between lookups for a peer that does not answer */
 #define NAME_ADDRS_MAX 4u
@@ -70,8 +70,8 @@ static struct evdns_base *dns_client(struct gw_endpoints *endpoints)
     struct stat st = {0};
     if (stat("/etc/resolv.conf", &st) != 0)
         st.st_mtim = (struct timespec){0};
-    bool has_changed =
-        st.st_mtim.tv_sec != endpoints->conf_changed.tv_sec || st.st_mtim.tv_nsec != endpoints->conf_changed.tv_nsec;
+    bool has_changed = st.st_mtim.tv_sec != endpoints->conf_changed.tv_sec ||
+                       st.st_mtim.tv_nsec != endpoints->conf_changed.tv_nsec;
     endpoints->conf_changed = st.st_mtim;
     if (endpoints->dns && !has_changed)
         return endpoints->dns;
@@ -145,8 +145,8 @@ static void on_answer(int result, struct evutil_addrinfo *answer, void *arg)
 
     name->request = NULL;
     if (result != 0 && !name->has_failed)
-        gw_log_warn("%s: cannot look up %s: %s; trying again", gw_peer_name(lookup->peer), name->endpoint.name,
-                    evutil_gai_strerror(result));
+        gw_log_warn("%s: cannot look up %s: %s; trying again", gw_peer_name(lookup->peer),
+                    name->endpoint.name, evutil_gai_strerror(result));
     /* What was known stays in use while the name server does not answer. */
     name->has_failed = result != 0;
     bool has_changed = result == 0 && take_answer(name, answer);
@@ -161,11 +161,14 @@ static void on_answer(int result, struct evutil_addrinfo *answer, void *arg)
 
 static void ask(struct gw_lookup *lookup, struct name *name, struct evdns_base *dns)
 {
-    const struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP, .ai_flags = EVUTIL_AI_ADDRCONFIG};
+    const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC,
+                                          .ai_socktype = SOCK_DGRAM,
+                                          .ai_protocol = IPPROTO_UDP,
+                                          .ai_flags = EVUTIL_AI_ADDRCONFIG};
     lookup->running++;
     /* May answer from within; then it returns NULL. */
-    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(dns, name->endpoint.name, NULL, &hints, on_answer, name);
+    struct evdns_getaddrinfo_request *request =
+        evdns_getaddrinfo(dns, name->endpoint.name, NULL, &hints, on_answer, name);
     if (request)
         name->request = request;
 }
@@ -208,7 +211,8 @@ static unsigned take_endpoints(struct gw_lookup *lookup, const struct gw_config_
     return names;
 }
 
-int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints, struct gw_peer *peer, const struct gw_config_peer *config)
+int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints, struct gw_peer *peer,
+                  const struct gw_config_peer *config)
 {
     *out = NULL;
     struct gw_lookup *lookup = calloc(1, sizeof *lookup);

@@ -18,7 +18,8 @@ void gw_endpoints_free(struct gw_endpoints *endpoints);
 /* One peer's endpoints. */
 struct gw_lookup;
 /* Starts at once; peer's endpoints are set whenever something was learnt. config is copied. *out is NULL when no endpoint is a name. 0 or GW_E_NOMEM. */
-int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints, struct gw_peer *peer, const struct gw_config_peer *config);
+int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints, struct gw_peer *peer,
+                  const struct gw_config_peer *config);
 /* Before the peer is removed. NULL is fine. */
 void gw_lookup_free(struct gw_lookup *lookup);
 /* The peer could not be reached, or the network changed: look again, unless that was just done. NULL is fine. */

@@ -63,8 +63,9 @@ void gw_files_fini(struct gw_files *files)
 
 static void grant_of_key(struct gw_grant *grant, const struct gw_authorized_key *key)
 {
-    *grant = (struct gw_grant){
-        .services = (const char *const *)(void *)key->services, .has_expiry = key->has_expiry, .expires = key->expires};
+    *grant = (struct gw_grant){.services = (const char *const *)(void *)key->services,
+                               .has_expiry = key->has_expiry,
+                               .expires = key->expires};
     memcpy(grant->public_key, key->x25519, GW_KEY_LEN);
 }
 

@@ -11,9 +11,10 @@
 
 struct gw_files {
     struct gw_config *config;
-    struct gw_authorized_keys *keys;          /* the global list */
+    struct gw_authorized_keys *keys; /* the global list */
     struct gw_names *names;
-    struct gw_authorized_keys **service_keys; /* one for each of config->services; NULL = it has no list of its own */
+    struct gw_authorized_keys *
+        *service_keys; /* one for each of config->services; NULL = it has no list of its own */
 };
 
 /* From DIR/config.yaml and the files it names. 0, or an error and everything is in diag. An unreadable line of an authorized_keys file grants nothing and is

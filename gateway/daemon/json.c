@@ -25,8 +25,8 @@ static json_t *way(const struct gw_peer_status *status)
     char at[GW_ADDR_STRLEN];
     if (!status->has_path)
         return json_null();
-    json_t *path = json_pack("{s:s,s:s,s:i}", "kind", "direct", "endpoint", gw_addr_format(&status->path.remote, at), "payload",
-                             (int)status->payload_len);
+    json_t *path = json_pack("{s:s,s:s,s:i}", "kind", "direct", "endpoint",
+                             gw_addr_format(&status->path.remote, at), "payload", (int)status->payload_len);
     if (gw_addr_is_set(&status->path.local))
         json_object_set_new(path, "local", json_string(gw_addr_format(&status->path.local, at)));
     return path;
@@ -51,16 +51,18 @@ void gw_json_add_who(json_t *object, const struct gw_peer *peer)
     char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
     json_object_set_new(object, "name", json_string(gw_peer_name(peer)));
     json_object_set_new(object, "peer_id",
-                        config->has_ed25519 ? json_string(gw_peer_id_format(config->ed25519, peer_id)) : json_null());
+                        config->has_ed25519 ? json_string(gw_peer_id_format(config->ed25519, peer_id))
+                                            : json_null());
     json_object_set_new(object, "public_key", json_string(gw_key_base64_format(config->public_key, key)));
 }
 
 static json_t *flows(const struct gw_mux_stats *stats)
 {
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "open", (json_int_t)stats->streams_open, "total",
-                     (json_int_t)stats->streams_total, "sent", (json_int_t)stats->bytes_sent, "received",
-                     (json_int_t)stats->bytes_received, "packets_sent", (json_int_t)stats->packets_sent, "packets_lost",
-                     (json_int_t)stats->packets_lost, "packets_spurious", (json_int_t)stats->packets_spurious, "window",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "open", (json_int_t)stats->streams_open,
+                     "total", (json_int_t)stats->streams_total, "sent", (json_int_t)stats->bytes_sent,
+                     "received", (json_int_t)stats->bytes_received, "packets_sent",
+                     (json_int_t)stats->packets_sent, "packets_lost", (json_int_t)stats->packets_lost,
+                     "packets_spurious", (json_int_t)stats->packets_spurious, "window",
                      (json_int_t)stats->cwnd, "inflight", (json_int_t)stats->inflight, "pacing_rate",
                      (json_int_t)stats->pacing_rate, "congestion", stats->cc_name);
 }
@@ -72,7 +74,8 @@ static void add_session(json_t *object, const struct gw_session_stats *session, 
     json_object_set_new(object, "last_received_s", gw_json_ago(session->last_received, now));
     json_object_set_new(object, "bytes_sent", json_integer((json_int_t)session->bytes_sent));
     json_object_set_new(object, "bytes_received", json_integer((json_int_t)session->bytes_received));
-    json_object_set_new(object, "refused_as_replay", json_integer((json_int_t)session->handshakes_refused_as_replay));
+    json_object_set_new(object, "refused_as_replay",
+                        json_integer((json_int_t)session->handshakes_refused_as_replay));
 }
 
 static json_t *addresses(const struct gw_peer_config *config)
@@ -93,7 +96,8 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
 
     gw_peer_status(peer, now, &status);
     gw_json_add_who(object, peer);
-    json_object_set_new(object, "source", json_string(known && known->is_configured ? "config" : "authorized_keys"));
+    json_object_set_new(object, "source",
+                        json_string(known && known->is_configured ? "config" : "authorized_keys"));
     json_object_set_new(object, "protocol", json_string(gw_peer_kind_names[status.kind]));
     json_object_set_new(object, "hello_name", json_string(status.hello_name));
     add_way(object, &status);

@@ -22,8 +22,8 @@ static bool is_journal(int fd)
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
     struct stat st;
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &st) == 0 && st.st_dev == device &&
-           st.st_ino == inode;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &st) == 0 &&
+           st.st_dev == device && st.st_ino == inode;
 }
 
 void gw_logsink_init(struct gw_logsink *sink)

@@ -18,7 +18,8 @@
 bool gw_notify_is_wanted(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    return path && (path[0] == '/' || path[0] == '@') && strlen(path) < sizeof((struct sockaddr_un *)0)->sun_path;
+    return path && (path[0] == '/' || path[0] == '@') &&
+           strlen(path) < sizeof((struct sockaddr_un *)0)->sun_path;
 }
 
 static void say(const char *text)
@@ -51,7 +52,8 @@ void gw_notify_reloading(void)
     char text[128];
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\n", (GW_S(ts.tv_sec) + ts.tv_nsec) / 1000);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\n",
+             (GW_S(ts.tv_sec) + ts.tv_nsec) / 1000);
     say(text);
 }
 

@@ -31,7 +31,8 @@ struct gw_question {
     void *user;
 };
 
-void gw_peer_services_init(struct gw_peer_services *all, struct gw_loop *loop, struct gw_services *services, struct gw_random *random)
+void gw_peer_services_init(struct gw_peer_services *all, struct gw_loop *loop, struct gw_services *services,
+                           struct gw_random *random)
 {
     all->loop = loop;
     all->services = services;
@@ -60,7 +61,8 @@ static void add_entry(peergate_ServicesReply *reply, const struct gw_service *se
     entry->port = service->port;
 }
 
-static void answer(struct gw_peer_services *all, struct gw_peer *peer, const peergate_Control *request, struct gw_mono now)
+static void answer(struct gw_peer_services *all, struct gw_peer *peer, const peergate_Control *request,
+                   struct gw_mono now)
 {
     const struct gw_registry *registry = gw_services_registry(all->services);
     const uint8_t *key = gw_peer_config(peer)->public_key;
@@ -77,7 +79,8 @@ static void answer(struct gw_peer_services *all, struct gw_peer *peer, const pee
     }
     int err = send_message(peer, &message, now);
     if (err != 0)
-        gw_log_debug("%s: no answer to its question about services: %s", gw_peer_name(peer), gw_strerror(err));
+        gw_log_debug("%s: no answer to its question about services: %s", gw_peer_name(peer),
+                     gw_strerror(err));
 }
 
 /* --- asking --- */
@@ -155,14 +158,15 @@ static int take_page(struct gw_question *question, const peergate_ServicesReply 
 static void take_reply(struct gw_peer_services *all, struct gw_peer *peer, const peergate_Control *message)
 {
     const peergate_ServicesReply *reply = &message->body.services_reply;
-    gw_list_for_each(node, &all->questions) {
+    gw_list_for_each (node, &all->questions) {
         struct gw_question *question = gw_list_entry(node, struct gw_question, node);
         bool is_its = question->number == message->number &&
                       memcmp(question->public_key, gw_peer_config(peer)->public_key, GW_KEY_LEN) == 0;
         if (!is_its || reply->first != question->next)
             continue;
         int err = take_page(question, reply);
-        bool is_last = reply->entries_count == 0 || question->next >= reply->total || question->next >= GW_PEER_SERVICES_MAX;
+        bool is_last = reply->entries_count == 0 || question->next >= reply->total ||
+                       question->next >= GW_PEER_SERVICES_MAX;
         if (err != 0 || is_last)
             end_question(question, err);
         else
@@ -171,7 +175,8 @@ static void take_reply(struct gw_peer_services *all, struct gw_peer *peer, const
     }
 }
 
-void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *peer, struct gw_view body, struct gw_mono now)
+void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *peer, struct gw_view body,
+                                 struct gw_mono now)
 {
     peergate_Control message = peergate_Control_init_zero;
     pb_istream_t in = pb_istream_from_buffer(body.data, body.len);
@@ -185,7 +190,8 @@ void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *p
         take_reply(all, peer, &message);
 }
 
-int gw_peer_services_ask(struct gw_question **out, struct gw_peer_services *all, struct gw_peer *peer, gw_peer_services_fn *fn, void *user)
+int gw_peer_services_ask(struct gw_question **out, struct gw_peer_services *all, struct gw_peer *peer,
+                         gw_peer_services_fn *fn, void *user)
 {
     const struct timeval at_once = {0};
     *out = NULL;

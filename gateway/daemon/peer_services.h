@@ -23,16 +23,19 @@ struct gw_peer_services {
     struct gw_list questions;
 };
 
-void gw_peer_services_init(struct gw_peer_services *all, struct gw_loop *loop, struct gw_services *services, struct gw_random *random);
+void gw_peer_services_init(struct gw_peer_services *all, struct gw_loop *loop, struct gw_services *services,
+                           struct gw_random *random);
 
 /* For gw_gateway_events.on_control. */
-void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *peer, struct gw_view body, struct gw_mono now);
+void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *peer, struct gw_view body,
+                                 struct gw_mono now);
 
 /* list is lent; err: 0, GW_E_TIMEOUT, -EPROTONOSUPPORT (a stock WireGuard peer), GW_E_UNKNOWN (the peer was removed), GW_E_NOMEM. */
 typedef void gw_peer_services_fn(int err, const struct gw_peer_service *list, size_t count, void *user);
 struct gw_question;
 /* fn is called once, later. 0 or GW_E_NOMEM. */
-int gw_peer_services_ask(struct gw_question **out, struct gw_peer_services *all, struct gw_peer *peer, gw_peer_services_fn *fn, void *user);
+int gw_peer_services_ask(struct gw_question **out, struct gw_peer_services *all, struct gw_peer *peer,
+                         gw_peer_services_fn *fn, void *user);
 /* fn will not be called. */
 void gw_question_cancel(struct gw_question *question);
 

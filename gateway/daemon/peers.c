@@ -32,7 +32,7 @@ void gw_peers_fini(struct gw_peers *peers, struct gw_mono now)
 {
     if (!peers->list.next)
         return;
-    gw_list_for_each(node, &peers->list)
+    gw_list_for_each (node, &peers->list)
         remove_peer(peers, gw_list_entry(node, struct gw_known_peer, node), now);
 }
 
@@ -52,7 +52,8 @@ static void look_up(struct gw_peers *peers, struct gw_known_peer *known, const s
         gw_log_error("%s: no memory to look its endpoints up", gw_peer_name(known->peer));
 }
 
-static struct gw_known_peer *add(struct gw_peers *peers, const struct gw_peer_config *config, struct gw_mono now)
+static struct gw_known_peer *add(struct gw_peers *peers, const struct gw_peer_config *config,
+                                 struct gw_mono now)
 {
     struct gw_known_peer *known = calloc(1, sizeof *known);
     int err = known ? gw_gateway_add_peer(peers->gateway, now, config, &known->peer) : GW_E_NOMEM;
@@ -75,8 +76,9 @@ static bool is_same(const struct gw_peer_config *a, const struct gw_peer_config 
 }
 
 /* config_peer: NULL for one that is only in authorized_keys. */
-static void apply_one(struct gw_peers *peers, const struct gw_peer_config *config, const struct gw_config_peer *config_peer,
-                      struct gw_mono now, struct gw_peers_change *change)
+static void apply_one(struct gw_peers *peers, const struct gw_peer_config *config,
+                      const struct gw_config_peer *config_peer, struct gw_mono now,
+                      struct gw_peers_change *change)
 {
     struct gw_known_peer *known = find(peers, config->public_key);
     if (!known) {
@@ -98,7 +100,8 @@ static void apply_one(struct gw_peers *peers, const struct gw_peer_config *confi
     known->is_wanted = true;
 }
 
-static void config_of_key(struct gw_peer_config *out, const struct gw_config *config, const struct gw_authorized_key *key)
+static void config_of_key(struct gw_peer_config *out, const struct gw_config *config,
+                          const struct gw_authorized_key *key)
 {
     memset(out, 0, sizeof *out);
     memcpy(out->public_key, key->x25519, GW_KEY_LEN);
@@ -110,8 +113,8 @@ static void config_of_key(struct gw_peer_config *out, const struct gw_config *co
     out->cc = config->congestion;
 }
 
-static void apply_keys(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall, struct gw_mono now,
-                       struct gw_peers_change *change)
+static void apply_keys(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall,
+                       struct gw_mono now, struct gw_peers_change *change)
 {
     for (size_t i = 0; i < files->keys->count; i++) {
         const struct gw_authorized_key *key = &files->keys->keys[i];
@@ -126,11 +129,11 @@ static void apply_keys(struct gw_peers *peers, const struct gw_files *files, str
     }
 }
 
-void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall, struct gw_mono now,
-                    struct gw_peers_change *change)
+void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall,
+                    struct gw_mono now, struct gw_peers_change *change)
 {
     *change = (struct gw_peers_change){0};
-    gw_list_for_each(node, &peers->list)
+    gw_list_for_each (node, &peers->list)
         gw_list_entry(node, struct gw_known_peer, node)->is_wanted = false;
     for (size_t i = 0; i < files->config->peers.count; i++) {
         struct gw_peer_config config;
@@ -140,7 +143,7 @@ void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct
         gw_wipe(&config, sizeof config);
     }
     apply_keys(peers, files, wall, now, change);
-    gw_list_for_each(node, &peers->list) {
+    gw_list_for_each (node, &peers->list) {
         struct gw_known_peer *known = gw_list_entry(node, struct gw_known_peer, node);
         if (known->is_wanted)
             continue;
@@ -152,7 +155,7 @@ void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct
 
 void gw_peers_look_up_again(struct gw_peers *peers)
 {
-    gw_list_for_each(node, &peers->list)
+    gw_list_for_each (node, &peers->list)
         gw_lookup_again(gw_list_entry(node, struct gw_known_peer, node)->lookup);
 }
 
@@ -179,7 +182,9 @@ static void log_state(struct gw_known_peer *known, const struct gw_peer_status *
         gw_log_info("%s: does not answer any more", name);
         break;
     case GW_SESSION_FAILED:
-        gw_log_info("%s: no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time", name);
+        gw_log_info(
+            "%s: no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time",
+            name);
         gw_lookup_again(known->lookup);
         break;
     case GW_SESSION_IDLE:
@@ -209,13 +214,17 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     if (status.sending_suite != known->suite)
         gw_log_debug("%s: sealed with %s", gw_peer_name(peer), suite_names[status.sending_suite]);
     known->suite = status.sending_suite;
-    if (status.has_path && gw_addr_is_set(&known->remote) && !gw_addr_equal(&known->remote, &status.path.remote)) {
+    if (status.has_path && gw_addr_is_set(&known->remote) &&
+        !gw_addr_equal(&known->remote, &status.path.remote)) {
         char at[GW_ADDR_STRLEN];
         gw_log_info("%s: now by %s", gw_peer_name(peer), gw_addr_log(&status.path.remote, at));
     }
     if (status.has_path)
         known->remote = status.path.remote;
-    if (status.session.handshakes_refused_as_replay > known->refused_as_replay && known->refused_as_replay == 0)
-        gw_log_warn("%s: its handshake is refused as a replay: its clock was set back, or somebody plays an old one", gw_peer_name(peer));
+    if (status.session.handshakes_refused_as_replay > known->refused_as_replay &&
+        known->refused_as_replay == 0)
+        gw_log_warn(
+            "%s: its handshake is refused as a replay: its clock was set back, or somebody plays an old one",
+            gw_peer_name(peer));
     known->refused_as_replay = status.session.handshakes_refused_as_replay;
 }

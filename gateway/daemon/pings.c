@@ -65,7 +65,8 @@ static void say(struct pinging *pinging, unsigned seq, int64_t rtt_ns)
 
 static void finish(struct pinging *pinging)
 {
-    json_t *line = json_pack("{s:b,s:i,s:i}", "done", 1, "sent", (int)pinging->sent, "received", (int)pinging->received);
+    json_t *line =
+        json_pack("{s:b,s:i,s:i}", "done", 1, "sent", (int)pinging->sent, "received", (int)pinging->received);
     gw_control_reply(pinging->task.client, line);
     gw_control_task_end(&pinging->task);
     free_pinging(pinging);
@@ -139,7 +140,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         arm(pinging, now);
 }
 
-void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client, const struct gw_ping_params *params)
+void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client,
+                    const struct gw_ping_params *params)
 {
     struct pinging *pinging = calloc(1, sizeof *pinging);
     if (pinging) {
@@ -164,10 +166,11 @@ void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client, co
     on_timer(-1, 0, pinging);
 }
 
-void gw_pings_on_pong(struct gw_pings *pings, struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now)
+void gw_pings_on_pong(struct gw_pings *pings, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
+                      struct gw_mono now)
 {
     const uint8_t *key = gw_peer_config(peer)->public_key;
-    gw_list_for_each(node, &pings->list) {
+    gw_list_for_each (node, &pings->list) {
         struct pinging *pinging = gw_list_entry(node, struct pinging, node);
         if (memcmp(pinging->public_key, key, GW_KEY_LEN) != 0)
             continue;

@@ -21,8 +21,10 @@ struct gw_ping_params {
 
 void gw_pings_init(struct gw_pings *pings, struct gw_loop *loop);
 /* As a task of the client, from now on. */
-void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client, const struct gw_ping_params *params);
+void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client,
+                    const struct gw_ping_params *params);
 /* For gw_gateway_events.on_pong. */
-void gw_pings_on_pong(struct gw_pings *pings, struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now);
+void gw_pings_on_pong(struct gw_pings *pings, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
+                      struct gw_mono now);
 
 #endif

@@ -33,7 +33,8 @@ static int target_of(struct gw_target *out, const struct gw_config_endpoint *end
 {
     switch (endpoint->kind) {
     case GW_CONFIG_ENDPOINT_IP:
-        *out = (struct gw_target){.kind = GW_TARGET_ADDR, .addr = endpoint->addr, .port = endpoint->addr.port};
+        *out =
+            (struct gw_target){.kind = GW_TARGET_ADDR, .addr = endpoint->addr, .port = endpoint->addr.port};
         return 0;
     case GW_CONFIG_ENDPOINT_NAME:
         return gw_target_set_host(out, endpoint->name, endpoint->port);
@@ -49,7 +50,8 @@ static int target_of(struct gw_target *out, const struct gw_config_endpoint *end
     return GW_E_INVAL;
 }
 
-static int fill_service(struct gw_service_config *out, const struct gw_config_service *service, const struct gw_authorized_keys *keys)
+static int fill_service(struct gw_service_config *out, const struct gw_config_service *service,
+                        const struct gw_authorized_keys *keys)
 {
     *out = (struct gw_service_config){.name = service->name,
                                       .is_enabled = service->enabled,
@@ -61,8 +63,8 @@ static int fill_service(struct gw_service_config *out, const struct gw_config_se
     return target_of(&out->target, &service->local_address);
 }
 
-static int replace_services(struct gw_daemon *daemon, const struct gw_files *files, struct gw_service_config *list,
-                            struct gw_diag *diag)
+static int replace_services(struct gw_daemon *daemon, const struct gw_files *files,
+                            struct gw_service_config *list, struct gw_diag *diag)
 {
     const struct gw_config *config = files->config;
     size_t bad = 0;
@@ -72,11 +74,13 @@ static int replace_services(struct gw_daemon *daemon, const struct gw_files *fil
         err = fill_service(&list[i], &config->services.items[i], files->service_keys[i]);
     }
     if (err == 0)
-        err = gw_services_replace(daemon->services, list, config->services.count, gw_loop_now(daemon->loop), &bad);
+        err = gw_services_replace(daemon->services, list, config->services.count, gw_loop_now(daemon->loop),
+                                  &bad);
     if (err != 0 && bad < config->services.count)
         gw_diag_error(diag, config->path, config->services.items[bad].line, "service \"%s\" is refused: %s",
                       config->services.items[bad].name,
-                      err == -EEXIST ? "another enabled service has its port and protocol" : gw_strerror(err));
+                      err == -EEXIST ? "another enabled service has its port and protocol"
+                                     : gw_strerror(err));
     return err;
 }
 
@@ -105,12 +109,14 @@ int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files
         return GW_E_NOMEM;
     for (size_t i = 0; i < count; i++) {
         const struct gw_name *name = &files->names->names[i];
-        list[i] = (struct gw_names_entry){.host = name->host, .network = name->network, .service = name->service};
+        list[i] =
+            (struct gw_names_entry){.host = name->host, .network = name->network, .service = name->service};
         memcpy(list[i].public_key, name->x25519, GW_KEY_LEN);
     }
     int err = gw_names_tier_set(daemon->names, list, count, &bad);
     if (err == GW_E_INVAL)
-        gw_diag_error(diag, GW_FILE_NAMES, files->names->names[bad].line, "\"%s\" is no host name", files->names->names[bad].host);
+        gw_diag_error(diag, GW_FILE_NAMES, files->names->names[bad].line, "\"%s\" is no host name",
+                      files->names->names[bad].host);
     free(list);
     return err;
 }
@@ -134,21 +140,24 @@ static void fill_rules(struct gw_rule *out, const struct gw_config_rule *rules, 
     }
 }
 
-static int apply_socks_params(struct gw_daemon *daemon, const struct gw_config *config, const struct gw_socks5_params *params,
-                              struct gw_diag *diag)
+static int apply_socks_params(struct gw_daemon *daemon, const struct gw_config *config,
+                              const struct gw_socks5_params *params, struct gw_diag *diag)
 {
     size_t bad = 0;
-    int err = daemon->socks5 ? gw_socks5_update(daemon->socks5, params, &bad) : gw_socks5_new(&daemon->socks5, params, &bad);
+    int err = daemon->socks5 ? gw_socks5_update(daemon->socks5, params, &bad)
+                             : gw_socks5_new(&daemon->socks5, params, &bad);
     if (err != 0 && bad < params->listen_count) {
         char at[GW_TARGET_STRLEN];
-        gw_diag_error(diag, config->path, 0, "the proxy cannot listen on %s: %s%s", gw_target_format(&params->listen[bad], at),
-                      gw_strerror(err), err == -EADDRINUSE ? "; choose another port for `socks.listen`" : "");
+        gw_diag_error(diag, config->path, 0, "the proxy cannot listen on %s: %s%s",
+                      gw_target_format(&params->listen[bad], at), gw_strerror(err),
+                      err == -EADDRINUSE ? "; choose another port for `socks.listen`" : "");
     }
     return err;
 }
 
-static int make_socks_params(struct gw_daemon *daemon, const struct gw_config *config, struct gw_target *listen,
-                             struct gw_socks5_user *users, struct gw_rule *rules, struct gw_diag *diag)
+static int make_socks_params(struct gw_daemon *daemon, const struct gw_config *config,
+                             struct gw_target *listen, struct gw_socks5_user *users, struct gw_rule *rules,
+                             struct gw_diag *diag)
 {
     const size_t listen_count = config->socks.listen.count, allow_count = config->socks.allow.count;
     for (size_t i = 0; i < listen_count; i++) {
@@ -157,7 +166,8 @@ static int make_socks_params(struct gw_daemon *daemon, const struct gw_config *c
             return err;
     }
     for (size_t i = 0; i < config->socks.users.count; i++)
-        users[i] = (struct gw_socks5_user){config->socks.users.items[i].name, config->socks.users.items[i].password};
+        users[i] =
+            (struct gw_socks5_user){config->socks.users.items[i].name, config->socks.users.items[i].password};
     fill_rules(rules, config->socks.allow.items, allow_count);
     fill_rules(rules + allow_count, config->socks.deny.items, config->socks.deny.count);
     const struct gw_policy policy = {.is_direct = config->socks.others == GW_CONFIG_OTHERS_DIRECT,
@@ -189,7 +199,8 @@ int gw_daemon_apply_socks(struct gw_daemon *daemon, const struct gw_files *files
     struct gw_target *listen = calloc(config->socks.listen.count, sizeof *listen);
     struct gw_socks5_user *users = calloc(config->socks.users.count + 1, sizeof *users);
     struct gw_rule *rules = calloc(config->socks.allow.count + config->socks.deny.count + 1, sizeof *rules);
-    int err = listen && users && rules ? make_socks_params(daemon, config, listen, users, rules, diag) : GW_E_NOMEM;
+    int err =
+        listen && users && rules ? make_socks_params(daemon, config, listen, users, rules, diag) : GW_E_NOMEM;
     free(listen);
     free(users);
     free(rules);
@@ -257,8 +268,8 @@ static int reload(struct gw_daemon *daemon, struct gw_diag *diag)
     gw_files_fini(&daemon->files);
     daemon->files = fresh;
     gw_daemon_watch_expiry(daemon);
-    gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added, change.changed, change.removed,
-                daemon->files.config->services.count);
+    gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added,
+                change.changed, change.removed, daemon->files.config->services.count);
     return 0;
 }
 

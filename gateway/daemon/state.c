@@ -59,8 +59,8 @@ static struct gw_mono run(struct gw_loop_hook *hook, struct gw_mono now)
         gw_tai64n_lease_saved(clock, lease);
         return GW_NEVER;
     }
-    gw_log_warn("cannot write %s: %s; if the clock is set back, peers will refuse us after a restart", state->path,
-                gw_strerror(err));
+    gw_log_warn("cannot write %s: %s; if the clock is set back, peers will refuse us after a restart",
+                state->path, gw_strerror(err));
     state->retry = gw_mono_add(now, RETRY_NS);
     return state->retry;
 }

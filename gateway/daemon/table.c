@@ -78,7 +78,8 @@ static size_t width_of(const struct gw_table *table, unsigned column)
 static void print_cell(const char *text, size_t width, bool right, bool is_last, enum gw_colour colour)
 {
     int pad = (int)(width - strlen(text));
-    printf("%*s%s%s%s", right ? pad : 0, "", gw_colour_on(colour), text, colour == GW_PLAIN ? "" : gw_colour_off());
+    printf("%*s%s%s%s", right ? pad : 0, "", gw_colour_on(colour), text,
+           colour == GW_PLAIN ? "" : gw_colour_off());
     if (!is_last)
         printf("%*s", (right ? 0 : pad) + 2, "");
 }

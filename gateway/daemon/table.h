@@ -17,7 +17,8 @@ struct gw_table_row {
 };
 
 struct gw_table {
-    const char *const *headers; /* NULL-terminated; borrowed. A header that begins with '>' makes a column right-aligned */
+    const char *const
+        *headers; /* NULL-terminated; borrowed. A header that begins with '>' makes a column right-aligned */
     struct gw_table_row *rows;
     size_t count;
 };
@@ -25,8 +26,8 @@ struct gw_table {
 /* A new row, empty; valid until the next. NULL without memory. */
 struct gw_table_row *gw_table_add(struct gw_table *table);
 /* The next cell's text: column is counted up. */
-__attribute__((format(printf, 4, 5))) void gw_table_cell(struct gw_table_row *row, unsigned *column, enum gw_colour colour,
-                                                         const char *format, ...);
+__attribute__((format(printf, 4, 5))) void gw_table_cell(struct gw_table_row *row, unsigned *column,
+                                                         enum gw_colour colour, const char *format, ...);
 /* Columns that are empty in every row are left out. */
 void gw_table_print(const struct gw_table *table);
 void gw_table_free(struct gw_table *table);

@@ -46,7 +46,7 @@ void gw_verdict_tell(struct gw_list *waiting, const char *token, const char *cod
 {
     if (!*token)
         return;
-    gw_list_for_each(node, waiting) {
+    gw_list_for_each (node, waiting) {
         struct verdict *verdict = gw_list_entry(node, struct verdict, node);
         if (strcmp(verdict->token, token) != 0)
             continue;

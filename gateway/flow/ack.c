@@ -5,9 +5,9 @@
 
 #include <assert.h>
 
-/* Most that largest, delay and first_range can be, each with 8 bytes, and ce_count and range_count behind them. */
 #define US_NS 1000
 #define RANGE_COUNT_LEN 1u
+#define KEEP_RANGES 8u
 static_assert(GW_ACK_RANGES_MAX <= 64, "range_count is a varint of one byte");
 
 void gw_acker_init(struct gw_acker *acker)
@@ -129,8 +129,8 @@ void gw_acker_sent(struct gw_acker *acker)
 void gw_acker_seen(struct gw_acker *acker, uint64_t largest)
 {
     struct gw_ranges *received = &acker->received;
-    /* The newest range stays, whole: the largest number is what others are expanded by. */
-    while (received->len > 1 && received->list[0].end <= largest) {
+    /* Some stay, for what comes very late: the peer learns from it how much the path reorders. */
+    while (received->len > KEEP_RANGES && received->list[0].end <= largest) {
         acker->floor = received->list[0].end;
         gw_ranges_drop_first(received);
     }

@@ -34,7 +34,8 @@ void gw_acker_fini(struct gw_acker *acker);
 uint64_t gw_acker_expand(const struct gw_acker *acker, uint32_t truncated, unsigned len);
 /* Was it received, or is it so old that nobody knows? */
 bool gw_acker_has(const struct gw_acker *acker, uint64_t number);
-/* A new packet arrived whole. Out of order or CE-marked: the ACK becomes urgent. 0, or GW_E_NOMEM: as if it had not come. */
+/* A new packet arrived whole. Out of order or CE-marked: the ACK becomes urgent. 0, or GW_E_NOMEM: as if it had
+ * not come. */
 int gw_acker_add(struct gw_acker *acker, struct gw_mono now, uint64_t number, bool is_ce);
 /* Something in this packet wants its ack at once (FIN, RESET). */
 static inline void gw_acker_urge(struct gw_acker *acker)
@@ -69,9 +70,10 @@ struct gw_ack {
 /* 0 or GW_E_MALFORMED. */
 int gw_ack_decode(struct gw_ack *out, struct gw_view body);
 
-/* How many bytes a number needs so that the peer expands it rightly. RFC 9000, A.2, with a wider margin: there a packet that comes so late
- * that its number is expanded wrongly fails to decrypt, here nothing would notice. So a quarter of the half window at most is in
- * flight and the rest is for reordering, which the session's replay window bounds. */
+/* How many bytes a number needs so that the peer expands it rightly. RFC 9000, A.2, with a wider margin: there a
+ * packet that comes so late that its number is expanded wrongly fails to decrypt, here nothing would notice. So a
+ * quarter of the half window at most is in flight and the rest is for reordering, which the session's replay
+ * window bounds. */
 unsigned gw_number_len(uint64_t number, bool has_acked, uint64_t largest_acked);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The small frames: credit, BLOCKED, RESET, STOP. What is to be sent is a bit, and the frame is written with the value of the moment it
- * leaves; so a lost one is repaired by setting its bit again. */
+/* The small frames: credit, BLOCKED, RESET, STOP. What is to be sent is a bit, and the frame is written with the
+ * value of the moment it leaves; so a lost one is repaired by setting its bit again. */
 #include "gateway/flow/mux_private.h"
 
 #include "gateway/base/err.h"

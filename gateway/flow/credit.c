@@ -5,8 +5,9 @@
 #define MIN_DRAIN_NS GW_MS(4)
 #define MIN_ROUND_NS GW_MS(1)
 #define MIN_STEP (UINT64_C(64) << 10)
-/* One BDP is on its way, one may stand in the path's queue, and while a loss is repaired, which takes a round trip, nothing is taken by
- * the reader. With 2 a sender on a 100 Mbit/s path of 50 ms stood still for credit in each repair: 75 Mbit/s instead of 94. */
+/* One BDP is on its way, one may stand in the path's queue, and while a loss is repaired, which takes a round
+ * trip, nothing is taken by the reader. With 2 a sender on a 100 Mbit/s path of 50 ms stood still for credit in
+ * each repair: 75 Mbit/s instead of 94. */
 #define BDPS 4
 
 void gw_credit_init(struct gw_credit *credit, struct gw_mono now, uint64_t window)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Received bytes on their way to the user. In-order bytes for a willing reader are collected as a run of views into the train and
- * handed over at once; only what lies behind a gap, or what the reader does not take, is copied. Credit follows what was taken. */
+/* Received bytes on their way to the user. In-order bytes for a willing reader are collected as a run of views
+ * into the train and handed over at once; only what lies behind a gap, or what the reader does not take, is
+ * copied. Credit follows what was taken. */
 #include "gateway/flow/mux_private.h"
 
 #include "gateway/base/err.h"
@@ -65,8 +66,8 @@ void gw_deliver_kept(struct gw_stream *stream)
     tell_fin(stream);
 }
 
-/* What the reader left of the run is copied. The memory is not asked for in vain: these bytes may be acked already, and their number is
- * bounded by a train. false: there is none at all. */
+/* What the reader left of the run is copied. The memory is not asked for in vain: these bytes may be acked
+ * already, and their number is bounded by a train. false: there is none at all. */
 static bool keep_rest(struct gw_stream *stream, const struct gw_run *run, size_t taken)
 {
     struct gw_mux *mux = stream->mux;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What may the peer send? Credit follows what readers take, for each stream and for the session. A reader that is blocked stops its own
- * stream; after a second what it keeps waiting no longer counts in the session's credit, so that it stops no other. */
+/* What may the peer send? Credit follows what readers take, for each stream and for the session. A reader that is
+ * blocked stops its own stream; after a second what it keeps waiting no longer counts in the session's credit, so
+ * that it stops no other. */
 #include "gateway/flow/mux_private.h"
 
 /* --- credit ------------------------------------------------------------------------------------------------------ */

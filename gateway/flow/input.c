@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A packet's flow frames come in: its number, its ack, what acks and losses mean to the streams. Bytes go to deliver.c, small frames to
- * control.c. A packet is acked only when all of its frames were taken. */
+/* A packet's flow frames come in: its number, its ack, what acks and losses mean to the streams. Bytes go to
+ * deliver.c, small frames to control.c. A packet is acked only when all of its frames were taken. */
 #include "gateway/flow/mux_private.h"
 
 #include "gateway/base/err.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A mux's birth and death, and what frames every call of it: on the way out of the outermost one the callbacks that wait are
- * made, dead streams are freed, the one deadline is armed, and the owner hears that there is output. */
+/* A mux's birth and death, and what frames every call of it: on the way out of the outermost one the callbacks
+ * that wait are made, dead streams are freed, the one deadline is armed, and the owner hears that there is output. */
 #include "gateway/flow/mux_private.h"
 
 #include "gateway/base/err.h"
@@ -94,8 +94,8 @@ static bool is_untidy(const struct gw_mux *mux)
            (mux->recovery.sent.cap > 0 || mux->pool.small_count > 0 || mux->pool.large_count > 0);
 }
 
-/* The deadline only ever moves forward by being served: most of what arms it is overtaken by an ack before it is due, and one
- * that comes too early costs less than moving it with each packet. */
+/* The deadline only ever moves forward by being served: most of what arms it is overtaken by an ack before it is
+ * due, and one that comes too early costs less than moving it with each packet. */
 static void arm(struct gw_mux *mux)
 {
     if (!is_untidy(mux))

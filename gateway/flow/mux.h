@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The flows between this instance and one instance of one peer: streams and datagrams multiplexed over the packets of
- * their session, with loss recovery (ack ranges, RACK-TLP: RFC 8985, RFC 9002), pacing, congestion control, flow control for each
- * stream and for all, fair sending and priorities. Sans-IO: frames and `now` in, frames and the next deadline out. It
- * knows nothing of keys, addresses or counters: its packets carry a number of their own (NUMBER frame), so a rekey or a change of
- * path loses nothing. mux.c schedules; stream.c is one stream; sendbuf/recvbuf hold bytes; sent.c remembers packets in flight;
- * recovery.c declares loss; congestion.h decides how much; pacer.c when. */
+/* The flows between this instance and one instance of one peer: streams and datagrams multiplexed over the packets
+ * of their session, with loss recovery (ack ranges, RACK-TLP: RFC 8985, RFC 9002), pacing, congestion control,
+ * flow control for each stream and for all, fair sending and priorities. Sans-IO: frames and `now` in, frames and
+ * the next deadline out. It knows nothing of keys, addresses or counters: its packets carry a number of their own
+ * (NUMBER frame), so a rekey or a change of path loses nothing. mux.c schedules; stream.c is one stream;
+ * sendbuf/recvbuf hold bytes; sent.c remembers packets in flight; recovery.c declares loss; congestion.h decides
+ * how much; pacer.c when. */
 #ifndef GATEWAY_FLOW_MUX_H
 #define GATEWAY_FLOW_MUX_H
 
@@ -23,7 +24,8 @@ struct gw_mux_events {
     /* The peer opened a stream: answer now or later with gw_stream_accept or gw_stream_reset. `open` is lent. */
     void (*on_open)(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
                     struct gw_mono now, void *ctx);
-    /* There is something to pull where there was nothing (also from deadlines and stream calls). Cheap; may come often. */
+    /* There is something to pull where there was nothing (also from deadlines and stream calls). Cheap; may come
+     * often. */
     void (*on_output)(struct gw_mux *mux, void *ctx);
     void *ctx;
 };
@@ -43,22 +45,25 @@ int gw_mux_new(struct gw_mux **out, const struct gw_mux_params *params, struct g
 /* Every stream's on_closed is called with `reason` first. */
 void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason);
 
-/* What the chosen path carries: `max_plain` frame bytes in a packet, `overhead` bytes of datagram and IP around them (for pacing),
- * rtt_hint_ns 0 = unknown. is_new: another path than before, so RTT and congestion state start again. */
+/* What the chosen path carries: `max_plain` frame bytes in a packet, `overhead` bytes of datagram and IP around
+ * them (for pacing), rtt_hint_ns 0 = unknown. is_new: another path than before, so RTT and congestion state start
+ * again. */
 void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead,
                      int64_t rtt_hint_ns, bool is_new);
 
-/* Frames in. A packet's frames in order between begin and end; NUMBER..STOP (and PING without a body) go here, others are the
- * gateway's. Returns 0, or GW_E_MALFORMED: the packet breaks the protocol and the rest of it is dropped. stream payloads are
- * lent from the train and handed on in gw_mux_input_flush at the latest, which ends each train. ecn: the IP header's bits. */
+/* Frames in. A packet's frames in order between begin and end; NUMBER..STOP (and PING without a body) go here,
+ * others are the gateway's. Returns 0, or GW_E_MALFORMED: the packet breaks the protocol and the rest of it is
+ * dropped. stream payloads are lent from the train and handed on in gw_mux_input_flush at the latest, which ends
+ * each train. ecn: the IP header's bits. */
 void gw_mux_packet_begin(struct gw_mux *mux, struct gw_mono now, size_t datagram_len, uint8_t ecn);
 int gw_mux_frame(struct gw_mux *mux, const struct gw_frame *frame);
 void gw_mux_packet_end(struct gw_mux *mux);
 void gw_mux_input_flush(struct gw_mux *mux, struct gw_mono now);
 
-/* Frames out: writes the frames of one packet into buf[0..cap) and records it as sent at `now`; 0 = nothing now (idle, blocked by the
- * window, or the pacer says later: a deadline is then armed). Acks are never held by the pacer. Pull it again while it fills
- * cap: packets of bulk data are exactly cap bytes long, which is what makes a train. */
+/* Frames out: writes the frames of one packet into buf[0..cap) and records it as sent at `now`; 0 = nothing now
+ * (idle, blocked by the window, or the pacer says later: a deadline is then armed). Acks are never held by the
+ * pacer. Pull it again while it fills cap: packets of bulk data are exactly cap bytes long, which is what makes a
+ * train. */
 size_t gw_mux_output(struct gw_mux *mux, struct gw_mono now, uint8_t *buf, size_t cap);
 /* Would gw_mux_output give something now? Cheap. */
 bool gw_mux_has_output(const struct gw_mux *mux, struct gw_mono now);

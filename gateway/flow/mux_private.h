@@ -117,18 +117,21 @@ struct gw_mux {
 
 /* --- mux.c --- */
 void gw_mux_enter(struct gw_mux *mux, struct gw_mono now);
-/* The outermost one runs what callbacks are due, frees the dead and arms the deadline; tells that there is output unless it is being pulled. */
+/* The outermost one runs what callbacks are due, frees the dead and arms the deadline; tells that there is output
+ * unless it is being pulled. */
 void gw_mux_leave(struct gw_mux *mux, bool is_pull);
 /* Bytes that buffers of ours may use in all. */
 uint64_t gw_mux_receive_limit(const struct gw_mux *mux);
 uint64_t gw_mux_send_limit(const struct gw_mux *mux);
 /* The longest datagram of that stream that the path carries. */
 size_t gw_mux_datagram_max(const struct gw_mux *mux, uint64_t id);
-/* Resets the stream whose reader has been blocked longest, in whatever mux. false: there is none that has earned it. */
+/* Resets the stream whose reader has been blocked longest, in whatever mux. false: there is none that has earned
+ * it. */
 bool gw_mux_make_room(struct gw_mux *mux);
 
 /* --- streams.c --- */
-/* NULL with *err 0: closed already, or dead; GW_E_MALFORMED: may not be. `create`: a new id of the peer opens a stream. */
+/* NULL with *err 0: closed already, or dead; GW_E_MALFORMED: may not be. `create`: a new id of the peer opens a
+ * stream. */
 struct gw_stream *gw_streams_find(struct gw_mux *mux, uint64_t id, bool create, int *err);
 /* Our next stream; NULL without memory. */
 struct gw_stream *gw_streams_new_ours(struct gw_mux *mux);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The next packet: its number, the ack that is pending, small frames, lost bytes, then new bytes and datagrams as schedule.c gives turns; and
- * whether it may leave now, which the congestion window and the pacer say, but not to an ACK alone. */
+/* The next packet: its number, the ack that is pending, small frames, lost bytes, then new bytes and datagrams as
+ * schedule.c gives turns; and whether it may leave now, which the congestion window and the pacer say, but not to
+ * an ACK alone. */
 #include "gateway/flow/mux_private.h"
 
 #include <string.h>
@@ -269,8 +270,8 @@ static void fill_probe(struct out *out)
     }
 }
 
-/* Packets of a train have one length: a little that no frame wanted is padding, if more is to come. (More than a little, because a
- * datagram did not fit, would cost the path more than a shorter train costs us.) */
+/* Packets of a train have one length: a little that no frame wanted is padding, if more is to come. (More than a
+ * little, because a datagram did not fit, would cost the path more than a shorter train costs us.) */
 static void pad(struct out *out)
 {
     size_t left = gw_writer_left(&out->w);

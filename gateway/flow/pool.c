@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Of the budget, what may lie unused in one pool: enough that a bulk transfer does not ask the system for each block. */
+/* Of the budget, what may lie unused in one pool: enough that a bulk transfer does not ask the system for each
+ * block. */
 #define KEEP_PART 16
 
 void gw_pool_init(struct gw_pool *pool, struct gw_flow_budget *budget)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where flows get the memory for bytes: blocks of two sizes, counted against the daemon's budget while in use. Free blocks
- * are kept for the next use, a few of each, until gw_pool_trim. */
+/* Where flows get the memory for bytes: blocks of two sizes, counted against the daemon's budget while in use.
+ * Free blocks are kept for the next use, a few of each, until gw_pool_trim. */
 #ifndef GATEWAY_FLOW_POOL_H
 #define GATEWAY_FLOW_POOL_H
 
@@ -12,7 +12,8 @@
 #define GW_POOL_SMALL 4096u
 #define GW_POOL_LARGE 65536u
 
-/* One budget of buffered bytes for the whole daemon, shared by every mux of every gateway (DATAPATH: 64 MB, phones 4). */
+/* One budget of buffered bytes for the whole daemon, shared by every mux of every gateway (DATAPATH: 64 MB, phones
+ * 4). */
 struct gw_flow_budget {
     uint64_t limit, used;
     struct gw_mux *first; /* the muxes' own list; starts as NULL */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A sorted array of ranges. Nearly all of its use is at the upper end (the next packet, the next bytes), which is
- * tried first; everything else is found by bisection. Touching ranges are merged, so between any two there is a gap. */
+ * tried first; everything else is found by bisection. Touching ranges are merged, so between any two there is a
+ * gap. */
 #include "gateway/flow/ranges.h"
 
 #include "gateway/base/err.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A sorted set of disjoint half-open ranges of 64-bit numbers, bounded: which packet numbers were received, which stream
- * bytes are there or acked. Small sets lie in the struct, larger ones on the heap. */
+/* A sorted set of disjoint half-open ranges of 64-bit numbers, bounded: which packet numbers were received, which
+ * stream bytes are there or acked. Small sets lie in the struct, larger ones on the heap. */
 #ifndef GATEWAY_FLOW_RANGES_H
 #define GATEWAY_FLOW_RANGES_H
 
@@ -22,7 +22,8 @@ struct gw_ranges {
 
 void gw_ranges_init(struct gw_ranges *ranges);
 void gw_ranges_fini(struct gw_ranges *ranges);
-/* Adds, merging neighbours. 0, GW_E_NOMEM, or GW_E_LIMIT when it would need more than `max` ranges (nothing changed). */
+/* Adds, merging neighbours. 0, GW_E_NOMEM, or GW_E_LIMIT when it would need more than `max` ranges (nothing
+ * changed). */
 int gw_ranges_add(struct gw_ranges *ranges, uint64_t start, uint64_t end, uint32_t max);
 /* Takes [start, end) out; may split one. 0 or GW_E_NOMEM. */
 int gw_ranges_subtract(struct gw_ranges *ranges, uint64_t start, uint64_t end);

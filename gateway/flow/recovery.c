@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* RACK: a packet is lost when one sent later is acked and it is itself older than one round trip and the reordering window. The window is
- * a quarter of min_rtt and never under 1 ms (receive offload and several threads reorder that much on a LAN), and grows by a
- * quarter each time a loss turns out to be none. There is no packet threshold.
+/* RACK: a packet is lost when one sent later is acked and it is itself older than one round trip and the reordering
+ * window. The window is a quarter of min_rtt and never under 1 ms (receive offload and several threads reorder that
+ * much on a LAN), and grows by a quarter each time a loss turns out to be none. There is no packet threshold.
  *
- * Packets are examined in order of their number, which is the order of their sending, so each is passed once: `scan_from` is the first
- * one outstanding, and the scan ends at the first that is not due. ACK ranges repeat; the runs of acked records
- * (gw_sent_packet.u.run_start) let them be skipped in one step. */
+ * Packets are examined in order of their number, which is the order of their sending, so each is passed once:
+ * `scan_from` is the first one outstanding, and the scan ends at the first that is not due. ACK ranges repeat; the
+ * runs of acked records (gw_sent_packet.u.run_start) let them be skipped in one step. */
 #include "gateway/flow/recovery.h"
 
 #include "gateway/base/err.h"

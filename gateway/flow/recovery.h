@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The sending half of acknowledgement: round-trip times, which packets are acked, which are lost (RACK: RFC 8985, section 6) and
- * when to probe (TLP and PTO: RFC 8985 section 7, RFC 9002 section 6.2). Tells congestion control what happened and its owner what to send
- * again; sends nothing itself. */
+/* The sending half of acknowledgement: round-trip times, which packets are acked, which are lost (RACK: RFC 8985,
+ * section 6) and when to probe (TLP and PTO: RFC 8985 section 7, RFC 9002 section 6.2). Tells congestion control
+ * what happened and its owner what to send again; sends nothing itself. */
 #ifndef GATEWAY_FLOW_RECOVERY_H
 #define GATEWAY_FLOW_RECOVERY_H
 
@@ -72,8 +72,8 @@ int gw_recovery_on_ack(struct gw_recovery *recovery, struct gw_mono now, const s
 struct gw_mono gw_recovery_deadline(const struct gw_recovery *recovery);
 /* Serves what is due; returns how many probes are to be sent now: packets that the window does not hold. */
 unsigned gw_recovery_expire(struct gw_recovery *recovery, struct gw_mono now);
-/* For a probe without anything new to carry: reports the oldest outstanding packet's frames as lost, so that they are sent again.
- * false: there was none. */
+/* For a probe without anything new to carry: reports the oldest outstanding packet's frames as lost, so that they
+ * are sent again. false: there was none. */
 bool gw_recovery_repeat_oldest(struct gw_recovery *recovery);
 /* Forgets lost packets that are too old to be acked still. */
 void gw_recovery_forget(struct gw_recovery *recovery, struct gw_mono now);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Stream bytes lie in pieces of 4 KB that are aligned to their offset, so that a ring of pointers finds any of them and
- * memory never exceeds the credit that was granted by more than two pieces, whatever gaps the peer leaves. */
+/* Stream bytes lie in pieces of 4 KB that are aligned to their offset, so that a ring of pointers finds any of
+ * them and memory never exceeds the credit that was granted by more than two pieces, whatever gaps the peer
+ * leaves. */
 #include "gateway/flow/recvbuf.h"
 
 #include "gateway/base/err.h"
@@ -89,7 +90,8 @@ static int widen(struct gw_recvstore *store, uint64_t last)
     return 0;
 }
 
-/* Sees to it that all pieces of [offset, end) exist; *added gets a bit for each new one, by its distance from the first. */
+/* Sees to it that all pieces of [offset, end) exist; *added gets a bit for each new one, by its distance from the
+ * first. */
 static int need_pieces(struct gw_recvbuf *buf, struct gw_pool *pool, uint64_t limit, uint64_t offset,
                        uint64_t end, uint32_t *added)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes that a stream received and nobody has taken yet: behind a gap, or kept for a slow reader. In-order bytes for
- * a willing reader never come here (deliver.c lends them from the train). Knows nothing of credit. */
+/* The bytes that a stream received and nobody has taken yet: behind a gap, or kept for a slow reader. In-order
+ * bytes for a willing reader never come here (deliver.c lends them from the train). Knows nothing of credit. */
 #ifndef GATEWAY_FLOW_RECVBUF_H
 #define GATEWAY_FLOW_RECVBUF_H
 

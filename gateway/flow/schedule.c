@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose turn is it? Streams with something urgent (small frames, lost bytes, a FIN alone) wait in one list and always go first. Those with
- * new bytes or datagrams wait in bands, one for each class: the highest band that has a share left goes first, and when none
- * of the busy ones has, all get theirs anew. Within a band streams take turns by deficit round robin; one that was idle and
- * has not used up its last turn goes before those that are at it all the time, so that a keystroke never waits behind a
- * hundred downloads. Everything is O(1) a packet, however many streams there are. What a turn writes is packet.c's. */
+/* Whose turn is it? Streams with something urgent (small frames, lost bytes, a FIN alone) wait in one list and
+ * always go first. Those with new bytes or datagrams wait in bands, one for each class: the highest band that has
+ * a share left goes first, and when none of the busy ones has, all get theirs anew. Within a band streams take
+ * turns by deficit round robin; one that was idle and has not used up its last turn goes before those that are at
+ * it all the time, so that a keystroke never waits behind a hundred downloads. Everything is O(1) a packet,
+ * however many streams there are. What a turn writes is packet.c's. */
 #include "gateway/flow/mux_private.h"
 
 static const int64_t shares[GW_CLASS_COUNT] = {[GW_CLASS_INTERACTIVE] = 16 * GW_QUANTUM,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks are filled one after the other and freed from the front. The first block of an empty buffer is small, so that thousands of
- * streams with a few bytes each stay cheap; who fills it gets large ones. Sending goes through `cursor`, so that a packet never
- * searches; retransmissions search from the last one's place, since they come in ascending order mostly. */
+/* Blocks are filled one after the other and freed from the front. The first block of an empty buffer is small, so
+ * that thousands of streams with a few bytes each stay cheap; who fills it gets large ones. Sending goes through
+ * `cursor`, so that a packet never searches; retransmissions search from the last one's place, since they come in
+ * ascending order mostly. */
 #include "gateway/flow/sendbuf.h"
 
 #include "gateway/base/err.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes that a stream sends, from the moment they are written until they are acked: a list of blocks that recv() fills in
- * place and that packets are copied from. It knows which bytes were sent, acked and lost; not when, nor who may send. */
+/* The bytes that a stream sends, from the moment they are written until they are acked: a list of blocks that
+ * recv() fills in place and that packets are copied from. It knows which bytes were sent, acked and lost; not
+ * when, nor who may send. */
 #ifndef GATEWAY_FLOW_SENDBUF_H
 #define GATEWAY_FLOW_SENDBUF_H
 
@@ -60,7 +61,8 @@ struct gw_range gw_sendbuf_take_lost(struct gw_sendbuf *buf, uint8_t *out, size_
 /* Where the first lost bytes begin. has_lost must hold. */
 uint64_t gw_sendbuf_lost_start(const struct gw_sendbuf *buf);
 
-/* [start, end) arrived; parts may have been acked before. end <= next. Memory of what lies below the new base is given back. */
+/* [start, end) arrived; parts may have been acked before. end <= next. Memory of what lies below the new base is
+ * given back. */
 void gw_sendbuf_acked(struct gw_sendbuf *buf, struct gw_pool *pool, uint64_t start, uint64_t end);
 
 #endif

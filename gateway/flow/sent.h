@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The packets in flight: a ring indexed by packet number, with what each carried, so that an ack or a loss reaches the stream
- * that it concerns. One thing carried lies in the record itself, more hang from it; nothing is allocated per packet. */
+/* The packets in flight: a ring indexed by packet number, with what each carried, so that an ack or a loss reaches
+ * the stream that it concerns. One thing carried lies in the record itself, more hang from it; nothing is
+ * allocated per packet. */
 #ifndef GATEWAY_FLOW_SENT_H
 #define GATEWAY_FLOW_SENT_H
 
@@ -75,7 +76,8 @@ static inline bool gw_sent_is_empty(const struct gw_sent *sent)
     return sent->first == sent->next;
 }
 
-/* The record of the packet that is being written, number `next`, cleared; NULL without memory, or when GW_SENT_MAX are remembered. */
+/* The record of the packet that is being written, number `next`, cleared; NULL without memory, or when GW_SENT_MAX
+ * are remembered. */
 struct gw_sent_packet *gw_sent_begin(struct gw_sent *sent);
 /* A cleared item of that packet; NULL without memory. */
 struct gw_sent_item *gw_sent_add(struct gw_sent *sent, struct gw_sent_packet *packet);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One stream of a mux, as its user (a local socket's bridge, a SOCKS connection, lwIP) sees it: ordered bytes both ways with half-close,
- * reset with a reason, and datagrams that live and die with it. Nothing blocks. All calls happen on the mux's thread.
+/* One stream of a mux, as its user (a local socket's bridge, a SOCKS connection, lwIP) sees it: ordered bytes both
+ * ways with half-close, reset with a reason, and datagrams that live and die with it. Nothing blocks. All calls
+ * happen on the mux's thread.
  *
- * Opening: the first bytes of the opener's direction are a preface (kind, class, target), the first byte of the other
- * direction is the acceptance; both are ordinary stream bytes, so an open is as reliable as data, and data may ride with it. */
+ * Opening: the first bytes of the opener's direction are a preface (kind, class, target), the first byte of the
+ * other direction is the acceptance; both are ordinary stream bytes, so an open is as reliable as data, and data
+ * may ride with it. */
 #ifndef GATEWAY_FLOW_STREAM_H
 #define GATEWAY_FLOW_STREAM_H
 
@@ -30,12 +32,13 @@ struct gw_open {
     char service[GW_SERVICE_NAME_MAX + 1]; /* target by name, NUL-terminated; "" = by port */
 };
 
-/* Called from inside mux calls. Each may call any gw_stream_ function on this or another stream, but must not free the mux. */
+/* Called from inside mux calls. Each may call any gw_stream_ function on this or another stream, but must not free
+ * the mux. */
 struct gw_stream_ops {
     /* Opener only: the far side reached its service. */
     void (*on_accepted)(struct gw_stream *stream, struct gw_mono now, void *user);
-    /* In-order bytes, lent for the call: returns how many were taken (a writev's result). If fewer than offered, the rest is kept, and
-     * nothing more comes until gw_stream_resume. Count is at most 64. */
+    /* In-order bytes, lent for the call: returns how many were taken (a writev's result). If fewer than offered,
+     * the rest is kept, and nothing more comes until gw_stream_resume. Count is at most 64. */
     size_t (*on_data)(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
                       void *user);
     /* The peer's direction ended in order and every byte was taken. */
@@ -45,22 +48,27 @@ struct gw_stream_ops {
     /* One datagram, lent. May be NULL for byte streams. */
     void (*on_datagram)(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
                         void *user);
-    /* The stream died of `reason` (RESET by the peer, restart, no memory): pointer invalid after the call. Not called after the user's own
-     * gw_stream_reset or gw_stream_release. */
+    /* The stream died of `reason` (RESET by the peer, restart, no memory): pointer invalid after the call. Not
+     * called after the user's own gw_stream_reset or gw_stream_release. */
     void (*on_closed)(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user);
 };
 
-/* 0, GW_E_NOMEM, GW_E_LIMIT (the peer allows no more streams now), GW_E_INVAL (bad name). ops is borrowed for life. Bytes may be written at once. */
+/* 0, GW_E_NOMEM, GW_E_LIMIT (the peer allows no more streams now), GW_E_INVAL (bad name). ops is borrowed for
+ * life. Bytes may be written at once. */
 int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open,
                    const struct gw_stream_ops *ops, void *user, struct gw_stream **out);
-/* The acceptor's answer to on_open: yes (bytes that came meanwhile are delivered from within), or gw_stream_reset with the reason. */
+/* The acceptor's answer to on_open: yes (bytes that came meanwhile are delivered from within), or gw_stream_reset
+ * with the reason. */
 void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct gw_stream_ops *ops,
                       void *user);
-/* An acceptor that needs time (dials its service) registers itself first: on_closed tells it that the opener went away. */
+/* An acceptor that needs time (dials its service) registers itself first: on_closed tells it that the opener went
+ * away. One that does not keeps a valid pointer until it answers or the mux is freed; if the opener has gone
+ * meanwhile, gw_stream_accept (or this) calls on_closed from within. */
 void gw_stream_attach(struct gw_stream *stream, const struct gw_stream_ops *ops, void *user);
 
-/* Writing. Room to recv() into: contiguous, at least 1 byte when *len is not 0, valid until the next call on this stream. `wish`: about how much would be
- * used. NULL and *len = 0 when the stream has two trains unsent, its credit is used up, or memory is short; on_writable then follows. */
+/* Writing. Room to recv() into: contiguous, at least 1 byte when *len is not 0, valid until the next call on this
+ * stream. `wish`: about how much would be used. NULL and *len = 0 when the stream has two trains unsent, its
+ * credit is used up, or memory is short; on_writable then follows. */
 uint8_t *gw_stream_reserve(struct gw_stream *stream, size_t wish, size_t *len);
 /* len <= what was reserved; 0 gives the room back. */
 void gw_stream_commit(struct gw_stream *stream, struct gw_mono now, size_t len);
@@ -74,8 +82,8 @@ void gw_stream_resume(struct gw_stream *stream, struct gw_mono now);
 
 /* Aborts both directions; the pointer is invalid after it and no callback follows. */
 void gw_stream_reset(struct gw_stream *stream, struct gw_mono now, enum gw_reason reason);
-/* The user is done with a stream on which it has seen on_fin and called gw_stream_finish: what is unsent is still delivered; the
- * pointer is invalid after it. On any other stream it is gw_stream_reset(CANCELLED). */
+/* The user is done with a stream on which it has seen on_fin and called gw_stream_finish: what is unsent is still
+ * delivered; the pointer is invalid after it. On any other stream it is gw_stream_reset(CANCELLED). */
 void gw_stream_release(struct gw_stream *stream, struct gw_mono now);
 
 void gw_stream_set_class(struct gw_stream *stream, enum gw_class class_);

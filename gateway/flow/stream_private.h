@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* struct gw_stream for those who make it work (stream.c, streams.c, deliver.c, control.c, schedule.c), and nobody else. */
+/* struct gw_stream for those who make it work (stream.c, streams.c, deliver.c, control.c, schedule.c), and nobody
+ * else. */
 #ifndef GATEWAY_FLOW_STREAM_PRIVATE_H
 #define GATEWAY_FLOW_STREAM_PRIVATE_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which streams exist: ids, births, and death in two phases. A stream is dead when its user is gone, both directions have ended, and
- * no packet in flight points to it; it is freed when the outermost call of the mux ends, so that nobody up the stack holds it. */
+/* Which streams exist: ids, births, and death in two phases. A stream is dead when its user is gone, both
+ * directions have ended, and no packet in flight points to it; it is freed when the outermost call of the mux
+ * ends, so that nobody up the stack holds it. */
 #include "gateway/flow/mux_private.h"
 
 #include "gateway/base/err.h"
@@ -82,15 +83,13 @@ static struct gw_stream *new_of_peer(struct gw_mux *mux, uint64_t id, int *err)
 
 struct gw_stream *gw_streams_find(struct gw_mux *mux, uint64_t id, bool create, int *err)
 {
-    struct gw_stream *stream = mux->found;
     *err = 0;
-    if (stream != NULL && stream->id == id)
-        return stream;
-    struct gw_map_node *node = gw_map_find(&mux->streams, &id);
-    if (node != NULL) {
-        mux->found = gw_map_entry(node, struct gw_stream, node);
-        return mux->found->is_dead ? NULL : mux->found;
+    if (mux->found == NULL || mux->found->id != id) {
+        struct gw_map_node *node = gw_map_find(&mux->streams, &id);
+        mux->found = node != NULL ? gw_map_entry(node, struct gw_stream, node) : NULL;
     }
+    if (mux->found != NULL)
+        return mux->found->is_dead ? NULL : mux->found;
     if (id / 2 == 0) /* reserved */
         return NULL;
     if ((id & 1) == side_of(mux, true)) {
@@ -150,7 +149,8 @@ void gw_streams_fail(struct gw_stream *stream, unsigned long long reason, enum g
 {
     const struct gw_stream_ops *ops = stream->ops;
     bool is_told = !stream->is_aborted && !stream->is_detached && ops != NULL && ops->on_closed != NULL;
-    /* A user that was offered the stream and has not answered yet still holds the pointer: gw_stream_accept will tell. */
+    /* A user that was offered the stream and has not answered yet still holds the pointer: gw_stream_accept will
+     * tell. */
     bool is_offered = stream->head == GW_HEAD_OFFERED && ops == NULL && !stream->is_detached;
     if (!is_offered)
         stream->is_detached = true;

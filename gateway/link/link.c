@@ -146,7 +146,8 @@ static struct gw_mono turn(struct gw_loop_hook *hook, struct gw_mono now)
 
 /* --- life --- */
 
-int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why, size_t why_len)
+int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why,
+                size_t why_len)
 {
     struct gw_link *link = calloc(1, sizeof *link);
     *out = NULL;
@@ -187,7 +188,8 @@ int gw_link_attach(struct gw_link *link, struct gateway *gateway)
             continue;
         link->readable[family] = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, link);
         link->writable[family] = event_new(base, fd, EV_WRITE, on_writable, link);
-        if (!link->readable[family] || !link->writable[family] || event_add(link->readable[family], NULL) < 0) {
+        if (!link->readable[family] || !link->writable[family] ||
+            event_add(link->readable[family], NULL) < 0) {
             free_events(link);
             return GW_E_NOMEM;
         }

@@ -11,7 +11,8 @@
 struct gw_link;
 
 /* Opens the sockets. 0, or -errno with a sentence in why[]. The gateway is attached later, since it may need the port. */
-int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why, size_t why_len);
+int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why,
+                size_t why_len);
 void gw_link_free(struct gw_link *link);
 /* Borrowed until gw_link_detach or gw_link_free; once. 0, or GW_E_NOMEM. */
 int gw_link_attach(struct gw_link *link, struct gateway *gateway);

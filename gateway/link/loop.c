@@ -18,9 +18,9 @@
 
 struct gw_loop {
     struct event_base *base;
-    struct event *timer;      /* the earliest deadline */
-    struct gw_mono timer_at;  /* what it is armed for; GW_NEVER while it is not */
-    struct event *clock_set;  /* readable after resume, and after the wall clock was set */
+    struct event *timer;     /* the earliest deadline */
+    struct gw_mono timer_at; /* what it is armed for; GW_NEVER while it is not */
+    struct event *clock_set; /* readable after resume, and after the wall clock was set */
     int clock_fd;
     struct gw_loop_hook *hooks;
     struct gw_loop_hook *next_hook; /* while they run: the one after the running one */

@@ -22,7 +22,8 @@ int gw_loop_run(struct gw_loop *loop);
 void gw_loop_stop(struct gw_loop *loop);
 /* fn is called, once for each time, when the machine has slept: CLOCK_BOOTTIME moved by more than a second that CLOCK_MONOTONIC knows nothing
  * of. It also finds the loop's timers right again. NULL for none. */
-void gw_loop_on_wake(struct gw_loop *loop, void (*fn)(struct gw_mono now, int64_t slept_ns, void *ctx), void *ctx);
+void gw_loop_on_wake(struct gw_loop *loop, void (*fn)(struct gw_mono now, int64_t slept_ns, void *ctx),
+                     void *ctx);
 
 /* Called in every turn after the sockets' callbacks: work that was put off to be done once (sending, handshakes); returns its next deadline
  * (one that is due already makes the next turn poll instead of sleep). A hook may remove itself or free its owner from within. */

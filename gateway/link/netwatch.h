@@ -9,7 +9,8 @@
 struct gw_netwatch;
 
 /* fn is called from the loop. NULL where the kernel gives no such news: the daemon then lives without. */
-struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx), void *ctx);
+struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx),
+                                    void *ctx);
 void gw_netwatch_free(struct gw_netwatch *watch);
 
 #endif

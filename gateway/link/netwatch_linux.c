@@ -64,7 +64,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static bool open_socket(struct gw_netwatch *watch)
 {
-    const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+    const unsigned groups =
+        RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
     watch->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (!watch->nl || mnl_socket_bind(watch->nl, groups, MNL_SOCKET_AUTOPID) < 0)
         return false;
@@ -74,7 +75,8 @@ static bool open_socket(struct gw_netwatch *watch)
     return watch->readable && watch->quiet && event_add(watch->readable, NULL) == 0;
 }
 
-struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx), void *ctx)
+struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx),
+                                    void *ctx)
 {
     struct gw_netwatch *watch = calloc(1, sizeof *watch);
     if (!watch)

@@ -18,20 +18,20 @@ enum gw_udp_family { GW_UDP_V4, GW_UDP_V6, GW_UDP_FAMILIES };
 struct gw_udp_stats {
     uint64_t trains_received, datagrams_received, bytes_received;
     uint64_t trains_sent, datagrams_sent, bytes_sent;
-    uint64_t truncated;       /* datagrams larger than a slot: dropped */
-    uint64_t receive_errors;  /* recvmmsg failed, other than "nothing there" */
-    uint64_t send_errors;     /* trains (or their rest) that the kernel refused */
-    uint64_t send_full;       /* the socket's buffer was full: sent later */
-    uint64_t send_retried;    /* an error of an earlier datagram was drained, or the source address was gone */
+    uint64_t truncated;      /* datagrams larger than a slot: dropped */
+    uint64_t receive_errors; /* recvmmsg failed, other than "nothing there" */
+    uint64_t send_errors;    /* trains (or their rest) that the kernel refused */
+    uint64_t send_full;      /* the socket's buffer was full: sent later */
+    uint64_t send_retried;   /* an error of an earlier datagram was drained, or the source address was gone */
     uint64_t segmented_by_us; /* trains sent as single datagrams */
 };
 
 struct gw_udp_socket {
-    int fd;                        /* -1: this family is not there */
-    bool has_gro;                  /* the kernel coalesces for us */
-    bool has_gso;                  /* it segments for us; false for good when it does not know the option */
-    struct gw_mono gso_again;      /* refused by a device: single datagrams until then */
-    int64_t gso_pause_ns;          /* doubles with each refusal in a row */
+    int fd;                          /* -1: this family is not there */
+    bool has_gro;                    /* the kernel coalesces for us */
+    bool has_gso;                    /* it segments for us; false for good when it does not know the option */
+    struct gw_mono gso_again;        /* refused by a device: single datagrams until then */
+    int64_t gso_pause_ns;            /* doubles with each refusal in a row */
     int receive_buffer, send_buffer; /* what the kernel gave, bytes */
 };
 

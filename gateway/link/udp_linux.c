@@ -74,7 +74,8 @@ static int bind_port(int fd, enum gw_udp_family family, const struct gw_addr *at
     return err;
 }
 
-static int open_socket(struct gw_udp_socket *sock, enum gw_udp_family family, const struct gw_addr *at, uint16_t *port)
+static int open_socket(struct gw_udp_socket *sock, enum gw_udp_family family, const struct gw_addr *at,
+                       uint16_t *port)
 {
     sock->fd = socket(socket_domain(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (sock->fd < 0)
@@ -96,17 +97,20 @@ static void explain(char *why, size_t why_len, int err, unsigned port)
 {
     switch (err) {
     case -EADDRINUSE:
-        snprintf(why, why_len,
-                 "UDP port %u is in use: another program, or another peergate, has it (see `ss -ulpn sport = :%u`). Stop that one, or "
-                 "choose another `port` in config.yaml (0 takes any free one)",
-                 port, port);
+        snprintf(
+            why, why_len,
+            "UDP port %u is in use: another program, or another peergate, has it (see `ss -ulpn sport = :%u`). Stop that one, or "
+            "choose another `port` in config.yaml (0 takes any free one)",
+            port, port);
         break;
     case -EACCES:
     case -EPERM:
-        snprintf(why, why_len, "not allowed to bind UDP port %u: choose a `port` from 1024 up, or start as root", port);
+        snprintf(why, why_len,
+                 "not allowed to bind UDP port %u: choose a `port` from 1024 up, or start as root", port);
         break;
     case -EADDRNOTAVAIL:
-        snprintf(why, why_len, "cannot listen on UDP port %u: this machine has no address like the one in `listen`", port);
+        snprintf(why, why_len,
+                 "cannot listen on UDP port %u: this machine has no address like the one in `listen`", port);
         break;
     case -EMFILE:
     case -ENFILE:
@@ -128,8 +132,9 @@ static void log_small_buffer(const struct gw_udp *udp)
 {
     const struct gw_udp_socket *sock = &udp->sockets[udp->sockets[GW_UDP_V4].fd >= 0 ? GW_UDP_V4 : GW_UDP_V6];
     if (sock->receive_buffer < BUFFER_WANTED)
-        gw_log_info("the UDP receive buffer is %d KB; `sysctl net.core.rmem_max=%d` would allow the %d KB that fast links want",
-                    sock->receive_buffer / 1024, BUFFER_WANTED, BUFFER_WANTED / 1024);
+        gw_log_info(
+            "the UDP receive buffer is %d KB; `sysctl net.core.rmem_max=%d` would allow the %d KB that fast links want",
+            sock->receive_buffer / 1024, BUFFER_WANTED, BUFFER_WANTED / 1024);
 }
 
 static void close_socket(struct gw_udp_socket *sock)

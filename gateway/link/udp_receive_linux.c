@@ -13,7 +13,8 @@
 #define SMALL_SLOT 4096u /* a datagram without coalescing; no path carries a larger one of ours */
 
 /* What the kernel tells beside a datagram: UDP_GRO's int, the packet info, and the TOS or traffic class. */
-#define CONTROL_LEN (CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)))
+#define CONTROL_LEN \
+    (CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)))
 
 struct batch {
     struct mmsghdr messages[GW_UDP_MESSAGES];

@@ -22,7 +22,8 @@
 #define GSO_PAUSE_MIN GW_S(10)
 #define GSO_PAUSE_MAX GW_S(3600)
 
-#define CONTROL_LEN (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t)))
+#define CONTROL_LEN \
+    (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t)))
 
 /* One way of sending a train. */
 struct attempt {
@@ -96,7 +97,8 @@ static int send_single(int fd, const struct msghdr *header, const struct gw_trai
     return sent < 0 ? -errno : sent;
 }
 
-static int send_some(struct gw_udp *udp, int fd, const struct gw_train *train, unsigned from, struct attempt how)
+static int send_some(struct gw_udp *udp, int fd, const struct gw_train *train, unsigned from,
+                     struct attempt how)
 {
     struct sockaddr_storage name;
     struct control control;
@@ -173,7 +175,8 @@ static void count_sent(struct gw_udp *udp, const struct gw_train *train, unsigne
 }
 
 /* The train got through: what does that say about segmentation? `refused` is what the whole train got before its datagrams went one by one. */
-static void learn(struct gw_udp_socket *sock, const struct gw_train *train, struct attempt how, int refused, struct gw_mono now)
+static void learn(struct gw_udp_socket *sock, const struct gw_train *train, struct attempt how, int refused,
+                  struct gw_mono now)
 {
     bool is_as_wanted = how.with_local == gw_addr_is_set(&train->tuple.local);
     if (refused != 0 && !how.with_gso && is_as_wanted)
@@ -185,7 +188,8 @@ static void learn(struct gw_udp_socket *sock, const struct gw_train *train, stru
 int gw_udp_send(struct gw_udp *udp, const struct gw_train *train, unsigned *done, struct gw_mono now)
 {
     struct gw_udp_socket *sock = &udp->sockets[train->tuple.remote.family == 6 ? GW_UDP_V6 : GW_UDP_V4];
-    struct attempt how = {sock->has_gso && gw_mono_due(sock->gso_again, now), gw_addr_is_set(&train->tuple.local)};
+    struct attempt how = {sock->has_gso && gw_mono_due(sock->gso_again, now),
+                          gw_addr_is_set(&train->tuple.local)};
     bool is_drained_once = false;
     int refused = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the flow layer itself costs: two muxes in one process, one bulk stream between them, no sockets and no crypto. Time is virtual (a
- * path of 20 Gbit/s and 200 us), work is measured by the CPU clock: so the figures do not depend on how the pacer sleeps.
- * usage: bench_flow [megabytes [cubic]]. Prints one JSON line. */
+/* What the flow layer itself costs: two muxes in one process, one bulk stream between them, no sockets and no
+ * crypto. Time is virtual (a path of 20 Gbit/s and 200 us), work is measured by the CPU clock: so the figures do
+ * not depend on how the pacer sleeps. usage: bench_flow [megabytes [cubic]]. Prints one JSON line. */
 #include "gateway/flow/mux.h"
 
 #include <stdio.h>

@@ -45,7 +45,8 @@ static void run_on(struct gw_control_client *client, const json_t *request, stru
         gw_control_fail(client, "busy", "one at a time");
         return;
     }
-    task = (struct gw_control_task){.cancel = on_cancel, .ends_at_eof = json_is_true(json_object_get(request, "eof"))};
+    task = (struct gw_control_task){.cancel = on_cancel,
+                                    .ends_at_eof = json_is_true(json_object_get(request, "eof"))};
     tasks++;
     gw_control_task_begin(client, &task);
     gw_control_reply(client, NULL);
@@ -84,7 +85,8 @@ static int connect_client(void)
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     memcpy(at.sun_path + 1, path + 1, strlen(path) - 1);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&at, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
+    if (fd < 0 || connect(fd, (struct sockaddr *)&at,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
         abort();
     return fd;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A live pair of muxes with open streams, driven by a script: the input's bytes are operations of the users, losses on the way between
- * the two, and packets of arbitrary frames injected into either. Whatever comes, nothing crashes, memory stays within
- * the budget, and all of it is back when the muxes are gone. */
+/* A live pair of muxes with open streams, driven by a script: the input's bytes are operations of the users,
+ * losses on the way between the two, and packets of arbitrary frames injected into either. Whatever comes, nothing
+ * crashes, memory stays within the budget, and all of it is back when the muxes are gone. */
 #include "gateway/flow/mux.h"
 
 #include <assert.h>

@@ -21,7 +21,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from ground import PEERGATE, Ground, check, command, needs, run, until
+from ground import PEERGATE, Ground, check, chosen, command, needs, run, until
 from streams import (Checker, TcpServer, UdpEcho, Web, decode_address, encode_address, pattern, receive_all, receive_exactly,
                      send_pattern, serve_digest, serve_echo, socks_connect, socks_request)
 
@@ -460,8 +460,8 @@ def main():
     needs("curl", "ssh", "ssh-keygen", "nc", "proxychains4", "openssl", "git", "nft")
     with Ground("clients") as ground:
         scene = Scene(ground)
-        for part in (curl, https, passwords, ssh, proxychains, udp, others, reply_codes, odd_clients, half_close, many, both_ways,
-                     leftovers):
+        for part in chosen((curl, https, passwords, ssh, proxychains, udp, others, reply_codes, odd_clients, half_close, many, both_ways,
+                     leftovers)):
             part(scene)
 
 

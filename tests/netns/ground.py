@@ -363,6 +363,14 @@ class Ground:
         return node
 
 
+def chosen(parts):
+    """All, or those that the command line names."""
+    names = {part.__name__: part for part in parts}
+    wrong = [word for word in sys.argv[1:] if word not in names]
+    check(not wrong, f"no such part: {', '.join(wrong)}; there are {', '.join(names)}")
+    return [names[word] for word in sys.argv[1:]] or parts
+
+
 def run(test):
     """What a test's file ends with: exit status 0, 1 with the reason, 77 for "cannot run here"."""
     try:

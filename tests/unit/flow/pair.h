@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two muxes joined by an in-memory pipe in virtual time: it loses, delays, reorders, duplicates and marks packets, has a rate
- * and a queue. Same seed, same run. */
+/* Two muxes joined by an in-memory pipe in virtual time: it loses, delays, reorders, duplicates and marks packets,
+ * has a rate and a queue. Same seed, same run. */
 #ifndef TESTS_UNIT_FLOW_PAIR_H
 #define TESTS_UNIT_FLOW_PAIR_H
 

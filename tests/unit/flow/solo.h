@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One mux without a peer: its packets are read frame by frame, and frames are fed to it by hand. Window and pacer are open wide, so that only
- * what is to be sent decides what is. */
+/* One mux without a peer: its packets are read frame by frame, and frames are fed to it by hand. Window and pacer
+ * are open wide, so that only what is to be sent decides what is. */
 #ifndef TESTS_UNIT_FLOW_SOLO_H
 #define TESTS_UNIT_FLOW_SOLO_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Thousands of random streams between two muxes over random bad links: every byte is checked at its offset, every stream must end the way
- * that its script says, and afterwards nothing may be left. A failure prints its seed; with arguments that seed, or those
- * from the first to the second, are run. */
+/* Thousands of random streams between two muxes over random bad links: every byte is checked at its offset, every
+ * stream must end the way that its script says, and afterwards nothing may be left. A failure prints its seed;
+ * with arguments that seed, or those from the first to the second, are run. */
 #include "pair.h"
 
 #include <setjmp.h>

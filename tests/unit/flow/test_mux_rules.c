@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a mux does with frames that it did not ask for: broken rules close the stream that they concern or drop the packet, resets and stops
- * end what they should, and whatever is old or strange changes nothing. */
+/* What a mux does with frames that it did not ask for: broken rules close the stream that they concern or drop the
+ * packet, resets and stops end what they should, and whatever is old or strange changes nothing. */
 #include "solo.h"
 
 #include "gateway/base/err.h"
@@ -19,7 +19,8 @@ static struct {
     unsigned opened, accepted, fins, closed, writable;
     uint64_t received;
     unsigned long long reason;
-    size_t takes; /* at most so many bytes a call */
+    size_t takes;  /* at most so many bytes a call */
+    bool releases; /* in on_fin */
     enum { ACCEPT, ATTACH, WAIT, REFUSE } answer;
 } user;
 
@@ -45,10 +46,10 @@ static void on_accepted(struct gw_stream *stream, struct gw_mono at, void *ctx)
 }
 static void on_fin(struct gw_stream *stream, struct gw_mono at, void *ctx)
 {
-    (void)stream;
-    (void)at;
     (void)ctx;
     user.fins++;
+    if (user.releases)
+        gw_stream_release(stream, at);
 }
 static void on_writable(struct gw_stream *stream, struct gw_mono at, void *ctx)
 {
@@ -672,6 +673,67 @@ static void test_stalled_reader(void **state)
     assert_int_equal(solo.mux->in_consumed, consumed + 2000);
 }
 
+/* Frames for a stream that died earlier in the same train. */
+static void test_frames_for_the_dead(void **state)
+{
+    (void)state;
+    open_peers();
+    assert_int_equal(feed_data(0, 10, false), 0);
+    gw_stream_finish(user.offered, solo.now);
+    (void)solo_pull_all(&solo);
+    solo_ack_all(&solo);
+    gw_mux_packet_begin(solo.mux, solo.now, 100, 0);
+    static const uint8_t number[2], fin[] = {1, PEER_ID, sizeof preface + 10},
+                                    reset[] = {PEER_ID, 0, sizeof preface + 10};
+    struct gw_frame frames[] = {{GW_FRAME_NUMBER, {number, 2}},
+                                {GW_FRAME_STREAM, {fin, sizeof fin}},
+                                {GW_FRAME_RESET, {reset, sizeof reset}},
+                                {GW_FRAME_STREAM, {fin, sizeof fin}}};
+    user.releases = true;
+    gw_acker_fini(&solo.mux->acker); /* so that number 0 is a new one */
+    gw_acker_init(&solo.mux->acker);
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++)
+        assert_int_equal(gw_mux_frame(solo.mux, &frames[i]), 0);
+    gw_mux_packet_end(solo.mux);
+    gw_mux_input_flush(solo.mux, solo.now);
+    assert_int_equal(user.fins, 1);
+    assert_int_equal(user.closed, 0);
+    assert_int_equal(streams_open(), 0);
+}
+
+/* One budget, two muxes: memory for the one is taken from the longest blocked reader of the other. */
+static void test_shared_budget(void **state)
+{
+    static const struct gw_mux_events events = {.on_open = on_open, .ctx = &solo};
+    (void)state;
+    struct gw_mux *other, *first = solo.mux;
+    struct gw_mux_params params = {.deadlines = &solo.deadlines,
+                                   .random = &solo.random.random,
+                                   .budget = &solo.budget,
+                                   .events = &events};
+    assert_int_equal(gw_mux_new(&other, &params, solo.now), 0);
+    open_peers();
+    user.takes = 0;
+    assert_int_equal(feed_data(0, 1000, false), 0);
+    (void)solo_pull_all(&solo);
+    solo_ack_all(&solo);
+    solo.budget.limit = solo.budget.used;
+    solo.now = gw_mono_add(solo.now, GW_MS(500));
+
+    solo.mux = other;
+    solo.next_number = 0;
+    static const uint8_t open[] = {0, PEER_ID - 1, 4,
+                                   'x'}; /* its own sides are the other way round, and a gap */
+    assert_int_equal(solo_feed(&solo, GW_FRAME_STREAM, open, sizeof open), 0);
+    assert_int_equal(user.closed, 1);
+    assert_int_equal(user.reason, GW_REASON_NO_MEMORY);
+    assert_true(gw_acker_has(&other->acker, 0));
+    gw_mux_free(other, solo.now, GW_REASON_SHUTTING_DOWN);
+    solo.mux = first;
+    solo.budget.limit = 64u << 20;
+    expect_reset(PEER_ID, GW_REASON_NO_MEMORY);
+}
+
 static void count(struct gw_stream *stream, void *ctx)
 {
     (void)stream;
@@ -746,6 +808,8 @@ int main(void)
         TEST(test_hungry_writer),
         TEST(test_no_memory_to_receive),
         TEST(test_stalled_reader),
+        TEST(test_frames_for_the_dead),
+        TEST(test_shared_budget),
         TEST(test_looking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

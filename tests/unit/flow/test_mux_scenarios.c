@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the flow layer promises, one situation a test, over a simulated link in virtual time: bandwidth on lossy links, no round trip more
- * than needed, a stalled stream stops only itself, memory bounded, outages and changes of path survived, silence when idle. */
+/* What the flow layer promises, one situation a test, over a simulated link in virtual time: bandwidth on lossy
+ * links, no round trip more than needed, a stalled stream stops only itself, memory bounded, outages and changes
+ * of path survived, silence when idle. */
 #include "pair.h"
 
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loss recovery by the clock: RTT, RACK's window and its growth, probes and their backoff, persistent congestion, spurious losses, paths. */
+/* Loss recovery by the clock: RTT, RACK's window and its growth, probes and their backoff, persistent congestion,
+ * spurious losses, paths. */
 #include "gateway/base/err.h"
 #include "gateway/flow/recovery.h"
 

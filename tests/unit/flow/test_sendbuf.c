@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* gw_sendbuf against a byte-by-byte model: written in random pieces, sent, lost, sent again and acked in random order. */
+/* gw_sendbuf against a byte-by-byte model: written in random pieces, sent, lost, sent again and acked in random
+ * order. */
 #include "gateway/base/err.h"
 #include "gateway/flow/sendbuf.h"
 

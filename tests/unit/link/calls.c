@@ -34,14 +34,16 @@ int __wrap_socket(int domain, int type, int protocol)
 
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
-    if (level == IPPROTO_UDP && ((option == UDP_GRO && calls.no_gro) || (option == UDP_SEGMENT && calls.no_gso)))
+    if (level == IPPROTO_UDP &&
+        ((option == UDP_GRO && calls.no_gro) || (option == UDP_SEGMENT && calls.no_gso)))
         return fail(ENOPROTOOPT);
     return __real_setsockopt(fd, level, option, value, len);
 }
 
 static bool has_control(const struct msghdr *header, int level, int type)
 {
-    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR((struct msghdr *)(unsigned long)header, cmsg)) {
+    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg;
+         cmsg = CMSG_NXTHDR((struct msghdr *)(unsigned long)header, cmsg)) {
         if (cmsg->cmsg_level == level && cmsg->cmsg_type == type)
             return true;
     }
@@ -52,7 +54,8 @@ static bool has_control(const struct msghdr *header, int level, int type)
 static int send_error(const struct msghdr *header)
 {
     unsigned turn = calls.send_count++;
-    bool has_local = has_control(header, IPPROTO_IP, IP_PKTINFO) || has_control(header, IPPROTO_IPV6, IPV6_PKTINFO);
+    bool has_local =
+        has_control(header, IPPROTO_IP, IP_PKTINFO) || has_control(header, IPPROTO_IPV6, IPV6_PKTINFO);
     if (turn < sizeof calls.send_errnos / sizeof *calls.send_errnos && calls.send_errnos[turn])
         return calls.send_errnos[turn];
     if (calls.gso_errno && has_control(header, IPPROTO_UDP, UDP_SEGMENT))

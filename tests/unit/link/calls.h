@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 struct calls {
-    int socket_errno;      /* socket() of AF_INET6 (or of every family with socket_all) fails so */
+    int socket_errno; /* socket() of AF_INET6 (or of every family with socket_all) fails so */
     bool socket_all;
     bool no_gro, no_gso;   /* the kernel knows no such option */
     int send_errnos[16];   /* one for each sendmsg or sendmmsg, in turn; 0 = the real call */

@@ -62,7 +62,8 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
     return true;
 }
 
-void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train, int err)
+void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
+                            int err)
 {
     (void)now, (void)train;
     gateway->failed++;
@@ -88,7 +89,8 @@ struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway)
 void gw_gateway_expire(struct gateway *gateway, struct gw_mono now)
 {
     assert_true(gw_mono_due(gateway->deadline, now));
-    gateway->deadline = ++gateway->expired == gateway->stop_when_expired ? GW_NEVER : gw_mono_add(now, GW_MS(2));
+    gateway->deadline =
+        ++gateway->expired == gateway->stop_when_expired ? GW_NEVER : gw_mono_add(now, GW_MS(2));
     if (gateway->expired == gateway->stop_when_expired)
         gw_loop_stop(gateway->loop);
 }

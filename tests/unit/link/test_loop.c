@@ -59,7 +59,8 @@ static struct gw_mono run_hook(struct gw_loop_hook *hook, struct gw_mono now)
 
 static struct test_hook make_hook(struct gw_loop *loop, unsigned stop_after, int64_t again_ns)
 {
-    return (struct test_hook){.hook = {.run = run_hook}, .loop = loop, .stop_after = stop_after, .again_ns = again_ns};
+    return (struct test_hook){
+        .hook = {.run = run_hook}, .loop = loop, .stop_after = stop_after, .again_ns = again_ns};
 }
 
 static int setup(void **state)
@@ -101,7 +102,8 @@ static void test_due_at_once_polls(void **state)
 static void test_the_earliest_counts(void **state)
 {
     struct gw_loop *loop = *state;
-    struct test_hook slow = make_hook(loop, 0, GW_S(3600)), quick = make_hook(loop, 3, GW_MS(1)), never = make_hook(loop, 0, -1);
+    struct test_hook slow = make_hook(loop, 0, GW_S(3600)), quick = make_hook(loop, 3, GW_MS(1)),
+                     never = make_hook(loop, 0, -1);
     gw_loop_add_hook(loop, &slow.hook);
     gw_loop_add_hook(loop, &quick.hook);
     gw_loop_add_hook(loop, &never.hook);
@@ -113,7 +115,8 @@ static void test_the_earliest_counts(void **state)
 static void test_a_hook_removes_itself_and_others(void **state)
 {
     struct gw_loop *loop = *state;
-    struct test_hook last = make_hook(loop, 3, 0), gone = make_hook(loop, 0, -1), self = make_hook(loop, 0, -1);
+    struct test_hook last = make_hook(loop, 3, 0), gone = make_hook(loop, 0, -1),
+                     self = make_hook(loop, 0, -1);
     /* The one added last runs first. */
     gw_loop_add_hook(loop, &last.hook);
     gw_loop_add_hook(loop, &gone.hook);

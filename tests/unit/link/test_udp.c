@@ -67,9 +67,11 @@ static void set_remote(struct gw_train *train, const char *ip, uint16_t port)
 }
 
 /* Datagram i is filled with i + 1. */
-static struct gw_train make_train(struct ends *ends, const char *ip, uint16_t stride, uint16_t count, uint16_t last_len)
+static struct gw_train make_train(struct ends *ends, const char *ip, uint16_t stride, uint16_t count,
+                                  uint16_t last_len)
 {
-    struct gw_train train = {.slab = ends->slabs_a.send, .stride = stride, .count = count, .last_len = last_len};
+    struct gw_train train = {
+        .slab = ends->slabs_a.send, .stride = stride, .count = count, .last_len = last_len};
     set_remote(&train, ip, ends->b.port);
     for (unsigned i = 0; i < count; i++)
         memset(gw_train_datagram(&train, i), (int)i + 1, gw_train_datagram_len(&train, i));
@@ -316,7 +318,8 @@ static void test_full_socket_keeps_all(void **state)
 
 static void test_lost(void **state)
 {
-    static const int errnos[] = {ENOBUFS, EPERM, EACCES, ENETUNREACH, EHOSTUNREACH, EMSGSIZE, ENETDOWN, ENOMEM, EPIPE, EHOSTDOWN};
+    static const int errnos[] = {ENOBUFS,  EPERM,    EACCES, ENETUNREACH, EHOSTUNREACH,
+                                 EMSGSIZE, ENETDOWN, ENOMEM, EPIPE,       EHOSTDOWN};
     struct ends *ends = *state;
     for (size_t i = 0; i < sizeof errnos / sizeof *errnos; i++) {
         struct gw_train train = make_train(ends, "127.0.0.1", 100, 10, 100);

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole daemons from folders of files: what starts, what does not and why, and what a reload changes. */
+#include "gateway/base/err.h"
+#include "gateway/daemon/daemon.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SOME_PEER "peers: [{name: some, public_key: \"HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\"}]\n"
+#define OTHER_KEY "eKjO8CuzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+
+struct world {
+    char dir[256];
+    struct gw_logsink log;
+    struct gw_daemon *daemon;
+    struct gw_diag diag;
+};
+
+static void quiet(void *ctx, enum gw_log_level level, const char *line)
+{
+    (void)ctx, (void)level, (void)line;
+}
+
+static void write_file(const struct world *world, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", world->dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    chmod(path, 0600);
+}
+
+static int setup(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct gw_identity *identity;
+    char path[512];
+    snprintf(world->dir, sizeof world->dir, "/tmp/peergate-test-daemon-XXXXXX");
+    assert_non_null(mkdtemp(world->dir));
+    gw_log_set_sink(quiet, NULL);
+    gw_logsink_init(&world->log);
+    assert_int_equal(gw_identity_generate(&identity, gw_random_system()), 0);
+    snprintf(path, sizeof path, "%s/identity.key", world->dir);
+    assert_int_equal(gw_identity_save_new(identity, path), 0);
+    gw_identity_free(identity);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+    char command[512];
+    gw_daemon_free(world->daemon);
+    gw_diag_clear(&world->diag);
+    snprintf(command, sizeof command, "rm -rf '%s'", world->dir);
+    assert_int_equal(system(command), 0);
+    free(world);
+    return 0;
+}
+
+static int start(struct world *world, const char *config)
+{
+    const struct gw_daemon_params params = {.dir = world->dir, .log = &world->log};
+    write_file(world, "config.yaml", config);
+    gw_diag_clear(&world->diag);
+    return gw_daemon_new(&world->daemon, &params, &world->diag);
+}
+
+static int reload(struct world *world, const char *config)
+{
+    write_file(world, "config.yaml", config);
+    gw_diag_clear(&world->diag);
+    return gw_daemon_reload(world->daemon, &world->diag);
+}
+
+static bool has_said(const struct world *world, const char *text)
+{
+    for (size_t i = 0; i < world->diag.count; i++) {
+        if (strstr(world->diag.entries[i].text, text))
+            return true;
+    }
+    return false;
+}
+
+static unsigned peer_count(const struct world *world)
+{
+    unsigned count = 0;
+    for (struct gw_peer *peer = gw_gateway_next_peer(world->daemon->gateway, NULL); peer;
+         peer = gw_gateway_next_peer(world->daemon->gateway, peer))
+        count++;
+    return count;
+}
+
+/* A TCP port that somebody else has; *fd holds it. */
+static unsigned taken_port(int *fd)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    *fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(*fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(*fd, 1), 0);
+    getsockname(*fd, (struct sockaddr *)&at, &len);
+    return ntohs(at.sin_port);
+}
+
+/* --- starting --- */
+
+static void test_starts_and_ends(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\nsocks: {listen: \"127.0.0.1:0\"}\n" SOME_PEER), 0);
+    assert_true(gw_link_port(world->daemon->link) != 0);
+    assert_int_equal(gw_socks5_listen_count(world->daemon->socks5), 1);
+    assert_int_equal(peer_count(world), 1);
+    /* Another one is refused, and says so. */
+    struct gw_daemon *second;
+    const struct gw_daemon_params params = {.dir = world->dir, .log = &world->log};
+    assert_int_equal(gw_daemon_new(&second, &params, &world->diag), -EALREADY);
+    assert_true(has_said(world, "running"));
+    gw_daemon_stop(world->daemon);
+}
+
+static void test_no_identity(void **state)
+{
+    struct world *world = *state;
+    char path[512];
+    snprintf(path, sizeof path, "%s/identity.key", world->dir);
+    unlink(path);
+    assert_int_not_equal(start(world, "port: 0\n"), 0);
+    assert_true(has_said(world, "init"));
+}
+
+static void test_bad_file(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\nprot: 1\n"), GW_E_CONFIG);
+    assert_true(has_said(world, "config.yaml:2"));
+    write_file(world, "names.yaml", "[not, a, mapping]\n");
+    assert_int_not_equal(start(world, "port: 0\n"), 0);
+    assert_true(has_said(world, "names.yaml"));
+}
+
+static void test_port_of_the_proxy_is_taken(void **state)
+{
+    struct world *world = *state;
+    char config[256];
+    int fd;
+    snprintf(config, sizeof config, "port: 0\nsocks: {listen: \"127.0.0.1:%u\"}\n", taken_port(&fd));
+    assert_int_equal(start(world, config), -EADDRINUSE);
+    assert_true(has_said(world, "socks.listen"));
+    close(fd);
+}
+
+static void test_control_socket_cannot_be_made(void **state)
+{
+    struct world *world = *state;
+    assert_int_not_equal(start(world, "port: 0\ncontrol: {socket: /no/such/folder/sock}\n"), 0);
+    assert_true(world->diag.errors > 0);
+    char path[512];
+    snprintf(path, sizeof path, "%s/control.sock", world->dir);
+    write_file(world, "control.sock", "a file of somebody's\n");
+    assert_int_not_equal(start(world, "port: 0\n"), 0);
+    assert_true(has_said(world, "control.sock"));
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void test_own_key_and_twins(void **state)
+{
+    struct world *world = *state;
+    char key[GW_KEY_BASE64_STRLEN], config[512];
+    assert_int_equal(start(world, "port: 0\n"), 0);
+    gw_key_base64_format(gw_gateway_public_key(world->daemon->gateway), key);
+    /* Oneself as a peer is left out, with an error in the log; in authorized_keys it is nothing at all. */
+    snprintf(config, sizeof config, "port: 0\npeers: [{name: me, public_key: \"%s\"}]\n", key);
+    reload(world, config);
+    assert_int_equal(peer_count(world), 0);
+    snprintf(config, sizeof config, "%s me\n" OTHER_KEY "\n" OTHER_KEY " again\n", key);
+    write_file(world, "authorized_keys", config);
+    assert_int_equal(reload(world, "port: 0\n"), 0);
+    assert_int_equal(peer_count(world), 1);
+}
+
+/* --- reloading --- */
+
+static void test_peers_come_and_go(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\n"), 0);
+    assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
+    assert_int_equal(peer_count(world), 1);
+    struct gw_peer *peer = gw_gateway_next_peer(world->daemon->gateway, NULL);
+    assert_int_equal(reload(world, "port: 0\nhostname: other\n" SOME_PEER), 0);
+    /* The same object: nothing of it has changed. */
+    assert_ptr_equal(gw_gateway_next_peer(world->daemon->gateway, NULL), peer);
+    assert_true(has_said(world, "`hostname` has changed"));
+    write_file(world, "authorized_keys", OTHER_KEY " other\n");
+    assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
+    assert_int_equal(peer_count(world), 2);
+    write_file(world, "authorized_keys", "expires=\"2001-01-01\" " OTHER_KEY "\n");
+    assert_int_equal(reload(world, "port: 0\n"), 0);
+    assert_int_equal(peer_count(world), 0);
+}
+
+static void test_expiry_is_watched(void **state)
+{
+    struct world *world = *state;
+    write_file(world, "authorized_keys", "expires=\"2101-01-01\" " OTHER_KEY "\n");
+    assert_int_equal(start(world, "port: 0\n"), 0);
+    assert_true(evtimer_pending(world->daemon->expiry, NULL));
+    assert_int_equal(peer_count(world), 1);
+    write_file(world, "authorized_keys", OTHER_KEY "\n");
+    assert_int_equal(reload(world, "port: 0\n"), 0);
+    assert_false(evtimer_pending(world->daemon->expiry, NULL));
+}
+
+static void test_bad_reload_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    char config[512];
+    int fd;
+    unsigned port = taken_port(&fd);
+    assert_int_equal(start(world, "port: 0\nservices: {web: {local_address: \"127.0.0.1:80\"}}\n" SOME_PEER),
+                     0);
+    assert_int_equal(reload(world, "port: 0\npeers: []\nservices: {ssh: {local_address: nonsense}}\n"),
+                     GW_E_CONFIG);
+    /* A proxy port that is taken is found out last, and everything before is put back. */
+    snprintf(
+        config, sizeof config,
+        "port: 0\nservices: {ssh: {local_address: \"127.0.0.1:22\"}}\nsocks: {listen: \"127.0.0.1:%u\"}\n",
+        port);
+    assert_int_equal(reload(world, config), -EADDRINUSE);
+    const struct gw_registry *registry = gw_services_registry(world->daemon->services);
+    assert_non_null(gw_registry_find(registry, "web"));
+    assert_null(gw_registry_find(registry, "ssh"));
+    assert_null(world->daemon->socks5);
+    assert_int_equal(peer_count(world), 1);
+    close(fd);
+}
+
+static void test_services_and_proxy_follow(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\n"), 0);
+    write_file(world, "nobody", "# nobody\n");
+    assert_int_equal(
+        reload(
+            world,
+            "port: 0\n"
+            "services:\n"
+            "  web: {local_address: \"127.0.0.1:80\"}\n"
+            "  unix: {local_address: \"unix:sock\", port: 99}\n"
+            "  name: {local_address: \"localhost:5000\", protocol: udp, authorized_keys: nobody}\n"
+            "socks: {listen: [\"127.0.0.1:0\", \"unix:proxy.sock\"], username: a, password: b, allow: [\"*.x.org\", "
+            "\"10.0.0.0/8:80\"], deny: [y.org]}\n"),
+        0);
+    const struct gw_registry *registry = gw_services_registry(world->daemon->services);
+    assert_int_equal(registry->count, 3);
+    assert_int_equal(gw_registry_find(registry, "unix")->target.kind, GW_TARGET_UNIX);
+    assert_true(gw_registry_find(registry, "name")->is_udp);
+    assert_non_null(gw_registry_find(registry, "name")->grants);
+    assert_int_equal(gw_socks5_listen_count(world->daemon->socks5), 2);
+    assert_int_equal(reload(world, "port: 0\n"), 0);
+    assert_int_equal(registry->count, 0);
+    assert_null(world->daemon->socks5);
+}
+
+static void test_a_bad_line_of_authorized_keys(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\n"), 0);
+    write_file(world, "authorized_keys", "nonsense\n" OTHER_KEY " good\n");
+    assert_int_equal(reload(world, "port: 0\n"), 0);
+    assert_true(has_said(world, "authorized_keys:1"));
+    assert_int_equal(peer_count(world), 1);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_starts_and_ends),
+        T(test_no_identity),
+        T(test_bad_file),
+        T(test_port_of_the_proxy_is_taken),
+        T(test_control_socket_cannot_be_made),
+        T(test_own_key_and_twins),
+        T(test_peers_come_and_go),
+        T(test_expiry_is_watched),
+        T(test_bad_reload_changes_nothing),
+        T(test_services_and_proxy_follow),
+        T(test_a_bad_line_of_authorized_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
