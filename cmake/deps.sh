@@ -25,6 +25,7 @@ test_packages=(
     clang clang-format libclang-rt-dev libcmocka-dev gcovr
     curl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
+    bind9-dnsutils ldnsutils unbound dnsperf
 )
 
 sodium_min=1.0.22

@@ -219,12 +219,11 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
         if (!path)
             continue;
         if (err == -EMSGSIZE && train->stride <= path->payload_len)
-            path->payload_len = GW_PAYLOAD_START; /* the way has become narrower */
+            gw_peer_path_narrowed(peer, now);
         if (is_address_gone(err))
             memset(&path->tuple.local, 0, sizeof path->tuple.local);
         gw_peer_mark_ready(peer);
     }
-    (void)now;
 }
 
 struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway)

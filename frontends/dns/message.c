@@ -92,7 +92,8 @@ static bool are_options_good(struct gw_reader r)
 }
 
 /* What RFC 6891 makes of a record's fields. */
-static int take_opt(struct gw_dns_query *query, bool is_root, uint16_t udp_size, uint32_t ttl, struct gw_reader data)
+static int take_opt(struct gw_dns_query *query, bool is_root, uint16_t udp_size, uint32_t ttl,
+                    struct gw_reader data)
 {
     if (query->has_edns || !is_root || !are_options_good(data))
         return GW_DNS_FORMERR;
@@ -175,16 +176,19 @@ char *gw_dns_query_text(const struct gw_dns_query *query, char *out)
 
 /* ---- writing */
 
-void gw_dns_reply_begin(struct gw_dns_reply *reply, const struct gw_dns_query *query, uint8_t *out, size_t cap)
+void gw_dns_reply_begin(struct gw_dns_reply *reply, const struct gw_dns_query *query, uint8_t *out,
+                        size_t cap)
 {
     size_t set_aside = query->has_edns ? OPT_LEN : 0;
-    *reply = (struct gw_dns_reply){.w = gw_writer_of(out, cap > set_aside ? cap - set_aside : 0), .query = query};
+    *reply =
+        (struct gw_dns_reply){.w = gw_writer_of(out, cap > set_aside ? cap - set_aside : 0), .query = query};
     gw_write_zeros(&reply->w, GW_DNS_HEADER_LEN);
     gw_write_bytes(&reply->w, query->question.data, query->question.len);
     reply->question_end = gw_writer_len(&reply->w);
 }
 
-uint8_t *gw_dns_record_begin(struct gw_dns_reply *reply, enum gw_dns_section section, unsigned owner_label, uint16_t type, uint32_t ttl)
+uint8_t *gw_dns_record_begin(struct gw_dns_reply *reply, enum gw_dns_section section, unsigned owner_label,
+                             uint16_t type, uint32_t ttl)
 {
     gw_dns_write_pointer(reply, owner_label);
     gw_write_u16_be(&reply->w, type);
@@ -239,7 +243,8 @@ static void write_opt(struct gw_dns_reply *reply)
 /* The writer has failed behind the question: back to there. */
 static void truncate_reply(struct gw_dns_reply *reply, size_t cap)
 {
-    reply->w = (struct gw_writer){reply->w.start, reply->w.start + reply->question_end, reply->w.start + cap, false};
+    reply->w =
+        (struct gw_writer){reply->w.start, reply->w.start + reply->question_end, reply->w.start + cap, false};
     reply->flags |= GW_DNS_TC;
     memset(reply->counts, 0, sizeof reply->counts);
 }
@@ -255,7 +260,8 @@ size_t gw_dns_reply_finish(struct gw_dns_reply *reply)
     if (query->has_edns)
         write_opt(reply);
     gw_store16_be(head, query->id);
-    gw_store16_be(head + 2, (uint16_t)(GW_DNS_QR | (query->flags & (OPCODE_MASK | GW_DNS_RD | GW_DNS_CD)) | reply->flags | (reply->rcode & 0xf)));
+    gw_store16_be(head + 2, (uint16_t)(GW_DNS_QR | (query->flags & (OPCODE_MASK | GW_DNS_RD | GW_DNS_CD)) |
+                                       reply->flags | (reply->rcode & 0xf)));
     gw_store16_be(head + 4, query->question.len > 0);
     for (unsigned i = 0; i < 3; i++)
         gw_store16_be(head + 6 + 2 * i, reply->counts[i]);

@@ -57,12 +57,12 @@ enum gw_dns_type {
 struct gw_dns_query {
     uint16_t id, flags;
     uint16_t type, class_;
-    struct gw_view question; /* name as the asker wrote it, type, class */
+    struct gw_view question;                /* name as the asker wrote it, type, class */
     uint8_t name[GW_DNS_WIRE_NAME_MAX + 1]; /* wire form, lower case */
     size_t name_len;
     unsigned label_count;                         /* without the root */
     uint8_t label_at[GW_DNS_WIRE_LABELS_MAX + 1]; /* where each begins in name; [label_count] is the root */
-    bool is_plain;                                /* no label has a byte that a NUL-terminated name could not show */
+    bool is_plain; /* no label has a byte that a NUL-terminated name could not show */
     bool has_edns, wants_dnssec;
     uint16_t udp_size; /* 512 or more: what the asker takes over UDP */
 };
@@ -95,9 +95,11 @@ struct gw_dns_reply {
 #define GW_DNS_OWNER_QNAME 0u
 
 /* Header and question. out holds cap bytes, of which the OPT record is set aside. */
-void gw_dns_reply_begin(struct gw_dns_reply *reply, const struct gw_dns_query *query, uint8_t *out, size_t cap);
+void gw_dns_reply_begin(struct gw_dns_reply *reply, const struct gw_dns_query *query, uint8_t *out,
+                        size_t cap);
 /* The head of a record; returns where its data's length goes, for gw_dns_record_end. NULL when the reply is full. */
-uint8_t *gw_dns_record_begin(struct gw_dns_reply *reply, enum gw_dns_section section, unsigned owner_label, uint16_t type, uint32_t ttl);
+uint8_t *gw_dns_record_begin(struct gw_dns_reply *reply, enum gw_dns_section section, unsigned owner_label,
+                             uint16_t type, uint32_t ttl);
 void gw_dns_record_end(struct gw_dns_reply *reply, uint8_t *length_at);
 void gw_dns_write_label(struct gw_dns_reply *reply, const void *label, size_t len);
 /* A compression pointer to label i of the question, which ends a name. */

@@ -155,6 +155,13 @@ struct gw_config {
         bool http;
         int64_t timeout_ns;
     } socks;
+    struct {
+        bool enabled;
+        int64_t fd; /* 0: the interface is made */
+        int64_t mtu;
+        bool routes;
+        GW_CONFIG_LIST(struct gw_prefix) subnets;
+    } tun;
 
     GW_CONFIG_LIST(struct gw_config_peer) peers;
     GW_CONFIG_LIST(struct gw_config_service) services;

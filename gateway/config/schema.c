@@ -93,6 +93,19 @@ static const struct gw_key security_keys[] = {
     END};
 static const struct gw_section security_section = {.keys = security_keys};
 
+static const struct gw_key tun_keys[] = {
+    {"enabled", GW_TYPE_BOOL, ROOT(tun.enabled), .fallback = "false",
+     .doc = "Make the network interface `name`, so that every program reaches the peers by address."},
+    {"fd", GW_TYPE_INT, ROOT(tun.fd), RANGE(0, 1000000), .fallback = "0", .fallback_doc = "none",
+     .doc = "An open TUN that the daemon is started with, instead of making one: its number as a file descriptor."},
+    {"mtu", GW_TYPE_INT, ROOT(tun.mtu), RANGE(1280, PORT_MAX), .fallback = "1380", .doc = "The interface's MTU."},
+    {"routes", GW_TYPE_BOOL, ROOT(tun.routes), .fallback = "true",
+     .doc = "Make routes for the peers' `allowed_ips`. Addresses are always set."},
+    {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), .max_count = 32,
+     .doc = "Networks behind this machine whose packets may enter the tunnel too; others are dropped."},
+    END};
+static const struct gw_section tun_section = {.keys = tun_keys};
+
 static const struct gw_key user_keys[] = {
     {"name", GW_TYPE_TEXT, AT(struct gw_config_user, name), RANGE(1, TEXT_MAX), .doc = "The user's name."},
     {"password", GW_TYPE_TEXT, AT(struct gw_config_user, password), RANGE(1, TEXT_MAX), .is_secret = true,
@@ -222,7 +235,7 @@ static const struct gw_key root_keys[] = {
      .doc = "The file with this node's Ed25519 key."},
     {"private_key", GW_TYPE_SECRET, ROOT(private_key), .is_secret = true,
      .doc = "An X25519 key for the tunnel instead of the identity's own, as `peergate genkey` prints it."},
-    {"name", GW_TYPE_TEXT, ROOT(interface), RANGE(1, 15), .fallback = "peergate0",
+    {"name", GW_TYPE_TEXT, ROOT(interface), RANGE(1, 15), .fallback = "peer0",
      .doc = "The network interface's name, where one is made."},
     {"address", GW_TYPE_ADDRESS, GW_LIST, ROOT(addresses), .max_count = 2,
      .doc = "This node's own virtual addresses, one of each family."},
@@ -241,6 +254,7 @@ static const struct gw_key root_keys[] = {
     {"services", GW_TYPE_SECTION, GW_NAMED, ROOT(services), .section = &service_section, .max_count = 1000,
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},
+    {"tun", GW_TYPE_SECTION, .section = &tun_section},
     {"federation", GW_TYPE_SECTION, .section = &federation_section},
     END};
 

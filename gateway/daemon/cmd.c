@@ -102,8 +102,8 @@ static const char *value_at(int argc, char **argv, int i, const char *name, int 
         return NULL;
     if (argv[i][len] == '=')
         return argv[i] + len + 1;
-    if (argv[i][len] != '\0')
-        return NULL;
+    if (argv[i][len] != '\0') /* "-c3" */
+        return len == 2 ? argv[i] + len : NULL;
     *used = i + 1 < argc ? 2 : 0;
     return *used ? argv[i + 1] : "";
 }

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,13 +25,23 @@ struct up_options {
 static void leave_terminal(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0)
+    if (null < 0 || chdir("/") < 0)
         return;
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
     if (null > STDERR_FILENO)
         close(null);
+}
+
+/* A daemon in the background works in "/". */
+static bool absolute(const char *name, char *path, size_t path_len)
+{
+    char here[GW_DIR_PATH_MAX] = "";
+    if (name[0] != '/' && !getcwd(here, sizeof here))
+        return false;
+    int len = snprintf(path, path_len, "%s%s%s", here, name[0] == '/' ? "" : "/", name);
+    return len > 0 && (size_t)len < path_len;
 }
 
 static bool choose_log(struct gw_cmd_context *ctx, struct gw_logsink *log, const struct up_options *options,
@@ -42,15 +53,25 @@ static bool choose_log(struct gw_cmd_context *ctx, struct gw_logsink *log, const
     }
     if (!options->log_file && !options->background)
         return true;
-    /* A path that stays good when the daemon is elsewhere. */
-    if (options->log_file && options->log_file[0] == '/')
-        snprintf(path, path_len, "%s", options->log_file);
-    else
-        gw_cmd_path(ctx, options->log_file ? options->log_file : "peergate.log", path, path_len);
+    if (!options->log_file)
+        gw_cmd_path(ctx, "peergate.log", path, path_len);
+    else if (!absolute(options->log_file, path, path_len))
+        return gw_cmd_fail(ctx, "the log's path is too long") == GW_EXIT_OK;
     int err = gw_logsink_to_file(log, path);
     if (err != 0)
         gw_cmd_fail(ctx, "cannot open the log %s: %s", path, strerror(-err));
     return err == 0;
+}
+
+/* Every connection is a descriptor, and the usual soft limit is 1024. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        gw_log_debug("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 /* ready_fd: where to say that everything listens; -1 in the foreground. */
@@ -65,6 +86,7 @@ static int run_daemon(struct gw_cmd_context *ctx, const struct up_options *optio
     if (!choose_log(ctx, &log, options, log_path, sizeof log_path))
         return GW_EXIT_FAILED;
     gw_logsink_use(&log);
+    raise_limits();
     const struct gw_daemon_params params = {.dir = ctx->dir, .verbose = ctx->verbose, .log = &log};
     int err = gw_daemon_new(&daemon, &params, &diag);
     if (err != 0) {

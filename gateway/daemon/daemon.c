@@ -62,8 +62,19 @@ static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *pa
                       bool is_partial, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
-    (void)gateway, (void)is_partial;
-    gw_echo_input(&daemon->echo, peer, packet, len, now); /* without a TUN nothing else is for packets */
+    (void)gateway;
+    if (daemon->tun.device && !gw_echo_expects(&daemon->echo, packet, len))
+        gw_device_input(daemon->tun.device, peer, packet, len, is_partial);
+    else
+        gw_echo_input(&daemon->echo, peer, packet, len, now); /* without a TUN nothing else is for packets */
+}
+
+static void on_packets_end(struct gateway *gateway, struct gw_mono now, void *ctx)
+{
+    struct gw_daemon *daemon = ctx;
+    (void)gateway, (void)now;
+    if (daemon->tun.device)
+        gw_device_input_end(daemon->tun.device);
 }
 
 static void on_echo_pong(struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now, void *ctx)
@@ -172,6 +183,7 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_daem
                                          .wallclock = &wallclock,
                                          .budget = &daemon->budget,
                                          .events = &daemon->events,
+                                         .takes_partial = gw_tun_setup_takes_partial(&daemon->tun),
                                          .has_ed25519 = identity->has_ed25519,
                                          .is_derived = identity->is_derived};
     memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
@@ -188,6 +200,7 @@ static int make_gateway(struct gw_daemon *daemon, struct gw_diag *diag)
     daemon->budget.limit = (uint64_t)daemon->files.config->memory;
     daemon->events = (struct gw_gateway_events){.on_open = on_open,
                                                 .on_packet = on_packet,
+                                                .on_packets_end = on_packets_end,
                                                 .on_peer = on_peer,
                                                 .on_pong = on_pong,
                                                 .on_control = on_control,
@@ -324,12 +337,16 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
     if ((err = make_identity(daemon, diag)) != 0 || (err = take_lock(daemon, diag)) != 0 ||
         (err = make_loop(daemon)) != 0)
         return err;
+    if ((err = gw_tun_setup_open(&daemon->tun, daemon->loop, daemon->files.config, daemon->dir, diag)) != 0)
+        return err;
     if ((err = make_link(daemon, diag)) != 0 || (err = make_gateway(daemon, diag)) != 0)
         return err;
     if ((err = make_services(daemon, diag)) != 0 || (err = make_names(daemon, diag)) != 0 ||
         (err = make_peers(daemon)) != 0)
         return err;
     if ((err = make_frontends(daemon, diag)) != 0)
+        return err;
+    if ((err = gw_tun_setup_start(&daemon->tun, daemon->gateway, gw_link_port(daemon->link), diag)) != 0)
         return err;
     gw_loop_on_wake(daemon->loop, on_wake, daemon);
     daemon->netwatch = gw_netwatch_new(daemon->loop, on_network, daemon);
@@ -404,6 +421,7 @@ static void free_users(struct gw_daemon *daemon, struct gw_mono now)
         gw_socks5_free(daemon->socks5, now);
     if (daemon->services)
         gw_services_free(daemon->services, now);
+    gw_tun_setup_fini(&daemon->tun);
 }
 
 static void free_gateway(struct gw_daemon *daemon, struct gw_mono now)

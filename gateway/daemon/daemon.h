@@ -18,6 +18,7 @@
 #include "gateway/daemon/pings.h"
 #include "gateway/daemon/signals.h"
 #include "gateway/daemon/state.h"
+#include "gateway/daemon/tun_setup.h"
 #include "gateway/gateway.h"
 #include "gateway/link/link.h"
 #include "gateway/link/netwatch.h"
@@ -51,6 +52,7 @@ struct gw_daemon {
     struct gw_names_tier *names;
     struct gw_frontend frontend;
     struct gw_socks5 *socks5; /* NULL: none is asked for */
+    struct gw_tun_setup tun;
 
     struct gw_endpoints *endpoints;
     struct gw_peers peers;

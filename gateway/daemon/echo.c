@@ -39,6 +39,19 @@ static void take_reply(struct gw_echo *echo, struct gw_peer *peer, uint32_t id, 
     }
 }
 
+bool gw_echo_expects(const struct gw_echo *echo, const uint8_t *packet, size_t len)
+{
+    struct gw_icmp_echo message;
+    if (!gw_icmp_parse(packet, len, &message) || !message.is_reply)
+        return false;
+    uint32_t id = (uint32_t)message.id << 16 | message.seq;
+    for (unsigned i = 0; i < GW_ECHO_MAX; i++) {
+        if (echo->sent[i].id == id && id != 0)
+            return true;
+    }
+    return false;
+}
+
 bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now)
 {
     struct gw_icmp_echo message;

@@ -5,8 +5,10 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
+#include "gateway/daemon/notify.h"
 #include "gateway/wire/peer_id.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,24 @@ void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_en
 {
     peers->gateway = gateway;
     peers->endpoints = endpoints;
+    peers->connected = 0;
     gw_list_init(&peers->list);
+}
+
+static void set_connected(struct gw_peers *peers, struct gw_known_peer *known, bool is_connected)
+{
+    char text[64];
+    if (known->is_connected == is_connected)
+        return;
+    known->is_connected = is_connected;
+    peers->connected += is_connected ? 1 : UINT_MAX;
+    snprintf(text, sizeof text, "%u peer%s connected", peers->connected, peers->connected == 1 ? "" : "s");
+    gw_notify_status(text);
 }
 
 static void remove_peer(struct gw_peers *peers, struct gw_known_peer *known, struct gw_mono now)
 {
+    set_connected(peers, known, false);
     gw_list_remove(&known->node);
     gw_lookup_free(known->lookup);
     gw_peer_set_user(known->peer, NULL);
@@ -100,11 +115,21 @@ static void apply_one(struct gw_peers *peers, const struct gw_peer_config *confi
     known->is_wanted = true;
 }
 
+/* A comment that is one plain word names the peer. */
+static bool is_name(const char *comment)
+{
+    size_t len = comment ? strspn(comment, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+    return len > 0 && len <= GW_PEER_NAME_MAX && comment[len] == '\0' && comment[0] != '-' &&
+           comment[len - 1] != '-';
+}
+
 static void config_of_key(struct gw_peer_config *out, const struct gw_config *config,
                           const struct gw_authorized_key *key)
 {
     memset(out, 0, sizeof *out);
     memcpy(out->public_key, key->x25519, GW_KEY_LEN);
+    if (is_name(key->comment))
+        strcpy(out->name, key->comment);
     out->has_ed25519 = key->has_ed25519;
     memcpy(out->ed25519, key->ed25519, sizeof out->ed25519);
     out->keepalive_ns = config->protocol.keepalive_ns;
@@ -163,14 +188,15 @@ void gw_peers_look_up_again(struct gw_peers *peers)
 
 static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
 
-static void log_state(struct gw_known_peer *known, const struct gw_peer_status *status)
+static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
+                      const struct gw_peer_status *status)
 {
     const char *name = gw_peer_name(known->peer);
     char at[GW_ADDR_STRLEN];
     gw_addr_log(&status->path.remote, at);
 
     if (status->session.state == GW_SESSION_ESTABLISHED && status->has_path && !known->is_connected) {
-        known->is_connected = true;
+        set_connected(peers, known, true);
         gw_log_info("%s: connected by %s", name, at);
     }
     if (status->session.state == known->state)
@@ -195,7 +221,7 @@ static void log_state(struct gw_known_peer *known, const struct gw_peer_status *
         break;
     }
     if (status->session.state == GW_SESSION_FAILED || status->session.state == GW_SESSION_IDLE)
-        known->is_connected = false;
+        set_connected(peers, known, false);
     known->state = status->session.state;
 }
 
@@ -203,11 +229,10 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
 {
     struct gw_known_peer *known = gw_peer_user(peer);
     struct gw_peer_status status;
-    (void)peers;
     if (!known)
         return; /* not added yet, or going */
     gw_peer_status(peer, now, &status);
-    log_state(known, &status);
+    log_state(peers, known, &status);
     if (status.kind != known->kind)
         gw_log_debug("%s: speaks %s", gw_peer_name(peer), gw_peer_kind_names[status.kind]);
     known->kind = status.kind;

@@ -12,6 +12,7 @@ struct gw_peers {
     struct gateway *gateway;
     struct gw_endpoints *endpoints;
     struct gw_list list; /* struct gw_known_peer.node */
+    unsigned connected;  /* how many have is_connected */
 };
 
 /* gw_peer_user of every peer. */

@@ -227,6 +227,8 @@ static void warn_of_restart(const struct gw_config *old, const struct gw_config 
         {"network", differs(old->network, fresh->network)},
         {"identity", differs(old->identity, fresh->identity)},
         {"private_key", memcmp(&old->private_key, &fresh->private_key, sizeof old->private_key) != 0},
+        {"tun.enabled", old->tun.enabled != fresh->tun.enabled},
+        {"tun.mtu", old->tun.mtu != fresh->tun.mtu},
         {"control.socket", differs(old->control.socket, fresh->control.socket)},
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -267,6 +269,7 @@ static int reload(struct gw_daemon *daemon, struct gw_diag *diag)
     gw_peers_apply(&daemon->peers, &fresh, gw_daemon_wall(), gw_loop_now(daemon->loop), &change);
     gw_files_fini(&daemon->files);
     daemon->files = fresh;
+    gw_tun_setup_apply(&daemon->tun, daemon->files.config);
     gw_daemon_watch_expiry(daemon);
     gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added,
                 change.changed, change.removed, daemon->files.config->services.count);

@@ -25,6 +25,12 @@ bool gw_peer_can_frag(const struct gw_peer *peer)
 
 /* ---- out */
 
+size_t gw_peer_frag_room(size_t room)
+{
+    size_t part = room > FRAME_LEN ? room - FRAME_LEN : 0;
+    return part < GW_FRAG_PART_MAX ? part : GW_FRAG_PART_MAX;
+}
+
 static void write_part(struct gw_writer *w, uint32_t id, uint8_t flags, const uint8_t *data, size_t len)
 {
     struct gw_writer body = gw_frame_begin(w, GW_FRAME_FRAG, HEADER_LEN + len);

@@ -61,6 +61,20 @@ void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     gw_peer_rearm(peer);
 }
 
+void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_path *path = gw_paths_current(&peer->paths);
+    if (!path || path->payload_len <= GW_PAYLOAD_START)
+        return;
+    path->payload_len = GW_PAYLOAD_START;
+    if (!peer->hello.kp || peer->hello.acked == 0)
+        return;
+    peer->hello.probe = 0;
+    peer->hello.tries = 0;
+    peer->hello.retry_at = gw_mono_add(now, RETRY_NS);
+    gw_peer_rearm(peer);
+}
+
 bool gw_peer_hello_is_due(const struct gw_peer *peer, struct gw_mono now)
 {
     return peer->hello.kp && (peer->hello.is_answer_due || gw_mono_due(peer->hello.retry_at, now));
@@ -79,12 +93,13 @@ struct gw_mono gw_peer_hello_deadline(const struct gw_peer *peer)
 void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_hello_state *state = &peer->hello;
-    if (!state->kp || state->tries < GW_HELLO_TRIES || !gw_mono_due(state->retry_at, now))
+    if (!state->kp || !gw_mono_due(state->retry_at, now))
         return;
-    if (state->acked > 0) { /* no larger size gets through */
-        state->retry_at = GW_NEVER;
-        state->probe = LADDER_LEN;
-    } else if (!peer->config.has_ed25519 && peer->kind != GW_PEER_PEERGATE) {
+    if (state->acked > 0) {
+        if (probe_len(peer) != 0)
+            return; /* the next rung */
+        state->retry_at = GW_NEVER; /* no larger size gets through */
+    } else if (state->tries >= GW_HELLO_TRIES && !peer->config.has_ed25519 && peer->kind != GW_PEER_PEERGATE) {
         state->retry_at = GW_NEVER;
         became(peer, GW_PEER_WIREGUARD, now);
     } /* else it is one of ours and will answer: the retries go on, slower */
@@ -163,14 +178,13 @@ void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_m
 {
     struct gw_hello_state *state = &peer->hello;
     struct gw_hello hello;
-    bool is_retry = gw_mono_due(state->retry_at, now);
-    *probe = 0;
-    if (state->acked > 0 && (state->is_answer_due || is_retry))
-        *probe = probe_len(peer);
+    bool is_retry = gw_mono_due(state->retry_at, now), is_answer = state->is_answer_due;
+    /* An answer is short, so that it arrives where a probe might not; the probe follows it. */
+    *probe = state->acked > 0 && is_retry && !is_answer ? probe_len(peer) : 0;
     bool is_eliciting = state->acked == 0 || *probe != 0;
 
     /* The one under way is not repeated in front of each train as a new one: same number, same answer. */
-    if (state->seq == 0 || is_retry || state->is_answer_due)
+    if (state->seq == 0 || is_retry || is_answer)
         state->seq++;
     fill(peer, &hello);
     if (is_eliciting)
@@ -189,7 +203,7 @@ void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_m
         state->eliciting_seq = state->seq;
         state->retry_at = gw_mono_add(now, retry_after(peer));
         state->tries++;
-    } else if (!is_eliciting) {
+    } else if (!is_eliciting && !is_answer) {
         state->retry_at = GW_NEVER;
     }
     gw_peer_rearm(peer);

@@ -117,8 +117,13 @@ static void frag_frame(struct packet *packet, struct gw_view body)
 {
     struct gw_view whole;
     bool is_partial;
-    if (gw_peer_frag_input(packet->peer, packet->now, body, &whole, &is_partial))
-        input_ip(packet, (uint8_t *)(uintptr_t)whole.data, whole.len, is_partial);
+    if (!gw_peer_frag_input(packet->peer, packet->now, body, &whole, &is_partial))
+        return;
+    input_ip(packet, (uint8_t *)(uintptr_t)whole.data, whole.len, is_partial);
+    /* The next part may come to the same place, so what is lent is called back now. */
+    const struct gw_gateway_events *events = packet->peer->host->events;
+    if (packet->peer->host->has_packets && events->on_packets_end)
+        events->on_packets_end(packet->peer->host->gateway, packet->now, events->ctx);
 }
 
 /* ---- by type */

@@ -255,11 +255,29 @@ static bool add_frag(struct build *b, struct gw_super *super, size_t cap)
     return is_cut && gw_writer_ok(&w) && seal_into(b, 1 + gw_writer_len(&w), cap);
 }
 
+/* A stock peer answers no probe: to it goes what the link takes, as WireGuard does. */
+static size_t packet_cap(const struct build *b)
+{
+    if (!gw_peer_is_stock(b->peer))
+        return b->path->payload_len;
+    return b->path->tuple.remote.family == 6 ? b->peer->host->mtu_v6 : b->peer->host->mtu_v4;
+}
+
+size_t gw_peer_packet_room(const struct gw_peer *peer)
+{
+    const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
+    if (path && gw_peer_is_stock(peer))
+        return packet_room(path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4, GW_SUITE_CHACHA20_POLY1305);
+    if (!path || !gw_peer_can_frag(peer))
+        return SIZE_MAX;
+    return 2 * gw_peer_frag_room(frames_room(path->payload_len, GW_SUITE_CHACHA20_POLY1305));
+}
+
 /* A packet that the path does not carry: in two parts, or not at all. */
 static bool output_too_long(struct build *b, struct gw_super *super)
 {
     struct gw_peer_queues *queues = &b->peer->queues;
-    size_t len = gw_super_next_len(super, packet_room(b->path->payload_len, b->suite));
+    size_t len = gw_super_next_len(super, packet_room(packet_cap(b), b->suite));
     bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->payload_len);
     if (!is_sent)
         queues->packets_refused++;
@@ -275,7 +293,7 @@ static bool output_ip(struct build *b)
         return false;
     if (add_frag(b, NULL, b->path->payload_len))
         return true;
-    size_t cap = b->path->payload_len, room = packet_room(cap, b->suite);
+    size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
         struct gw_train *train = b->train;
         bool is_full = train->count > 0 && (train->last_len < train->stride || train->count == GW_TRAIN_DATAGRAMS ||

@@ -30,6 +30,9 @@ int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *pa
 /* The same for what a TUN with segmentation offload gives: up to 64 KB of one flow under one header (gateway/packet/super.h). */
 int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len, const struct gw_super_hint *hint);
 
+/* The longest packet in one piece that reaches the peer now: what is longer than it, and cannot be cut, is to be refused. SIZE_MAX while that is not known. */
+size_t gw_peer_packet_room(const struct gw_peer *peer);
+
 /* Sends a PING through the session as soon as there is one; on_pong follows with the same id. 0, GW_E_LIMIT (16 unanswered),
  * -EPROTONOSUPPORT (stock peer). */
 int gw_peer_ping(struct gw_peer *peer, struct gw_mono now, uint32_t *id);

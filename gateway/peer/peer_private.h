@@ -152,6 +152,8 @@ enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair 
 void gw_peer_init_session_events(struct gw_peer_host *host);
 
 /* ---- hello.c */
+/* What the path was known to carry gets through no longer: back to what every path does, and the sizes are tried anew. */
+void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now);
 void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body, size_t datagram_len, uint64_t counter,
                          struct gw_mono now);
@@ -200,6 +202,8 @@ bool gw_peer_queues_have_packets(const struct gw_peer_queues *queues);
 void gw_peer_frags_fini(struct gw_peer *peer);
 /* May packets to this peer be cut in two? */
 bool gw_peer_can_frag(const struct gw_peer *peer);
+/* The longest part when a packet of frames has `room` bytes. */
+size_t gw_peer_frag_room(size_t room);
 /* Splits a packet of len bytes, which lies at `packet`, so that the first part's frame is written to w; the second waits. */
 bool gw_peer_frag_first(struct gw_peer *peer, struct gw_writer *w, const uint8_t *packet, size_t len, bool is_partial);
 /* Writes the part that waits; false when none does. */

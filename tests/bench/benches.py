@@ -23,11 +23,14 @@ class Context:
     def count(self, usual):
         return usual // 5 if self.quick else usual
 
+    def load_words(self, way, mode, service):
+        """socksload for a service by a way. Its end is cubic's, as the services' (see peers.Services)."""
+        words = [self.tools.socksload, mode, "--target", way.target(service), "--congestion", "cubic"]
+        return words + (["--proxy", way.proxy] if way.proxy else [])
+
     def load(self, namespace, way, mode, service, **options):
         """Runs socksload in the namespace and returns its JSON."""
-        words = [self.tools.socksload, mode, "--target", way.target(service)]
-        if way.proxy:
-            words += ["--proxy", way.proxy]
+        words = self.load_words(way, mode, service)
         words += [word for key, value in options.items() for word in ("--" + key, str(value))]
         return namespace.run(words)
 
@@ -207,8 +210,7 @@ def ttfb_one(ctx, name, target, busy):
             def measure():
                 load = None
                 if busy:
-                    load = a.start([ctx.tools.socksload, "get", "--proxy", way.proxy, "--target", way.target("http"),
-                                    "--seconds", "60"])
+                    load = a.start([*ctx.load_words(way, "get", "http"), "--seconds", "60"])
                     time.sleep(0.5)
                 rtt = rtt_us(ctx, a)
                 got = first_bytes(ctx, a, way, ctx.count(500))
@@ -242,8 +244,7 @@ def ttfb(ctx):
 
 def cold_side(ctx, a, way, details):
     def measure():
-        got = a.run([ctx.tools.socksload, "cold", "--proxy", way.proxy, "--target", way.target("echo"), "--say", "x",
-                     "--timeout", "15", "--", *way.command()])
+        got = a.run([*ctx.load_words(way, "cold", "echo"), "--say", "x", "--timeout", "15", "--", *way.command()])
         details.append(got)
         return got["first_byte_ms"] if got["first_byte_ms"] >= 0 else None
     return measure
@@ -279,6 +280,7 @@ def cold(ctx):
 # --- many connections ----------------------------------------------------------------------------------------------
 
 CONNECTIONS = 10000
+IDLE_S = 8  # after that a connection is called idle: what a daemon gives back it has given back by then
 
 
 def settle(pids, seconds=20):
@@ -306,14 +308,14 @@ def hold(ctx, a, way, count):
     ctx.load(a, way, "open", "echo", count=200, parallel=64, say="x", timeout=10)
     settle(way.pids)
     before = memory(way.pids)
-    load = a.start([ctx.tools.socksload, "hold", "--proxy", way.proxy, "--target", way.target("echo"), "--count", count,
-                    "--parallel", 64, "--say", "x", "--timeout", 10], stdin=subprocess.PIPE)
+    load = a.start([*ctx.load_words(way, "hold", "echo"), "--count", count, "--parallel", 64, "--say", "x",
+                    "--timeout", 10], stdin=subprocess.PIPE)
     held = load.wait_for_lines(1, 120)[0]
-    time.sleep(ctx.seconds(4))
+    time.sleep(IDLE_S)
     after = memory(way.pids)
     load.say("\n")
     answered = load.wait_for_lines(2, 60)[1]
-    time.sleep(ctx.seconds(4))
+    time.sleep(IDLE_S)
     used = memory(way.pids)
     load.say("\n")
     load.popen.wait(60)

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 PREFIX = "pgbench"
+FOLDER_PREFIX = "peergate-bench-"
 ADDRESS = {"a": "10.77.0.1", "b": "10.77.0.2"}
 
 
@@ -31,12 +32,19 @@ def ip(*words):
     return done.stdout
 
 
+def is_gone(pid):
+    return pid.isdigit() and not Path(f"/proc/{pid}").exists()
+
+
 def remove_leftovers():
-    """Namespaces of runs that were killed so hard that they could not clean up."""
+    """Namespaces and folders of runs that were killed so hard that they could not clean up."""
     for name in [line.split()[0] for line in ip("netns", "list").splitlines() if line.strip()]:
         pid = name.removeprefix(PREFIX).split("-")[0]
-        if name.startswith(PREFIX) and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        if name.startswith(PREFIX) and is_gone(pid):
             remove_namespace(name)
+    for folder in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
+        if is_gone(folder.name.removeprefix(FOLDER_PREFIX).split("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_namespace(name):
@@ -165,12 +173,12 @@ class Lab:
         self.counter = 0
 
     def __enter__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="peergate-bench-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         return self
 
     def __exit__(self, *_):
         # From here on a second Ctrl-C shall not leave half of it behind.
-        kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         for process in reversed(self.processes):
             process.stop()
         for namespace in self.namespaces:

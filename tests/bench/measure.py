@@ -2,6 +2,7 @@
 """What processes cost, medians, and comparing two things fairly in one run."""
 import os
 import statistics
+import time
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -57,6 +58,18 @@ def rss_bytes(pid):
 
 def descriptors(pid):
     return sum(len(os.listdir(f"/proc/{one}/fd")) for one in tree(pid))
+
+
+def machine_busy(seconds=0.5):
+    """What share of the machine's cores is in use, by whomever."""
+    def look():
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+
+    total, idle = look()
+    time.sleep(seconds)
+    total_now, idle_now = look()
+    return 1 - (idle_now - idle) / max(total_now - total, 1)
 
 
 def median(values):

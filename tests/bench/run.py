@@ -12,6 +12,7 @@ import traceback
 
 from benches import BENCHES, Context
 from lab import LabError, remove_leftovers
+from measure import machine_busy
 from peers import Tools
 
 NEEDS_NO_ROOT = ("engine", "flow")
@@ -58,12 +59,15 @@ class Output:
 
     def __init__(self, quick):
         self.quick = quick
+        self.busy = 0.0  # share of the machine that others used before the benchmark began
         self.results = []
         self.problems = []
 
     def emit(self, record):
         if self.quick:
             record["quick"] = True
+        if "name" in record:
+            record["machine_busy"] = round(self.busy, 3)
         print(json.dumps(record), flush=True)
         if "name" in record:
             self.results.append(record)
@@ -76,6 +80,9 @@ class Output:
         for problem in self.problems:
             what = problem.get("missing") or problem.get("bench")
             print(f"{'not compared with' if 'missing' in problem else 'not measured:'} {what}: {problem['why']}")
+        busiest = max((result["machine_busy"] for result in self.results), default=0)
+        if busiest > 0.1:
+            print(f"other programs kept the machine up to {busiest:.0%} busy: expect low figures and much noise")
         if self.quick:
             print("(--quick: a look, not a figure)")
 
@@ -97,6 +104,7 @@ def check(args, tools):
 
 def run_one(name, ctx, output, debug):
     started = time.monotonic()
+    output.busy = machine_busy()
     print(f"==> {name}", file=sys.stderr, flush=True)
     try:
         BENCHES[name](ctx)
@@ -114,7 +122,8 @@ def main():
     if problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     if os.geteuid() == 0:
         os.setpriority(os.PRIO_PROCESS, 0, -15)  # what is started inherits it: what else runs here disturbs less
     output = Output(args.quick)

@@ -106,6 +106,7 @@ def commands(scene):
     scene.ground.step("status, peers, resolve, services, ping")
     scene.home.up()
     scene.laptop.up()
+    check(scene.laptop.cli("ping", "-c1", "home").startswith("answer from home: seq=1 time="), "ping -c1")
     count, answered, times = scene.laptop.ping("home", 3, 0.05)
     check(answered == count and all(0 < ms < 1000 for ms in times), f"{answered} of {count} pings answered: {times}")
     peer = scene.laptop.peer("home")

@@ -363,9 +363,9 @@ class Ground:
         return node
 
 
-def chosen(parts):
-    """All, or those that the command line names."""
-    names = {part.__name__: part for part in parts}
+def chosen(parts, also=()):
+    """All parts, or those that the command line names, which `also` may be."""
+    names = {part.__name__: part for part in (*parts, *also)}
     wrong = [word for word in sys.argv[1:] if word not in names]
     check(not wrong, f"no such part: {', '.join(wrong)}; there are {', '.join(names)}")
     return [names[word] for word in sys.argv[1:]] or parts

@@ -17,9 +17,13 @@ struct load_options {
     double gap_ms;     /* between two connections, where they are one at a time */
     bool check;        /* compare the bytes that come with the pattern */
     enum proxied_pipeline pipeline;
-    const char *say; /* what to send first; empty: the service speaks first */
-    char **command;  /* what cold starts */
+    const char *say;        /* what to send first; empty: the service speaks first */
+    const char *congestion; /* control of our sockets; NULL: the system's */
+    char **command;         /* what cold starts */
 };
+
+/* The target that the options describe; `request` is sent first. */
+void load_target(struct proxied_target *, const struct load_options *, const char *request);
 
 /* `count` connections, `parallel` at a time: to the answer of the proxy, to the first byte, closed. */
 int load_open(const struct load_options *);

@@ -219,7 +219,7 @@ static int load_bulk(const struct load_options *o, const char *request,
     r.buffer = load_zeroed(1, TURN);
     r.bytes_each = o->bytes ? o->bytes : UINT64_C(1) << 60;
     r.running = o->parallel;
-    proxied_target_init(&r.target, o->proxy, o->target, o->pipeline, request, strlen(request));
+    load_target(&r.target, o, request);
     r.start = tool_now();
     r.end = o->seconds > 0 ? r.start + (uint64_t)(o->seconds * 1e9) : TOOL_NEVER;
     for (uint64_t i = 0; i < o->parallel; i++) {

@@ -105,7 +105,7 @@ int load_cold(const struct load_options *o)
     errno = 0;
     if (!o->command[0])
         tool_die("cold wants a command behind --");
-    proxied_target_init(&r.target, o->proxy, o->target, o->pipeline, o->say, strlen(o->say));
+    load_target(&r.target, o, o->say);
     r.start = tool_now();
     r.deadline = r.start + (uint64_t)(o->timeout_s * 1e9);
     pid = spawn(o->command);

@@ -145,7 +145,7 @@ int load_hold(const struct load_options *o)
     struct run r = {.options = o, .epoll = epoll_create1(EPOLL_CLOEXEC)};
 
     r.conns = load_zeroed(o->count, sizeof *r.conns);
-    proxied_target_init(&r.target, o->proxy, o->target, o->pipeline, o->say, strlen(o->say));
+    load_target(&r.target, o, o->say);
     open_all(&r);
     if (wait_for_line()) {
         use_all(&r);

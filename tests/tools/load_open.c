@@ -102,7 +102,7 @@ int load_open(const struct load_options *o)
     struct epoll_event events[EVENTS];
     uint64_t start;
 
-    proxied_target_init(&r.target, o->proxy, o->target, o->pipeline, o->say, strlen(o->say));
+    load_target(&r.target, o, o->say);
     start = tool_now();
     for (uint64_t i = 0; i < o->parallel; i++)
         begin(&r, &slots[i]);

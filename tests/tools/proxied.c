@@ -205,13 +205,25 @@ void proxied_event(struct proxied *p)
         asked(p);
 }
 
+static void set_options(int fd, const struct proxied_target *t)
+{
+    int on = 1;
+
+    if (t->address.sa.ss_family == AF_UNIX)
+        return;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on))
+        tool_die("TCP_NODELAY");
+    if (t->congestion &&
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, t->congestion, (socklen_t)strlen(t->congestion)))
+        tool_die("congestion control %s", t->congestion);
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------- */
 
 void proxied_start(struct proxied *p, const struct proxied_target *t, int epoll, void *data)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&t->address.sa;
     struct epoll_event event = {.events = EPOLLOUT, .data.ptr = data};
-    int on = 1;
 
     *p = (struct proxied){.target = t, .epoll = epoll, .data = data, .started = tool_now()};
     p->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -219,8 +231,7 @@ void proxied_start(struct proxied *p, const struct proxied_target *t, int epoll,
         fail(p, why_errno());
         return;
     }
-    if (sa->sa_family != AF_UNIX && setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on))
-        tool_die("TCP_NODELAY");
+    set_options(p->fd, t);
     if (connect(p->fd, sa, t->address.len) && errno != EINPROGRESS) {
         fail(p, why_errno());
         return;

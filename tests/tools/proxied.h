@@ -25,6 +25,7 @@ struct proxied_target {
     size_t connect_end;
     size_t script_end;
     enum proxied_pipeline pipeline;
+    const char *congestion; /* control of our end; NULL: the system's */
 };
 
 enum proxied_state { PROXIED_CONNECTING, PROXIED_GREETED, PROXIED_ASKED, PROXIED_OPEN, PROXIED_FAILED };

@@ -65,6 +65,12 @@ void load_print_times(const char *name, struct tool_samples *s)
            tool_samples_quantile(s, 0.99) / 1e3, tool_samples_quantile(s, 1) / 1e3);
 }
 
+void load_target(struct proxied_target *t, const struct load_options *o, const char *request)
+{
+    proxied_target_init(t, o->proxy, o->target, o->pipeline, request, strlen(request));
+    t->congestion = o->congestion;
+}
+
 void *load_zeroed(size_t count, size_t size)
 {
     void *p = calloc(count ? count : 1, size);
@@ -121,6 +127,7 @@ int main(int argc, char **argv)
         {"gap", TOOL_NUMBER, &o.gap_ms, "ms between two connections, one at a time"},
         {"say", TOOL_TEXT, &o.say, "send this first; without it the service speaks first"},
         {"pipeline", TOOL_TEXT, &pipeline, "stepwise, request (right behind CONNECT), all"},
+        {"congestion", TOOL_TEXT, &o.congestion, "TCP congestion control of our sockets, e.g. cubic"},
         {"check", TOOL_FLAG, &o.check, "compare what comes with what was to come"},
         {0},
     };

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontends/dns/private.h"
+#include "gateway/base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TCP_CLIENTS 256u
+#define TCP_IDLE GW_S(10)
+/* The kernel chooses a UDP port; the same has to be free for TCP. */
+#define PORT_TRIES 16
+
+static int listen_tcp(struct gw_dns_server *server, size_t i)
+{
+    struct gw_target target = {
+        .kind = GW_TARGET_ADDR, .port = server->listen[i].port, .addr = server->listen[i]};
+    struct gw_listener_params params = {
+        .loop = server->loop, .target = &target, .on_client = tcp_on_client, .user = server};
+    return gw_listener_new(&server->tcp[i], &params);
+}
+
+static int listen_both(struct gw_dns_server *server, size_t i, const struct gw_addr *address)
+{
+    int err = 0;
+    for (int n = 0; n < PORT_TRIES; n++) {
+        server->listen[i] = *address;
+        err = udp_open(&server->udp[i], server, &server->listen[i]);
+        if (err == 0)
+            err = listen_tcp(server, i);
+        if (err == 0 || address->port != 0)
+            return err;
+        udp_close(server->udp[i]);
+        server->udp[i] = NULL;
+    }
+    return err;
+}
+
+static int listen_all(struct gw_dns_server *server, const struct gw_dns_server_params *params, size_t *bad)
+{
+    for (size_t i = 0; i < params->listen_count; i++) {
+        *bad = i;
+        int err =
+            gw_addr_is_set(&params->listen[i]) ? listen_both(server, i, &params->listen[i]) : GW_E_INVAL;
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int gw_dns_server_new(struct gw_dns_server **out, const struct gw_dns_server_params *params, size_t *bad)
+{
+    *bad = 0;
+    if (params->listen_count > GW_DNS_LISTEN_MAX)
+        return GW_E_LIMIT;
+    struct gw_dns_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return GW_E_NOMEM;
+    server->loop = params->loop;
+    server->ask = (struct gw_dns_ask){.zone = params->zone, .forwards = params->forward != NULL};
+    server->forward = params->forward;
+    server->listen_count = params->listen_count;
+    server->clients_max = params->tcp_clients ? params->tcp_clients : TCP_CLIENTS;
+    server->idle_ns = params->tcp_idle_ns ? params->tcp_idle_ns : TCP_IDLE;
+    gw_list_init(&server->udp_waiting);
+    gw_list_init(&server->clients);
+    int err = gw_dns_access_init(&server->access, params->allowed, params->allowed_count, params->rate,
+                                 params->burst);
+    server->batch = udp_batch_new();
+    if (err == 0)
+        err = server->batch ? listen_all(server, params, bad) : GW_E_NOMEM;
+    if (err) {
+        gw_dns_server_free(server);
+        return err;
+    }
+    *out = server;
+    return 0;
+}
+
+void gw_dns_server_free(struct gw_dns_server *server)
+{
+    if (!server)
+        return;
+    udp_drop_waiting(server);
+    tcp_close_all(server);
+    for (size_t i = 0; i < GW_DNS_LISTEN_MAX; i++) {
+        udp_close(server->udp[i]);
+        gw_listener_free(server->tcp[i]);
+    }
+    gw_dns_access_fini(&server->access);
+    free(server->batch);
+    free(server);
+}
+
+const struct gw_addr *gw_dns_server_listen(const struct gw_dns_server *server, size_t i)
+{
+    return &server->listen[i];
+}
+
+void gw_dns_server_stats(const struct gw_dns_server *server, struct gw_dns_server_stats *out)
+{
+    *out = server->stats;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes as data and as text; see change.h. */
+#include "frontends/tun/change.h"
+
+#include "gateway/base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const kind_names[] = {"address", "unreachable", "route", "rule-port", "rule-local", "rule-table"};
+static_assert(sizeof kind_names / sizeof *kind_names == GW_CHANGE_KINDS, "one name a kind");
+
+/* ---- sets */
+
+int gw_changes_add(struct gw_changes *changes, const struct gw_change *change)
+{
+    if (changes->count == GW_CHANGES_MAX)
+        return GW_E_LIMIT;
+    if (changes->count == changes->room) {
+        size_t room = changes->room ? 2 * changes->room : 16;
+        struct gw_change *items = realloc(changes->items, room * sizeof *items);
+        if (!items)
+            return GW_E_NOMEM;
+        changes->items = items;
+        changes->room = room;
+    }
+    changes->items[changes->count++] = *change;
+    return 0;
+}
+
+int gw_change_compare(const void *a, const void *b)
+{
+    const struct gw_change *x = a, *y = b;
+    return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : memcmp(x, y, sizeof *x);
+}
+
+void gw_changes_finish(struct gw_changes *changes)
+{
+    size_t kept = 0;
+    if (changes->count == 0)
+        return;
+    qsort(changes->items, changes->count, sizeof *changes->items, gw_change_compare);
+    for (size_t i = 0; i < changes->count; i++) {
+        if (kept == 0 || gw_change_compare(&changes->items[kept - 1], &changes->items[i]) != 0)
+            changes->items[kept++] = changes->items[i];
+    }
+    changes->count = kept;
+}
+
+bool gw_changes_have(const struct gw_changes *changes, const struct gw_change *change)
+{
+    return changes->count > 0 &&
+           bsearch(change, changes->items, changes->count, sizeof *changes->items, gw_change_compare) != NULL;
+}
+
+void gw_changes_free(struct gw_changes *changes)
+{
+    free(changes->items);
+    *changes = (struct gw_changes){0};
+}
+
+/* ---- text: kind device table priority port prefix */
+
+char *gw_change_format(const struct gw_change *change, char out[GW_CHANGE_LINE_MAX])
+{
+    char ip[GW_ADDR_STRLEN];
+    struct gw_addr addr = change->prefix.ip;
+    addr.port = 0;
+    gw_addr_format(&addr, ip);
+    /* "1.2.3.4:0" and "[::1]:0": the address alone is meant. */
+    char *end = strrchr(ip, ':'), *start = ip[0] == '[' ? ip + 1 : ip;
+    if (end)
+        end[ip[0] == '[' ? -1 : 0] = 0;
+    snprintf(out, GW_CHANGE_LINE_MAX, "%s %s %u %u %u %s/%u", kind_names[change->kind],
+             change->device[0] ? change->device : "-", change->table, change->priority, change->port, start,
+             change->prefix.bits);
+    return out;
+}
+
+static bool find_kind(enum gw_change_kind *out, const char *name)
+{
+    for (unsigned i = 0; i < GW_CHANGE_KINDS; i++) {
+        if (strcmp(kind_names[i], name) == 0) {
+            *out = (enum gw_change_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+int gw_change_parse(struct gw_change *out, const char *line)
+{
+    struct gw_change change = {0};
+    char kind[16], device[GW_CHANGE_NAME_MAX + 1], ip[48];
+    unsigned table, priority, port, bits;
+    int end = 0;
+    if (strlen(line) >= GW_CHANGE_LINE_MAX ||
+        sscanf(line, "%15s %15s %9u %9u %5u %47[^/ ]/%3u%n", kind, device, &table, &priority, &port, ip, &bits, &end) != 7)
+        return GW_E_MALFORMED;
+    if (line[end] != 0 || !find_kind(&change.kind, kind) || port > UINT16_MAX || gw_addr_parse_ip(&change.prefix.ip, ip, 0) != 0 ||
+        bits > (change.prefix.ip.family == 6 ? 128 : 32))
+        return GW_E_MALFORMED;
+    change.table = table;
+    change.priority = priority;
+    change.port = (uint16_t)port;
+    change.prefix.bits = (uint8_t)bits;
+    if (strcmp(device, "-") != 0)
+        memcpy(change.device, device, strlen(device));
+    *out = change;
+    return 0;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* The pump; see device.h. */
+#include "frontends/tun/device.h"
+
+#include "frontends/tun/icmp_error.h"
+#include "frontends/tun/plan.h"
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/ratelimit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Packets read in a turn: the queue behind is the engine's, so the kernel's is emptied as it fills. */
+#define READS_MAX 16u
+#define ICMP_RATE 100.0
+#define ICMP_BURST 50.0
+
+struct gw_device {
+    struct gw_device_params params;
+    struct gw_tun tun;
+    struct event *readable;
+    struct gw_device_network networks[GW_DEVICE_NETWORKS];
+    unsigned network_count;
+    struct gw_coalescer coalescer;
+    struct gw_bucket icmp;
+    struct gw_device_stats stats;
+    int last_error; /* of writing: each kind is logged once */
+    uint8_t buffer[GW_TUN_BUFFER];
+};
+
+/* ---- writing */
+
+static void count_write(struct gw_device *device, int err)
+{
+    if (err == 0) {
+        device->stats.written++;
+        return;
+    }
+    device->stats.write_errors++;
+    if (err != device->last_error)
+        gw_log_warn("tun: cannot write to %s: %s", device->tun.name, gw_strerror(err));
+    device->last_error = err;
+}
+
+static void write_merged(const struct gw_merged *merged, void *ctx)
+{
+    struct gw_device *device = ctx;
+    count_write(device, gw_tun_write(&device->tun, merged));
+}
+
+/* ---- from the TUN */
+
+static const struct gw_addr *own_address(const struct gw_device_network *network, uint8_t family)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (network->addresses[i].family == family)
+            return &network->addresses[i];
+    }
+    return NULL;
+}
+
+static void say_error(struct gw_device *device, const struct gw_device_network *network, enum gw_icmp_error error, size_t mtu,
+                      const uint8_t *packet, const struct gw_ip *ip, struct gw_mono now)
+{
+    uint8_t message[GW_ICMP_ERROR_MAX];
+    const struct gw_addr *from = network ? own_address(network, ip->version) : NULL;
+    size_t len = from ? gw_icmp_error(message, error, (uint32_t)mtu, from, packet, ip) : 0;
+    if (len == 0)
+        return;
+    if (!gw_bucket_take(&device->icmp, ICMP_RATE, ICMP_BURST, 1, now)) {
+        device->stats.icmp_limited++;
+        return;
+    }
+    device->stats.icmp_sent++;
+    count_write(device, gw_tun_write_packet(&device->tun, message, len));
+}
+
+static bool is_ours(const struct gw_device_network *network, const struct gw_addr *source)
+{
+    const struct gw_addr *own = own_address(network, source->family);
+    if (own && gw_addr_same_ip(own, source))
+        return true;
+    for (size_t i = 0; i < network->subnet_count; i++) {
+        if (gw_prefix_has(&network->subnets[i], source))
+            return true;
+    }
+    return false;
+}
+
+static struct gw_peer *find_peer(struct gw_device *device, const struct gw_addr *to, struct gw_device_network **network)
+{
+    for (unsigned i = 0; i < device->network_count; i++) {
+        *network = &device->networks[i];
+        struct gw_peer *peer = gw_gateway_route((*network)->gateway, to);
+        if (peer)
+            return peer;
+    }
+    *network = NULL;
+    return NULL;
+}
+
+/* The network that the packet's sender is in: the one to speak for when it has no peer. */
+static struct gw_device_network *network_of(struct gw_device *device, const struct gw_addr *source)
+{
+    for (unsigned i = 0; i < device->network_count; i++) {
+        if (is_ours(&device->networks[i], source))
+            return &device->networks[i];
+    }
+    return NULL;
+}
+
+/* The longest packet that will come of it, when the engine does not cut it as it likes. */
+static size_t whole_len(const struct gw_ip *ip, const struct gw_super_hint *hint)
+{
+    if (hint->segment_len == 0)
+        return ip->total_len;
+    return ip->protocol == GW_IP_TCP ? 0 : (size_t)ip->header_len + hint->segment_len;
+}
+
+static void forward(struct gw_device *device, struct gw_device_network *network, struct gw_peer *peer, uint8_t *packet,
+                    const struct gw_ip *ip, const struct gw_super_hint *hint, struct gw_mono now)
+{
+    size_t room = gw_peer_packet_room(peer);
+    if (whole_len(ip, hint) > room) {
+        device->stats.too_big++;
+        say_error(device, network, GW_ICMP_TOO_BIG, room, packet, ip, now);
+        return;
+    }
+    gw_tcp_clamp_mss(packet, ip, room, hint->is_checksum_left);
+    if (gw_peer_send_burst(peer, now, packet, ip->total_len, hint) != 0)
+        device->stats.refused++;
+}
+
+static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint, struct gw_mono now)
+{
+    struct gw_device_network *network;
+    struct gw_addr to, source;
+    struct gw_ip ip;
+    if (gw_ip_parse(&ip, packet, len) != 0) {
+        device->stats.malformed++;
+        return;
+    }
+    gw_ip_destination(&to, packet, &ip);
+    gw_ip_source(&source, packet, &ip);
+    struct gw_peer *peer = find_peer(device, &to, &network);
+    if (!peer) {
+        device->stats.no_peer++;
+        say_error(device, network_of(device, &source), GW_ICMP_NO_ROUTE, 0, packet, &ip, now);
+    } else if (!is_ours(network, &source)) {
+        device->stats.martians++;
+    } else {
+        forward(device, network, peer, packet, &ip, hint, now);
+    }
+}
+
+static void lose(struct gw_device *device, int err)
+{
+    gw_log_error("tun: %s is gone: %s", device->tun.name, gw_strerror(err));
+    event_del(device->readable);
+    if (device->params.on_lost)
+        device->params.on_lost(device->params.ctx);
+}
+
+static bool is_gone(int err)
+{
+    return err == -EBADFD || err == -EBADF || err == -ENODEV || err == -ENXIO;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_device *device = arg;
+    struct gw_mono now = gw_loop_now(device->params.loop);
+    (void)fd, (void)what;
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        struct gw_super_hint hint;
+        uint8_t *packet;
+        ssize_t len = gw_tun_read(&device->tun, device->buffer, &packet, &hint);
+        if (len == -EAGAIN)
+            return;
+        if (len < 0) {
+            device->stats.read_errors++;
+            if (is_gone((int)len))
+                lose(device, (int)len);
+            return; /* EIO: it is down */
+        }
+        device->stats.read++;
+        if (len > 0)
+            from_tun(device, packet, (size_t)len, &hint, now);
+        else
+            device->stats.malformed++;
+    }
+}
+
+/* ---- from peers */
+
+void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial)
+{
+    struct gw_ip ip;
+    size_t room = gw_peer_packet_room(peer);
+    if (room < device->params.mtu && gw_ip_parse(&ip, packet, len) == 0)
+        gw_tcp_clamp_mss(packet, &ip, room, is_partial);
+    if (!gw_coalesce_add(&device->coalescer, packet, len, is_partial))
+        device->stats.malformed++;
+}
+
+void gw_device_input_end(struct gw_device *device)
+{
+    gw_coalesce_flush(&device->coalescer);
+}
+
+/* ---- life */
+
+static int watch(struct gw_device *device)
+{
+    device->readable = event_new(gw_loop_base(device->params.loop), device->tun.fd, EV_READ | EV_PERSIST, on_readable, device);
+    return device->readable && event_add(device->readable, NULL) == 0 ? 0 : GW_E_NOMEM;
+}
+
+static void unwatch(struct gw_device *device)
+{
+    if (device->readable)
+        event_free(device->readable);
+    device->readable = NULL;
+}
+
+int gw_device_new(struct gw_device **out, const struct gw_device_params *params)
+{
+    struct gw_device *device = calloc(1, sizeof *device);
+    *out = NULL;
+    if (!device) {
+        struct gw_tun tun = params->tun;
+        gw_tun_close(&tun);
+        return GW_E_NOMEM;
+    }
+    device->params = *params;
+    device->tun = params->tun;
+    gw_coalesce_init(&device->coalescer, write_merged, device);
+    gw_bucket_init(&device->icmp, ICMP_BURST, gw_loop_now(params->loop));
+    int err = watch(device);
+    if (err != 0)
+        gw_device_free(device);
+    else
+        *out = device;
+    return err;
+}
+
+void gw_device_free(struct gw_device *device)
+{
+    if (!device)
+        return;
+    unwatch(device);
+    gw_tun_close(&device->tun);
+    free(device);
+}
+
+int gw_device_replace(struct gw_device *device, const struct gw_tun *tun)
+{
+    unwatch(device);
+    gw_tun_close(&device->tun);
+    device->tun = *tun;
+    device->last_error = 0;
+    return watch(device);
+}
+
+int gw_device_set_network(struct gw_device *device, const struct gw_device_network *network)
+{
+    for (unsigned i = 0; i < device->network_count; i++) {
+        if (device->networks[i].gateway == network->gateway) {
+            device->networks[i] = *network;
+            return 0;
+        }
+    }
+    if (device->network_count == GW_DEVICE_NETWORKS)
+        return GW_E_LIMIT;
+    device->networks[device->network_count++] = *network;
+    return 0;
+}
+
+void gw_device_remove_network(struct gw_device *device, const struct gateway *gateway)
+{
+    for (unsigned i = 0; i < device->network_count; i++) {
+        if (device->networks[i].gateway == gateway) {
+            device->networks[i] = device->networks[--device->network_count];
+            return;
+        }
+    }
+}
+
+const struct gw_tun *gw_device_tun(const struct gw_device *device)
+{
+    return &device->tun;
+}
+
+const struct gw_device_stats *gw_device_stats(const struct gw_device *device)
+{
+    return &device->stats;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's network set-up, decided; see plan.h. */
+#include "frontends/tun/plan.h"
+
+#include <string.h>
+
+#define MAIN_TABLE 254u
+#define PUBLIC_BITS 8u /* a shorter IPv4 prefix has addresses of the open Internet in it */
+
+/* ---- prefixes */
+
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+    uint8_t mask = (uint8_t)(0xff00 >> rest);
+    return memcmp(a, b, whole) == 0 && (rest == 0 || ((a[whole] ^ b[whole]) & mask) == 0);
+}
+
+bool gw_prefix_has(const struct gw_prefix *prefix, const struct gw_addr *ip)
+{
+    return prefix->ip.family == ip->family && same_bits(prefix->ip.ip, ip->ip, prefix->bits);
+}
+
+bool gw_prefix_covers(const struct gw_prefix *outer, const struct gw_prefix *inner)
+{
+    return outer->bits <= inner->bits && gw_prefix_has(outer, &inner->ip);
+}
+
+static struct gw_prefix masked(const struct gw_prefix *prefix)
+{
+    struct gw_prefix out = *prefix;
+    unsigned whole = prefix->bits / 8u, rest = prefix->bits % 8u;
+    if (rest)
+        out.ip.ip[whole] &= (uint8_t)(0xff00 >> rest);
+    memset(out.ip.ip + whole + (rest > 0), 0, sizeof out.ip.ip - whole - (rest > 0));
+    out.ip.port = 0;
+    out.ip.scope = 0;
+    return out;
+}
+
+/* ---- one change each */
+
+static int add(struct gw_changes *out, const struct gw_plan_input *input, enum gw_change_kind kind, const struct gw_prefix *prefix,
+               uint32_t table, uint32_t priority)
+{
+    bool has_device = kind == GW_CHANGE_ADDRESS || kind == GW_CHANGE_ROUTE;
+    struct gw_change change = {0};
+    change.kind = kind;
+    change.table = table;
+    change.priority = priority;
+    change.prefix = *prefix;
+    change.port = kind == GW_CHANGE_RULE_PORT ? input->port : 0;
+    if (has_device)
+        memcpy(change.device, input->device, strnlen(input->device, GW_CHANGE_NAME_MAX));
+    return gw_changes_add(out, &change);
+}
+
+static uint32_t own_table(const struct gw_plan_input *input)
+{
+    return GW_PLAN_TABLE << 16 | input->port;
+}
+
+static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family)
+{
+    const struct gw_prefix any = {.ip = {.family = family}};
+    int err = add(out, input, GW_CHANGE_RULE_PORT, &any, 0, GW_PLAN_PRIORITY);
+    if (err == 0)
+        err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, 0, GW_PLAN_PRIORITY + 1);
+    if (err == 0)
+        err = add(out, input, GW_CHANGE_RULE_TABLE, &any, own_table(input), GW_PLAN_PRIORITY + 2);
+    return err;
+}
+
+/* ---- what the input says */
+
+static bool have_address(const struct gw_plan_input *input, uint8_t family)
+{
+    for (size_t i = 0; i < input->address_count; i++) {
+        if (input->addresses[i].ip.family == family)
+            return true;
+    }
+    return false;
+}
+
+/* Does the interface's own prefix bring the route with it? */
+static bool is_connected(const struct gw_plan_input *input, const struct gw_prefix *prefix)
+{
+    for (size_t i = 0; i < input->address_count; i++) {
+        if (gw_prefix_covers(&input->addresses[i], prefix))
+            return true;
+    }
+    return false;
+}
+
+static bool may_swallow_endpoint(const struct gw_plan_input *input, const struct gw_prefix *prefix)
+{
+    if (prefix->bits == 0 || (input->has_unknown_endpoints && prefix->bits < PUBLIC_BITS))
+        return true;
+    for (size_t i = 0; i < input->endpoint_count; i++) {
+        if (gw_prefix_has(prefix, &input->endpoints[i]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the plan */
+
+struct family_state {
+    bool has_default, has_table;
+};
+
+static int plan_route(struct gw_changes *out, const struct gw_plan_input *input, const struct gw_prefix *route, struct family_state *state)
+{
+    struct gw_prefix prefix = masked(route);
+    if (!have_address(input, prefix.ip.family) || is_connected(input, &prefix))
+        return 0;
+    bool in_table = may_swallow_endpoint(input, &prefix);
+    state->has_default |= prefix.bits == 0;
+    state->has_table |= in_table;
+    return add(out, input, GW_CHANGE_ROUTE, &prefix, in_table ? own_table(input) : MAIN_TABLE, GW_PLAN_METRIC);
+}
+
+static int plan_refusal(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family, struct family_state *state)
+{
+    const struct gw_prefix all = {.ip = {.family = family}};
+    state->has_table = true;
+    return add(out, input, GW_CHANGE_UNREACHABLE, &all, own_table(input), GW_PLAN_METRIC + 1);
+}
+
+int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input)
+{
+    struct family_state v4 = {0}, v6 = {0};
+    int err = 0;
+    for (size_t i = 0; i < input->address_count && err == 0; i++)
+        err = add(out, input, GW_CHANGE_ADDRESS, &input->addresses[i], 0, 0);
+    for (size_t i = 0; i < input->route_count && err == 0; i++)
+        err = plan_route(out, input, &input->routes[i], input->routes[i].ip.family == 6 ? &v6 : &v4);
+    if (err == 0 && v4.has_default && !v6.has_default)
+        err = plan_refusal(out, input, 6, &v6);
+    if (err == 0 && v6.has_default && !v4.has_default)
+        err = plan_refusal(out, input, 4, &v4);
+    if (err == 0 && v4.has_table)
+        err = add_rules(out, input, 4);
+    if (err == 0 && v6.has_table)
+        err = add_rules(out, input, 6);
+    gw_changes_finish(out);
+    return err;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* From what the owner's files say to the changes that the machine's network set-up needs. Pure: nothing is asked of the machine. */
+#ifndef FRONTENDS_TUN_PLAN_H
+#define FRONTENDS_TUN_PLAN_H
+
+#include "frontends/tun/change.h"
+
+#define GW_PLAN_METRIC 2000u   /* what the machine knows by itself goes before */
+#define GW_PLAN_PRIORITY 5200u /* of the rules */
+#define GW_PLAN_TABLE 0x7067u  /* "pg", and our port behind it: nobody else's, and another daemon has another one */
+
+struct gw_plan_input {
+    const char *device;
+    const struct gw_prefix *addresses; /* our own */
+    size_t address_count;
+    const struct gw_prefix *routes; /* the peers' allowed_ips */
+    size_t route_count;
+    const struct gw_addr *endpoints; /* the peers', as far as they are known: never to be reached through the tunnel */
+    size_t endpoint_count;
+    bool has_unknown_endpoints; /* names, or peers that come to us: they may be anywhere */
+    uint16_t port;              /* our UDP port */
+};
+
+/* Addresses; a route for each prefix that the addresses' own do not cover. Those that would swallow an endpoint go to a table of their own, which the rules
+ * keep our UDP port out of. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
+int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input);
+
+/* Is it in the prefix? */
+bool gw_prefix_has(const struct gw_prefix *prefix, const struct gw_addr *ip);
+/* Is all of `inner` in `outer`? */
+bool gw_prefix_covers(const struct gw_prefix *outer, const struct gw_prefix *inner);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Building the TUN front-end; see tun_setup.h. */
+#include "gateway/daemon/tun_setup.h"
+
+#include "frontends/tun/privileges.h"
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/config/dir.h"
+#include "resolver/vip.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REOPEN_MAX_S 60u
+#define ULA_BITS 48u
+
+/* ---- opening */
+
+static int open_tun(struct gw_tun *tun, const struct gw_config *config, char *why, size_t why_len)
+{
+    if (config->tun.fd > 0)
+        return gw_tun_adopt(tun, (int)config->tun.fd, why, why_len);
+    return gw_tun_open(tun, config->interface, why, why_len);
+}
+
+static void arm_reopen(struct gw_tun_setup *setup)
+{
+    const struct timeval after = {.tv_sec = setup->reopen_s};
+    evtimer_add(setup->reopen, &after);
+    setup->reopen_s = 2 * setup->reopen_s < REOPEN_MAX_S ? 2 * setup->reopen_s : REOPEN_MAX_S;
+}
+
+static void on_lost(void *ctx)
+{
+    struct gw_tun_setup *setup = ctx;
+    if (gw_device_tun(setup->device)->is_adopted) {
+        gw_log_error("tun: the interface was handed over, so it cannot be made again: packets stop until a restart");
+        return;
+    }
+    if (!evtimer_pending(setup->reopen, NULL)) {
+        setup->reopen_s = 1;
+        arm_reopen(setup);
+    }
+}
+
+static void on_reopen(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_tun_setup *setup = arg;
+    struct gw_tun tun;
+    char why[256];
+    (void)fd, (void)what;
+    if (open_tun(&tun, setup->config, why, sizeof why) != 0) {
+        gw_log_warn("tun: %s", why);
+        arm_reopen(setup);
+        return;
+    }
+    if (gw_device_replace(setup->device, &tun) != 0)
+        return;
+    gw_log_info("tun: %s is there again", tun.name);
+    gw_tun_setup_apply(setup, setup->config);
+}
+
+static void log_tun(const struct gw_tun *tun)
+{
+    const char *offload = tun->offload & GW_TUN_UDP   ? "TCP and UDP bursts"
+                          : tun->offload & GW_TUN_TCP ? "TCP bursts"
+                                                      : "single packets";
+    gw_log_info("tun: interface %s%s, %s", tun->name, tun->is_adopted ? " (handed over)" : "", offload);
+}
+
+int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config, const char *dir, struct gw_diag *diag)
+{
+    struct gw_device_params params = {.loop = loop, .mtu = (unsigned)config->tun.mtu, .on_lost = on_lost, .ctx = setup};
+    char why[256] = "";
+    if (!config->tun.enabled)
+        return 0;
+    setup->loop = loop;
+    setup->config = config;
+    snprintf(setup->dir, sizeof setup->dir, "%s", dir);
+    int err = open_tun(&params.tun, config, why, sizeof why);
+    if (err != 0) {
+        gw_diag_error(diag, config->path, 0, "tun: %s", why);
+        return err;
+    }
+    log_tun(&params.tun);
+    setup->reopen = evtimer_new(gw_loop_base(loop), on_reopen, setup);
+    err = gw_device_new(&setup->device, &params);
+    return err == 0 && !setup->reopen ? GW_E_NOMEM : err;
+}
+
+/* ---- setting up */
+
+/* Ours: what is configured, and the IPv6 address that follows from the key if no other is. */
+static size_t own_prefixes(const struct gw_tun_setup *setup, struct gw_prefix out[3])
+{
+    const struct gw_config *config = setup->config;
+    bool has_ipv6 = false;
+    size_t count = 0;
+    for (size_t i = 0; i < config->addresses.count && i < 2; i++) {
+        out[count++] = config->addresses.items[i];
+        has_ipv6 |= config->addresses.items[i].ip.family == 6;
+    }
+    if (!has_ipv6) {
+        out[count] = (struct gw_prefix){.bits = ULA_BITS};
+        gw_vip_ipv6(gw_gateway_public_key(setup->gateway), &out[count++].ip);
+    }
+    return count;
+}
+
+struct wanted {
+    struct gw_prefix addresses[3];
+    struct gw_prefix *routes;
+    struct gw_addr *endpoints;
+    struct gw_plan_input input;
+};
+
+static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer, bool with_routes)
+{
+    for (unsigned i = 0; with_routes && i < peer->allowed_ip_count; i++)
+        wanted->routes[wanted->input.route_count++] = peer->allowed_ips[i];
+    for (unsigned i = 0; i < peer->endpoint_count; i++)
+        wanted->endpoints[wanted->input.endpoint_count++] = peer->endpoints[i];
+    if (peer->endpoint_count == 0)
+        wanted->input.has_unknown_endpoints = true;
+}
+
+static bool gather(const struct gw_tun_setup *setup, struct wanted *wanted)
+{
+    struct gateway *gateway = setup->gateway;
+    size_t peers = 0;
+    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer; peer = gw_gateway_next_peer(gateway, peer))
+        peers++;
+    *wanted = (struct wanted){.input = {.device = gw_device_tun(setup->device)->name, .port = setup->port}};
+    wanted->routes = calloc(peers + 1, GW_PEER_ALLOWED_IPS_MAX * sizeof *wanted->routes);
+    wanted->endpoints = calloc(peers + 1, GW_PEER_ENDPOINTS_MAX * sizeof *wanted->endpoints);
+    if (!wanted->routes || !wanted->endpoints)
+        return false;
+    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer; peer = gw_gateway_next_peer(gateway, peer))
+        add_peer(wanted, gw_peer_config(peer), setup->config->tun.routes);
+    wanted->input.addresses = wanted->addresses;
+    wanted->input.address_count = own_prefixes(setup, wanted->addresses);
+    wanted->input.routes = wanted->routes;
+    wanted->input.endpoints = wanted->endpoints;
+    return true;
+}
+
+static int apply_netconf(struct gw_tun_setup *setup)
+{
+    struct wanted wanted;
+    int err = gather(setup, &wanted) ? gw_netconf_apply(setup->netconf, &wanted.input) : GW_E_NOMEM;
+    free(wanted.routes);
+    free(wanted.endpoints);
+    return err;
+}
+
+static void apply_network(struct gw_tun_setup *setup)
+{
+    struct gw_device_network network = {.gateway = setup->gateway,
+                                        .subnets = setup->config->tun.subnets.items,
+                                        .subnet_count = setup->config->tun.subnets.count};
+    struct gw_prefix own[3];
+    size_t count = own_prefixes(setup, own);
+    for (size_t i = 0; i < count && i < 2; i++)
+        network.addresses[i] = own[i].ip;
+    gw_device_set_network(setup->device, &network);
+}
+
+void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config)
+{
+    setup->config = config;
+    if (!setup->device)
+        return;
+    apply_network(setup);
+    if (setup->netconf)
+        apply_netconf(setup);
+}
+
+static void give_up_privileges(const struct gw_tun_setup *setup)
+{
+    struct stat folder;
+    unsigned keep = setup->netconf ? GW_PRIVILEGE_NET_ADMIN : 0;
+    if (stat(setup->dir, &folder) == 0 && folder.st_uid != geteuid())
+        keep |= GW_PRIVILEGE_FILES;
+    int err = gw_privileges_drop(keep);
+    if (err != 0)
+        gw_log_warn("cannot give up privileges: %s", gw_strerror(err));
+}
+
+int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port, struct gw_diag *diag)
+{
+    char journal[GW_DIR_PATH_MAX + 32];
+    if (!setup->device)
+        return 0;
+    setup->gateway = gateway;
+    setup->port = port;
+    snprintf(journal, sizeof journal, "%s/%s/tun.journal", setup->dir, GW_DIR_STATE);
+    apply_network(setup);
+    if (gw_privileges_held() & GW_PRIVILEGE_NET_ADMIN) {
+        const struct gw_netconf_params params = {
+            .loop = setup->loop, .journal = journal, .mtu = (unsigned)setup->config->tun.mtu, .on_lost = on_lost, .ctx = setup};
+        int err = gw_netconf_new(&setup->netconf, &params);
+        if (err == 0)
+            err = apply_netconf(setup);
+        if (err != 0)
+            gw_diag_warning(diag, setup->config->path, 0, "tun: %s is not all set up: %s", gw_device_tun(setup->device)->name, gw_strerror(err));
+    } else {
+        gw_log_info("tun: no right to change addresses and routes: that is left to the owner of %s", gw_device_tun(setup->device)->name);
+    }
+    give_up_privileges(setup);
+    return 0;
+}
+
+void gw_tun_setup_fini(struct gw_tun_setup *setup)
+{
+    if (setup->reopen)
+        event_free(setup->reopen);
+    gw_netconf_free(setup->netconf);
+    gw_device_free(setup->device);
+    *setup = (struct gw_tun_setup){0};
+}
