@@ -23,7 +23,7 @@ build_packages=(
 # What the tests, the fuzzers, the lint, the demo and the benchmarks want on top.
 test_packages=(
     clang clang-format libclang-rt-dev libcmocka-dev gcovr
-    curl openssh-server openssh-client netcat-openbsd proxychains4 procps
+    curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf
 )
@@ -93,6 +93,7 @@ services_disable() {
         case $package in
         openssh-server) as_root systemctl disable --quiet --now ssh.service ssh.socket >/dev/null 2>&1 || true ;;
         nginx-light) as_root systemctl disable --quiet --now nginx.service >/dev/null 2>&1 || true ;;
+        unbound) as_root systemctl disable --quiet --now unbound.service >/dev/null 2>&1 || true ;;
         esac
     done
 }

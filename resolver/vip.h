@@ -16,7 +16,7 @@ struct gw_vip_params {
     struct gw_prefix range;       /* IPv4, e.g. 10.64.0.0/16; at most /8, at least /28 */
     struct gw_prefix local_range; /* 127.64.0.0/16 */
     uint8_t own_key[GW_KEY_LEN];
-    struct gw_addr own_ipv4;      /* configured; family 0 = derive */
+    struct gw_addr own_ipv4; /* configured; family 0 = derive */
 };
 
 struct gw_vip_entry {
@@ -31,12 +31,14 @@ void gw_vip_free(struct gw_vip *vip);
 /* The canonical IPv6 address of a key: fd00::/8, a fixed 40-bit network part of peergate's, 80 bits of BLAKE2s(key). Pure. */
 void gw_vip_ipv6(const uint8_t key[GW_KEY_LEN], struct gw_addr *out);
 /* What this key's IPv4 address would be if nobody else were there; attempt counts collisions from 0. Pure. */
-void gw_vip_derive_ipv4(const struct gw_prefix *range, const uint8_t key[GW_KEY_LEN], unsigned attempt, struct gw_addr *out);
+void gw_vip_derive_ipv4(const struct gw_prefix *range, const uint8_t key[GW_KEY_LEN], unsigned attempt,
+                        struct gw_addr *out);
 /* Finds or makes the entry of a peer. configured: the owner's IPv4 for it, or NULL. Stable for the life of the table, and across restarts when saved entries are put back
  * first (gw_vip_restore). Without a word of the owner's an entry keeps what it has; one whose IPv4 address the owner gives to another gets a new one (see
  * gw_vip_generation). 0, GW_E_NOMEM, GW_E_LIMIT (range used up, and no restored entry left that was not assigned again), GW_E_INVAL (configured for
  * two peers, or not IPv4: the entry keeps what it had; a new one is not made). */
-int gw_vip_assign(struct gw_vip *vip, const uint8_t key[GW_KEY_LEN], const struct gw_addr *configured, const struct gw_vip_entry **out);
+int gw_vip_assign(struct gw_vip *vip, const uint8_t key[GW_KEY_LEN], const struct gw_addr *configured,
+                  const struct gw_vip_entry **out);
 /* What an earlier run had. An address that lies outside its range, or is taken, is left out: its family is 0 until gw_vip_assign finds another. 0, GW_E_NOMEM,
  * GW_E_LIMIT. */
 int gw_vip_restore(struct gw_vip *vip, const struct gw_vip_entry *entry);
@@ -46,6 +48,7 @@ const struct gw_vip_entry *gw_vip_by_address(const struct gw_vip *vip, const str
 /* Grows whenever an entry comes or an address changes: save, and tell who keeps copies. */
 uint64_t gw_vip_generation(const struct gw_vip *vip);
 const struct gw_vip_entry *gw_vip_own(const struct gw_vip *vip);
-void gw_vip_for_each(const struct gw_vip *vip, void (*visit)(const struct gw_vip_entry *entry, void *ctx), void *ctx);
+void gw_vip_for_each(const struct gw_vip *vip, void (*visit)(const struct gw_vip_entry *entry, void *ctx),
+                     void *ctx);
 
 #endif

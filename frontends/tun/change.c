@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = {"address", "unreachable", "route", "rule-port", "rule-local", "rule-table"};
+static const char *const kind_names[] = {"address",   "unreachable", "route",
+                                         "rule-port", "rule-local",  "rule-table"};
 static_assert(sizeof kind_names / sizeof *kind_names == GW_CHANGE_KINDS, "one name a kind");
 
 /* ---- sets */
@@ -93,16 +94,18 @@ int gw_change_parse(struct gw_change *out, const char *line)
 {
     struct gw_change change = {0};
     char kind[16], device[GW_CHANGE_NAME_MAX + 1], ip[48];
-    unsigned table, priority, port, bits;
+    unsigned long table, priority;
+    unsigned port, bits;
     int end = 0;
-    if (strlen(line) >= GW_CHANGE_LINE_MAX ||
-        sscanf(line, "%15s %15s %9u %9u %5u %47[^/ ]/%3u%n", kind, device, &table, &priority, &port, ip, &bits, &end) != 7)
+    if (strlen(line) >= GW_CHANGE_LINE_MAX || sscanf(line, "%15s %15s %10lu %10lu %5u %47[^/ ]/%3u%n", kind,
+                                                     device, &table, &priority, &port, ip, &bits, &end) != 7)
         return GW_E_MALFORMED;
-    if (line[end] != 0 || !find_kind(&change.kind, kind) || port > UINT16_MAX || gw_addr_parse_ip(&change.prefix.ip, ip, 0) != 0 ||
+    if (line[end] != 0 || !find_kind(&change.kind, kind) || port > UINT16_MAX || table > UINT32_MAX ||
+        priority > UINT32_MAX || gw_addr_parse_ip(&change.prefix.ip, ip, 0) != 0 ||
         bits > (change.prefix.ip.family == 6 ? 128 : 32))
         return GW_E_MALFORMED;
-    change.table = table;
-    change.priority = priority;
+    change.table = (uint32_t)table;
+    change.priority = (uint32_t)priority;
     change.port = (uint16_t)port;
     change.prefix.bits = (uint8_t)bits;
     if (strcmp(device, "-") != 0)

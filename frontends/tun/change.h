@@ -17,20 +17,20 @@ enum gw_change_kind {
     GW_CHANGE_ADDRESS,     /* prefix on the interface */
     GW_CHANGE_UNREACHABLE, /* prefix in table goes nowhere: rather refused than leaked */
     GW_CHANGE_ROUTE,       /* prefix in table goes into the interface */
-    GW_CHANGE_RULE_PORT,   /* what our UDP port sends looks in the main table first, so it never goes into the tunnel */
-    GW_CHANGE_RULE_LOCAL,  /* then for everybody the main table but for its default route */
-    GW_CHANGE_RULE_TABLE,  /* then `table` */
+    GW_CHANGE_RULE_PORT, /* what our UDP port sends looks in the main table first, so it never goes into the tunnel */
+    GW_CHANGE_RULE_LOCAL, /* then for everybody the main table but for its default route */
+    GW_CHANGE_RULE_TABLE, /* then `table` */
 };
 #define GW_CHANGE_KINDS 6u
 
 /* All unused bytes are 0, so that equal changes are equal bytes. */
 struct gw_change {
     enum gw_change_kind kind;
-    uint32_t table;                     /* 0 for addresses */
-    uint32_t priority;                  /* of rules; a route's metric */
+    uint32_t table;                      /* 0 for addresses */
+    uint32_t priority;                   /* of rules; a route's metric */
     char device[GW_CHANGE_NAME_MAX + 1]; /* "" for rules and unreachable */
-    struct gw_prefix prefix;            /* of rules: any of the family */
-    uint16_t port;                      /* GW_CHANGE_RULE_PORT */
+    struct gw_prefix prefix;             /* of rules: any of the family */
+    uint16_t port;                       /* GW_CHANGE_RULE_PORT */
     uint8_t reserved[2];
 };
 

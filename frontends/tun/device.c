@@ -61,12 +61,14 @@ static const struct gw_addr *own_address(const struct gw_device_network *network
     return NULL;
 }
 
-static void say_error(struct gw_device *device, const struct gw_device_network *network, enum gw_icmp_error error, size_t mtu,
-                      const uint8_t *packet, const struct gw_ip *ip, struct gw_mono now)
+/* In the name of the address that was not reached: a kernel takes nothing from outside that bears its own address. */
+static void say_error(struct gw_device *device, enum gw_icmp_error error, size_t mtu, const uint8_t *packet,
+                      const struct gw_ip *ip, struct gw_mono now)
 {
     uint8_t message[GW_ICMP_ERROR_MAX];
-    const struct gw_addr *from = network ? own_address(network, ip->version) : NULL;
-    size_t len = from ? gw_icmp_error(message, error, (uint32_t)mtu, from, packet, ip) : 0;
+    struct gw_addr from;
+    gw_ip_destination(&from, packet, ip);
+    size_t len = gw_icmp_error(message, error, (uint32_t)mtu, &from, packet, ip);
     if (len == 0)
         return;
     if (!gw_bucket_take(&device->icmp, ICMP_RATE, ICMP_BURST, 1, now)) {
@@ -89,7 +91,8 @@ static bool is_ours(const struct gw_device_network *network, const struct gw_add
     return false;
 }
 
-static struct gw_peer *find_peer(struct gw_device *device, const struct gw_addr *to, struct gw_device_network **network)
+static struct gw_peer *find_peer(struct gw_device *device, const struct gw_addr *to,
+                                 struct gw_device_network **network)
 {
     for (unsigned i = 0; i < device->network_count; i++) {
         *network = &device->networks[i];
@@ -101,14 +104,14 @@ static struct gw_peer *find_peer(struct gw_device *device, const struct gw_addr 
     return NULL;
 }
 
-/* The network that the packet's sender is in: the one to speak for when it has no peer. */
-static struct gw_device_network *network_of(struct gw_device *device, const struct gw_addr *source)
+/* Is it from an address of one of the networks? Only those are told. */
+static bool is_anybodys(const struct gw_device *device, const struct gw_addr *source)
 {
     for (unsigned i = 0; i < device->network_count; i++) {
         if (is_ours(&device->networks[i], source))
-            return &device->networks[i];
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 /* The longest packet that will come of it, when the engine does not cut it as it likes. */
@@ -119,13 +122,13 @@ static size_t whole_len(const struct gw_ip *ip, const struct gw_super_hint *hint
     return ip->protocol == GW_IP_TCP ? 0 : (size_t)ip->header_len + hint->segment_len;
 }
 
-static void forward(struct gw_device *device, struct gw_device_network *network, struct gw_peer *peer, uint8_t *packet,
-                    const struct gw_ip *ip, const struct gw_super_hint *hint, struct gw_mono now)
+static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
+                    const struct gw_super_hint *hint, struct gw_mono now)
 {
     size_t room = gw_peer_packet_room(peer);
     if (whole_len(ip, hint) > room) {
         device->stats.too_big++;
-        say_error(device, network, GW_ICMP_TOO_BIG, room, packet, ip, now);
+        say_error(device, GW_ICMP_TOO_BIG, room, packet, ip, now);
         return;
     }
     gw_tcp_clamp_mss(packet, ip, room, hint->is_checksum_left);
@@ -133,7 +136,8 @@ static void forward(struct gw_device *device, struct gw_device_network *network,
         device->stats.refused++;
 }
 
-static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint, struct gw_mono now)
+static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint,
+                     struct gw_mono now)
 {
     struct gw_device_network *network;
     struct gw_addr to, source;
@@ -147,11 +151,12 @@ static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, cons
     struct gw_peer *peer = find_peer(device, &to, &network);
     if (!peer) {
         device->stats.no_peer++;
-        say_error(device, network_of(device, &source), GW_ICMP_NO_ROUTE, 0, packet, &ip, now);
+        if (is_anybodys(device, &source))
+            say_error(device, GW_ICMP_NO_ROUTE, 0, packet, &ip, now);
     } else if (!is_ours(network, &source)) {
         device->stats.martians++;
     } else {
-        forward(device, network, peer, packet, &ip, hint, now);
+        forward(device, peer, packet, &ip, hint, now);
     }
 }
 
@@ -195,7 +200,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- from peers */
 
-void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial)
+void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
+                     bool is_partial)
 {
     struct gw_ip ip;
     size_t room = gw_peer_packet_room(peer);
@@ -214,7 +220,8 @@ void gw_device_input_end(struct gw_device *device)
 
 static int watch(struct gw_device *device)
 {
-    device->readable = event_new(gw_loop_base(device->params.loop), device->tun.fd, EV_READ | EV_PERSIST, on_readable, device);
+    device->readable = event_new(gw_loop_base(device->params.loop), device->tun.fd, EV_READ | EV_PERSIST,
+                                 on_readable, device);
     return device->readable && event_add(device->readable, NULL) == 0 ? 0 : GW_E_NOMEM;
 }
 

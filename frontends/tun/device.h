@@ -30,12 +30,12 @@ struct gw_device_network {
 };
 
 struct gw_device_stats {
-    uint64_t read, written;     /* packets and super-packets */
-    uint64_t malformed;         /* no IP, or a header that does not fit it */
-    uint64_t martians;          /* from an address that is not ours */
-    uint64_t no_peer;           /* to an address that is no peer's */
-    uint64_t too_big;           /* longer than the path, and not to be cut */
-    uint64_t refused;           /* by the engine */
+    uint64_t read, written; /* packets and super-packets */
+    uint64_t malformed;     /* no IP, or a header that does not fit it */
+    uint64_t martians;      /* from an address that is not ours */
+    uint64_t no_peer;       /* to an address that is no peer's */
+    uint64_t too_big;       /* longer than the path, and not to be cut */
+    uint64_t refused;       /* by the engine */
     uint64_t read_errors, write_errors;
     uint64_t icmp_sent, icmp_limited;
 };
@@ -53,7 +53,8 @@ const struct gw_tun *gw_device_tun(const struct gw_device *device);
 const struct gw_device_stats *gw_device_stats(const struct gw_device *device);
 
 /* For gw_gateway_events.on_packet and on_packets_end: same lending. */
-void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial);
+void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
+                     bool is_partial);
 void gw_device_input_end(struct gw_device *device);
 
 #endif

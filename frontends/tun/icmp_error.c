@@ -48,9 +48,11 @@ static bool may_answer(const uint8_t *packet, const struct gw_ip *ip)
     return is_one_machine(&from) && is_one_machine(&to) && !is_later_part && !is_error_itself(packet, ip);
 }
 
-static size_t write_v4(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from, const uint8_t *packet, size_t len)
+static size_t write_v4(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from,
+                       const uint8_t *packet, size_t len)
 {
-    size_t start = GW_IP_V4_HEADER, quote = len < QUOTE_V4 - start - ICMP_HEADER ? len : QUOTE_V4 - start - ICMP_HEADER;
+    size_t start = GW_IP_V4_HEADER,
+           quote = len < QUOTE_V4 - start - ICMP_HEADER ? len : QUOTE_V4 - start - ICMP_HEADER;
     size_t total = start + ICMP_HEADER + quote;
     memset(out, 0, start + ICMP_HEADER);
     out[0] = 0x45;
@@ -65,13 +67,16 @@ static size_t write_v4(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, con
     if (error == GW_ICMP_TOO_BIG)
         gw_store16_be(out + start + 6, (uint16_t)mtu);
     memcpy(out + start + ICMP_HEADER, packet, quote);
-    gw_store16_be(out + start + 2, (uint16_t)~gw_checksum_fold(gw_checksum_add(0, out + start, total - start)));
+    gw_store16_be(out + start + 2,
+                  (uint16_t)~gw_checksum_fold(gw_checksum_add(0, out + start, total - start)));
     return total;
 }
 
-static size_t write_v6(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from, const uint8_t *packet, size_t len)
+static size_t write_v6(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from,
+                       const uint8_t *packet, size_t len)
 {
-    size_t start = GW_IP_V6_HEADER, most = GW_ICMP_ERROR_MAX - start - ICMP_HEADER, quote = len < most ? len : most;
+    size_t start = GW_IP_V6_HEADER, most = GW_ICMP_ERROR_MAX - start - ICMP_HEADER,
+           quote = len < most ? len : most;
     size_t l4_len = ICMP_HEADER + quote;
     memset(out, 0, start + ICMP_HEADER);
     out[0] = 0x60;
@@ -90,8 +95,8 @@ static size_t write_v6(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, con
     return start + l4_len;
 }
 
-size_t gw_icmp_error(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from, const uint8_t *packet,
-                     const struct gw_ip *ip)
+size_t gw_icmp_error(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from,
+                     const uint8_t *packet, const struct gw_ip *ip)
 {
     if (from->family != ip->version || !may_answer(packet, ip))
         return 0;

@@ -16,8 +16,8 @@ enum gw_icmp_error {
 
 /* Writes to `out` (GW_ICMP_ERROR_MAX bytes) what `from` (same family) says about the packet. mtu: for TOO_BIG. Its length, or 0: such a packet is not
  * answered (an error itself, a later fragment, to or from an address that is not one machine's). */
-size_t gw_icmp_error(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from, const uint8_t *packet,
-                     const struct gw_ip *ip);
+size_t gw_icmp_error(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from,
+                     const uint8_t *packet, const struct gw_ip *ip);
 
 /* When the packet is a TCP SYN whose MSS does not fit packets of `room` bytes: writes the one that does, and (unless it is left out) corrects the
  * checksum. */

@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_LEN 16u  /* the engine's own queue is the one that drops (gateway/packet/queue.h) */
+/* The engine's own queue is the one that drops (gateway/packet/queue.h), so this one is as short as it can be: a datagram of 64 KB is 50 fragments,
+ * and the kernel frees its places 16 at a time. */
+#define QUEUE_LEN 64u
 #define REPAIRS_MAX 5u /* in a minute: somebody else wants it otherwise */
 
 struct gw_netconf {
@@ -52,7 +54,8 @@ static void undo(struct gw_netconf *netconf, const struct gw_changes *changes, c
 }
 
 /* Adds what is not in `have`; *theirs becomes those that were there without us. Returns the first error. */
-static int make(struct gw_netconf *netconf, const struct gw_changes *changes, const struct gw_changes *have, struct gw_changes *made)
+static int make(struct gw_netconf *netconf, const struct gw_changes *changes, const struct gw_changes *have,
+                struct gw_changes *made)
 {
     int first = 0;
     for (size_t i = 0; i < changes->count; i++) {
@@ -87,7 +90,8 @@ static int change_over(struct gw_netconf *netconf, const struct gw_changes *want
     struct gw_changes made = {0};
     int err = gw_journal_write(netconf->journal, &netconf->done, wanted);
     if (err != 0) {
-        gw_log_error("tun: cannot write the journal %s, so nothing is changed: %s", netconf->journal, gw_strerror(err));
+        gw_log_error("tun: cannot write the journal %s, so nothing is changed: %s", netconf->journal,
+                     gw_strerror(err));
         return err;
     }
     undo(netconf, &netconf->done, wanted);
@@ -123,7 +127,8 @@ static bool may_repair(struct gw_netconf *netconf, struct gw_mono now)
         netconf->repairs = 0;
     }
     if (netconf->repairs == REPAIRS_MAX)
-        gw_log_error("tun: somebody changes the set-up of %s again and again: left as it is for a minute", netconf->device);
+        gw_log_error("tun: somebody changes the set-up of %s again and again: left as it is for a minute",
+                     netconf->device);
     return netconf->repairs++ < REPAIRS_MAX;
 }
 
@@ -134,7 +139,8 @@ static unsigned put_back(struct gw_netconf *netconf)
     for (size_t i = 0; i < netconf->done.count; i++) {
         if (gw_netlink_add(&netconf->netlink, &netconf->done.items[i]) != 0)
             continue;
-        gw_log_warn("tun: somebody removed \"%s\": put back", gw_change_format(&netconf->done.items[i], line));
+        gw_log_warn("tun: somebody removed \"%s\": put back",
+                    gw_change_format(&netconf->done.items[i], line));
         count++;
     }
     return count;
@@ -153,7 +159,8 @@ static void on_change(struct gw_mono now, void *ctx)
     }
     if (netconf->repairs > REPAIRS_MAX && gw_mono_sub(now, netconf->repairs_since) <= GW_S(60))
         return;
-    if (!gw_netlink_is_up(&netconf->netlink, netconf->device, netconf->params.mtu) && may_repair(netconf, now)) {
+    if (!gw_netlink_is_up(&netconf->netlink, netconf->device, netconf->params.mtu) &&
+        may_repair(netconf, now)) {
         gw_log_warn("tun: somebody changed %s: up again, MTU %u", netconf->device, netconf->params.mtu);
         set_link(netconf);
     }
@@ -169,7 +176,8 @@ static void take_back_leftovers(struct gw_netconf *netconf)
     unsigned bad;
     int err = gw_journal_read(&left, netconf->journal, &bad);
     if (err != 0 || bad > 0)
-        gw_log_warn("tun: the journal %s is damaged: %s", netconf->journal, err ? gw_strerror(err) : "unknown lines");
+        gw_log_warn("tun: the journal %s is damaged: %s", netconf->journal,
+                    err ? gw_strerror(err) : "unknown lines");
     if (left.count > 0)
         gw_log_info("tun: taking back %zu changes that an earlier daemon left", left.count);
     undo(netconf, &left, NULL);

@@ -20,7 +20,8 @@ struct gw_link_settings {
     unsigned mtu, queue_len;
 };
 /* The interface gets MTU and queue length, and is up. 0 or -errno (-ENODEV: it is gone). */
-int gw_netlink_set_link(struct gw_netlink *netlink, const char *name, const struct gw_link_settings *settings);
+int gw_netlink_set_link(struct gw_netlink *netlink, const char *name,
+                        const struct gw_link_settings *settings);
 /* Is it up, with this MTU? */
 bool gw_netlink_is_up(struct gw_netlink *netlink, const char *name, unsigned mtu);
 /* 0; -EEXIST when it is there already; another -errno. */

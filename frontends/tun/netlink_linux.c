@@ -28,7 +28,8 @@ struct request {
 
 int gw_netlink_open(struct gw_netlink *netlink)
 {
-    *netlink = (struct gw_netlink){.socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC), .seq = (uint32_t)time(NULL)};
+    *netlink = (struct gw_netlink){.socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC),
+                                   .seq = (uint32_t)time(NULL)};
     if (!netlink->socket)
         return -errno;
     if (mnl_socket_bind(netlink->socket, 0, MNL_SOCKET_AUTOPID) == 0)
@@ -69,7 +70,8 @@ static int ask(struct gw_netlink *netlink, struct request *request)
             continue;
         if (len < 0)
             return -errno;
-        int status = mnl_cb_run(answer, (size_t)len, netlink->seq, mnl_socket_get_portid(netlink->socket), NULL, NULL);
+        int status =
+            mnl_cb_run(answer, (size_t)len, netlink->seq, mnl_socket_get_portid(netlink->socket), NULL, NULL);
         if (status == MNL_CB_STOP)
             return 0;
         if (status == MNL_CB_ERROR)
@@ -111,8 +113,8 @@ bool gw_netlink_is_up(struct gw_netlink *netlink, const char *name, unsigned mtu
         return true;
     strncpy(flags.ifr_name, name, IFNAMSIZ - 1);
     strncpy(size.ifr_name, name, IFNAMSIZ - 1);
-    bool is_up = ioctl(fd, SIOCGIFFLAGS, &flags) == 0 && (flags.ifr_flags & IFF_UP) && ioctl(fd, SIOCGIFMTU, &size) == 0 &&
-                 size.ifr_mtu == (int)mtu;
+    bool is_up = ioctl(fd, SIOCGIFFLAGS, &flags) == 0 && (flags.ifr_flags & IFF_UP) &&
+                 ioctl(fd, SIOCGIFMTU, &size) == 0 && size.ifr_mtu == (int)mtu;
     close(fd);
     return is_up;
 }
@@ -122,7 +124,8 @@ bool gw_netlink_is_up(struct gw_netlink *netlink, const char *name, unsigned mtu
 static int ask_address(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
 {
     struct request request;
-    struct ifaddrmsg *body = begin(&request, is_add ? RTM_NEWADDR : RTM_DELADDR, is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+    struct ifaddrmsg *body = begin(&request, is_add ? RTM_NEWADDR : RTM_DELADDR,
+                                   is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
     body->ifa_family = family_of(change);
     body->ifa_prefixlen = change->prefix.bits;
     body->ifa_index = if_nametoindex(change->device);
@@ -138,7 +141,8 @@ static int ask_address(struct gw_netlink *netlink, const struct gw_change *chang
 static int ask_route(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
 {
     struct request request;
-    struct rtmsg *body = begin(&request, is_add ? RTM_NEWROUTE : RTM_DELROUTE, is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+    struct rtmsg *body = begin(&request, is_add ? RTM_NEWROUTE : RTM_DELROUTE,
+                               is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
     bool is_refusal = change->kind == GW_CHANGE_UNREACHABLE;
     body->rtm_family = family_of(change);
     body->rtm_dst_len = change->prefix.bits;
@@ -160,13 +164,15 @@ static int ask_route(struct gw_netlink *netlink, const struct gw_change *change,
 static int ask_rule(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
 {
     struct request request;
-    struct fib_rule_hdr *body = begin(&request, is_add ? RTM_NEWRULE : RTM_DELRULE, is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+    struct fib_rule_hdr *body = begin(&request, is_add ? RTM_NEWRULE : RTM_DELRULE,
+                                      is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
     const struct fib_rule_port_range port = {change->port, change->port};
     body->family = family_of(change);
     body->action = FR_ACT_TO_TBL;
     mnl_attr_put_u32(request.header, FRA_PRIORITY, change->priority);
     mnl_attr_put_u8(request.header, FRA_PROTOCOL, PROTOCOL);
-    mnl_attr_put_u32(request.header, FRA_TABLE, change->kind == GW_CHANGE_RULE_TABLE ? change->table : RT_TABLE_MAIN);
+    mnl_attr_put_u32(request.header, FRA_TABLE,
+                     change->kind == GW_CHANGE_RULE_TABLE ? change->table : RT_TABLE_MAIN);
     if (change->kind == GW_CHANGE_RULE_PORT) {
         mnl_attr_put_u8(request.header, FRA_IP_PROTO, IPPROTO_UDP);
         mnl_attr_put(request.header, FRA_SPORT_RANGE, sizeof port, &port);

@@ -40,8 +40,8 @@ static struct gw_prefix masked(const struct gw_prefix *prefix)
 
 /* ---- one change each */
 
-static int add(struct gw_changes *out, const struct gw_plan_input *input, enum gw_change_kind kind, const struct gw_prefix *prefix,
-               uint32_t table, uint32_t priority)
+static int add(struct gw_changes *out, const struct gw_plan_input *input, enum gw_change_kind kind,
+               const struct gw_prefix *prefix, uint32_t table, uint32_t priority)
 {
     bool has_device = kind == GW_CHANGE_ADDRESS || kind == GW_CHANGE_ROUTE;
     struct gw_change change = {0};
@@ -109,7 +109,8 @@ struct family_state {
     bool has_default, has_table;
 };
 
-static int plan_route(struct gw_changes *out, const struct gw_plan_input *input, const struct gw_prefix *route, struct family_state *state)
+static int plan_route(struct gw_changes *out, const struct gw_plan_input *input,
+                      const struct gw_prefix *route, struct family_state *state)
 {
     struct gw_prefix prefix = masked(route);
     if (!have_address(input, prefix.ip.family) || is_connected(input, &prefix))
@@ -117,10 +118,12 @@ static int plan_route(struct gw_changes *out, const struct gw_plan_input *input,
     bool in_table = may_swallow_endpoint(input, &prefix);
     state->has_default |= prefix.bits == 0;
     state->has_table |= in_table;
-    return add(out, input, GW_CHANGE_ROUTE, &prefix, in_table ? own_table(input) : MAIN_TABLE, GW_PLAN_METRIC);
+    return add(out, input, GW_CHANGE_ROUTE, &prefix, in_table ? own_table(input) : MAIN_TABLE,
+               GW_PLAN_METRIC);
 }
 
-static int plan_refusal(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family, struct family_state *state)
+static int plan_refusal(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family,
+                        struct family_state *state)
 {
     const struct gw_prefix all = {.ip = {.family = family}};
     state->has_table = true;

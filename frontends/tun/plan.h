@@ -7,7 +7,8 @@
 
 #define GW_PLAN_METRIC 2000u   /* what the machine knows by itself goes before */
 #define GW_PLAN_PRIORITY 5200u /* of the rules */
-#define GW_PLAN_TABLE 0x7067u  /* "pg", and our port behind it: nobody else's, and another daemon has another one */
+#define GW_PLAN_TABLE \
+    0x7067u /* "pg", and our port behind it: nobody else's, and another daemon has another one */
 
 struct gw_plan_input {
     const char *device;
@@ -15,7 +16,8 @@ struct gw_plan_input {
     size_t address_count;
     const struct gw_prefix *routes; /* the peers' allowed_ips */
     size_t route_count;
-    const struct gw_addr *endpoints; /* the peers', as far as they are known: never to be reached through the tunnel */
+    const struct gw_addr
+        *endpoints; /* the peers', as far as they are known: never to be reached through the tunnel */
     size_t endpoint_count;
     bool has_unknown_endpoints; /* names, or peers that come to us: they may be anywhere */
     uint16_t port;              /* our UDP port */

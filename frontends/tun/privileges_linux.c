@@ -32,7 +32,8 @@ static int set(const struct sets *sets)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {
         {(uint32_t)sets->effective, (uint32_t)sets->permitted, (uint32_t)sets->inheritable},
-        {(uint32_t)(sets->effective >> 32), (uint32_t)(sets->permitted >> 32), (uint32_t)(sets->inheritable >> 32)}};
+        {(uint32_t)(sets->effective >> 32), (uint32_t)(sets->permitted >> 32),
+         (uint32_t)(sets->inheritable >> 32)}};
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 

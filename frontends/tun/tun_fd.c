@@ -48,6 +48,7 @@ int gw_tun_adopt(struct gw_tun *tun, int fd, char *why, size_t why_len)
 int gw_tun_write_packet(const struct gw_tun *tun, const uint8_t *packet, size_t len)
 {
     struct iovec iov = {(void *)(uintptr_t)packet, len};
-    const struct gw_merged merged = {.iov = &iov, .iov_count = 1, .len = (uint32_t)len, .version = packet[0] >> 4};
+    const struct gw_merged merged = {
+        .iov = &iov, .iov_count = 1, .len = (uint32_t)len, .version = packet[0] >> 4};
     return gw_tun_write(tun, &merged);
 }

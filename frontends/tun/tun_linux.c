@@ -48,7 +48,8 @@ static int attach(int fd, const char *name, short flags)
  * another attach() for each; there is one so far. */
 static int attach_somehow(int fd, const char *name)
 {
-    const int flags[] = {IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE, IFF_TUN | IFF_NO_PI};
+    const int flags[] = {IFF_TUN | IFF_NO_PI | IFF_VNET_HDR,
+                         IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE, IFF_TUN | IFF_NO_PI};
     int err = 0;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         err = attach(fd, name, (short)flags[i]);
@@ -73,7 +74,8 @@ int gw_tun_inspect(struct gw_tun *tun)
     tun->index = if_nametoindex(tun->name);
     if ((request.ifr_flags & IFF_VNET_HDR) == 0)
         return 0;
-    if (ioctl(tun->fd, TUNGETVNETHDRSZ, &header_len) < 0 || header_len < (int)GW_VIRTIO_HEADER_LEN || header_len > (int)GW_TUN_HEADROOM)
+    if (ioctl(tun->fd, TUNGETVNETHDRSZ, &header_len) < 0 || header_len < (int)GW_VIRTIO_HEADER_LEN ||
+        header_len > (int)GW_TUN_HEADROOM)
         return -EPROTONOSUPPORT;
     tun->header_len = (uint8_t)header_len;
     tun->offload = agree_on_offload(tun->fd);
@@ -94,9 +96,11 @@ int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len)
         err = gw_tun_inspect(tun);
     if (err == 0)
         return 0;
-    const char *hint = err == -EPERM   ? ": it takes root or CAP_NET_ADMIN, or an interface made for this user (`ip tuntap add`)"
-                       : err == -EBUSY ? ": somebody else has it open"
-                                       : "";
+    const char *hint =
+        err == -EPERM
+            ? ": it takes root or CAP_NET_ADMIN, or an interface made for this user (`ip tuntap add`)"
+        : err == -EBUSY ? ": somebody else has it open"
+                        : "";
     snprintf(why, why_len, "cannot make the interface %s: %s%s", name, gw_strerror(err), hint);
     gw_tun_close(tun);
     return err;

@@ -22,17 +22,20 @@ static int complete_elsewhere(const struct gw_virtio_header *header, uint8_t *pa
     return 0;
 }
 
-static int decode_checksum(struct gw_super_hint *hint, const struct gw_virtio_header *header, uint8_t *packet, size_t len)
+static int decode_checksum(struct gw_super_hint *hint, const struct gw_virtio_header *header, uint8_t *packet,
+                           size_t len)
 {
     struct gw_ip ip;
     if (gw_ip_parse(&ip, packet, len) != 0)
         return GW_E_MALFORMED;
     size_t offset = ip.is_fragment ? 0 : gw_checksum_offset(ip.protocol);
-    hint->is_checksum_left = offset != 0 && header->checksum_start == ip.l4 && header->checksum_offset == offset;
+    hint->is_checksum_left =
+        offset != 0 && header->checksum_start == ip.l4 && header->checksum_offset == offset;
     return hint->is_checksum_left ? 0 : complete_elsewhere(header, packet, ip.total_len);
 }
 
-int gw_virtio_decode(struct gw_super_hint *hint, const struct gw_virtio_header *header, uint8_t *packet, size_t len)
+int gw_virtio_decode(struct gw_super_hint *hint, const struct gw_virtio_header *header, uint8_t *packet,
+                     size_t len)
 {
     unsigned type = header->gso_type & ~GSO_ECN;
     *hint = (struct gw_super_hint){0};

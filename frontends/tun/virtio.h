@@ -20,7 +20,8 @@ static_assert(sizeof(struct gw_virtio_header) == GW_VIRTIO_HEADER_LEN, "as the k
 
 /* What the header says of the packet behind it, in our words. A checksum that is left out elsewhere than in a TCP or UDP header is completed in place.
  * 0, or GW_E_MALFORMED: it does not fit the packet. */
-int gw_virtio_decode(struct gw_super_hint *hint, const struct gw_virtio_header *header, uint8_t *packet, size_t len);
+int gw_virtio_decode(struct gw_super_hint *hint, const struct gw_virtio_header *header, uint8_t *packet,
+                     size_t len);
 void gw_virtio_encode(struct gw_virtio_header *header, const struct gw_merged *merged);
 
 #endif

@@ -8,7 +8,8 @@
 struct gw_tun_watch;
 
 /* NULL without memory, or where the kernel gives no such news. */
-struct gw_tun_watch *gw_tun_watch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx), void *ctx);
+struct gw_tun_watch *gw_tun_watch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx),
+                                      void *ctx);
 void gw_tun_watch_free(struct gw_tun_watch *watch);
 
 #endif

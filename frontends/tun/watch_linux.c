@@ -63,7 +63,8 @@ static bool open_socket(struct gw_tun_watch *watch)
     return watch->readable && watch->quiet && event_add(watch->readable, NULL) == 0;
 }
 
-struct gw_tun_watch *gw_tun_watch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx), void *ctx)
+struct gw_tun_watch *gw_tun_watch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx),
+                                      void *ctx)
 {
     struct gw_tun_watch *watch = calloc(1, sizeof *watch);
     if (!watch)

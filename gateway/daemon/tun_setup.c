@@ -37,7 +37,8 @@ static void on_lost(void *ctx)
 {
     struct gw_tun_setup *setup = ctx;
     if (gw_device_tun(setup->device)->is_adopted) {
-        gw_log_error("tun: the interface was handed over, so it cannot be made again: packets stop until a restart");
+        gw_log_error(
+            "tun: the interface was handed over, so it cannot be made again: packets stop until a restart");
         return;
     }
     if (!evtimer_pending(setup->reopen, NULL)) {
@@ -71,9 +72,11 @@ static void log_tun(const struct gw_tun *tun)
     gw_log_info("tun: interface %s%s, %s", tun->name, tun->is_adopted ? " (handed over)" : "", offload);
 }
 
-int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config, const char *dir, struct gw_diag *diag)
+int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config,
+                      const char *dir, struct gw_diag *diag)
 {
-    struct gw_device_params params = {.loop = loop, .mtu = (unsigned)config->tun.mtu, .on_lost = on_lost, .ctx = setup};
+    struct gw_device_params params = {
+        .loop = loop, .mtu = (unsigned)config->tun.mtu, .on_lost = on_lost, .ctx = setup};
     char why[256] = "";
     if (!config->tun.enabled)
         return 0;
@@ -131,14 +134,16 @@ static bool gather(const struct gw_tun_setup *setup, struct wanted *wanted)
 {
     struct gateway *gateway = setup->gateway;
     size_t peers = 0;
-    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer; peer = gw_gateway_next_peer(gateway, peer))
+    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
+         peer = gw_gateway_next_peer(gateway, peer))
         peers++;
     *wanted = (struct wanted){.input = {.device = gw_device_tun(setup->device)->name, .port = setup->port}};
     wanted->routes = calloc(peers + 1, GW_PEER_ALLOWED_IPS_MAX * sizeof *wanted->routes);
     wanted->endpoints = calloc(peers + 1, GW_PEER_ENDPOINTS_MAX * sizeof *wanted->endpoints);
     if (!wanted->routes || !wanted->endpoints)
         return false;
-    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer; peer = gw_gateway_next_peer(gateway, peer))
+    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
+         peer = gw_gateway_next_peer(gateway, peer))
         add_peer(wanted, gw_peer_config(peer), setup->config->tun.routes);
     wanted->input.addresses = wanted->addresses;
     wanted->input.address_count = own_prefixes(setup, wanted->addresses);
@@ -189,7 +194,8 @@ static void give_up_privileges(const struct gw_tun_setup *setup)
         gw_log_warn("cannot give up privileges: %s", gw_strerror(err));
 }
 
-int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port, struct gw_diag *diag)
+int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port,
+                       struct gw_diag *diag)
 {
     char journal[GW_DIR_PATH_MAX + 32];
     if (!setup->device)
@@ -199,15 +205,20 @@ int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint
     snprintf(journal, sizeof journal, "%s/%s/tun.journal", setup->dir, GW_DIR_STATE);
     apply_network(setup);
     if (gw_privileges_held() & GW_PRIVILEGE_NET_ADMIN) {
-        const struct gw_netconf_params params = {
-            .loop = setup->loop, .journal = journal, .mtu = (unsigned)setup->config->tun.mtu, .on_lost = on_lost, .ctx = setup};
+        const struct gw_netconf_params params = {.loop = setup->loop,
+                                                 .journal = journal,
+                                                 .mtu = (unsigned)setup->config->tun.mtu,
+                                                 .on_lost = on_lost,
+                                                 .ctx = setup};
         int err = gw_netconf_new(&setup->netconf, &params);
         if (err == 0)
             err = apply_netconf(setup);
         if (err != 0)
-            gw_diag_warning(diag, setup->config->path, 0, "tun: %s is not all set up: %s", gw_device_tun(setup->device)->name, gw_strerror(err));
+            gw_diag_warning(diag, setup->config->path, 0, "tun: %s is not all set up: %s",
+                            gw_device_tun(setup->device)->name, gw_strerror(err));
     } else {
-        gw_log_info("tun: no right to change addresses and routes: that is left to the owner of %s", gw_device_tun(setup->device)->name);
+        gw_log_info("tun: no right to change addresses and routes: that is left to the owner of %s",
+                    gw_device_tun(setup->device)->name);
     }
     give_up_privileges(setup);
     return 0;

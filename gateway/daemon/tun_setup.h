@@ -23,9 +23,11 @@ struct gw_tun_setup { /* zero: there is none */
 };
 
 /* Opens the interface if the configuration wants one. 0, or an error with the reason in diag. */
-int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config, const char *dir, struct gw_diag *diag);
+int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config,
+                      const char *dir, struct gw_diag *diag);
 /* Addresses, routes, packets; port: our UDP port. Then privileges are given up. */
-int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port, struct gw_diag *diag);
+int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port,
+                       struct gw_diag *diag);
 /* The peers or the configuration changed. */
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config);
 void gw_tun_setup_fini(struct gw_tun_setup *setup);

@@ -351,7 +351,7 @@ class Ground:
 
     def veth(self, a, a_address, b, b_address, mtu=1500):
         """A cable. The interface in a is called after b, and the other way round."""
-        ip("link", "add", b.short, "netns", a.name, "mtu", str(mtu), "type", "veth",
+        ip("link", "add", "name", b.short, "netns", a.name, "mtu", str(mtu), "type", "veth",
            "peer", "name", a.short, "netns", b.name, "mtu", str(mtu))
         for namespace, device, address in ((a, b.short, a_address), (b, a.short, b_address)):
             namespace.ip("addr", "add", address, "dev", device)

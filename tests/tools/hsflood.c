@@ -53,7 +53,8 @@ static void make_mold(struct gw_initiation *msg, const uint8_t remote[GW_KEY_LEN
     gw_tai64n_next(&clock, (struct gw_wall){time(NULL), 0}, stamp);
     const struct gw_noise_self self = {crypto, secret, public_key};
     const struct gw_noise_remote peer = {remote, both};
-    if (!crypto->dh(both, secret, remote) || !gw_noise_create_initiation(&self, &peer, ephemeral, stamp, 1, &slot, msg))
+    if (!crypto->dh(both, secret, remote) ||
+        !gw_noise_create_initiation(&self, &peer, ephemeral, stamp, 1, &slot, msg))
         tool_die("the key is none");
 }
 
@@ -62,7 +63,8 @@ static void parse_sources(struct flood *flood, const char *text)
     char ip[32];
     unsigned bits;
     struct in_addr addr;
-    if (sscanf(text, "%31[0-9.]/%u", ip, &bits) != 2 || bits < 1 || bits > 32 || inet_pton(AF_INET, ip, &addr) != 1)
+    if (sscanf(text, "%31[0-9.]/%u", ip, &bits) != 2 || bits < 1 || bits > 32 ||
+        inet_pton(AF_INET, ip, &addr) != 1)
         tool_die("--sources wants ADDRESS/BITS, not %s", text);
     flood->source = ntohl(addr.s_addr);
     flood->host_mask = bits == 32 ? 0 : UINT32_MAX >> bits;
@@ -78,8 +80,13 @@ static void send_one(struct flood *flood)
     packet.msg = flood->molds[random[0] % KEYS];
     memcpy(packet.msg.sender, &random[0], sizeof packet.msg.sender);
     gw_cookie_add_macs(&flood->macs, (struct gw_mono){0}, &packet.msg, sizeof packet.msg, mac1);
-    packet.ip = (struct ip){.ip_v = 4, .ip_hl = 5, .ip_ttl = 64, .ip_p = IPPROTO_UDP, .ip_len = htons(sizeof packet),
-                            .ip_src.s_addr = htonl((flood->source & ~flood->host_mask) | (random[1] & flood->host_mask)),
+    packet.ip = (struct ip){.ip_v = 4,
+                            .ip_hl = 5,
+                            .ip_ttl = 64,
+                            .ip_p = IPPROTO_UDP,
+                            .ip_len = htons(sizeof packet),
+                            .ip_src.s_addr =
+                                htonl((flood->source & ~flood->host_mask) | (random[1] & flood->host_mask)),
                             .ip_dst = flood->to.sin_addr};
     packet.udp.uh_sport = htons((uint16_t)(1024 + random[1] % 60000));
     packet.udp.uh_dport = flood->to.sin_port;
@@ -130,7 +137,8 @@ int main(int argc, char **argv)
     printf("{\"ready\": true}\n");
     fflush(stdout);
     run(&flood, rate, seconds);
-    printf("{\"sent\": %llu, \"failed\": %llu}\n", (unsigned long long)flood.sent, (unsigned long long)flood.failed);
+    printf("{\"sent\": %llu, \"failed\": %llu}\n", (unsigned long long)flood.sent,
+           (unsigned long long)flood.failed);
     close(flood.fd);
     return 0;
 }

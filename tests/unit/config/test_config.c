@@ -95,7 +95,7 @@ static void an_empty_file_is_all_defaults(void **state)
     assert_string_equal(config->control.socket, "/etc/peergate/control.sock");
     assert_int_equal(config->control.mode, 0600);
     assert_string_equal(config->security.authorized_keys_file, "/etc/peergate/authorized_keys");
-    assert_string_equal(config->interface, "peergate0");
+    assert_string_equal(config->interface, "peer0");
     assert_int_equal(config->seal, GW_SEAL_AUTO);
     assert_int_equal(config->congestion, GW_CC_BBR);
     assert_int_equal(config->memory, 64000000);

@@ -218,7 +218,7 @@ static void printed_as_people_write(void **state)
                                    "port: 7001\n"
                                    "listen: [\"0.0.0.0\", \"::\"]\n"
                                    "identity: \"/d/identity.key\"\n"
-                                   "name: \"peergate0\"\n"
+                                   "name: \"peer0\"\n"
                                    "seal: auto\n"
                                    "congestion: bbr\n"
                                    "memory: 64MB\n"

@@ -35,6 +35,46 @@ static struct gw_dns_forward *forward;
 static pthread_t thread;
 static int stop_pipe[2];
 
+/* Calls of the loop's thread, which is the test's, fail so as long as the count lasts. */
+static int fail_socket, fail_connect, fail_send, fail_recv, fail_count;
+
+static bool fails(int err)
+{
+    if (err == 0 || fail_count == 0 || pthread_equal(pthread_self(), thread))
+        return false;
+    fail_count--;
+    errno = err;
+    return true;
+}
+
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol)
+{
+    return fails(fail_socket) ? -1 : __real_socket(domain, type, protocol);
+}
+
+int __real_connect(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails(fail_connect) ? -1 : __real_connect(fd, address, len);
+}
+
+ssize_t __real_send(int fd, const void *bytes, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags)
+{
+    return fails(fail_send) ? -1 : __real_send(fd, bytes, len, flags);
+}
+
+ssize_t __real_recv(int fd, void *bytes, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t len, int flags)
+{
+    return fails(fail_recv) ? -1 : __real_recv(fd, bytes, len, flags);
+}
+
 /* The question comes back with an A record, changed as the manner wants. Returns its length. */
 static size_t make_answer(const struct upstream *self, const uint8_t *in, size_t len, uint8_t *out,
                           bool is_tcp)
@@ -336,6 +376,30 @@ static void test_many(void **state)
     assert_int_equal(upstreams[0].udp_count, 1);
 }
 
+/* One call after the other fails, by UDP and by TCP: the next try has the answer; and when all fail, that is an answer too. */
+static void test_errors(void **state)
+{
+    static const int errors[] = {EMFILE,       ENOBUFS,      ENOMEM,     EACCES, EPERM, ENETUNREACH,
+                                 EHOSTUNREACH, ECONNREFUSED, ECONNRESET, EIO,    EINTR, EAGAIN};
+    static int *const calls[] = {&fail_socket, &fail_connect, &fail_send, &fail_recv};
+    char name[32];
+    (void)state;
+    for (unsigned i = 0; i < 2 * 4 * sizeof errors / sizeof errors[0]; i++) {
+        int *call = calls[i / 2 % 4], err = errors[i / 8];
+        upstreams[0].manner = upstreams[1].manner = i % 2 ? CUTS : GOOD;
+        *call = err;
+        fail_count = 1;
+        snprintf(name, sizeof name, "e%u.com.", i);
+        expect(name, 0, NULL);
+        *call = 0;
+    }
+    fail_socket = EMFILE;
+    fail_count = 1000;
+    expect("all.com.", LDNS_RCODE_SERVFAIL, NULL);
+    fail_socket = 0;
+    assert_int_equal(stats().pending, 0);
+}
+
 static void test_freed_with_questions(void **state)
 {
     unsigned left = 9;
@@ -356,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tcp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_freed_with_questions, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,31 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     (void)what, (void)arg;
     if (read(fd, &byte, 1) == 1)
         gw_loop_stop(loop);
+}
+
+/* The next call of each kind fails so. */
+static _Atomic int receive_errno, send_errno;
+
+int __real_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout);
+int __wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout);
+int __wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)
+{
+    int err = atomic_exchange(&receive_errno, 0);
+    if (err == 0)
+        return __real_recvmmsg(fd, msgs, count, flags, timeout);
+    errno = err;
+    return -1;
+}
+
+int __real_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    int err = atomic_exchange(&send_errno, 0);
+    if (err == 0)
+        return __real_sendmmsg(fd, msgs, count, flags);
+    errno = err;
+    return -1;
 }
 
 static void *run(void *arg)
@@ -124,6 +150,26 @@ static void test_udp(void **state)
         send(fd, query, len, 0);
         expect_answer(bytes, recv(fd, bytes, sizeof bytes, 0));
         assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), -1);
+        close(fd);
+    }
+    free(query);
+}
+
+/* Whatever the kernel says: at most this one answer is lost, and the next question is answered. */
+static void test_errors(void **state)
+{
+    static const int errors[] = {EINTR,    ENOMEM, ENOBUFS, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH,
+                                 EMSGSIZE, EPERM,  EIO,     EBADF,        EINVAL,       EAGAIN};
+    size_t len;
+    uint8_t *query = make_query("home.demo.p2p.", GW_DNS_A, 0, &len), bytes[1500];
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof errors / sizeof errors[0]; i++) {
+        int fd = dial(&at[0], SOCK_DGRAM);
+        atomic_store(i % 2 ? &receive_errno : &send_errno, errors[i / 2]);
+        assert_int_equal(send(fd, query, len, 0), len);
+        usleep(20000);
+        assert_int_equal(send(fd, query, len, 0), len);
+        expect_answer(bytes, recv(fd, bytes, sizeof bytes, 0));
         close(fd);
     }
     free(query);
@@ -242,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_many_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(test_never_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_use, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontends/dns/doctor.h"
+
+#include "frontends/dns/message.h"
+#include "gateway/base/err.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const gw_dns_level_names[] = {"ok", "note", "wrong"};
+
+/* ---- resolv.conf */
+
+static void take_server(struct gw_dns_resolv_conf *out, const char *word)
+{
+    if (out->server_count < GW_DNS_DOCTOR_SERVERS_MAX &&
+        gw_addr_parse_ip(&out->servers[out->server_count], word, 53) == 0)
+        out->server_count++;
+}
+
+/* The last search line holds. */
+static void take_search(struct gw_dns_resolv_conf *out, char *words)
+{
+    char *kept;
+    out->search_count = 0;
+    for (char *word = strtok_r(words, " \t", &kept); word; word = strtok_r(NULL, " \t", &kept)) {
+        if (out->search_count < GW_DNS_DOCTOR_SEARCH_MAX)
+            snprintf(out->search[out->search_count++], sizeof out->search[0], "%s", word);
+    }
+}
+
+static void take_options(struct gw_dns_resolv_conf *out, char *words)
+{
+    char *kept;
+    for (char *word = strtok_r(words, " \t", &kept); word; word = strtok_r(NULL, " \t", &kept)) {
+        if (strncmp(word, "ndots:", 6) == 0)
+            out->ndots = (unsigned)strtoul(word + 6, NULL, 10);
+    }
+}
+
+static void take_line(struct gw_dns_resolv_conf *out, char *line)
+{
+    char *rest, *word = strtok_r(line, " \t", &rest);
+    if (!word || *word == '#' || *word == ';')
+        return;
+    rest += strspn(rest, " \t");
+    if (strcmp(word, "nameserver") == 0) {
+        rest[strcspn(rest, " \t#;")] = '\0';
+        take_server(out, rest);
+    } else if (strcmp(word, "search") == 0 || strcmp(word, "domain") == 0) {
+        take_search(out, rest);
+    } else if (strcmp(word, "options") == 0) {
+        take_options(out, rest);
+    }
+}
+
+void gw_dns_resolv_conf_parse(struct gw_dns_resolv_conf *out, const char *text)
+{
+    *out = (struct gw_dns_resolv_conf){.is_there = true, .ndots = 1};
+    while (*text) {
+        char line[1024];
+        size_t len = strcspn(text, "\r\n");
+        snprintf(line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), text);
+        take_line(out, line);
+        text += len + strspn(text + len, "\r\n");
+    }
+}
+
+/* ---- findings */
+
+__attribute__((format(printf, 4, 5))) static void find(struct gw_dns_report *report, enum gw_dns_level level,
+                                                       const char *advice, const char *format, ...)
+{
+    va_list args;
+    if (report->count == GW_DNS_FINDINGS_MAX)
+        return;
+    struct gw_dns_finding *finding = &report->findings[report->count++];
+    finding->level = level;
+    snprintf(finding->advice, sizeof finding->advice, "%s", advice);
+    va_start(args, format);
+    vsnprintf(finding->what, sizeof finding->what, format, args);
+    va_end(args);
+}
+
+static const char *rcode_word(unsigned rcode)
+{
+    static const char *const words[] = {"no error",        "a complaint about the question",
+                                        "a failure",       "no such name",
+                                        "not implemented", "a refusal"};
+    return rcode < sizeof words / sizeof words[0] ? words[rcode] : "another code";
+}
+
+static void judge_own(struct gw_dns_report *report, const struct gw_dns_probe *probe)
+{
+    char text[GW_ADDR_STRLEN];
+    const char *where = gw_addr_format(&probe->server, text), *how = probe->is_tcp ? "TCP" : "UDP";
+    if (probe->err)
+        find(
+            report, GW_DNS_WRONG,
+            "is a firewall in between, or does another program hold the port? The daemon's log says where it listens",
+            "our server at %s does not answer by %s: %s", where, how, gw_strerror(probe->err));
+    else if (!probe->is_peergate)
+        find(report, GW_DNS_WRONG,
+             "another DNS server has this address: give `dns.listen` another port or address",
+             "what answers at %s by %s is not ours", where, how);
+    else
+        find(report, GW_DNS_FINE, "", "our server answers at %s by %s", where, how);
+}
+
+static bool judge_daemon(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    if (!seen->is_running)
+        find(report, GW_DNS_WRONG, "start it: peergate up", "no daemon is running");
+    else if (!seen->is_enabled)
+        find(report, GW_DNS_WRONG, "set `dns: {enabled: true}` in config.yaml, then: peergate reload",
+             "the daemon has no DNS server");
+    for (unsigned i = 0; i < seen->own_count; i++)
+        judge_own(report, &seen->own[i]);
+    return seen->is_running && seen->is_enabled;
+}
+
+static bool is_stub(const struct gw_addr *server)
+{
+    return server->family == 4 && server->ip[0] == 127 && server->ip[1] == 0 && server->ip[2] == 0 &&
+           (server->ip[3] == 53 || server->ip[3] == 54);
+}
+
+static const char *how_to_route(const struct gw_dns_seen *seen, const struct gw_dns_probe *probe)
+{
+    if (is_stub(&probe->server) || seen->has_resolved_stub)
+        return "systemd-resolved answers here: it must send ~p2p to our server (resolvectl status shows its domains); set `dns.system: resolved`";
+    return "this server knows nothing of p2p: let it forward p2p to ours, or name ours first in resolv.conf (`dns.system: resolv.conf`)";
+}
+
+/* true = who asks it reaches us. */
+static bool judge_system_one(struct gw_dns_report *report, const struct gw_dns_seen *seen,
+                             const struct gw_dns_probe *probe)
+{
+    char text[GW_ADDR_STRLEN];
+    const char *where = gw_addr_format(&probe->server, text);
+    if (probe->err == 0 && probe->is_peergate) {
+        find(report, GW_DNS_FINE, "", "the system's server %s asks us for p2p", where);
+        return true;
+    }
+    if (probe->err)
+        find(report, GW_DNS_NOTE, "programs wait for it before they try the next one",
+             "the system's server %s does not answer: %s", where, gw_strerror(probe->err));
+    else
+        find(report, GW_DNS_NOTE, how_to_route(seen, probe),
+             "the system's server %s does not ask us for p2p: %s", where, rcode_word(probe->rcode));
+    return false;
+}
+
+static void judge_system(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    unsigned good = 0;
+    if (!seen->conf.is_there || seen->system_count == 0) {
+        find(report, GW_DNS_WRONG, "without a nameserver line the C library asks 127.0.0.1", "resolv.conf %s",
+             seen->conf.is_there ? "names no server" : "cannot be read");
+        return;
+    }
+    for (unsigned i = 0; i < seen->system_count; i++)
+        good += judge_system_one(report, seen, &seen->system[i]);
+    if (good == 0)
+        find(report, GW_DNS_WRONG, "meanwhile the SOCKS5 proxy resolves our names by itself (socks5h)",
+             "no server in resolv.conf leads to ours");
+    else if (!seen->system[0].is_peergate)
+        find(report, GW_DNS_WRONG, "programs ask the first server; \"no such name\" from it is final",
+             "the first server in resolv.conf does not lead to ours");
+}
+
+static void judge_upstreams(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    char text[GW_ADDR_STRLEN];
+    for (unsigned i = 0; i < seen->upstream_count; i++) {
+        const struct gw_dns_probe *probe = &seen->upstreams[i];
+        const char *where = gw_addr_format(&probe->server, text);
+        if (probe->err)
+            find(report, GW_DNS_WRONG, "names outside p2p wait for it; change `dns.upstreams`",
+                 "upstream %s does not answer: %s", where, gw_strerror(probe->err));
+        else if (probe->rcode != GW_DNS_NOERROR)
+            find(report, GW_DNS_WRONG, "it does not resolve for us; change `dns.upstreams`",
+                 "upstream %s answers with %s", where, rcode_word(probe->rcode));
+        else
+            find(report, GW_DNS_FINE, "", "upstream %s answers", where);
+    }
+}
+
+static bool is_p2p(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 4 &&
+           (strcmp(name + len - 4, ".p2p") == 0 || (len > 5 && strcmp(name + len - 5, ".p2p.") == 0));
+}
+
+static void judge_answer(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    char text[GW_ADDR_STRLEN];
+    const struct gw_dns_probe *probe =
+        seen->name_v4.answers || !seen->name_v6.answers ? &seen->name_v4 : &seen->name_v6;
+    if (probe->err)
+        find(report, GW_DNS_WRONG, "", "our server says nothing about %s: %s", seen->name,
+             gw_strerror(probe->err));
+    else if (probe->rcode == GW_DNS_NXDOMAIN)
+        find(report, GW_DNS_WRONG, "`peergate peers` lists who is known, names.yaml gives more names",
+             "nobody is called %s", seen->name);
+    else if (probe->rcode == GW_DNS_REFUSED)
+        find(report, GW_DNS_WRONG, "names outside p2p are refused without `dns.upstreams`",
+             "our server refuses %s", seen->name);
+    else if (probe->rcode != GW_DNS_NOERROR)
+        find(report, GW_DNS_WRONG, "the upstreams could not tell", "our server answers %s with %s",
+             seen->name, rcode_word(probe->rcode));
+    else if (probe->answers == 0)
+        find(report, GW_DNS_WRONG, is_p2p(seen->name) ? "a network's name alone is no host" : "",
+             "%s exists, but has no address", seen->name);
+    else
+        find(report, GW_DNS_FINE, "", "%s is %s", seen->name, gw_addr_format(&probe->address, text));
+}
+
+static void judge_libc(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    char theirs[GW_ADDR_STRLEN], ours[GW_ADDR_STRLEN];
+    bool we_know = seen->name_v4.answers || seen->name_v6.answers;
+    if (seen->libc_err && we_know)
+        find(report, GW_DNS_WRONG, "is `dns` in the hosts line of /etc/nsswitch.conf?",
+             "programs do not get %s: the C library finds nothing", seen->name);
+    if (seen->libc_err || !we_know)
+        return;
+    if (gw_addr_same_ip(&seen->libc_address, &seen->name_v4.address) ||
+        gw_addr_same_ip(&seen->libc_address, &seen->name_v6.address))
+        find(report, GW_DNS_FINE, "", "programs get %s for %s", gw_addr_format(&seen->libc_address, theirs),
+             seen->name);
+    else
+        find(report, GW_DNS_WRONG,
+             "is there a line for it in /etc/hosts, or a server that invents addresses?",
+             "programs get %s for %s, not %s", gw_addr_format(&seen->libc_address, theirs), seen->name,
+             gw_addr_format(&seen->name_v4.address, ours));
+}
+
+void gw_dns_doctor_judge(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    *report = (struct gw_dns_report){0};
+    snprintf(report->name, sizeof report->name, "%s", seen->name);
+    bool is_serving = judge_daemon(report, seen);
+    judge_system(report, seen);
+    judge_upstreams(report, seen);
+    if (!is_serving || !seen->name[0])
+        return;
+    judge_answer(report, seen);
+    judge_libc(report, seen);
+}
+
+bool gw_dns_report_is_good(const struct gw_dns_report *report)
+{
+    for (unsigned i = 0; i < report->count; i++) {
+        if (report->findings[i].level == GW_DNS_WRONG)
+            return false;
+    }
+    return true;
+}

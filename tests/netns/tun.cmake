@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+peergate_script_test(NAME netns/tun COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun.py ROOT LOCK netns)

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Two nodes with a TUN each, and what becomes of the machine's network set-up: it carries every size, is put back when somebody takes it away,
+and is gone after the end, also after kill -9.
+
+      laptop                          home
+   10.77.0.1/24 ------ veth ------ 10.77.0.2/24     the outer addresses
+   10.64.0.1/16 ====== peer0 ===== 10.64.0.2/16     in the tunnel; fd64::1, fd64::2
+                                   198.51.100.1     on home's lo: what an exit node leads to
+                                   10.9.0.1         on home's lo: a subnet behind it
+"""
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from ground import Ground, check, ip, needs, run, until
+
+PORT = 7001
+MTU = 1380
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ping(namespace, host, size=56, seconds=3.0, source=None):
+    """Milliseconds; None: no answer; a string: what an error message said."""
+    data = struct.pack("!BBHHH", 8, 0, 0, 77, 1) + bytes(size + size % 2)
+    data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
+    sock = namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    with sock:
+        if source:
+            sock.bind((source, 0))
+        began = time.monotonic()
+        try:
+            sock.sendto(data[:8 + size], (host, 0))
+        except OSError as error:
+            return error.strerror
+        while (left := seconds - (time.monotonic() - began)) > 0:
+            sock.settimeout(left)
+            try:
+                got = sock.recv(65536)[20:]
+            except TimeoutError:
+                break
+            if got[0] == 0:
+                return (time.monotonic() - began) * 1000
+            if got[0] == 3:
+                return {1: "host unreachable", 4: "too big"}.get(got[1], f"unreachable, code {got[1]}")
+    return None
+
+
+def answers(namespace, host, **options):
+    return isinstance(ping(namespace, host, seconds=0.5, **options), float)
+
+
+class Scene:
+    def __init__(self, ground):
+        self.ground = ground
+        self.a, self.b = ground.namespace("laptop"), ground.namespace("home")
+        ground.veth(self.a, "10.77.0.1/24", self.b, "10.77.0.2/24")
+        self.b.ip("addr", "add", "198.51.100.1/32", "dev", "lo")
+        self.b.ip("addr", "add", "10.9.0.1/32", "dev", "lo")
+        self.laptop, self.home = ground.node(self.a, "laptop"), ground.node(self.b, "home")
+        self.home.configure(self.config(2, self.laptop, tunnel_ip=["10.64.0.1", "fd64::1"], subnets=["198.51.100.1/32", "10.9.0.1/32"]))
+        self.configure()
+
+    @staticmethod
+    def config(number, other, tunnel_ip, subnets=(), allowed_ips=(), **tun):
+        peer = {"name": other.name, "peer_id": other.peer_id, "endpoint": f"10.77.0.{3 - number}:{PORT}", "tunnel_ip": tunnel_ip,
+                "allowed_ips": list(allowed_ips), "eager": True}
+        return {"port": PORT, "address": [f"10.64.0.{number}/16", f"fd64::{number}/64"],
+                "tun": {"enabled": True, "subnets": list(subnets), **tun}, "peers": [peer]}
+
+    def configure(self, **options):
+        self.laptop.configure(self.config(1, self.home, ["10.64.0.2", "fd64::2"], **options))
+
+    def set_up(self):
+        """What of the set-up is there, as text."""
+        lines = self.a.ip("-4", "rule") + self.a.ip("-6", "rule") + self.a.ip("-4", "route", "show", "table", "all") + \
+            self.a.ip("-6", "route", "show", "table", "all") + self.a.ip("-br", "link")
+        return sorted(line.split("@")[0].strip() for line in lines.splitlines() if "fe80" not in line and "ff00" not in line)
+
+
+def carries(scene):
+    scene.ground.step("the tunnel carries small, large and fragmented packets")
+    scene.home.up()
+    scene.laptop.up()
+    until(lambda: answers(scene.a, "10.64.0.2"), "a ping through the tunnel")
+    for size in (0, 1, 56, 1000, MTU - 28, MTU, 8000, 60000):
+        check(isinstance(ping(scene.a, "10.64.0.2", size), float), f"no answer to a ping with {size} bytes")
+    check("mtu 1380" in scene.a.ip("link", "show", "peer0"), "the MTU is not 1380")
+
+
+def transfer(namespace_a, namespace_b, host, count, family=socket.AF_INET):
+    """count bytes from a to b over TCP, each checked."""
+    block = os.urandom(65536)
+    server = namespace_b.socket(family)
+    server.bind(("", 0))
+    server.listen(1)
+    got = []
+
+    def receive():
+        connection, _ = server.accept()
+        whole = bytearray()
+        while data := connection.recv(1 << 20):
+            whole += data
+        got.append(bytes(whole))
+    thread = threading.Thread(target=receive)
+    thread.start()
+    with namespace_a.socket(family) as sock, server:
+        sock.settimeout(20)
+        sock.connect((host, server.getsockname()[1]))
+        for _ in range(count // len(block)):
+            sock.sendall(block)
+        sock.shutdown(socket.SHUT_WR)
+        thread.join(20)
+    check(got and got[0] == block * (count // len(block)), f"{count} bytes over TCP to {host} came otherwise than they went")
+
+
+def tcp(scene):
+    scene.ground.step("TCP over IPv4 and IPv6, every byte looked at")
+    transfer(scene.a, scene.b, "10.64.0.2", 16 << 20)
+    transfer(scene.b, scene.a, "10.64.0.1", 16 << 20)
+    transfer(scene.a, scene.b, "fd64::2", 16 << 20, socket.AF_INET6)
+
+
+def refuses(scene):
+    scene.ground.step("no peer has the address: told so; not our source: dropped")
+    said = ping(scene.a, "10.64.0.99")
+    check(said == "host unreachable", f"to an address without a peer: {said}")
+    scene.a.ip("addr", "add", "10.66.6.6/32", "dev", "lo")
+    check(ping(scene.a, "10.64.0.2", seconds=0.5, source="10.66.6.6") is None, "a packet from a foreign address was answered")
+    scene.a.ip("addr", "del", "10.66.6.6/32", "dev", "lo")
+
+
+def meddling(scene):
+    scene.ground.step("somebody takes the address, brings the interface down, deletes it: put back")
+    scene.a.ip("addr", "del", "10.64.0.1/16", "dev", "peer0")
+    until(lambda: answers(scene.a, "10.64.0.2"), "the address is put back")
+    scene.a.ip("link", "set", "peer0", "down")
+    until(lambda: answers(scene.a, "10.64.0.2"), "the interface is up again")
+    scene.a.ip("link", "del", "peer0")
+    until(lambda: answers(scene.a, "10.64.0.2"), "the interface is made again", seconds=15)
+    scene.laptop.logged("is there again")
+
+
+def leaves_nothing(scene, before):
+    scene.ground.step("a clean end leaves nothing; nor does kill -9, after the next start and end")
+    scene.laptop.stop()
+    check(scene.set_up() == before, f"left behind: {set(scene.set_up()) ^ set(before)}")
+    for _ in range(3):
+        scene.laptop.up()
+        time.sleep(0.1)
+        scene.laptop.kill()
+    scene.laptop.up()
+    until(lambda: answers(scene.a, "10.64.0.2"), "a ping after three kills")
+    scene.laptop.stop()
+    check(scene.set_up() == before, f"left behind after kill -9: {set(scene.set_up()) ^ set(before)}")
+
+
+def subnet(scene):
+    scene.ground.step("a subnet behind home, which also holds home's endpoint; taken away again by a reload")
+    scene.configure(allowed_ips=["10.8.0.0/13", "10.72.0.0/13"])
+    scene.laptop.up()
+    until(lambda: answers(scene.a, "10.9.0.1"), "a ping into the subnet")
+    check(answers(scene.a, "10.77.0.2"), "the link's own network is not reached directly")
+    scene.configure()
+    scene.laptop.cli("reload")
+    check("10.8.0.0/13" not in "\n".join(scene.set_up()), "the reload left the route there")
+    check("7001" not in "\n".join(scene.set_up()), "the reload left a rule there")
+    check(answers(scene.a, "10.64.0.2"), "the tunnel does not work after the reload")
+    scene.laptop.stop()
+
+
+def exit_node(scene, before):
+    scene.ground.step("everything through home (an exit node): the endpoint stays outside, IPv6 is refused")
+    scene.configure(allowed_ips=["0.0.0.0/0"])
+    scene.a.ip("route", "add", "default", "via", "10.77.0.2")
+    scene.a.ip("-6", "route", "add", "default", "dev", "home")
+    scene.laptop.up()
+    until(lambda: answers(scene.a, "198.51.100.1"), "a ping through the exit node")
+    check("peer0" in scene.a.ip("route", "get", "198.51.100.1"), "it did not go through the tunnel")
+    check("peer0" not in scene.a.ip("route", "get", "10.77.0.2", "ipproto", "udp", "sport", str(PORT)), "our datagrams go into the tunnel")
+    with scene.a:
+        done = subprocess.run(["ip", "-6", "route", "get", "2001:db8::1"], capture_output=True, text=True)
+    check(done.returncode != 0, f"IPv6 leaks: {done.stdout}")
+    scene.laptop.kill()
+    scene.configure()
+    scene.laptop.up()
+    check("7001" not in "\n".join(scene.set_up()), "the rules of the killed daemon are still there")
+    scene.laptop.stop()
+    scene.a.ip("route", "del", "default")
+    scene.a.ip("-6", "route", "del", "default", "dev", "home")
+    check(scene.set_up() == before, f"left behind: {set(scene.set_up()) ^ set(before)}")
+
+
+def privileges(scene):
+    scene.ground.step("what the daemon may still do: CAP_NET_ADMIN, and nothing to gain")
+    text = open(f"/proc/{scene.home.daemon.pid}/status").read()
+    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    check(int(fields["CapEff"], 16) == 1 << 12, f"its capabilities are {fields['CapEff']}")
+    check(fields["NoNewPrivs"].strip() == "1", "it may gain privileges")
+
+
+def test():
+    needs("ip")
+    with Ground("tun") as ground:
+        scene = Scene(ground)
+        before = scene.set_up()
+        carries(scene)
+        privileges(scene)
+        tcp(scene)
+        refuses(scene)
+        meddling(scene)
+        leaves_nothing(scene, before)
+        subnet(scene)
+        exit_node(scene, before)
+
+
+run(test)

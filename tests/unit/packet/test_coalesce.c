@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/packet/coalesce.h"
+#include "gateway/packet/super.h"
+#include "tests/unit/packet/make.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OUT_MAX 256
+
+static struct out {
+    uint8_t data[GW_SUPER_MAX + 64];
+    size_t len;
+    struct gw_merged merged;
+} * outs;
+static unsigned out_count;
+
+static void collect(const struct gw_merged *merged, void *ctx)
+{
+    struct out *out = &outs[out_count++];
+    (void)ctx;
+    assert_true(out_count <= OUT_MAX);
+    out->len = 0;
+    out->merged = *merged;
+    for (int i = 0; i < merged->iov_count; i++) {
+        memcpy(out->data + out->len, merged->iov[i].iov_base, merged->iov[i].iov_len);
+        out->len += merged->iov[i].iov_len;
+    }
+    assert_int_equal(out->len, merged->len);
+}
+
+static struct gw_coalescer *fresh(void)
+{
+    static struct gw_coalescer coalescer;
+    gw_coalesce_init(&coalescer, collect, NULL);
+    out_count = 0;
+    return &coalescer;
+}
+
+static void a_burst_becomes_one(void **state)
+{
+    struct gw_coalescer *coalescer = fresh();
+    static uint8_t packets[10][1500];
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        const struct make make = {.version = 4,
+                                  .protocol = 6,
+                                  .seq = 5000 + 1000 * i,
+                                  .flags = (uint8_t)(GW_TCP_ACK | (i == 9 ? GW_TCP_PSH : 0)),
+                                  .payload = i == 9 ? 10 : 1000,
+                                  .fill = (uint8_t)(1000 * i),
+                                  .id = (uint16_t)i};
+        size_t len = make_packet(packets[i], &make);
+        assert_true(gw_coalesce_add(coalescer, packets[i], len, false));
+    }
+    assert_int_equal(out_count, 0);
+    gw_coalesce_flush(coalescer);
+    assert_int_equal(out_count, 1);
+    assert_int_equal(outs[0].len, 40 + 9010);
+    assert_int_equal(outs[0].merged.segment_len, 1000);
+    assert_true(outs[0].merged.is_checksum_left);
+    assert_int_equal(naive_sum(outs[0].data, 20), 0);
+    for (size_t i = 0; i < 9010; i++)
+        assert_int_equal(outs[0].data[40 + i], (uint8_t)i);
+}
+
+static void what_differs_stays_apart(void **state)
+{
+    const struct make first = {.version = 4, .protocol = 6, .seq = 1, .flags = GW_TCP_ACK, .payload = 100};
+    const struct {
+        struct make second;
+    } rows[] = {
+        /* 1 a gap */ {{.version = 4, .protocol = 6, .seq = 102, .flags = GW_TCP_ACK, .payload = 100}},
+        /* 2 longer */ {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 101}},
+        /* 3 FIN */
+        {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK | GW_TCP_FIN, .payload = 100}},
+        /* 4 window */
+        {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 100, .window = 1}},
+        /* 5 ack */
+        {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 100, .ack = 1}},
+        /* 6 CE */ {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 100, .tos = 3}},
+        /* 7 options */
+        {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 100, .options = 4}},
+        /* 8 another flow */
+        {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 100, .flow = 1}},
+        /* 9 no data */ {{.version = 4, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK}},
+        /* 10 UDP */ {{.version = 4, .protocol = 17, .payload = 100}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct gw_coalescer *coalescer = fresh();
+        uint8_t a[256], b[256], a_was[256], b_was[256];
+        size_t a_len = make_packet(a, &first), b_len = make_packet(b, &rows[i].second);
+        memcpy(a_was, a, a_len);
+        memcpy(b_was, b, b_len);
+        assert_true(gw_coalesce_add(coalescer, a, a_len, false));
+        assert_true(gw_coalesce_add(coalescer, b, b_len, false));
+        gw_coalesce_flush(coalescer);
+        assert_int_equal(out_count, 2);
+        bool is_swapped = outs[0].len != a_len || memcmp(outs[0].data, a_was, a_len) != 0;
+        if (i != 7 && i != 9) /* other flows may overtake */
+            assert_false(is_swapped);
+        assert_memory_equal(outs[is_swapped].data, a_was, a_len);
+        assert_memory_equal(outs[!is_swapped].data, b_was, b_len);
+    }
+}
+
+static void a_wrong_checksum_is_not_blessed(void **state)
+{
+    struct gw_coalescer *coalescer = fresh();
+    uint8_t a[256], b[256];
+    (void)state;
+    size_t a_len = make_packet(
+        a, &(struct make){.version = 6, .protocol = 6, .seq = 1, .flags = GW_TCP_ACK, .payload = 100});
+    size_t b_len = make_packet(
+        b, &(struct make){.version = 6, .protocol = 6, .seq = 101, .flags = GW_TCP_ACK, .payload = 100});
+    b[100] ^= 1;
+    gw_coalesce_add(coalescer, a, a_len, false);
+    gw_coalesce_add(coalescer, b, b_len, false);
+    gw_coalesce_flush(coalescer);
+    assert_int_equal(out_count, 2);
+    assert_int_not_equal(naive_l4(outs[1].data, outs[1].len), 0);
+}
+
+static void malformed_packets_are_refused(void **state)
+{
+    struct gw_coalescer *coalescer = fresh();
+    uint8_t packet[64] = {0x45};
+    (void)state;
+    assert_false(gw_coalesce_add(coalescer, packet, sizeof packet, false));
+    assert_false(gw_coalesce_add(coalescer, packet, 0, false));
+    gw_coalesce_flush(coalescer);
+    assert_int_equal(out_count, 0);
+}
+
+/* Random bursts of several flows, cut and merged: each flow's bytes come out in order, whole. */
+static void cut_and_merged_is_the_same(void **state)
+{
+    (void)state;
+    srand(3);
+    for (unsigned round = 0; round < 300; round++) {
+        struct gw_coalescer *coalescer = fresh();
+        static uint8_t whole[GW_SUPER_MAX + 64], slab[6][64][1500];
+        size_t sent[6] = {0}, got[6] = {0};
+        struct gw_super *supers[6];
+        bool is_partial, keep = rand() % 2;
+        for (uint8_t flow = 0; flow < 6; flow++) {
+            const struct make make = {.version = flow % 2 ? 6 : 4,
+                                      .protocol = 6,
+                                      .flow = flow,
+                                      .seq = (uint32_t)rand(),
+                                      .flags = GW_TCP_ACK | GW_TCP_PSH,
+                                      .payload = 1 + (size_t)rand() % 40000,
+                                      .fill = flow};
+            const struct gw_super_hint hint = {.segment_len = (uint16_t)(700 + rand() % 600),
+                                               .is_checksum_left = true};
+            sent[flow] = make.payload;
+            assert_int_equal(gw_super_new(&supers[flow], whole, make_packet(whole, &make), &hint), 0);
+        }
+        for (unsigned left = 6 * 64, n[6] = {0}; left > 0; left--) {
+            unsigned flow = (unsigned)rand() % 6;
+            if (gw_super_is_done(supers[flow]))
+                continue;
+            uint8_t *at = slab[flow][n[flow]++];
+            size_t len = gw_super_take(supers[flow], at, 1400, keep, &is_partial);
+            assert_int_equal(is_partial, keep);
+            assert_true(gw_coalesce_add(coalescer, at, len, is_partial));
+        }
+        gw_coalesce_flush(coalescer);
+        for (unsigned i = 0; i < out_count; i++) {
+            uint8_t flow = outs[i].data[outs[i].merged.version == 6 ? 23 : 15];
+            for (size_t at = outs[i].merged.header_len; at < outs[i].len; at++)
+                assert_int_equal(outs[i].data[at], (uint8_t)(flow + got[flow]++));
+        }
+        for (unsigned flow = 0; flow < 6; flow++) {
+            if (gw_super_is_done(supers[flow]))
+                assert_int_equal(got[flow], sent[flow]);
+            gw_super_free(supers[flow]);
+        }
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    outs = calloc(OUT_MAX * 2, sizeof *outs);
+    return outs ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(outs);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_burst_becomes_one),
+        cmocka_unit_test(what_differs_stays_apart),
+        cmocka_unit_test(a_wrong_checksum_is_not_blessed),
+        cmocka_unit_test(malformed_packets_are_refused),
+        cmocka_unit_test(cut_and_merged_is_the_same),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
