@@ -172,12 +172,14 @@ static void work_on_response(struct gateway *gateway, struct gw_mono now, const 
     struct gw_session *session;
     memcpy(&msg, slot->bytes, sizeof msg);
     int err = gw_session_consume_response(&gateway->host.local, &msg, now, &session);
+    struct gw_peer *peer = session ? gw_session_owner(session) : NULL;
     if (err) {
         count_failure(gateway, err);
         log_failure("response", &slot->tuple, err);
+        if (peer && err == GW_E_AUTH)
+            gw_peer_answer_refused(peer);
         return;
     }
-    struct gw_peer *peer = gw_session_owner(session);
     gw_peer_handshake_answered(peer, now, &slot->tuple);
     gw_peer_mark_ready(peer);
 }

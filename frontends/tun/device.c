@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Packets read in a turn: the queue behind is the engine's, so the kernel's is emptied as it fills. */
-#define READS_MAX 16u
+/* A turn's reading ends at either: many small packets come in bursts that the kernel's short queue must not drop; more bytes than the engine's
+ * queue holds would only be read to be dropped, and keep the rest waiting. */
+#define READS_MAX 256u
+#define READ_BYTES (512u * 1024u)
 #define ICMP_RATE 100.0
 #define ICMP_BURST 50.0
 
@@ -177,8 +179,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_device *device = arg;
     struct gw_mono now = gw_loop_now(device->params.loop);
+    size_t bytes = 0;
     (void)fd, (void)what;
-    for (unsigned i = 0; i < READS_MAX; i++) {
+    for (unsigned i = 0; i < READS_MAX && bytes < READ_BYTES; i++) {
         struct gw_super_hint hint;
         uint8_t *packet;
         ssize_t len = gw_tun_read(&device->tun, device->buffer, &packet, &hint);
@@ -191,6 +194,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
             return; /* EIO: it is down */
         }
         device->stats.read++;
+        bytes += (size_t)len;
         if (len > 0)
             from_tun(device, packet, (size_t)len, &hint, now);
         else

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The engine's own queue is the one that drops (gateway/packet/queue.h), so this one is as short as it can be: a datagram of 64 KB is 50 fragments,
- * and the kernel frees its places 16 at a time. */
-#define QUEUE_LEN 64u
+/* The engine's own queue is the one that drops (gateway/packet/queue.h), so this one is short: 2 Gbit/s of datagrams that come a millisecond's worth at
+ * a time. Shorter is better for pings beside bulk TCP (64: 0.5 ms instead of 0.9), but loses a fifth of those datagrams. */
+#define QUEUE_LEN 192u
 #define REPAIRS_MAX 5u /* in a minute: somebody else wants it otherwise */
 
 struct gw_netconf {

@@ -69,6 +69,45 @@ static void check_control(const struct gw_loading *loading)
                  SOCKET_PATH_MAX, socket);
 }
 
+/* ---- virtual addresses and their names */
+
+static void check_range(const struct gw_loading *loading)
+{
+    const struct gw_prefix *range = &loading->config->address_range;
+    char text[GW_ADDR_STRLEN];
+    if (range->ip.family != 4 || range->bits < 8 || range->bits > 28 || gw_addr_is_loopback(&range->ip))
+        complain(loading, 0,
+                 "address_range: expected an IPv4 prefix of 8 to 28 bits, such as 10.64.0.0/16, found %s",
+                 gw_prefix_format(range, text, sizeof text));
+}
+
+static bool is_ip(const struct gw_loading *loading, const char *key,
+                  const struct gw_config_endpoint *endpoint)
+{
+    if (endpoint->kind == GW_CONFIG_ENDPOINT_NAME)
+        complain(loading, 0, "dns.%s: expected an IP address and a port, found %s:%u", key, endpoint->name,
+                 endpoint->port);
+    return endpoint->kind == GW_CONFIG_ENDPOINT_IP;
+}
+
+static void check_dns(const struct gw_loading *loading)
+{
+    const struct gw_config *config = loading->config;
+    for (size_t i = 0; i < config->dns.listen.count; i++)
+        is_ip(loading, "listen", &config->dns.listen.items[i]);
+    for (size_t i = 0; i < config->dns.upstreams.count; i++) {
+        const struct gw_config_endpoint *upstream = &config->dns.upstreams.items[i];
+        char text[GW_ADDR_STRLEN];
+        if (!is_ip(loading, "upstreams", upstream))
+            continue;
+        for (size_t j = 0; j < config->dns.listen.count; j++) {
+            if (gw_addr_equal(&upstream->addr, &config->dns.listen.items[j].addr))
+                complain(loading, 0, "dns.upstreams: %s is in dns.listen, so it would ask itself",
+                         gw_addr_format(&upstream->addr, text));
+        }
+    }
+}
+
 /* ---- peers */
 
 static void check_peer_key(const struct gw_loading *loading, struct gw_config_peer *peer)
@@ -356,6 +395,8 @@ int gw_load_check(const struct gw_loading *loading)
 {
     check_addresses(loading);
     check_control(loading);
+    check_range(loading);
+    check_dns(loading);
     int err = default_hostname(loading->config);
     if (!err)
         err = check_peers(loading);

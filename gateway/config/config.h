@@ -126,6 +126,7 @@ struct gw_config {
     char *interface;
     GW_CONFIG_LIST(struct gw_prefix)
     addresses; /* this node's own virtual addresses; at most one of each family */
+    struct gw_prefix address_range;
     enum gw_seal_policy seal;
     enum gw_cc_kind congestion;
     int64_t memory; /* bytes */
@@ -162,6 +163,15 @@ struct gw_config {
         bool routes;
         GW_CONFIG_LIST(struct gw_prefix) subnets;
     } tun;
+    struct {
+        bool enabled;
+        GW_CONFIG_LIST(struct gw_config_endpoint) listen, upstreams; /* all GW_CONFIG_ENDPOINT_IP */
+        GW_CONFIG_LIST(struct gw_prefix) allowed;
+        int64_t rate;
+    } dns;
+    struct {
+        bool enabled; /* means nothing with a TUN */
+    } virtual_router;
 
     GW_CONFIG_LIST(struct gw_config_peer) peers;
     GW_CONFIG_LIST(struct gw_config_service) services;

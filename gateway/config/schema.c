@@ -106,6 +106,26 @@ static const struct gw_key tun_keys[] = {
     END};
 static const struct gw_section tun_section = {.keys = tun_keys};
 
+static const struct gw_key dns_keys[] = {
+    {"enabled", GW_TYPE_BOOL, ROOT(dns.enabled), .fallback = "false",
+     .doc = "Answer DNS queries for the peers' names, `HOST.NETWORK.p2p`."},
+    {"listen", GW_TYPE_HOSTPORT, GW_LIST, ROOT(dns.listen), RANGE(0, PORT_MAX), .max_count = 8,
+     .fallback = "127.0.0.1:5300", .doc = "The IP addresses and ports to answer on, by UDP and TCP."},
+    {"allowed", GW_TYPE_PREFIX, GW_LIST, ROOT(dns.allowed), .max_count = 32,
+     .doc = "Who may ask, beside this machine itself. Others get no answer."},
+    {"upstreams", GW_TYPE_HOSTPORT, GW_LIST, ROOT(dns.upstreams), RANGE(1, PORT_MAX), .max_count = 8,
+     .doc = "The DNS servers (IP:PORT) that other names are asked of. Without any, other names are refused."},
+    {"rate", GW_TYPE_INT, ROOT(dns.rate), RANGE(1, 1000000), .fallback = "1000",
+     .doc = "How many answers a second one IPv4 address or IPv6 /64 gets by UDP."},
+    END};
+static const struct gw_section dns_section = {.keys = dns_keys};
+
+static const struct gw_key virtual_router_keys[] = {
+    {"enabled", GW_TYPE_BOOL, ROOT(virtual_router.enabled), INHERITS(dns.enabled), .fallback_doc = "`dns.enabled`",
+     .doc = "Without a TUN, listen for each peer on an address of its own in 127.64.0.0/16, with the ports of its services."},
+    END};
+static const struct gw_section virtual_router_section = {.keys = virtual_router_keys};
+
 static const struct gw_key user_keys[] = {
     {"name", GW_TYPE_TEXT, AT(struct gw_config_user, name), RANGE(1, TEXT_MAX), .doc = "The user's name."},
     {"password", GW_TYPE_TEXT, AT(struct gw_config_user, password), RANGE(1, TEXT_MAX), .is_secret = true,
@@ -128,7 +148,7 @@ static const struct gw_key socks_keys[] = {
     {"others", GW_TYPE_ENUM, ROOT(socks.others), .choices = others, .fallback = "reject",
      .doc = "What becomes of destinations that are not ours: refuse them, or connect directly."},
     {"allow", GW_TYPE_RULE, GW_LIST, ROOT(socks.allow), .max_count = 1000,
-     .doc = "With `others: direct`, the only destinations that are connected to directly. Empty: all."},
+     .doc = "With `others: direct`, the only destinations that are connected to directly. Empty: all but this machine's own addresses."},
     {"deny", GW_TYPE_RULE, GW_LIST, ROOT(socks.deny), .max_count = 1000,
      .doc = "With `others: direct`, destinations that are refused, whatever `allow` says."},
     {"http", GW_TYPE_BOOL, ROOT(socks.http), .fallback = "true",
@@ -210,7 +230,7 @@ static const struct gw_key peer_keys[] = {
     {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions, INHERITS(congestion),
      .fallback_doc = "`congestion`", .doc = "As there, for this peer."},
     {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false",
-     .doc = "Connect at the start, not when first needed."},
+     .doc = "Connect at the start, not when first needed. A peer with a keepalive is connected anyway."},
     END};
 static const struct gw_section peer_section = {
     .keys = peer_keys,
@@ -239,6 +259,8 @@ static const struct gw_key root_keys[] = {
      .doc = "The network interface's name, where one is made."},
     {"address", GW_TYPE_ADDRESS, GW_LIST, ROOT(addresses), .max_count = 2,
      .doc = "This node's own virtual addresses, one of each family."},
+    {"address_range", GW_TYPE_PREFIX, ROOT(address_range), .fallback = "10.64.0.0/16",
+     .doc = "Where peers without a `tunnel_ip` get their virtual IPv4 addresses from: a prefix of 8 to 28 bits."},
     {"seal", GW_TYPE_ENUM, ROOT(seal), .choices = seals, .fallback = "auto",
      .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
     {"congestion", GW_TYPE_ENUM, ROOT(congestion), .choices = congestions, .fallback = "bbr",
@@ -255,6 +277,8 @@ static const struct gw_key root_keys[] = {
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},
     {"tun", GW_TYPE_SECTION, .section = &tun_section},
+    {"dns", GW_TYPE_SECTION, .section = &dns_section},
+    {"virtual_router", GW_TYPE_SECTION, .section = &virtual_router_section},
     {"federation", GW_TYPE_SECTION, .section = &federation_section},
     END};
 

@@ -87,7 +87,6 @@ static int run(struct gw_cmd_context *ctx, int argc, char **argv)
     return doctor(ctx, argc > 2 ? argv[2] : NULL);
 }
 
-extern const struct gw_command gw_cmd_dns;
 const struct gw_command gw_cmd_dns = {
     .name = "dns",
     .summary = "find out what answers for our names, and why one fails",

@@ -22,6 +22,7 @@ static const struct gw_command *const commands[] = {
     &gw_cmd_services,
     &gw_cmd_nc,
     &gw_cmd_forward,
+    &gw_cmd_dns,
 };
 /* clang-format on */
 

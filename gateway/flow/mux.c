@@ -294,6 +294,11 @@ void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, s
 
 /* --- looking at it ----------------------------------------------------------------------------------------------- */
 
+unsigned gw_mux_unanswered_probes(const struct gw_mux *mux)
+{
+    return mux->recovery.pto_count;
+}
+
 void gw_mux_stats(const struct gw_mux *mux, struct gw_mux_stats *out)
 {
     const struct gw_recovery *recovery = &mux->recovery;

@@ -75,8 +75,16 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
         gw_peer_path_changed(peer, now);
 }
 
+void gw_peer_answer_refused(struct gw_peer *peer)
+{
+    if (!peer->endpoints.is_refusal_logged)
+        gw_log_warn("%s: its answer to our handshake cannot be opened: do both sides have the same preshared key?", gw_peer_name(peer));
+    peer->endpoints.is_refusal_logged = true;
+}
+
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
 {
+    peer->endpoints.is_refusal_logged = false;
     peer->endpoints.attempts = 0;
     gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, &tuple->remote));
 }

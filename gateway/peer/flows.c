@@ -10,6 +10,8 @@
 #define IP_UDP_V4 28u
 #define IP_UDP_V6 48u
 #define RTT_HINT_MAX_NS GW_S(10)
+#define NARROW_PROBES 3u /* unanswered: the way may have become narrower without a word */
+#define GONE_PROBES 4u   /* unanswered: the peer may have forgotten our keys */
 
 static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now, void *ctx)
 {
@@ -88,6 +90,18 @@ bool gw_peer_flows_may_send(const struct gw_peer *peer)
         return false;
     /* Known by peer ID: surely one of ours, so an open may ride with the first HELLO. */
     return peer->kind == GW_PEER_PEERGATE || peer->config.has_ed25519;
+}
+
+void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
+{
+    unsigned probes = peer->mux ? gw_mux_unanswered_probes(peer->mux) : 0;
+    if (probes == peer->probes_seen)
+        return;
+    peer->probes_seen = probes;
+    if (probes >= NARROW_PROBES)
+        gw_peer_path_narrowed(peer, now);
+    if (probes >= GONE_PROBES)
+        gw_session_doubt(peer->session, now);
 }
 
 void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path, enum gw_suite suite)

@@ -89,6 +89,7 @@ struct gw_endpoints {
     unsigned attempts;                    /* initiations since the last handshake */
     struct gw_addr sent_to[GW_INITIATORS]; /* where the last initiations went */
     unsigned sent_count;
+    bool is_refusal_logged;
     struct gw_tuple response_tuple;       /* where our last response went */
 };
 
@@ -121,6 +122,7 @@ struct gw_peer {
     bool has_mux_bound;          /* the mux belongs to remote_instance; else it waits for the first HELLO */
     bool is_unreachable_due;     /* the session failed: streams end at the next safe point */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
+    unsigned probes_seen; /* gw_mux_unanswered_probes, when last looked at */
     struct gw_tuple mux_tuple;
 
     /* What the train under way brought, told to session and paths once. */
@@ -184,6 +186,8 @@ void gw_peer_new_instance(struct gw_peer *peer);
 /* A HELLO told the peer's instance: flows with another one are over. */
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now);
 void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
+/* Looks at how long nothing of ours was acknowledged, and draws the conclusions. */
+void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now);
 /* Tells the mux what the path carries under this suite, if that changed. */
 void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path, enum gw_suite suite);
 /* May flows be sent now (the peer is one of ours, or surely will be)? */
@@ -217,6 +221,8 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
 bool gw_peer_has_endpoint(const struct gw_peer *peer);
 /* Our initiations went there, so an answer from there proves a round trip. */
 bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr *remote);
+/* An answer to our initiation does not open: says so, once until one does. */
+void gw_peer_answer_refused(struct gw_peer *peer);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
                             bool proves_round_trip);

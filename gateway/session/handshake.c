@@ -235,6 +235,7 @@ int gw_session_consume_response(struct gw_session_local *local, const struct gw_
     if (slot == NULL)
         return GW_E_UNKNOWN;
     session = slot->session;
+    *out = session;
     if (!gw_noise_consume_response(&self, slot, msg, (const uint8_t(*)[GW_KEY_LEN])session->psks,
                                    session->psk_count, &psk, &keys))
         return GW_E_AUTH;
@@ -244,7 +245,6 @@ int gw_session_consume_response(struct gw_session_local *local, const struct gw_
         return GW_E_NOMEM;
     kp->psk = (uint8_t)psk;
     commit_response(session, slot, kp, now);
-    *out = session;
     return 0;
 }
 

@@ -266,6 +266,11 @@ void gw_session_kick(struct gw_session *session, struct gw_mono now)
     gw_timers_kicked(session, now);
 }
 
+void gw_session_doubt(struct gw_session *session, struct gw_mono now)
+{
+    gw_timers_doubted(session, now);
+}
+
 void gw_session_stats(const struct gw_session *session, struct gw_session_stats *out)
 {
     *out = session->counts;

@@ -147,6 +147,8 @@ void gw_session_packets_received(struct gw_session *session, struct gw_keypair *
 unsigned gw_session_wants(const struct gw_session *session); /* enum gw_session_want bits */
 /* The link changed or the machine woke: try again at once (resets backoff). An established session stays as it is. */
 void gw_session_kick(struct gw_session *session, struct gw_mono now);
+/* What was sent stays without an answer: a handshake asks whether the peer still has our keys. They stay in use meanwhile. */
+void gw_session_doubt(struct gw_session *session, struct gw_mono now);
 
 struct gw_session_stats {
     enum gw_session_state state;

@@ -438,6 +438,14 @@ void gw_timers_kicked(struct gw_session *session, struct gw_mono now)
     gw_session_update_state(session, now);
 }
 
+/* As on_unanswered, only sooner. */
+void gw_timers_doubted(struct gw_session *session, struct gw_mono now)
+{
+    start_series(session, now);
+    arm(session);
+    gw_session_update_state(session, now);
+}
+
 void gw_timers_keepalive_interval_changed(struct gw_session *session, struct gw_mono now)
 {
     struct gw_timers *timers = &session->timers;

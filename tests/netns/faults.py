@@ -369,7 +369,7 @@ def main():
     with Ground("faults") as ground:
         scene = Scene(ground)
         for part in chosen((descriptors, full_disk, no_network, forbidden, narrow, narrow_from_the_start, dead_peer,
-                            clock_set_back, kills), also=(suddenly_narrow,)):
+                            suddenly_narrow, clock_set_back, kills)):
             part(scene)
 
 

@@ -355,7 +355,7 @@ class Ground:
            "peer", "name", a.short, "netns", b.name, "mtu", str(mtu))
         for namespace, device, address in ((a, b.short, a_address), (b, a.short, b_address)):
             namespace.ip("addr", "add", address, "dev", device)
-            namespace.ip("link", "set", device, "up")
+            namespace.ip("link", "set", "dev", device, "up")
 
     def node(self, namespace, name, config=None, **options):
         node = Node(self, namespace, name, config, **options)

@@ -34,7 +34,7 @@ static void headers_are_believed_when_they_fit(void **state)
         {{.flags = 1, .gso_type = 1, .checksum_start = 20, .checksum_offset = 16}, GW_E_MALFORMED, 0, true},
         /* 7 UDP fragments (UFO) */ {{.flags = 1, .gso_type = 3, .gso_size = 100}, GW_E_MALFORMED, 0, false},
         /* 8 behind the end */
-        {{.flags = 1, .checksum_start = 500, .checksum_offset = 16}, GW_E_MALFORMED, 0, false},
+        {{.flags = 1, .checksum_start = 1500, .checksum_offset = 16}, GW_E_MALFORMED, 0, false},
         /* 9 the very end */
         {{.flags = 1, .checksum_start = 20, .checksum_offset = 1019}, GW_E_MALFORMED, 0, false},
         /* 10 elsewhere: done here */ {{.flags = 1, .checksum_start = 40, .checksum_offset = 0}, 0, 0, false},

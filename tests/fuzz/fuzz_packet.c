@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What a TUN gives: a virtio-net header (10 bytes) and a packet. Parsed, cut, each segment merged again: what comes out has the bytes that went in. And
+ * what is said about it: error messages, MSS. */
+#include "frontends/tun/icmp_error.h"
+#include "frontends/tun/virtio.h"
+#include "gateway/packet/coalesce.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define ROOM 1400u
+
+struct joined {
+    uint8_t bytes[2 * GW_SUPER_MAX];
+    size_t len;
+    uint16_t header_len;
+};
+
+/* Payloads of what is emitted, one behind the other. */
+static void collect(const struct gw_merged *merged, void *ctx)
+{
+    struct joined *joined = ctx;
+    size_t skip = merged->header_len, total = 0;
+    for (int i = 0; i < merged->iov_count; i++) {
+        size_t len = merged->iov[i].iov_len;
+        assert(len >= skip && joined->len + len - skip <= sizeof joined->bytes);
+        memcpy(joined->bytes + joined->len, (const uint8_t *)merged->iov[i].iov_base + skip, len - skip);
+        joined->len += len - skip;
+        total += len;
+        skip = 0;
+    }
+    assert(total == merged->len);
+}
+
+static void cut_and_merge(const uint8_t *packet, size_t len, const struct gw_super_hint *hint)
+{
+    static struct joined joined;
+    static struct gw_coalescer coalescer;
+    struct gw_super *super;
+    struct gw_ip ip;
+    bool keep = len % 2, is_partial;
+    if (gw_ip_parse(&ip, packet, len) != 0 || gw_super_new(&super, packet, len, hint) != 0)
+        return;
+    joined.len = 0;
+    gw_coalesce_init(&coalescer, collect, &joined);
+    uint8_t *slab = malloc(64 * (size_t)(GW_SUPER_MAX + 1));
+    assert(slab);
+    for (unsigned i = 0; !gw_super_is_done(super); i++) {
+        uint8_t *at = slab + (size_t)(i % 64) * (GW_SUPER_MAX + 1);
+        if (i % 64 == 0)
+            gw_coalesce_flush(&coalescer);
+        size_t next = gw_super_next_len(super, ROOM), got = gw_super_take(super, at, ROOM, keep, &is_partial);
+        assert(next == got && got > 0);
+        if (!gw_coalesce_add(&coalescer, at, got, is_partial))
+            goto out; /* a UDP length that is not the segments' */
+    }
+    gw_coalesce_flush(&coalescer);
+    assert(joined.len == ip.total_len - ip.header_len);
+    assert(memcmp(joined.bytes, packet + ip.header_len, joined.len) == 0);
+out:
+    free(slab);
+    gw_super_free(super);
+}
+
+static void speak_of(uint8_t *packet, size_t len)
+{
+    uint8_t message[GW_ICMP_ERROR_MAX];
+    struct gw_addr from;
+    struct gw_ip ip, said;
+    if (gw_ip_parse(&ip, packet, len) != 0)
+        return;
+    gw_ip_destination(&from, packet, &ip);
+    size_t got = gw_icmp_error(message, (enum gw_icmp_error)(len % 3), 1280, &from, packet, &ip);
+    assert(got <= sizeof message && (got == 0 || gw_ip_parse(&said, message, got) == 0));
+    bool was_right = gw_checksum_is_right(packet, &ip);
+    gw_tcp_clamp_mss(packet, &ip, 600, false);
+    assert(!was_right || gw_checksum_is_right(packet, &ip));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct gw_virtio_header header;
+    struct gw_super_hint hint;
+    if (size < sizeof header || size > GW_SUPER_MAX)
+        return 0;
+    size_t len = size - sizeof header;
+    uint8_t *packet = malloc(len + 1);
+    assert(packet);
+    memcpy(&header, data, sizeof header);
+    memcpy(packet, data + sizeof header, len);
+    if (gw_virtio_decode(&hint, &header, packet, len) == 0)
+        cut_and_merge(packet, len, &hint);
+    speak_of(packet, len);
+    free(packet);
+    return 0;
+}
