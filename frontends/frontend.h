@@ -19,7 +19,8 @@ struct gw_frontend {
     struct gw_resolver *resolver;
     struct gw_dialer *dialer;
     /* Where this node's own service listens, for names that are this node's own; false = not listed. May be NULL: nothing is. */
-    bool (*own_service)(void *ctx, struct gateway *gateway, const struct gw_open *open, struct gw_target *out);
+    bool (*own_service)(void *ctx, struct gateway *gateway, const struct gw_open *open,
+                        struct gw_target *out);
     void *ctx;
 };
 

@@ -74,7 +74,8 @@ static int split(struct gw_dns_name *out, const char *text, size_t len)
 
 static bool ends_in_p2p(const char *text, size_t len)
 {
-    return len > 4 && text[len - 4] == '.' && lower(text[len - 3]) == 'p' && text[len - 2] == '2' && lower(text[len - 1]) == 'p';
+    return len > 4 && text[len - 4] == '.' && lower(text[len - 3]) == 'p' && text[len - 2] == '2' &&
+           lower(text[len - 1]) == 'p';
 }
 
 int gw_dns_name_parse(struct gw_dns_name *out, const char *text)

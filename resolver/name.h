@@ -15,7 +15,8 @@
 /* Not to be copied: it points into itself. */
 struct gw_dns_name {
     unsigned count; /* labels without the p2p; those beyond GW_DNS_LABELS_MAX are counted, not kept */
-    const char *label[GW_DNS_LABELS_MAX]; /* NUL-terminated, lower case, first label first; they point into `labels` */
+    const char *label
+        [GW_DNS_LABELS_MAX]; /* NUL-terminated, lower case, first label first; they point into `labels` */
     bool has_p2p;
     bool has_peer_id; /* the last label is a peer ID: ed25519 holds it */
     uint8_t ed25519[32];

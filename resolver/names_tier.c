@@ -23,7 +23,8 @@ struct gw_names_tier {
 
 /* The entry of host in network: one that names the network goes before one for any (of ours: `laptop` must not take laptop.example away from
  * the world). A bare host finds an entry of any network, if it is the only one. */
-static const struct entry *find_entry(const struct gw_names_tier *names, const char *host, const char *network)
+static const struct entry *find_entry(const struct gw_names_tier *names, const char *host,
+                                      const char *network)
 {
     const struct entry *found = NULL, *elsewhere = NULL;
     size_t elsewhere_count = 0;
@@ -44,7 +45,8 @@ static const struct entry *find_entry(const struct gw_names_tier *names, const c
     return elsewhere_count == 1 ? elsewhere : NULL;
 }
 
-static bool find(struct gw_resolver_tier *tier, const char *host, const char *network, struct gateway **gateway, struct gw_peer **peer)
+static bool find(struct gw_resolver_tier *tier, const char *host, const char *network,
+                 struct gateway **gateway, struct gw_peer **peer)
 {
     struct gw_names_tier *names = gw_container_of(tier, struct gw_names_tier, tier);
     const struct entry *entry = find_entry(names, host, network);
@@ -97,7 +99,8 @@ static bool copy_entry(struct entry *out, const struct gw_names_entry *in)
     return true;
 }
 
-int gw_names_tier_set(struct gw_names_tier *names, const struct gw_names_entry *entries, size_t count, size_t *bad)
+int gw_names_tier_set(struct gw_names_tier *names, const struct gw_names_entry *entries, size_t count,
+                      size_t *bad)
 {
     struct entry *copies = calloc(count ? count : 1, sizeof *copies);
     if (!copies)

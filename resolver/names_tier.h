@@ -20,6 +20,7 @@ struct gw_names_tier *gw_names_tier_new(struct gw_resolver *resolver);
 void gw_names_tier_free(struct gw_names_tier *names);
 struct gw_resolver_tier *gw_names_tier_of(struct gw_names_tier *names);
 /* Replaces the whole table (a reload); copied. 0, GW_E_NOMEM, GW_E_INVAL (an entry is no label; *bad is its index): the old table stays. */
-int gw_names_tier_set(struct gw_names_tier *names, const struct gw_names_entry *entries, size_t count, size_t *bad);
+int gw_names_tier_set(struct gw_names_tier *names, const struct gw_names_entry *entries, size_t count,
+                      size_t *bad);
 
 #endif

@@ -57,7 +57,8 @@ void gw_resolver_add_tier(struct gw_resolver *resolver, struct gw_resolver_tier 
     *end = tier;
 }
 
-int gw_resolver_add_gateway(struct gw_resolver *resolver, struct gateway *gateway, const char *network, const char *own_hostname)
+int gw_resolver_add_gateway(struct gw_resolver *resolver, struct gateway *gateway, const char *network,
+                            const char *own_hostname)
 {
     struct network **end = &resolver->networks;
     struct network *added = calloc(1, sizeof *added);
@@ -88,7 +89,8 @@ void gw_resolver_remove_gateway(struct gw_resolver *resolver, struct gateway *ga
     }
 }
 
-bool gw_resolver_find_key(struct gw_resolver *resolver, const uint8_t public_key[GW_KEY_LEN], struct gateway **gateway, struct gw_peer **peer)
+bool gw_resolver_find_key(struct gw_resolver *resolver, const uint8_t public_key[GW_KEY_LEN],
+                          struct gateway **gateway, struct gw_peer **peer)
 {
     for (struct network *at = resolver->networks; at; at = at->next) {
         *gateway = at->gateway;
@@ -118,7 +120,8 @@ bool gw_resolver_knows_network(const struct gw_resolver *resolver, const char *n
 static bool find_self(struct gw_resolver *resolver, const struct parts *parts, struct gw_answer *answer)
 {
     for (struct network *at = resolver->networks; at; at = at->next) {
-        if (at->hostname[0] && is_network(at, parts->network) && gw_dns_label_equal(at->hostname, parts->host)) {
+        if (at->hostname[0] && is_network(at, parts->network) &&
+            gw_dns_label_equal(at->hostname, parts->host)) {
             answer->gateway = at->gateway;
             answer->peer = NULL;
             answer->tier = "self";
@@ -130,7 +133,8 @@ static bool find_self(struct gw_resolver *resolver, const struct parts *parts, s
 
 static struct gw_peer *find_peer_named(struct gateway *gateway, const char *host)
 {
-    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer; peer = gw_gateway_next_peer(gateway, peer)) {
+    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
+         peer = gw_gateway_next_peer(gateway, peer)) {
         const char *name = gw_peer_config(peer)->name;
         if (name[0] && gw_dns_label_equal(name, host))
             return peer;
@@ -141,7 +145,8 @@ static struct gw_peer *find_peer_named(struct gateway *gateway, const char *host
 static bool find_configured(struct gw_resolver *resolver, const struct parts *parts, struct gw_answer *answer)
 {
     for (struct network *at = resolver->networks; at; at = at->next) {
-        struct gw_peer *peer = is_network(at, parts->network) ? find_peer_named(at->gateway, parts->host) : NULL;
+        struct gw_peer *peer =
+            is_network(at, parts->network) ? find_peer_named(at->gateway, parts->host) : NULL;
         if (peer) {
             answer->gateway = at->gateway;
             answer->peer = peer;
@@ -196,11 +201,13 @@ static const char *network_of(const struct gw_resolver *resolver, const struct g
 }
 
 /* host.network.p2p in lower case; a peer ID as it has to be written. */
-static void set_canonical(const struct gw_resolver *resolver, const char *host, const char *network, struct gw_answer *answer)
+static void set_canonical(const struct gw_resolver *resolver, const char *host, const char *network,
+                          struct gw_answer *answer)
 {
     if (!network[0])
         network = network_of(resolver, answer->gateway);
-    snprintf(answer->canonical, sizeof answer->canonical, "%.63s%s%.180s.p2p", host, network[0] ? "." : "", network);
+    snprintf(answer->canonical, sizeof answer->canonical, "%.63s%s%.180s.p2p", host, network[0] ? "." : "",
+             network);
     gw_dns_lower(answer->canonical);
 }
 
@@ -220,7 +227,8 @@ static bool find(struct gw_resolver *resolver, const struct gw_dns_name *name, s
         set_canonical_peer_id(name->ed25519, answer);
         return gw_peer_id_tier_find(resolver, name->ed25519, answer);
     }
-    if (!find_in_tiers(resolver, &parts, answer) && !find_self(resolver, &parts, answer) && !find_configured(resolver, &parts, answer))
+    if (!find_in_tiers(resolver, &parts, answer) && !find_self(resolver, &parts, answer) &&
+        !find_configured(resolver, &parts, answer))
         return false;
     set_canonical(resolver, parts.host, parts.network, answer);
     return true;
@@ -230,7 +238,8 @@ static bool has_our_ending(const struct gw_resolver *resolver, const struct gw_d
 {
     if (name->has_p2p || name->has_peer_id)
         return true;
-    return name->count >= 2 && name->count <= GW_DNS_LABELS_MAX && gw_resolver_knows_network(resolver, name->label[name->count - 1]);
+    return name->count >= 2 && name->count <= GW_DNS_LABELS_MAX &&
+           gw_resolver_knows_network(resolver, name->label[name->count - 1]);
 }
 
 bool gw_resolver_is_ours(struct gw_resolver *resolver, const char *name)
@@ -253,7 +262,8 @@ void gw_resolver_lookup(struct gw_resolver *resolver, const char *name, gw_resol
     fn(&answer, ctx);
 }
 
-bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr *ip, struct gw_answer *answer)
+bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr *ip,
+                              struct gw_answer *answer)
 {
     *answer = (struct gw_answer){.tier = "address"};
     for (struct network *at = resolver->networks; at; at = at->next) {

@@ -10,12 +10,12 @@
 struct gw_resolver;
 
 struct gw_answer {
-    int err;                   /* 0; GW_E_UNKNOWN: no such name; GW_E_MALFORMED: not a name of ours at all */
+    int err; /* 0; GW_E_UNKNOWN: no such name; GW_E_MALFORMED: not a name of ours at all */
     struct gateway *gateway;
-    struct gw_peer *peer;      /* NULL with err 0: the name is this node's own (tier "self") */
+    struct gw_peer *peer;                  /* NULL with err 0: the name is this node's own (tier "self") */
     char service[GW_SERVICE_NAME_MAX + 1]; /* "" unless the name had one */
-    char canonical[256];       /* host.network.p2p */
-    const char *tier;          /* "names.yaml", "self", "peers", "peer-id", "address" */
+    char canonical[256];                   /* host.network.p2p */
+    const char *tier;                      /* "names.yaml", "self", "peers", "peer-id", "address" */
 };
 typedef void gw_resolver_fn(const struct gw_answer *answer, void *ctx);
 
@@ -23,7 +23,8 @@ typedef void gw_resolver_fn(const struct gw_answer *answer, void *ctx);
 struct gw_resolver_tier {
     const char *name;
     /* network may be "" (bare host). true = *peer is set. */
-    bool (*find)(struct gw_resolver_tier *tier, const char *host, const char *network, struct gateway **gateway, struct gw_peer **peer);
+    bool (*find)(struct gw_resolver_tier *tier, const char *host, const char *network,
+                 struct gateway **gateway, struct gw_peer **peer);
     /* The service that the entry stands for when the name has none ("files: {peer_id, service: web}"); NULL or "" = none. May be NULL. */
     const char *(*service)(struct gw_resolver_tier *tier, const char *host, const char *network);
     struct gw_resolver_tier *next; /* the resolver's */
@@ -34,7 +35,8 @@ void gw_resolver_free(struct gw_resolver *resolver);
 /* Appends; borrowed until the resolver is freed. */
 void gw_resolver_add_tier(struct gw_resolver *resolver, struct gw_resolver_tier *tier);
 /* A gateway and the name of the network it is in; its peers' configured names are a tier of their own. */
-int gw_resolver_add_gateway(struct gw_resolver *resolver, struct gateway *gateway, const char *network, const char *own_hostname);
+int gw_resolver_add_gateway(struct gw_resolver *resolver, struct gateway *gateway, const char *network,
+                            const char *own_hostname);
 void gw_resolver_remove_gateway(struct gw_resolver *resolver, struct gateway *gateway);
 /* Is the name in our name space (ends in .p2p, ends in a known network, a peer ID, or a bare host that a tier knows)? Decides between
  * the resolver and `direct`/`reject` of a proxy. */
@@ -42,10 +44,12 @@ bool gw_resolver_is_ours(struct gw_resolver *resolver, const char *name);
 /* Calls fn once, now or later. */
 void gw_resolver_lookup(struct gw_resolver *resolver, const char *name, gw_resolver_fn *fn, void *ctx);
 /* The peer that a virtual address belongs to (allowed_ips of all gateways). false = nobody's. */
-bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr *ip, struct gw_answer *answer);
+bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr *ip,
+                              struct gw_answer *answer);
 /* For the tiers: is it the network of some gateway? */
 bool gw_resolver_knows_network(const struct gw_resolver *resolver, const char *name);
 /* For the tiers: the peer of an X25519 key, in whichever gateway has it. */
-bool gw_resolver_find_key(struct gw_resolver *resolver, const uint8_t public_key[GW_KEY_LEN], struct gateway **gateway, struct gw_peer **peer);
+bool gw_resolver_find_key(struct gw_resolver *resolver, const uint8_t public_key[GW_KEY_LEN],
+                          struct gateway **gateway, struct gw_peer **peer);
 
 #endif

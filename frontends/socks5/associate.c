@@ -24,7 +24,8 @@ struct gw_association {
 };
 
 /* Towards the client: the address that was asked for, then the bytes. */
-static void on_reply(struct gw_udp_targets *targets, const void *header, size_t header_len, const void *data, size_t len)
+static void on_reply(struct gw_udp_targets *targets, const void *header, size_t header_len, const void *data,
+                     size_t len)
 {
     struct gw_association *association = gw_container_of(targets, struct gw_association, targets);
     struct sockaddr_storage ss;
@@ -47,7 +48,8 @@ static bool is_client(struct gw_association *association, const struct gw_addr *
     return association->client.port == from->port;
 }
 
-static bool pass_on(struct gw_association *association, const struct sockaddr *sender, const uint8_t *bytes, size_t len, struct gw_mono now)
+static bool pass_on(struct gw_association *association, const struct sockaddr *sender, const uint8_t *bytes,
+                    size_t len, struct gw_mono now)
 {
     struct gw_proxy_request request;
     struct gw_addr from;
@@ -56,7 +58,8 @@ static bool pass_on(struct gw_association *association, const struct sockaddr *s
     int header_len = gw_udp_header_parse(&request, bytes, len);
     if (header_len < 0)
         return false;
-    return gw_udp_targets_send(&association->targets, &request, bytes, (size_t)header_len, bytes + header_len, len - (size_t)header_len, now);
+    return gw_udp_targets_send(&association->targets, &request, bytes, (size_t)header_len, bytes + header_len,
+                               len - (size_t)header_len, now);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -69,12 +72,14 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     for (int i = 0; i < TURN_MAX; i++) {
         struct sockaddr_storage ss;
         socklen_t ss_len = sizeof ss;
-        ssize_t n = recvfrom(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&ss, &ss_len);
+        ssize_t n =
+            recvfrom(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&ss, &ss_len);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0) /* ICMP of what was sent before: the next one may be fine */
             continue;
-        if ((size_t)n <= sizeof bytes && pass_on(association, (const struct sockaddr *)&ss, bytes, (size_t)n, now))
+        if ((size_t)n <= sizeof bytes &&
+            pass_on(association, (const struct sockaddr *)&ss, bytes, (size_t)n, now))
             stats->datagrams_out++;
         else
             stats->datagrams_dropped++;
@@ -100,7 +105,8 @@ static int open_relay(const struct gw_addr *local, struct gw_addr *bound)
         return -errno;
     if (bind(fd, (const struct sockaddr *)&ss, len) == 0) {
         len = sizeof ss;
-        if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && gw_addr_from_sockaddr(bound, (const struct sockaddr *)&ss) == 0)
+        if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+            gw_addr_from_sockaddr(bound, (const struct sockaddr *)&ss) == 0)
             return fd;
     }
     int err = errno ? -errno : -EINVAL;
@@ -112,10 +118,12 @@ static bool both_ends(int fd, struct gw_addr *local, struct gw_addr *client)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
-    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 || gw_addr_from_sockaddr(local, (const struct sockaddr *)&ss) != 0)
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
+        gw_addr_from_sockaddr(local, (const struct sockaddr *)&ss) != 0)
         return false;
     len = sizeof ss;
-    if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0 || gw_addr_from_sockaddr(client, (const struct sockaddr *)&ss) != 0)
+    if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0 ||
+        gw_addr_from_sockaddr(client, (const struct sockaddr *)&ss) != 0)
         return false;
     client->port = 0;
     return true;

@@ -69,7 +69,8 @@ bool gw_auth_is_needed(const struct gw_auth *auth)
     return auth && auth->count > 0;
 }
 
-bool gw_auth_check(const struct gw_auth *auth, const void *name, size_t name_len, const void *password, size_t password_len)
+bool gw_auth_check(const struct gw_auth *auth, const void *name, size_t name_len, const void *password,
+                   size_t password_len)
 {
     struct entry given;
     bool is_known = false;

@@ -18,6 +18,7 @@ struct gw_auth *gw_auth_get(struct gw_auth *auth);
 /* The last one wipes and frees. NULL is fine. */
 void gw_auth_put(struct gw_auth *auth);
 bool gw_auth_is_needed(const struct gw_auth *auth);
-bool gw_auth_check(const struct gw_auth *auth, const void *name, size_t name_len, const void *password, size_t password_len);
+bool gw_auth_check(const struct gw_auth *auth, const void *name, size_t name_len, const void *password,
+                   size_t password_len);
 
 #endif

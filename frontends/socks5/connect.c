@@ -26,7 +26,8 @@ bool connect_fill_open(struct gw_open *open, const struct gw_answer *answer, uin
     return open->service[0] || open->port;
 }
 
-static void open_flow(struct session *session, const struct gw_answer *answer, const struct gw_open *open, struct gw_mono now)
+static void open_flow(struct session *session, const struct gw_answer *answer, const struct gw_open *open,
+                      struct gw_mono now)
 {
     struct gw_stream *stream;
     const struct gw_proxy *proxy = &session->opening->proxy;
@@ -43,7 +44,8 @@ static void open_flow(struct session *session, const struct gw_answer *answer, c
 }
 
 /* A name of this very node: its own service, without a peer in between. */
-static void open_own(struct session *session, const struct gw_answer *answer, const struct gw_open *open, struct gw_mono now)
+static void open_own(struct session *session, const struct gw_answer *answer, const struct gw_open *open,
+                     struct gw_mono now)
 {
     const struct gw_frontend *frontend = session->socks5->frontend;
     struct gw_target target;

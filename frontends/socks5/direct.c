@@ -28,7 +28,8 @@ static void join(struct session *session, int fd, struct gw_mono now)
     uint64_t limit = gw_proxy_limit(&opening->proxy);
     int client = gw_splice_detach(session->splice);
     session->splice = NULL;
-    if (gw_pair_new(&session->pair, session->socks5->frontend->loop, client, fd, first, len, limit, on_pair_end, session) != 0) {
+    if (gw_pair_new(&session->pair, session->socks5->frontend->loop, client, fd, first, len, limit,
+                    on_pair_end, session) != 0) {
         session_free(session);
         return;
     }
@@ -64,7 +65,8 @@ void direct_start(struct session *session, const struct gw_target *target, bool 
                                     .on_done = on_dialled,
                                     .user = session};
     bool is_name = target->kind == GW_TARGET_HOST;
-    if (!is_own && !gw_policy_permits(&socks5->policy, is_name ? target->name : NULL, is_name ? NULL : &target->addr, target->port)) {
+    if (!is_own && !gw_policy_permits(&socks5->policy, is_name ? target->name : NULL,
+                                      is_name ? NULL : &target->addr, target->port)) {
         session_refuse(session, now, GW_OUTCOME_NOT_OURS);
         return;
     }

@@ -38,7 +38,8 @@ static bool is_equal(struct span span, const char *text)
 /* RFC 9110, 5.6.2. */
 static bool is_token_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool is_token(struct span span)
@@ -100,7 +101,8 @@ static int find_end(struct gw_proxy *proxy, size_t *end)
     const uint8_t *buf = proxy->buf;
     for (size_t i = proxy->scanned; i < proxy->len; i++) {
         bool is_lf = buf[i] == '\n', is_after_cr = i > 0 && buf[i - 1] == '\r';
-        if (is_lf != is_after_cr || buf[i] == 0x7f || (buf[i] < ' ' && !is_lf && buf[i] != '\r' && buf[i] != '\t'))
+        if (is_lf != is_after_cr || buf[i] == 0x7f ||
+            (buf[i] < ' ' && !is_lf && buf[i] != '\r' && buf[i] != '\t'))
             return -1;
         if (is_lf && i >= 3 && buf[i - 2] == '\n') {
             *end = i + 1;
@@ -120,7 +122,9 @@ static enum gw_outcome parse_request_line(struct span line, struct request_line 
         return GW_OUTCOME_BAD_REQUEST;
     if (line.len != 8 || memcmp(line.at, "HTTP/", 5) != 0)
         return GW_OUTCOME_BAD_REQUEST;
-    return memcmp(line.at, "HTTP/1.1", 8) == 0 || memcmp(line.at, "HTTP/1.0", 8) == 0 ? GW_OUTCOME_OK : GW_OUTCOME_BAD_VERSION;
+    return memcmp(line.at, "HTTP/1.1", 8) == 0 || memcmp(line.at, "HTTP/1.0", 8) == 0
+               ? GW_OUTCOME_OK
+               : GW_OUTCOME_BAD_VERSION;
 }
 
 static bool check_basic(const struct gw_auth *auth, struct span value)
@@ -129,8 +133,8 @@ static bool check_basic(const struct gw_auth *auth, struct span value)
     size_t len;
     struct span scheme = cut(&value, ' ');
     value = trim(value);
-    if (!is_equal(scheme, "Basic") || sodium_base642bin(plain, sizeof plain, value.at, value.len, NULL, &len, NULL,
-                                                        sodium_base64_VARIANT_ORIGINAL) != 0)
+    if (!is_equal(scheme, "Basic") || sodium_base642bin(plain, sizeof plain, value.at, value.len, NULL, &len,
+                                                        NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return false;
     const uint8_t *colon = memchr(plain, ':', len);
     size_t name_len = colon ? (size_t)(colon - plain) : 0;
@@ -140,7 +144,8 @@ static bool check_basic(const struct gw_auth *auth, struct span value)
 }
 
 /* One line of the header; name and value are split already. */
-static bool read_field(const struct gw_proxy *proxy, struct span name, struct span value, struct header *header)
+static bool read_field(const struct gw_proxy *proxy, struct span name, struct span value,
+                       struct header *header)
 {
     uint64_t length;
     if (is_equal(name, "Proxy-Authorization")) {
@@ -203,7 +208,8 @@ static bool set_authority(struct gw_proxy_request *request, struct span authorit
     if (port == 0)
         return false;
     if (host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']')
-        return gw_proxy_set_host(request, host.at + 1, host.len - 2, (uint16_t)port) && request->ip.family == 6;
+        return gw_proxy_set_host(request, host.at + 1, host.len - 2, (uint16_t)port) &&
+               request->ip.family == 6;
     /* An IPv6 address without brackets has more colons than one. */
     return !memchr(host.at, ':', host.len) && gw_proxy_set_host(request, host.at, host.len, (uint16_t)port);
 }
@@ -214,7 +220,8 @@ static bool has_prefix(struct span span, const char *prefix)
 }
 
 /* Takes an absolute URI apart; *path begins with '/', or '?', or is empty. */
-static enum gw_outcome set_absolute(struct gw_proxy *proxy, struct span target, struct span *authority, struct span *path)
+static enum gw_outcome set_absolute(struct gw_proxy *proxy, struct span target, struct span *authority,
+                                    struct span *path)
 {
     size_t i = strlen("http://");
     if (target.at[0] == '/' || is_equal(target, "*"))
@@ -296,8 +303,8 @@ static void put_body(struct gw_proxy *proxy, size_t end, const struct header *he
     put(proxy, proxy->buf + end, have);
 }
 
-static enum gw_proxy_step forward(struct gw_proxy *proxy, const struct request_line *line, struct span fields, const struct header *header,
-                                  size_t end)
+static enum gw_proxy_step forward(struct gw_proxy *proxy, const struct request_line *line, struct span fields,
+                                  const struct header *header, size_t end)
 {
     static const char close_line[] = "Connection: close\r\n\r\n";
     struct span authority, path;

@@ -25,45 +25,65 @@ enum {
 struct text {
     uint8_t socks5;
     uint16_t http;
-    const char *phrase;   /* HTTP's reason phrase */
+    const char *phrase; /* HTTP's reason phrase */
     const char *sentence;
-    const char *advice;   /* what to do, for a person */
+    const char *advice; /* what to do, for a person */
 };
 
 static const struct text texts[] = {
     [GW_OUTCOME_OK] = {REP_OK, 200, "Connection established", "connected", ""},
-    [GW_OUTCOME_REFUSED] = {REP_NOT_ALLOWED, 403, "Forbidden", "the peer does not allow us this service",
-                            "On the peer, `peergate authorize` this node's peer ID (see it with `peergate id`) for the service."},
-    [GW_OUTCOME_NOT_LISTED] = {REP_HOST_UNREACHABLE, 404, "Not Found", "the peer has no such service",
-                               "On the peer, add it under `services:` in config.yaml with `enabled: true`, or ask for another port or service."},
-    [GW_OUTCOME_SERVICE_DOWN] = {REP_REFUSED, 503, "Service Unavailable", "the service at the peer refused the connection",
-                                 "The peer is fine; start the program that should listen at the service's local_address there."},
-    [GW_OUTCOME_TIMED_OUT] = {REP_TTL_EXPIRED, 504, "Gateway Timeout", "no answer came in time",
-                              "Look at `peergate status` and `peergate ping HOST`; on the peer, whether the service's program still answers."},
-    [GW_OUTCOME_SERVICE_UNREACHABLE] = {REP_NETWORK_UNREACHABLE, 502, "Bad Gateway", "the peer cannot reach the service's host",
+    [GW_OUTCOME_REFUSED] =
+        {REP_NOT_ALLOWED, 403, "Forbidden", "the peer does not allow us this service",
+         "On the peer, `peergate authorize` this node's peer ID (see it with `peergate id`) for the service."},
+    [GW_OUTCOME_NOT_LISTED] =
+        {REP_HOST_UNREACHABLE, 404, "Not Found", "the peer has no such service",
+         "On the peer, add it under `services:` in config.yaml with `enabled: true`, or ask for another port or service."},
+    [GW_OUTCOME_SERVICE_DOWN] =
+        {REP_REFUSED, 503, "Service Unavailable", "the service at the peer refused the connection",
+         "The peer is fine; start the program that should listen at the service's local_address there."},
+    [GW_OUTCOME_TIMED_OUT] =
+        {REP_TTL_EXPIRED, 504, "Gateway Timeout", "no answer came in time",
+         "Look at `peergate status` and `peergate ping HOST`; on the peer, whether the service's program still answers."},
+    [GW_OUTCOME_SERVICE_UNREACHABLE] = {REP_NETWORK_UNREACHABLE, 502, "Bad Gateway",
+                                        "the peer cannot reach the service's host",
                                         "On the peer, check the service's local_address."},
-    [GW_OUTCOME_UNREACHABLE] = {REP_NETWORK_UNREACHABLE, 502, "Bad Gateway", "there is no session with the peer",
-                                "Is the peer up and its endpoint right? `peergate status` shows the last attempt."},
-    [GW_OUTCOME_UNKNOWN_NAME] = {REP_HOST_UNREACHABLE, 502, "Bad Gateway", "no peer has this name",
-                                 "`peergate peers` lists the names; give one under `peers:` in config.yaml or in names.yaml."},
-    [GW_OUTCOME_NOT_OURS] = {REP_NOT_ALLOWED, 403, "Forbidden", "this is not a name of this network, and the proxy passes nothing else on",
-                             "Use this proxy for names of this network only, or allow others with `socks: {others: direct}`."},
-    [GW_OUTCOME_STOCK_PEER] = {REP_FAILURE, 502, "Bad Gateway", "a stock WireGuard peer has no services, only packets",
+    [GW_OUTCOME_UNREACHABLE] =
+        {REP_NETWORK_UNREACHABLE, 502, "Bad Gateway", "there is no session with the peer",
+         "Is the peer up and its endpoint right? `peergate status` shows the last attempt."},
+    [GW_OUTCOME_UNKNOWN_NAME] =
+        {REP_HOST_UNREACHABLE, 502, "Bad Gateway", "no peer has this name",
+         "`peergate peers` lists the names; give one under `peers:` in config.yaml or in names.yaml."},
+    [GW_OUTCOME_NOT_OURS] =
+        {REP_NOT_ALLOWED, 403, "Forbidden",
+         "this is not a name of this network, and the proxy passes nothing else on",
+         "Use this proxy for names of this network only, or allow others with `socks: {others: direct}`."},
+    [GW_OUTCOME_STOCK_PEER] = {REP_FAILURE, 502, "Bad Gateway",
+                               "a stock WireGuard peer has no services, only packets",
                                "Reach it through a TUN interface, by its address."},
     [GW_OUTCOME_OVERLOADED] = {REP_FAILURE, 503, "Service Unavailable", "too many connections are open",
                                "Close some, or try again later."},
-    [GW_OUTCOME_SHUTTING_DOWN] = {REP_FAILURE, 503, "Service Unavailable", "the daemon is shutting down", "Try again when it is up."},
-    [GW_OUTCOME_FAILED] = {REP_FAILURE, 502, "Bad Gateway", "the connection failed", "Try again; the daemon's log says more."},
-    [GW_OUTCOME_BAD_REQUEST] = {REP_FAILURE, 400, "Bad Request", "the request cannot be understood", "The client sent something that is no valid request."},
-    [GW_OUTCOME_NEEDS_AUTH] = {REP_NOT_ALLOWED, 407, "Proxy Authentication Required", "the user name or password is missing or wrong",
+    [GW_OUTCOME_SHUTTING_DOWN] = {REP_FAILURE, 503, "Service Unavailable", "the daemon is shutting down",
+                                  "Try again when it is up."},
+    [GW_OUTCOME_FAILED] = {REP_FAILURE, 502, "Bad Gateway", "the connection failed",
+                           "Try again; the daemon's log says more."},
+    [GW_OUTCOME_BAD_REQUEST] = {REP_FAILURE, 400, "Bad Request", "the request cannot be understood",
+                                "The client sent something that is no valid request."},
+    [GW_OUTCOME_NEEDS_AUTH] = {REP_NOT_ALLOWED, 407, "Proxy Authentication Required",
+                               "the user name or password is missing or wrong",
                                "Use a user and password from the `socks:` section of config.yaml."},
-    [GW_OUTCOME_BAD_COMMAND] = {REP_BAD_COMMAND, 501, "Not Implemented", "the command is not supported", "CONNECT and UDP ASSOCIATE are."},
-    [GW_OUTCOME_BAD_ADDRESS_TYPE] = {REP_BAD_ADDRESS_TYPE, 400, "Bad Request", "the address type is not supported", ""},
-    [GW_OUTCOME_TOO_LARGE] = {REP_FAILURE, 431, "Request Header Fields Too Large", "the request's header is larger than 16 KB", ""},
-    [GW_OUTCOME_NOT_A_PROXY_REQUEST] = {REP_FAILURE, 400, "Bad Request", "this is a proxy, not a web site",
-                                        "Enter this address as HTTP or SOCKS5 proxy in the program's settings and open http://SERVICE.HOST.NETWORK.p2p/ there."},
-    [GW_OUTCOME_HTTPS_BY_GET] = {REP_FAILURE, 501, "Not Implemented", "https needs CONNECT", "Set the proxy for https as well."},
-    [GW_OUTCOME_BAD_VERSION] = {REP_FAILURE, 505, "HTTP Version Not Supported", "the HTTP version is not supported", "HTTP/1.0 and HTTP/1.1 are."},
+    [GW_OUTCOME_BAD_COMMAND] = {REP_BAD_COMMAND, 501, "Not Implemented", "the command is not supported",
+                                "CONNECT and UDP ASSOCIATE are."},
+    [GW_OUTCOME_BAD_ADDRESS_TYPE] = {REP_BAD_ADDRESS_TYPE, 400, "Bad Request",
+                                     "the address type is not supported", ""},
+    [GW_OUTCOME_TOO_LARGE] = {REP_FAILURE, 431, "Request Header Fields Too Large",
+                              "the request's header is larger than 16 KB", ""},
+    [GW_OUTCOME_NOT_A_PROXY_REQUEST] =
+        {REP_FAILURE, 400, "Bad Request", "this is a proxy, not a web site",
+         "Enter this address as HTTP or SOCKS5 proxy in the program's settings and open http://SERVICE.HOST.NETWORK.p2p/ there."},
+    [GW_OUTCOME_HTTPS_BY_GET] = {REP_FAILURE, 501, "Not Implemented", "https needs CONNECT",
+                                 "Set the proxy for https as well."},
+    [GW_OUTCOME_BAD_VERSION] = {REP_FAILURE, 505, "HTTP Version Not Supported",
+                                "the HTTP version is not supported", "HTTP/1.0 and HTTP/1.1 are."},
 };
 static_assert(sizeof texts / sizeof texts[0] == GW_OUTCOME_COUNT, "every outcome has its answers");
 
@@ -138,7 +158,8 @@ enum gw_outcome gw_outcome_of_dial(int err)
     return gw_outcome_of_reason(gw_dial_reason(err));
 }
 
-size_t gw_outcome_socks5(uint8_t out[GW_SOCKS5_REPLY_MAX], enum gw_outcome outcome, const struct gw_addr *bound)
+size_t gw_outcome_socks5(uint8_t out[GW_SOCKS5_REPLY_MAX], enum gw_outcome outcome,
+                         const struct gw_addr *bound)
 {
     size_t ip_len = bound && bound->family == 6 ? 16 : 4;
     uint16_t port = bound ? bound->port : 0;
@@ -169,20 +190,23 @@ size_t gw_outcome_http(char out[GW_HTTP_ANSWER_MAX], enum gw_outcome outcome, co
     char body[1024], shown[128];
     if (outcome == GW_OUTCOME_OK)
         return (size_t)snprintf(out, GW_HTTP_ANSWER_MAX, "HTTP/1.1 200 %s\r\n\r\n", text->phrase);
-    int body_len = snprintf(body, sizeof body, "%u %s\n\n%s%s%s.\n%s%s", text->http, text->phrase, printable(shown, host), host[0] ? ": " : "",
-                            text->sentence, text->advice, text->advice[0] ? "\n" : "");
+    int body_len = snprintf(body, sizeof body, "%u %s\n\n%s%s%s.\n%s%s", text->http, text->phrase,
+                            printable(shown, host), host[0] ? ": " : "", text->sentence, text->advice,
+                            text->advice[0] ? "\n" : "");
     assert(body_len > 0 && (size_t)body_len < sizeof body);
-    int len = snprintf(out, GW_HTTP_ANSWER_MAX,
-                       "HTTP/1.1 %u %s\r\n"
-                       "%s"
-                       "Content-Type: text/plain; charset=utf-8\r\n"
-                       "Content-Length: %d\r\n"
-                       "Cache-Control: no-store\r\n"
-                       "X-Content-Type-Options: nosniff\r\n"
-                       "Connection: close\r\n"
-                       "\r\n"
-                       "%s",
-                       text->http, text->phrase, text->http == 407 ? "Proxy-Authenticate: Basic realm=\"peergate\"\r\n" : "", body_len, body);
+    int len =
+        snprintf(out, GW_HTTP_ANSWER_MAX,
+                 "HTTP/1.1 %u %s\r\n"
+                 "%s"
+                 "Content-Type: text/plain; charset=utf-8\r\n"
+                 "Content-Length: %d\r\n"
+                 "Cache-Control: no-store\r\n"
+                 "X-Content-Type-Options: nosniff\r\n"
+                 "Connection: close\r\n"
+                 "\r\n"
+                 "%s",
+                 text->http, text->phrase,
+                 text->http == 407 ? "Proxy-Authenticate: Basic realm=\"peergate\"\r\n" : "", body_len, body);
     assert(len > 0 && (size_t)len < GW_HTTP_ANSWER_MAX);
     return (size_t)len;
 }

@@ -18,11 +18,11 @@ enum gw_outcome {
     GW_OUTCOME_SERVICE_UNREACHABLE, /* the peer cannot reach the service's host */
     GW_OUTCOME_UNREACHABLE,         /* no session with the peer */
     GW_OUTCOME_UNKNOWN_NAME,
-    GW_OUTCOME_NOT_OURS,            /* not a name of ours, and the policy does not pass it on */
-    GW_OUTCOME_STOCK_PEER,          /* a stock WireGuard peer has no flows */
-    GW_OUTCOME_OVERLOADED,          /* a limit here or there */
+    GW_OUTCOME_NOT_OURS,   /* not a name of ours, and the policy does not pass it on */
+    GW_OUTCOME_STOCK_PEER, /* a stock WireGuard peer has no flows */
+    GW_OUTCOME_OVERLOADED, /* a limit here or there */
     GW_OUTCOME_SHUTTING_DOWN,
-    GW_OUTCOME_FAILED,              /* everything else */
+    GW_OUTCOME_FAILED, /* everything else */
     /* What is wrong with the request itself. */
     GW_OUTCOME_BAD_REQUEST,
     GW_OUTCOME_NEEDS_AUTH,
@@ -47,7 +47,8 @@ unsigned gw_outcome_http_status(enum gw_outcome outcome);
 
 /* A SOCKS5 reply; bound NULL = 0.0.0.0:0. Returns its length. */
 #define GW_SOCKS5_REPLY_MAX 22u
-size_t gw_outcome_socks5(uint8_t out[GW_SOCKS5_REPLY_MAX], enum gw_outcome outcome, const struct gw_addr *bound);
+size_t gw_outcome_socks5(uint8_t out[GW_SOCKS5_REPLY_MAX], enum gw_outcome outcome,
+                         const struct gw_addr *bound);
 /* An HTTP response with a plain-text page (GW_OUTCOME_OK: the answer to CONNECT). host: what was asked for, "" = nothing; only printable characters are
  * shown. Returns its length. */
 #define GW_HTTP_ANSWER_MAX 2048u

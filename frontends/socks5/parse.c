@@ -82,11 +82,13 @@ static enum gw_proxy_step say_two(struct gw_proxy *proxy, enum gw_proxy_step ste
     return say(proxy, step, 2);
 }
 
-const void *gw_proxy_answer(struct gw_proxy *proxy, enum gw_outcome outcome, const struct gw_addr *bound, size_t *len)
+const void *gw_proxy_answer(struct gw_proxy *proxy, enum gw_outcome outcome, const struct gw_addr *bound,
+                            size_t *len)
 {
     if (proxy->protocol == GW_PROXY_SOCKS5)
         *len = gw_outcome_socks5((uint8_t *)proxy->answer, outcome, bound);
-    else if (proxy->protocol == GW_PROXY_HTTP && !(outcome == GW_OUTCOME_OK && proxy->request.command == GW_PROXY_FORWARD))
+    else if (proxy->protocol == GW_PROXY_HTTP &&
+             !(outcome == GW_OUTCOME_OK && proxy->request.command == GW_PROXY_FORWARD))
         *len = gw_outcome_http(proxy->answer, outcome, proxy->request.host);
     else
         *len = 0;

@@ -72,6 +72,7 @@ const void *gw_proxy_first(const struct gw_proxy *proxy, size_t *len);
 uint64_t gw_proxy_limit(const struct gw_proxy *proxy);
 /* The answer to the request, in the client's protocol (nothing for a FORWARD that is OK: the server answers); in `answer`, until the next call. bound: for
  * ASSOCIATE, else NULL. */
-const void *gw_proxy_answer(struct gw_proxy *proxy, enum gw_outcome outcome, const struct gw_addr *bound, size_t *len);
+const void *gw_proxy_answer(struct gw_proxy *proxy, enum gw_outcome outcome, const struct gw_addr *bound,
+                            size_t *len);
 
 #endif

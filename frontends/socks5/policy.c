@@ -124,7 +124,8 @@ static bool is_below(const char *host, const char *suffix)
 static bool is_name(const char *host, const char *name)
 {
     size_t len = strlen(name);
-    return strncasecmp(host, name, len) == 0 && (host[len] == '\0' || (host[len] == '.' && host[len + 1] == '\0'));
+    return strncasecmp(host, name, len) == 0 &&
+           (host[len] == '\0' || (host[len] == '.' && host[len + 1] == '\0'));
 }
 
 bool gw_rule_matches(const struct gw_rule *rule, const char *host, const struct gw_addr *ip, uint16_t port)
@@ -155,10 +156,12 @@ static bool is_this_machine(const struct gw_addr *ip)
     static const uint8_t broadcast[4] = {255, 255, 255, 255};
     if (ip->family == 4 && (ip->ip[0] == 0 || memcmp(ip->ip, broadcast, 4) == 0))
         return true;
-    return gw_addr_is_loopback(ip) || gw_addr_is_unspecified(ip) || gw_addr_is_multicast(ip) || is_link_local(ip);
+    return gw_addr_is_loopback(ip) || gw_addr_is_unspecified(ip) || gw_addr_is_multicast(ip) ||
+           is_link_local(ip);
 }
 
-static bool matches_some(const struct gw_rule *rules, size_t count, const char *host, const struct gw_addr *ip, uint16_t port)
+static bool matches_some(const struct gw_rule *rules, size_t count, const char *host,
+                         const struct gw_addr *ip, uint16_t port)
 {
     for (size_t i = 0; i < count; i++) {
         if (gw_rule_matches(&rules[i], host, ip, port))
@@ -186,7 +189,8 @@ static bool has_prefixes(const struct gw_policy *policy)
     return false;
 }
 
-bool gw_policy_permits(const struct gw_policy *policy, const char *host, const struct gw_addr *ip, uint16_t port)
+bool gw_policy_permits(const struct gw_policy *policy, const char *host, const struct gw_addr *ip,
+                       uint16_t port)
 {
     if (host && !host[0])
         host = NULL;

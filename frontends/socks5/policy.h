@@ -33,6 +33,7 @@ struct gw_policy {
 /* deny wins; an allow list that is not empty must match. This machine itself and its links (loopback, unspecified, link-local, multicast) are
  * refused unless an allow rule that is a prefix has them. host: NULL or "" = none; ip: NULL = not known yet (then prefixes do not count against
  * the name, and the question is asked again for each address). */
-bool gw_policy_permits(const struct gw_policy *policy, const char *host, const struct gw_addr *ip, uint16_t port);
+bool gw_policy_permits(const struct gw_policy *policy, const char *host, const struct gw_addr *ip,
+                       uint16_t port);
 
 #endif

@@ -47,10 +47,10 @@ struct opening {
 };
 
 enum session_state {
-    SESSION_HANDSHAKE,  /* reading the request */
+    SESSION_HANDSHAKE, /* reading the request */
     SESSION_RESOLVING,
-    SESSION_OPENING,    /* the peer was asked; bytes may ride along */
-    SESSION_DIALLING,   /* not ours: a direct connection */
+    SESSION_OPENING,  /* the peer was asked; bytes may ride along */
+    SESSION_DIALLING, /* not ours: a direct connection */
     SESSION_OPEN,
     SESSION_ASSOCIATED, /* UDP; the TCP connection only says how long */
     SESSION_CLOSING,    /* a last answer goes out */
@@ -86,7 +86,8 @@ extern const struct gw_splice_events session_splice_events;
 /* connect.c: from a request to a flow, or to direct.c. The session may be gone when it returns. */
 void connect_start(struct session *session, struct gw_mono now);
 /* Fills *open for a resolved name; false = neither service nor port says what is meant. */
-bool connect_fill_open(struct gw_open *open, const struct gw_answer *answer, uint16_t port, bool is_datagrams);
+bool connect_fill_open(struct gw_open *open, const struct gw_answer *answer, uint16_t port,
+                       bool is_datagrams);
 
 /* direct.c: a connection that no peer is part of. `target` is not ours (then the policy is asked), or this node's own service. */
 void direct_start(struct session *session, const struct gw_target *target, bool is_own, struct gw_mono now);

@@ -75,7 +75,8 @@ void session_drop_opening(struct session *session)
 void session_new(struct gw_socks5 *socks5, int fd, struct gw_mono now)
 {
     struct session *session = calloc(1, sizeof *session);
-    struct gw_splice *splice = gw_splice_new(gw_dialer_loop(socks5->frontend->dialer), fd, &session_splice_events, session);
+    struct gw_splice *splice =
+        gw_splice_new(gw_dialer_loop(socks5->frontend->dialer), fd, &session_splice_events, session);
     if (session) {
         session->socks5 = socks5;
         session->splice = splice;
@@ -144,7 +145,8 @@ static void tell(const struct session *session, struct gw_mono now, enum gw_outc
     else if (request->host[0] == '\0')
         gw_log_info("%s client: %s", protocol, gw_outcome_sentence(outcome));
     else
-        gw_log_info("%s client asked for %s port %u: %s", protocol, request->host, request->port, gw_outcome_sentence(outcome));
+        gw_log_info("%s client asked for %s port %u: %s", protocol, request->host, request->port,
+                    gw_outcome_sentence(outcome));
 }
 
 void session_refuse(struct session *session, struct gw_mono now, enum gw_outcome outcome)

@@ -80,8 +80,8 @@ static void on_client(struct gw_listener *listener, int fd, struct gw_mono now, 
     }
     close(fd);
     if (socks5_may_tell(socks5, now))
-        gw_log_warn("%s: a client is turned away: %u are connected", gw_target_log(gw_listener_target(listener), where),
-                    socks5->stats.clients_open);
+        gw_log_warn("%s: a client is turned away: %u are connected",
+                    gw_target_log(gw_listener_target(listener), where), socks5->stats.clients_open);
 }
 
 /* A listener that runs already for what is asked for, or NULL. */
@@ -94,7 +94,8 @@ static struct gw_listener *find_listener(const struct gw_socks5 *socks5, const s
     return NULL;
 }
 
-static void free_new_listeners(const struct gw_socks5 *socks5, struct gw_listener **listeners, const struct gw_target *listen, size_t count)
+static void free_new_listeners(const struct gw_socks5 *socks5, struct gw_listener **listeners,
+                               const struct gw_target *listen, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (find_listener(socks5, &listen[i]) != listeners[i])
@@ -103,7 +104,8 @@ static void free_new_listeners(const struct gw_socks5 *socks5, struct gw_listene
 }
 
 /* Keeps those that stay, opens the new ones, into listeners[0..count). */
-static int open_listeners(struct gw_socks5 *socks5, const struct gw_socks5_params *params, struct gw_listener **listeners, size_t *bad)
+static int open_listeners(struct gw_socks5 *socks5, const struct gw_socks5_params *params,
+                          struct gw_listener **listeners, size_t *bad)
 {
     for (size_t i = 0; i < params->listen_count; i++) {
         struct gw_listener_params listener = {.loop = params->frontend->loop,
@@ -194,13 +196,16 @@ static void warn_if_open(const struct gw_socks5 *socks5)
     char where[GW_TARGET_STRLEN];
     for (size_t i = 0; i < socks5->listen_count; i++) {
         const struct gw_target *target = gw_listener_target(socks5->listeners[i]);
-        if (target->kind == GW_TARGET_ADDR && !gw_addr_is_loopback(&target->addr) && !gw_auth_is_needed(socks5->auth))
-            gw_log_warn("the proxy at %s is open to everybody who can reach it: set socks.users, or listen on 127.0.0.1",
-                        gw_target_log(target, where));
+        if (target->kind == GW_TARGET_ADDR && !gw_addr_is_loopback(&target->addr) &&
+            !gw_auth_is_needed(socks5->auth))
+            gw_log_warn(
+                "the proxy at %s is open to everybody who can reach it: set socks.users, or listen on 127.0.0.1",
+                gw_target_log(target, where));
     }
 }
 
-static void use(struct gw_socks5 *socks5, const struct gw_socks5_params *params, const struct prepared *prepared)
+static void use(struct gw_socks5 *socks5, const struct gw_socks5_params *params,
+                const struct prepared *prepared)
 {
     bool is_direct = params->policy && params->policy->is_direct;
     drop_parameters(socks5);
@@ -217,7 +222,8 @@ static void use(struct gw_socks5 *socks5, const struct gw_socks5_params *params,
     socks5->listen_count = params->listen_count;
     socks5->no_http = params->no_http;
     socks5->max_clients = params->max_clients ? params->max_clients : MAX_CLIENTS;
-    socks5->handshake_timeout_ns = params->handshake_timeout_ns ? params->handshake_timeout_ns : HANDSHAKE_TIMEOUT;
+    socks5->handshake_timeout_ns =
+        params->handshake_timeout_ns ? params->handshake_timeout_ns : HANDSHAKE_TIMEOUT;
     socks5->dial_timeout_ns = params->dial_timeout_ns ? params->dial_timeout_ns : DIAL_TIMEOUT;
     warn_if_open(socks5);
 }

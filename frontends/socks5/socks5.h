@@ -23,11 +23,11 @@ struct gw_socks5_params {
     unsigned mode;                      /* of unix sockets; 0 = 0600 */
     const struct gw_socks5_user *users; /* none: no password is asked for */
     size_t user_count;
-    const struct gw_policy *policy;     /* what is not ours; NULL = refused */
-    bool no_http;                       /* SOCKS5 only */
-    uint32_t max_clients;               /* 0 = 16384 */
-    int64_t handshake_timeout_ns;       /* 0 = 10 s */
-    int64_t dial_timeout_ns;            /* 0 = 30 s */
+    const struct gw_policy *policy; /* what is not ours; NULL = refused */
+    bool no_http;                   /* SOCKS5 only */
+    uint32_t max_clients;           /* 0 = 16384 */
+    int64_t handshake_timeout_ns;   /* 0 = 10 s */
+    int64_t dial_timeout_ns;        /* 0 = 30 s */
 };
 
 /* 0; or the error of a listener (as gw_listener_new; *bad is its index), GW_E_NOMEM, GW_E_INVAL (a user or password that is too long or empty). */

@@ -48,8 +48,8 @@ struct target {
     uint8_t header[GW_UDP_HEADER_MAX];
 };
 
-void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_frontend *frontend, const struct gw_policy *policy,
-                         gw_udp_reply_fn *on_reply)
+void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_frontend *frontend,
+                         const struct gw_policy *policy, gw_udp_reply_fn *on_reply)
 {
     *targets = (struct gw_udp_targets){.frontend = frontend, .policy = policy, .on_reply = on_reply};
     gw_list_init(&targets->list);
@@ -92,13 +92,13 @@ static void free_target(struct target *target, struct gw_mono now)
 
 void gw_udp_targets_fini(struct gw_udp_targets *targets, struct gw_mono now)
 {
-    gw_list_for_each(node, &targets->list)
+    gw_list_for_each (node, &targets->list)
         free_target(gw_list_entry(node, struct target, link), now);
 }
 
 void gw_udp_targets_expire(struct gw_udp_targets *targets, struct gw_mono now)
 {
-    gw_list_for_each(node, &targets->list) {
+    gw_list_for_each (node, &targets->list) {
         struct target *target = gw_list_entry(node, struct target, link);
         if (gw_mono_sub(now, target->used) > (target->state == STATE_FAILED ? FAILED : IDLE))
             free_target(target, now);
@@ -107,7 +107,8 @@ void gw_udp_targets_expire(struct gw_udp_targets *targets, struct gw_mono now)
 
 static void fail(struct target *target, struct gw_mono now, enum gw_outcome outcome)
 {
-    gw_log_debug("UDP to %s port %u: %s", target->request.host, target->request.port, gw_outcome_sentence(outcome));
+    gw_log_debug("UDP to %s port %u: %s", target->request.host, target->request.port,
+                 gw_outcome_sentence(outcome));
     shut(target, now);
     target->state = STATE_FAILED;
     target->used = now;
@@ -155,7 +156,8 @@ static void reply(struct target *target, const void *data, size_t len, struct gw
 
 /* ---- a flow to a peer */
 
-static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len, void *user)
+static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
+                        void *user)
 {
     (void)stream;
     reply(user, data, len, now);
@@ -180,7 +182,8 @@ static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned lon
         fail(target, now, gw_outcome_of_reason(reason));
 }
 
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *user)
 {
     size_t len = 0;
     (void)stream, (void)now, (void)user;
@@ -203,7 +206,8 @@ static const struct gw_stream_ops ops = {
     .on_closed = on_closed,
 };
 
-static void open_flow(struct target *target, struct gw_peer *peer, const struct gw_open *open, struct gw_mono now)
+static void open_flow(struct target *target, struct gw_peer *peer, const struct gw_open *open,
+                      struct gw_mono now)
 {
     int err = gw_peer_open(peer, now, open, &ops, target, &target->stream);
     if (err) {
@@ -234,7 +238,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 static void join(struct target *target, int fd, struct gw_mono now)
 {
     target->fd = fd;
-    event_assign(&target->event, gw_loop_base(target->targets->frontend->loop), fd, EV_READ | EV_PERSIST, on_event, target);
+    event_assign(&target->event, gw_loop_base(target->targets->frontend->loop), fd, EV_READ | EV_PERSIST,
+                 on_event, target);
     if (event_add(&target->event, NULL) < 0) {
         fail(target, now, GW_OUTCOME_OVERLOADED);
         return;
@@ -282,7 +287,8 @@ static void open_other(struct target *target, struct gw_mono now)
     bool is_ip = gw_addr_is_set(&request->ip);
     if (gw_target_set_host(&where, request->host, request->port) != 0)
         fail(target, now, GW_OUTCOME_UNKNOWN_NAME);
-    else if (!gw_policy_permits(target->targets->policy, is_ip ? NULL : request->host, is_ip ? &request->ip : NULL, request->port))
+    else if (!gw_policy_permits(target->targets->policy, is_ip ? NULL : request->host,
+                                is_ip ? &request->ip : NULL, request->port))
         fail(target, now, GW_OUTCOME_NOT_OURS);
     else
         dial(target, &where, false, now);
@@ -341,7 +347,7 @@ static void start(struct target *target, struct gw_mono now)
 
 static struct target *find(struct gw_udp_targets *targets, const uint8_t *header, size_t header_len)
 {
-    gw_list_for_each(node, &targets->list) {
+    gw_list_for_each (node, &targets->list) {
         struct target *target = gw_list_entry(node, struct target, link);
         /* The first three bytes are zero, or not looked at. */
         if (target->header_len == header_len && memcmp(target->header + 3, header + 3, header_len - 3) == 0)
@@ -350,8 +356,8 @@ static struct target *find(struct gw_udp_targets *targets, const uint8_t *header
     return NULL;
 }
 
-static struct target *new_target(struct gw_udp_targets *targets, const struct gw_proxy_request *request, const uint8_t *header,
-                                 size_t header_len, struct gw_mono now)
+static struct target *new_target(struct gw_udp_targets *targets, const struct gw_proxy_request *request,
+                                 const uint8_t *header, size_t header_len, struct gw_mono now)
 {
     struct target *target = calloc(1, sizeof *target);
     if (!target)
@@ -371,8 +377,9 @@ static struct target *new_target(struct gw_udp_targets *targets, const struct gw
     return target;
 }
 
-bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_request *request, const uint8_t *header, size_t header_len,
-                         const void *data, size_t len, struct gw_mono now)
+bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_request *request,
+                         const uint8_t *header, size_t header_len, const void *data, size_t len,
+                         struct gw_mono now)
 {
     struct target *target = find(targets, header, header_len);
     if (!target) {

@@ -17,7 +17,8 @@
 
 struct gw_udp_targets;
 /* A datagram for the client; all lent. header: the client's own bytes for that destination. */
-typedef void gw_udp_reply_fn(struct gw_udp_targets *targets, const void *header, size_t header_len, const void *data, size_t len);
+typedef void gw_udp_reply_fn(struct gw_udp_targets *targets, const void *header, size_t header_len,
+                             const void *data, size_t len);
 
 struct gw_udp_targets {
     const struct gw_frontend *frontend;
@@ -28,12 +29,13 @@ struct gw_udp_targets {
 };
 
 /* All borrowed. */
-void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_frontend *frontend, const struct gw_policy *policy,
-                         gw_udp_reply_fn *on_reply);
+void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_frontend *frontend,
+                         const struct gw_policy *policy, gw_udp_reply_fn *on_reply);
 void gw_udp_targets_fini(struct gw_udp_targets *targets, struct gw_mono now);
 /* header: the datagram's header as the client sent it. false = dropped. */
-bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_request *request, const uint8_t *header, size_t header_len,
-                         const void *data, size_t len, struct gw_mono now);
+bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_request *request,
+                         const uint8_t *header, size_t header_len, const void *data, size_t len,
+                         struct gw_mono now);
 /* Closes those that were idle for 2 minutes, and forgets failures after 10 s. Call every few seconds. */
 void gw_udp_targets_expire(struct gw_udp_targets *targets, struct gw_mono now);
 

@@ -89,7 +89,8 @@ static const struct gw_section protocol_section = {.keys = protocol_keys};
 
 static const struct gw_key security_keys[] = {
     {"authorized_keys_file", GW_TYPE_PATH, ROOT(security.authorized_keys_file), .fallback = "authorized_keys",
-     .doc = "Who may connect: one peer ID a line, with options before it and a comment after it."},
+     .doc = "Who may connect: one peer ID a line, with options before it and a comment after it. A line for "
+            "one of `peers` says what that one may use."},
     END};
 static const struct gw_section security_section = {.keys = security_keys};
 
@@ -121,8 +122,10 @@ static const struct gw_key dns_keys[] = {
 static const struct gw_section dns_section = {.keys = dns_keys};
 
 static const struct gw_key virtual_router_keys[] = {
-    {"enabled", GW_TYPE_BOOL, ROOT(virtual_router.enabled), INHERITS(dns.enabled), .fallback_doc = "`dns.enabled`",
-     .doc = "Without a TUN, listen for each peer on an address of its own in 127.64.0.0/16, with the ports of its services."},
+    {"enabled", GW_TYPE_BOOL, ROOT(virtual_router.enabled), INHERITS(dns.enabled),
+     .fallback_doc = "`dns.enabled`",
+     .doc =
+         "Without a TUN, listen for each peer on an address of its own in 127.64.0.0/16, with the ports of its services."},
     END};
 static const struct gw_section virtual_router_section = {.keys = virtual_router_keys};
 
@@ -260,7 +263,8 @@ static const struct gw_key root_keys[] = {
     {"address", GW_TYPE_ADDRESS, GW_LIST, ROOT(addresses), .max_count = 2,
      .doc = "This node's own virtual addresses, one of each family."},
     {"address_range", GW_TYPE_PREFIX, ROOT(address_range), .fallback = "10.64.0.0/16",
-     .doc = "Where peers without a `tunnel_ip` get their virtual IPv4 addresses from: a prefix of 8 to 28 bits."},
+     .doc =
+         "Where peers without a `tunnel_ip` get their virtual IPv4 addresses from: a prefix of 8 to 28 bits."},
     {"seal", GW_TYPE_ENUM, ROOT(seal), .choices = seals, .fallback = "auto",
      .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
     {"congestion", GW_TYPE_ENUM, ROOT(congestion), .choices = congestions, .fallback = "bbr",
@@ -272,7 +276,8 @@ static const struct gw_key root_keys[] = {
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, ROOT(peers), .section = &peer_section, .max_count = 4096,
-     .doc = "The peers that this node knows."},
+     .doc = "The peers that this node knows. Each may use every service, unless it has a line in "
+            "`authorized_keys`: then what that says."},
     {"services", GW_TYPE_SECTION, GW_NAMED, ROOT(services), .section = &service_section, .max_count = 1000,
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},

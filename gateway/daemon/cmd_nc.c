@@ -244,7 +244,7 @@ static json_t *forward_request(const char *listen, char *destination)
     json_t *request = json_pack("{s:s}", "command", "forward");
     bool is_port = listen[strspn(listen, "0123456789")] == '\0';
     char at[32];
-    snprintf(at, sizeof at, "127.0.0.1:%.5s", listen);
+    snprintf(at, sizeof at, "127.0.0.1:%.16s", listen);
     json_object_set_new(request, "listen", json_string(is_port ? at : listen));
     if (set_destination(request, destination, colon + 1))
         return request;

@@ -120,15 +120,15 @@ static int ping(struct gw_cmd_context *ctx, const char *host, unsigned pings, do
 
 static int run(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    const char *pings = "0", *seconds = "1";
+    const char *pings = NULL, *seconds = "1";
     const struct gw_cmd_option table[] = {{"-c", NULL, &pings}, {"-i", NULL, &seconds}, {NULL, NULL, NULL}};
     char *end;
     int status = gw_cmd_options(ctx, &argc, argv, table, 1, 1);
     if (status != GW_EXIT_OK)
         return status;
-    long number = strtol(pings, &end, 10);
-    if (*end != '\0' || end == pings || number < 0 || number > 1000000)
-        return gw_cmd_usage_error(ctx, "-c wants a number of pings, not \"%s\"", pings);
+    long number = pings ? strtol(pings, &end, 10) : 0; /* 0: until Ctrl-C */
+    if (pings && (*end != '\0' || number < 1 || number > 1000000))
+        return gw_cmd_usage_error(ctx, "-c wants a number of pings from 1 to 1000000, not \"%s\"", pings);
     double interval = strtod(seconds, &end);
     if (*end != '\0' || end == seconds || !(interval >= 0.01 && interval <= 3600))
         return gw_cmd_usage_error(ctx, "-i wants seconds between 0.01 and 3600, not \"%s\"", seconds);

@@ -107,12 +107,30 @@ static void print_services(const json_t *answer)
     gw_table_free(&table);
 }
 
+/* What of the virtual router a person should know: how much of it is there, and what is in the way of the rest. */
+static void print_router(const json_t *router)
+{
+    const json_t *services = json_object_get(router, "services"), *service;
+    size_t i, listening = 0;
+    if (!json_is_object(router))
+        return;
+    json_array_foreach(services, i, service) listening += json_is_true(json_object_get(service, "listening"));
+    printf("\nvirtual router: %zu of %zu services of peers are here\n", listening, json_array_size(services));
+    json_array_foreach(services, i, service)
+    {
+        if (!json_is_true(json_object_get(service, "listening")))
+            printf("  %s of %s is not at %s: %s\n", gw_json_text(service, "name"),
+                   gw_json_text(service, "peer"), gw_json_text(service, "address"),
+                   gw_json_text(service, "advice"));
+    }
+}
+
 static void print_self(const json_t *answer)
 {
     char text[GW_TEXT_LEN];
     const char *host = gw_json_text(answer, "hostname"), *network = gw_json_text(answer, "network");
     const char *peer_id = gw_json_text(answer, "peer_id");
-    const json_t *proxy;
+    const json_t *proxy, *server;
     size_t i;
     printf("%s%s%s%s%s  %s\n", gw_colour_on(GW_BOLD), *host ? host : "this node", *network ? "." : "",
            network, gw_colour_off(), *peer_id ? peer_id : gw_json_text(answer, "public_key"));
@@ -121,6 +139,8 @@ static void print_self(const json_t *answer)
         printf(" (IPv4 only)");
     json_array_foreach(json_object_get(answer, "proxies"), i, proxy)
         printf(", proxy %s", json_string_value(proxy));
+    json_array_foreach(json_object_get(json_object_get(answer, "dns"), "listen"), i, server)
+        printf(", DNS %s", json_string_value(server));
     printf(", up for %s, version %s\n\n", gw_text_seconds(text, gw_json_real(answer, "uptime_s")),
            gw_json_text(answer, "version"));
 }
@@ -137,6 +157,7 @@ static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)
         print_self(answer);
         print_peers(answer);
         print_services(answer);
+        print_router(json_object_get(answer, "virtual_router"));
     }
     json_decref(answer);
     return GW_EXIT_OK;

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+/* clang-format off */
 const struct gw_control_command gw_daemon_commands[] = {
     {"status", gw_control_status},
     {"peers", gw_control_peers},
@@ -18,8 +19,10 @@ const struct gw_control_command gw_daemon_commands[] = {
     {"connect", gw_control_connect},
     {"forward", gw_control_forward},
     {"verdict", gw_control_verdict},
+    {"dns", gw_control_dns},
     {NULL, NULL},
 };
+/* clang-format on */
 
 /* --- commands about a host --- */
 

@@ -155,6 +155,8 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     (void)request;
     add_self(object, daemon, now);
     json_object_set_new(object, "proxies", proxies(daemon));
+    json_object_set_new(object, "dns", gw_daemon_dns_json(daemon));
+    json_object_set_new(object, "virtual_router", gw_daemon_virtual_router_json(daemon));
     json_object_set_new(object, "peers", peers(daemon, now));
     json_object_set_new(object, "services", gw_daemon_services_json(daemon));
     json_object_set_new(object, "proxy_clients", proxy_stats(daemon));

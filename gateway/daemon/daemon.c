@@ -48,6 +48,7 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
     struct gw_daemon *daemon = ctx;
     (void)gateway;
     gw_peers_on_event(&daemon->peers, peer, now);
+    gw_dns_setup_on_peer(&daemon->dns, peer, now);
 }
 
 static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
@@ -256,6 +257,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *arg)
     struct gw_peers_change change;
     (void)fd, (void)what;
     gw_peers_apply(&daemon->peers, &daemon->files, gw_daemon_wall(), gw_loop_now(daemon->loop), &change);
+    gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
 }
 
 static bool has_expiry(const struct gw_authorized_keys *keys)
@@ -301,6 +303,23 @@ static int make_frontends(struct gw_daemon *daemon, struct gw_diag *diag)
     return gw_daemon_apply_socks(daemon, &daemon->files, diag);
 }
 
+static int make_dns(struct gw_daemon *daemon, struct gw_diag *diag)
+{
+    const struct gw_dns_setup_params params = {.loop = daemon->loop,
+                                               .gateway = daemon->gateway,
+                                               .services = daemon->services,
+                                               .peer_services = &daemon->peer_services,
+                                               .files = &daemon->files,
+                                               .state_dir = daemon->state.dir,
+                                               .has_tun = daemon->tun.device != NULL};
+    int err = gw_dns_setup_init(&daemon->dns, &params);
+    if (err == 0)
+        err = gw_dns_setup_listen(&daemon->dns, daemon->files.config, diag);
+    if (err == 0)
+        gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
+    return err;
+}
+
 static void on_stop_signal(void *ctx)
 {
     gw_daemon_stop(ctx);
@@ -344,7 +363,7 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
     if ((err = make_services(daemon, diag)) != 0 || (err = make_names(daemon, diag)) != 0 ||
         (err = make_peers(daemon)) != 0)
         return err;
-    if ((err = make_frontends(daemon, diag)) != 0)
+    if ((err = make_frontends(daemon, diag)) != 0 || (err = make_dns(daemon, diag)) != 0)
         return err;
     if ((err = gw_tun_setup_start(&daemon->tun, daemon->gateway, gw_link_port(daemon->link), diag)) != 0)
         return err;
@@ -367,7 +386,7 @@ static void log_start(const struct gw_daemon *daemon)
     gw_log_info("listening on UDP port %u", gw_link_port(daemon->link));
     for (size_t i = 0; daemon->socks5 && i < gw_socks5_listen_count(daemon->socks5); i++)
         gw_log_info("proxy (SOCKS5%s) on %s", config->socks.http ? ", HTTP" : "",
-                    gw_target_format(gw_socks5_listen_target(daemon->socks5, i), at));
+                    gw_target_log(gw_socks5_listen_target(daemon->socks5, i), at));
 }
 
 int gw_daemon_new(struct gw_daemon **out, const struct gw_daemon_params *params, struct gw_diag *diag)
@@ -419,6 +438,7 @@ static void free_users(struct gw_daemon *daemon, struct gw_mono now)
     gw_connects_fini(&daemon->connects, now);
     if (daemon->socks5)
         gw_socks5_free(daemon->socks5, now);
+    gw_dns_setup_fini(&daemon->dns, now);
     if (daemon->services)
         gw_services_free(daemon->services, now);
     gw_tun_setup_fini(&daemon->tun);

@@ -9,6 +9,7 @@
 #include "gateway/config/identity.h"
 #include "gateway/daemon/connect.h"
 #include "gateway/daemon/control.h"
+#include "gateway/daemon/dns_setup.h"
 #include "gateway/daemon/echo.h"
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
@@ -53,6 +54,7 @@ struct gw_daemon {
     struct gw_frontend frontend;
     struct gw_socks5 *socks5; /* NULL: none is asked for */
     struct gw_tun_setup tun;
+    struct gw_dns_setup dns;
 
     struct gw_endpoints *endpoints;
     struct gw_peers peers;
@@ -96,11 +98,15 @@ void gw_daemon_log_diag(const struct gw_diag *diag);
 
 /* The control socket's commands: control_*.c. */
 gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_resolve, gw_control_services,
-    gw_control_reload, gw_control_down, gw_control_connect, gw_control_forward, gw_control_verdict;
+    gw_control_reload, gw_control_down, gw_control_connect, gw_control_forward, gw_control_verdict,
+    gw_control_dns;
 extern const struct gw_control_command gw_daemon_commands[];
 
 /* This node's services, as JSON. */
 json_t *gw_daemon_services_json(const struct gw_daemon *daemon);
+/* The DNS server and the virtual router; null where there is none. */
+json_t *gw_daemon_dns_json(const struct gw_daemon *daemon);
+json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon);
 
 /* Looks the name "host" of the request up and goes on with fn, unless the name is unknown (which the client is then told). The client is free again
  * when fn is called. request is kept while it lasts. */

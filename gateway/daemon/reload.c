@@ -244,6 +244,8 @@ static int apply(struct gw_daemon *daemon, const struct gw_files *fresh, struct 
         err = gw_daemon_apply_names(daemon, fresh, diag);
     if (err == 0)
         err = gw_daemon_apply_socks(daemon, fresh, diag);
+    if (err == 0)
+        err = gw_dns_setup_listen(&daemon->dns, fresh->config, diag);
     return err;
 }
 
@@ -270,6 +272,7 @@ static int reload(struct gw_daemon *daemon, struct gw_diag *diag)
     gw_files_fini(&daemon->files);
     daemon->files = fresh;
     gw_tun_setup_apply(&daemon->tun, daemon->files.config);
+    gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
     gw_daemon_watch_expiry(daemon);
     gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added,
                 change.changed, change.removed, daemon->files.config->services.count);

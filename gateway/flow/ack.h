@@ -48,6 +48,15 @@ static inline bool gw_acker_is_due(const struct gw_acker *acker, struct gw_mono 
 {
     return acker->is_urgent || gw_mono_due(acker->due, now);
 }
+/* The delay of a lone packet's ack may be over: then it is urgent, and there is nothing to wait for any more, though
+ * nobody pulls it for a while. */
+static inline void gw_acker_expire(struct gw_acker *acker, struct gw_mono now)
+{
+    if (!gw_mono_due(acker->due, now))
+        return;
+    acker->is_urgent = true;
+    acker->due = GW_NEVER;
+}
 /* Writes the body of an ACK frame with as many ranges as fit into w, newest first; false: not even one. */
 bool gw_acker_encode(const struct gw_acker *acker, struct gw_mono now, struct gw_writer *w);
 /* An ACK frame with everything up to `largest` left. */

@@ -2,7 +2,7 @@
 /* The BBR-type controller, after draft-ietf-ccwg-bbr-06, whose names for things are kept where ours are the same. Where it differs:
  *
  * - Bursts of whole trains and acks once a train: the window never falls below 3 pacer quanta, and the round trip that it is computed from
- *   not below 1 ms, because under that our own loops' turns are longer than the path (bbr_model.c).
+ *   not below 0.1 ms, because under that our own loops' turns are longer than the path (bbr_model.c).
  * - Random loss. The draft cuts its short-term bounds in every round with a loss and ends a probe above 2 %: a link that loses 5 % by
  *   itself costs it most of the rate. Here a round is congested only when it lost more than chance and the link itself
  *   explain, which is learned (bbr_loss.c).

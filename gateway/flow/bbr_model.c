@@ -4,7 +4,8 @@
 
 #include "gateway/flow/pacer.h"
 
-#define RTT_FLOOR_NS GW_MS(1)
+#define RTT_FLOOR_NS GW_US(100)
+#define EXTRA_ACKED_MIN (2u * 65536u) /* two trains: acks come once for each */
 #define MIN_RTT_WINDOW_NS GW_S(10)
 #define EXTRA_ACKED_ROUNDS 5u /* each of the two halves of the window */
 #define BETA_CE (GW_BBR_UNIT * 85 / 100)
@@ -152,6 +153,8 @@ void gw_bbr_update_extra_acked(struct gw_cc *cc, const struct gw_cc_ack *ack)
     bbr->extra_acked_delivered += ack->acked;
     uint64_t extra =
         min_u64(bbr->extra_acked_delivered - min_u64(expected, bbr->extra_acked_delivered), cc->cwnd);
+    /* No more than a round trip's worth: where that is short, our own loops' clumps would pass for it and stand in the receiver's socket buffer. */
+    extra = min_u64(extra, max_u64(EXTRA_ACKED_MIN, gw_bbr_bdp(bbr, bbr->bw)));
     bbr->extra_acked[1] = max_u64(bbr->extra_acked[1], extra);
 }
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Both sides begin with these: constants of the protocol (docs/PROTOCOL.md "Streams"). */
-#define GW_CREDIT_STREAM_INITIAL 16384u
+#define GW_CREDIT_STREAM_INITIAL 65536u
 #define GW_CREDIT_SESSION_INITIAL 262144u
 #define GW_CREDIT_STREAMS_INITIAL 1024u
 

@@ -145,6 +145,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
         if (probes > mux->probes)
             mux->probes = probes;
     }
+    gw_acker_expire(&mux->acker, now);
     gw_grant_stall(mux);
     if (gw_mono_due(mux->tidy_at, now))
         tidy(mux);

@@ -17,7 +17,10 @@
 #define GW_RUN_MAX 64
 
 /* Bytes that a stream sends before it is another's turn (schedule.c). */
-#define GW_QUANTUM 16384
+/* A turn is a train: shorter ones cut trains and cost a third of the throughput with 4 streams. A stream's first is shorter, so that many
+ * new ones begin soon. */
+#define GW_QUANTUM 65536
+#define GW_FIRST_TURN 16384
 
 /* A reader blocked for so long gives its bytes back to the session's credit. */
 #define GW_STALL_NS GW_S(1)

@@ -30,7 +30,7 @@ int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open 
         stream->user = user;
         stream->class_ = open->class_;
         stream->preface_len = (uint8_t)len;
-        stream->deficit = GW_QUANTUM; /* its first turn comes before those of old streams */
+        stream->deficit = GW_FIRST_TURN; /* its first turn comes before those of old streams */
         gw_schedule_stream(stream);
         *out = stream;
     } else if (stream != NULL) {
@@ -84,7 +84,7 @@ void gw_stream_accept(struct gw_stream *stream, struct gw_mono now, const struct
         goto leave;
     }
     stream->preface_len = sizeof accepted;
-    stream->deficit = GW_QUANTUM;
+    stream->deficit = GW_FIRST_TURN;
     gw_schedule_stream(stream);
     gw_grant_unblock(stream);
     gw_deliver_kept(stream);

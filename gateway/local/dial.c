@@ -278,7 +278,8 @@ static int start(struct gw_dial *dial, const struct gw_target *target)
     return GW_E_INVAL;
 }
 
-int gw_dial(struct gw_dialer *dialer, const struct gw_dial_params *params, struct gw_mono now, struct gw_dial **out)
+int gw_dial(struct gw_dialer *dialer, const struct gw_dial_params *params, struct gw_mono now,
+            struct gw_dial **out)
 {
     struct gw_dial *dial = calloc(1, sizeof *dial);
     if (!dial)

@@ -38,7 +38,8 @@ struct gw_dial_params {
 
 /* fd >= 0: connected already (loopback and unix sockets mostly are), on_done will not be called. -EINPROGRESS: *out is valid
  * until on_done. Else the error, as for gw_dial_fn. */
-int gw_dial(struct gw_dialer *dialer, const struct gw_dial_params *params, struct gw_mono now, struct gw_dial **out);
+int gw_dial(struct gw_dialer *dialer, const struct gw_dial_params *params, struct gw_mono now,
+            struct gw_dial **out);
 /* on_done will not be called. */
 void gw_dial_cancel(struct gw_dial *dial);
 

@@ -31,8 +31,8 @@ struct gw_listener {
     int fd;
     int spare; /* a descriptor to give up when there is no other */
     struct gw_target target;
-    bool is_ours;             /* the unix socket's path was made here: */
-    struct stat made;         /* what it is */
+    bool is_ours;     /* the unix socket's path was made here: */
+    struct stat made; /* what it is */
     struct gw_mono complained;
     bool has_complained;
     bool *is_freed; /* set while clients are handed out */
@@ -98,8 +98,8 @@ static int listen_at_path(struct gw_listener *listener, unsigned mode)
     fchmod(listener->fd, 0600);
     if (bind(listener->fd, (const struct sockaddr *)&address, len) < 0)
         return -errno;
-    if (chmod(path, (mode_t)mode) == 0 && listen(listener->fd, BACKLOG) == 0 && lstat(path, &listener->made) == 0 &&
-        rename(path, final) == 0) {
+    if (chmod(path, (mode_t)mode) == 0 && listen(listener->fd, BACKLOG) == 0 &&
+        lstat(path, &listener->made) == 0 && rename(path, final) == 0) {
         listener->is_ours = true;
         return 0;
     }
@@ -184,7 +184,8 @@ static struct gw_listener *new_listener(const struct gw_listener_params *params)
 
 static int start(struct gw_listener *listener)
 {
-    event_assign(&listener->event, gw_loop_base(listener->loop), listener->fd, EV_READ | EV_PERSIST, on_event, listener);
+    event_assign(&listener->event, gw_loop_base(listener->loop), listener->fd, EV_READ | EV_PERSIST, on_event,
+                 listener);
     return event_add(&listener->event, NULL) < 0 ? GW_E_NOMEM : 0;
 }
 
@@ -258,7 +259,8 @@ static void turn_away(struct gw_listener *listener, struct gw_mono now, int err)
         listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
     if (!listener->has_complained || gw_mono_sub(now, listener->complained) >= COMPLAIN_EVERY) {
-        gw_log_warn("%s: clients are turned away: %s", gw_target_log(&listener->target, where), gw_strerror(err));
+        gw_log_warn("%s: clients are turned away: %s", gw_target_log(&listener->target, where),
+                    gw_strerror(err));
         listener->complained = now;
         listener->has_complained = true;
     }
@@ -270,8 +272,9 @@ static void turn_away(struct gw_listener *listener, struct gw_mono now, int err)
 /* Errors of the one client that went away, or of its network: the next one may be fine (accept(2)). */
 static bool is_of_client(int err)
 {
-    return err == -ECONNABORTED || err == -EINTR || err == -EPROTO || err == -EPERM || err == -ENETDOWN || err == -ENOPROTOOPT ||
-           err == -EHOSTDOWN || err == -ENONET || err == -EHOSTUNREACH || err == -EOPNOTSUPP || err == -ENETUNREACH;
+    return err == -ECONNABORTED || err == -EINTR || err == -EPROTO || err == -EPERM || err == -ENETDOWN ||
+           err == -ENOPROTOOPT || err == -EHOSTDOWN || err == -ENONET || err == -EHOSTUNREACH ||
+           err == -EOPNOTSUPP || err == -ENETUNREACH;
 }
 
 static void on_event(evutil_socket_t event_fd, short what, void *arg)

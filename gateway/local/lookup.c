@@ -58,7 +58,7 @@ void gw_lookups_free(struct gw_lookups *lookups)
         return;
     if (lookups->client)
         evdns_base_free(lookups->client, 0);
-    gw_list_for_each(node, &lookups->running)
+    gw_list_for_each (node, &lookups->running)
         free_lookup(gw_list_entry(node, struct gw_lookup, link));
     free(lookups);
 }
@@ -71,8 +71,8 @@ static bool renew_client(struct gw_lookups *lookups)
         return true;
     if (lookups->client)
         evdns_base_free(lookups->client, 0);
-    lookups->client =
-        evdns_base_new(gw_loop_base(lookups->loop), EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    lookups->client = evdns_base_new(gw_loop_base(lookups->loop),
+                                     EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     lookups->made = now;
     return lookups->client != NULL;
 }
@@ -121,10 +121,12 @@ static void on_answer(int result, struct evutil_addrinfo *list, void *arg)
         answer(lookup);
 }
 
-int gw_lookup(struct gw_lookups *lookups, const char *name, uint16_t port, gw_lookup_fn *fn, void *user, struct gw_lookup **out)
+int gw_lookup(struct gw_lookups *lookups, const char *name, uint16_t port, gw_lookup_fn *fn, void *user,
+              struct gw_lookup **out)
 {
     char service[6];
-    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
     struct gw_lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup || !renew_client(lookups)) {
         free(lookup);
@@ -137,7 +139,8 @@ int gw_lookup(struct gw_lookups *lookups, const char *name, uint16_t port, gw_lo
     gw_list_push_back(&lookups->running, &lookup->link);
     evtimer_assign(&lookup->later, gw_loop_base(lookups->loop), on_later, lookup);
     evutil_snprintf(service, sizeof service, "%u", port);
-    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(lookups->client, name, service, &hints, on_answer, lookup);
+    struct evdns_getaddrinfo_request *request =
+        evdns_getaddrinfo(lookups->client, name, service, &hints, on_answer, lookup);
     if (!lookup->is_answered)
         lookup->request = request;
     *out = lookup;

@@ -16,7 +16,8 @@ struct gw_lookup;
 /* err 0 and at least one address (lent), or GW_E_UNKNOWN (no such name, no answer) or GW_E_NOMEM with none. The gw_lookup is gone. */
 typedef void gw_lookup_fn(int err, const struct gw_addr *addresses, unsigned count, void *user);
 /* 0 and *out, or GW_E_NOMEM. fn is called later, never from within. */
-int gw_lookup(struct gw_lookups *lookups, const char *name, uint16_t port, gw_lookup_fn *fn, void *user, struct gw_lookup **out);
+int gw_lookup(struct gw_lookups *lookups, const char *name, uint16_t port, gw_lookup_fn *fn, void *user,
+              struct gw_lookup **out);
 /* fn will not be called. */
 void gw_lookup_cancel(struct gw_lookup *lookup);
 

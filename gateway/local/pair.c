@@ -173,12 +173,13 @@ static int init_half(struct half *half, struct gw_pair *pair, struct gw_loop *lo
     half->pair = pair;
     half->fd = fd;
     half->limit = UINT64_MAX;
-    event_assign(&half->event, gw_loop_base(loop), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event, half);
+    event_assign(&half->event, gw_loop_base(loop), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event,
+                 half);
     return event_add(&half->event, NULL) < 0 ? GW_E_NOMEM : 0;
 }
 
-int gw_pair_new(struct gw_pair **out, struct gw_loop *loop, int a, int b, const void *first, size_t len, uint64_t limit, gw_pair_fn *on_end,
-                void *user)
+int gw_pair_new(struct gw_pair **out, struct gw_loop *loop, int a, int b, const void *first, size_t len,
+                uint64_t limit, gw_pair_fn *on_end, void *user)
 {
     struct gw_pair *pair = calloc(1, sizeof *pair);
     if (!pair) {

@@ -28,7 +28,8 @@ struct gw_splice_events {
 };
 
 /* Takes the socket (non-blocking; closed on failure too). NULL without memory. events is borrowed for life. */
-struct gw_splice *gw_splice_new(struct gw_loop *loop, int fd, const struct gw_splice_events *events, void *user);
+struct gw_splice *gw_splice_new(struct gw_loop *loop, int fd, const struct gw_splice_events *events,
+                                void *user);
 int gw_splice_fd(const struct gw_splice *splice);
 void *gw_splice_user(const struct gw_splice *splice);
 /* Another owner takes over, e.g. when an opening handshake is done. */
@@ -39,8 +40,8 @@ extern const struct gw_stream_ops gw_splice_stream_ops;
 /* `first`: bytes that were read from the socket already; copied. limit: how many bytes may still be read from the socket after them before it counts as
  * broken (GW_SPLICE_UNLIMITED; an HTTP proxy's request ends somewhere). Returns 0, or GW_E_NOMEM with the stream reset and the socket raw. */
 #define GW_SPLICE_UNLIMITED UINT64_MAX
-int gw_splice_bridge_opened(struct gw_splice *splice, struct gw_mono now, struct gw_stream *stream, const void *first, size_t len,
-                            uint64_t limit);
+int gw_splice_bridge_opened(struct gw_splice *splice, struct gw_mono now, struct gw_stream *stream,
+                            const void *first, size_t len, uint64_t limit);
 /* The acceptor's: calls gw_stream_accept. The splice may have ended (on_end) when it returns. */
 void gw_splice_bridge_accepted(struct gw_splice *splice, struct gw_mono now, struct gw_stream *stream);
 /* The bridged stream, or NULL. */

@@ -24,7 +24,8 @@ static int set_unix(struct gw_target *out, const char *path)
 static bool is_host_text(const char *host)
 {
     for (; *host; host++) {
-        bool is_word = (*host >= 'a' && *host <= 'z') || (*host >= 'A' && *host <= 'Z') || (*host >= '0' && *host <= '9');
+        bool is_word = (*host >= 'a' && *host <= 'z') || (*host >= 'A' && *host <= 'Z') ||
+                       (*host >= '0' && *host <= '9');
         if (!is_word && *host != '-' && *host != '.' && *host != '_')
             return false;
     }
@@ -132,5 +133,6 @@ char *gw_target_log(const struct gw_target *target, char out[GW_TARGET_STRLEN])
 
 bool gw_target_equal(const struct gw_target *a, const struct gw_target *b)
 {
-    return a->kind == b->kind && a->port == b->port && gw_addr_equal(&a->addr, &b->addr) && strcmp(a->name, b->name) == 0;
+    return a->kind == b->kind && a->port == b->port && gw_addr_equal(&a->addr, &b->addr) &&
+           strcmp(a->name, b->name) == 0;
 }

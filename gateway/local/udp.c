@@ -140,7 +140,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the stream */
 
-static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len, void *user)
+static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
+                        void *user)
 {
     struct gw_udp_bridge *bridge = user;
     ssize_t n;
@@ -182,7 +183,8 @@ static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned lon
 }
 
 /* A datagram flow has no stream bytes but the preface; what comes nevertheless is taken and dropped. */
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *user)
 {
     size_t len = 0;
     (void)stream, (void)now, (void)user;
@@ -204,7 +206,8 @@ static const struct gw_stream_ops ops = {
     .on_closed = on_closed,
 };
 
-int gw_udp_bridge_accept(struct gw_udp_bridge **out, const struct gw_udp_bridge_params *params, struct gw_stream *stream, struct gw_mono now)
+int gw_udp_bridge_accept(struct gw_udp_bridge **out, const struct gw_udp_bridge_params *params,
+                         struct gw_stream *stream, struct gw_mono now)
 {
     struct gw_udp_bridge *bridge = calloc(1, sizeof *bridge);
     if (!bridge) {
@@ -218,7 +221,8 @@ int gw_udp_bridge_accept(struct gw_udp_bridge **out, const struct gw_udp_bridge_
     bridge->fd = params->fd;
     bridge->idle_ns = params->idle_ns ? params->idle_ns : DEFAULT_IDLE;
     bridge->used = now;
-    event_assign(&bridge->event, gw_loop_base(params->loop), params->fd, EV_READ | EV_PERSIST, on_event, bridge);
+    event_assign(&bridge->event, gw_loop_base(params->loop), params->fd, EV_READ | EV_PERSIST, on_event,
+                 bridge);
     if (arm_idle(bridge, bridge->idle_ns) < 0) {
         close(params->fd);
         free(bridge);

@@ -9,7 +9,8 @@
 
 struct gw_udp_bridge;
 /* Gone; NONE = idle for too long or the peer was done, SERVICE_DOWN = ICMP said so (the stream is reset with it). */
-typedef void gw_udp_bridge_fn(struct gw_udp_bridge *bridge, struct gw_mono now, unsigned long long reason, void *user);
+typedef void gw_udp_bridge_fn(struct gw_udp_bridge *bridge, struct gw_mono now, unsigned long long reason,
+                              void *user);
 
 struct gw_udp_bridge_params {
     struct gw_loop *loop;
@@ -19,7 +20,8 @@ struct gw_udp_bridge_params {
     void *user;
 };
 /* Accepts the stream. *out is set before the first datagram is delivered from within. 0, or GW_E_NOMEM (the stream is untouched). */
-int gw_udp_bridge_accept(struct gw_udp_bridge **out, const struct gw_udp_bridge_params *params, struct gw_stream *stream, struct gw_mono now);
+int gw_udp_bridge_accept(struct gw_udp_bridge **out, const struct gw_udp_bridge_params *params,
+                         struct gw_stream *stream, struct gw_mono now);
 /* Ends it silently. */
 void gw_udp_bridge_close(struct gw_udp_bridge *bridge, struct gw_mono now, enum gw_reason reason);
 

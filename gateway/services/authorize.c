@@ -104,7 +104,8 @@ bool gw_grants_have_expiry(const struct gw_grants *grants)
 }
 
 /* The first grant of the key; *count of them. */
-static const struct gw_grant *find(const struct gw_grants *grants, const uint8_t public_key[GW_KEY_LEN], size_t *count)
+static const struct gw_grant *find(const struct gw_grants *grants, const uint8_t public_key[GW_KEY_LEN],
+                                   size_t *count)
 {
     struct gw_grant key;
     *count = 0;
@@ -151,13 +152,15 @@ static enum gw_verdict judge(const struct gw_grant *grant, const char *service, 
 /* How much a verdict says for the peer: what was nearest to a yes is what the log shows. */
 static int rank(enum gw_verdict verdict)
 {
-    static const int ranks[] = {
-        [GW_VERDICT_UNKNOWN_KEY] = 0, [GW_VERDICT_NOT_THIS_SERVICE] = 1, [GW_VERDICT_EXPIRED] = 2, [GW_VERDICT_ALLOWED] = 3};
+    static const int ranks[] = {[GW_VERDICT_UNKNOWN_KEY] = 0,
+                                [GW_VERDICT_NOT_THIS_SERVICE] = 1,
+                                [GW_VERDICT_EXPIRED] = 2,
+                                [GW_VERDICT_ALLOWED] = 3};
     return ranks[verdict];
 }
 
-static enum gw_verdict judge_all(const struct gw_grants *grants, const char *service, const uint8_t public_key[GW_KEY_LEN],
-                                 struct gw_wall now)
+static enum gw_verdict judge_all(const struct gw_grants *grants, const char *service,
+                                 const uint8_t public_key[GW_KEY_LEN], struct gw_wall now)
 {
     size_t count;
     const struct gw_grant *grant = find(grants, public_key, &count);
@@ -175,13 +178,15 @@ static enum gw_verdict judge_all(const struct gw_grants *grants, const char *ser
     return best;
 }
 
-bool gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN], struct gw_wall now)
+bool gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN],
+                          struct gw_wall now)
 {
     return judge_all(global, NULL, public_key, now) == GW_VERDICT_ALLOWED;
 }
 
-enum gw_verdict gw_authorize_service(const struct gw_grants *global, const struct gw_grants *own, const char *service,
-                                     const uint8_t public_key[GW_KEY_LEN], struct gw_wall now)
+enum gw_verdict gw_authorize_service(const struct gw_grants *global, const struct gw_grants *own,
+                                     const char *service, const uint8_t public_key[GW_KEY_LEN],
+                                     struct gw_wall now)
 {
     return judge_all(own ? own : global, service, public_key, now);
 }

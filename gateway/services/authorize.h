@@ -30,7 +30,8 @@ size_t gw_grants_count(const struct gw_grants *grants);
 bool gw_grants_have_expiry(const struct gw_grants *grants);
 
 /* The session gater: some grant of the key has not expired. */
-bool gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN], struct gw_wall now);
+bool gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN],
+                          struct gw_wall now);
 
 enum gw_verdict {
     GW_VERDICT_ALLOWED,
@@ -43,7 +44,8 @@ extern const char *const gw_verdict_sentences[4];
 
 /* own: the service's list; where there is one it alone decides (NULL = global decides). NULL global = nobody. Several grants of one key: the most
  * generous one decides. */
-enum gw_verdict gw_authorize_service(const struct gw_grants *global, const struct gw_grants *own, const char *service,
-                                     const uint8_t public_key[GW_KEY_LEN], struct gw_wall now);
+enum gw_verdict gw_authorize_service(const struct gw_grants *global, const struct gw_grants *own,
+                                     const char *service, const uint8_t public_key[GW_KEY_LEN],
+                                     struct gw_wall now);
 
 #endif

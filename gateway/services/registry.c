@@ -34,7 +34,8 @@ bool gw_service_name_is_valid(const char *name)
     if (len == 0 || len > GW_SERVICE_NAME_MAX)
         return false;
     for (; *name; name++) {
-        bool is_word = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9');
+        bool is_word = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+                       (*name >= '0' && *name <= '9');
         if (!is_word && *name != '-' && *name != '_')
             return false;
     }
@@ -133,7 +134,8 @@ static struct gw_service *new_service(const struct gw_service_config *config)
 static void inherit(struct gw_service *service, const struct gw_service *old)
 {
     service->flows_total = old->flows_total;
-    if (service->is_enabled != old->is_enabled || service->is_udp != old->is_udp || !gw_target_equal(&service->target, &old->target))
+    if (service->is_enabled != old->is_enabled || service->is_udp != old->is_udp ||
+        !gw_target_equal(&service->target, &old->target))
         return;
     service->serial = old->serial;
     service->flows_open = old->flows_open;
@@ -187,7 +189,8 @@ int gw_registry_put(struct gw_registry *registry, const struct gw_service_config
     return 0;
 }
 
-int gw_registry_replace(struct gw_registry *registry, const struct gw_service_config *configs, size_t count, size_t *bad)
+int gw_registry_replace(struct gw_registry *registry, const struct gw_service_config *configs, size_t count,
+                        size_t *bad)
 {
     struct gw_registry fresh = {.next_serial = registry->next_serial};
     for (size_t i = 0; i < count; i++) {
@@ -215,6 +218,7 @@ int gw_registry_remove(struct gw_registry *registry, const char *name)
         return GW_E_UNKNOWN;
     free_service(registry->services[i]);
     registry->count--;
-    memmove(&registry->services[i], &registry->services[i + 1], (registry->count - i) * sizeof *registry->services);
+    memmove(&registry->services[i], &registry->services[i + 1],
+            (registry->count - i) * sizeof *registry->services);
     return 0;
 }

@@ -16,7 +16,8 @@ struct gw_service_config {
     bool is_enabled;
     bool is_udp;
     struct gw_target target;
-    uint16_t port;                  /* what peers ask for; 0 = the target's port, else the well-known one of the name, unless another service says
+    uint16_t
+        port; /* what peers ask for; 0 = the target's port, else the well-known one of the name, unless another service says
                                        that port: then by name only */
     enum gw_class class_;
     const struct gw_grants *grants; /* its own list, which overrides the global one; NULL = none of its own */
@@ -26,7 +27,7 @@ struct gw_service {
     char name[GW_SERVICE_NAME_MAX + 1];
     bool is_enabled, is_udp;
     struct gw_target target;
-    uint16_t port; /* effective; 0 = by name only */
+    uint16_t port;     /* effective; 0 = by name only */
     bool has_own_port; /* the owner said it */
     enum gw_class class_;
     struct gw_grants *grants; /* NULL = the global list decides */
@@ -47,7 +48,8 @@ void gw_registry_fini(struct gw_registry *registry);
  * unix socket), -EEXIST (another enabled service says that port and protocol too). */
 int gw_registry_put(struct gw_registry *registry, const struct gw_service_config *config);
 /* All at once; those not named are gone. On an error nothing changed, and *bad is the index. */
-int gw_registry_replace(struct gw_registry *registry, const struct gw_service_config *configs, size_t count, size_t *bad);
+int gw_registry_replace(struct gw_registry *registry, const struct gw_service_config *configs, size_t count,
+                        size_t *bad);
 /* 0 or GW_E_UNKNOWN. */
 int gw_registry_remove(struct gw_registry *registry, const char *name);
 /* Enabled or not; any case. NULL = none. */

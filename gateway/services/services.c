@@ -80,7 +80,8 @@ static void put_peer(struct gw_services *services, struct peer_flows *owner)
     free(owner);
 }
 
-static struct flow *new_flow(struct gw_services *services, struct peer_flows *owner, struct gw_service *service)
+static struct flow *new_flow(struct gw_services *services, struct peer_flows *owner,
+                             struct gw_service *service)
 {
     struct flow *flow = calloc(1, sizeof *flow);
     if (!flow)
@@ -140,8 +141,8 @@ static bool may_tell(struct gw_services *services, struct gw_mono now)
     return gw_bucket_take(&services->told, TELL_RATE, TELL_BURST, 1, now);
 }
 
-static void refuse(struct gw_services *services, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                   struct gw_mono now, enum gw_reason reason, const char *why)
+static void refuse(struct gw_services *services, struct gw_peer *peer, struct gw_stream *stream,
+                   const struct gw_open *open, struct gw_mono now, enum gw_reason reason, const char *why)
 {
     char what[GW_SERVICE_NAME_MAX + 16];
     if (may_tell(services, now))
@@ -165,8 +166,9 @@ static void tell_failure(struct flow *flow, struct gw_mono now, int err)
     const struct gw_service *service = gw_registry_find_serial(&flow->services->registry, flow->serial);
     count_failure(flow->services, gw_dial_reason(err));
     if (service && may_tell(flow->services, now))
-        gw_log_warn("%s asked for %s: the local service at %s cannot be reached: %s", gw_peer_name(flow->owner->peer), service->name,
-                    gw_target_log(&service->target, where), gw_strerror(err));
+        gw_log_warn("%s asked for %s: the local service at %s cannot be reached: %s",
+                    gw_peer_name(flow->owner->peer), service->name, gw_target_log(&service->target, where),
+                    gw_strerror(err));
 }
 
 /* ---- joined */
@@ -180,7 +182,8 @@ static void on_splice_end(struct gw_splice *splice, struct gw_mono now, unsigned
 
 static const struct gw_splice_events splice_events = {.on_end = on_splice_end};
 
-static void on_udp_end(struct gw_udp_bridge *bridge, struct gw_mono now, unsigned long long reason, void *user)
+static void on_udp_end(struct gw_udp_bridge *bridge, struct gw_mono now, unsigned long long reason,
+                       void *user)
 {
     (void)bridge, (void)now, (void)reason;
     free_flow(user);
@@ -218,7 +221,8 @@ static void join(struct flow *flow, struct gw_stream *stream, bool is_udp, int f
 
 /* ---- dialling */
 
-static void on_gone_while_dialling(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
+static void on_gone_while_dialling(struct gw_stream *stream, struct gw_mono now, unsigned long long reason,
+                                   void *user)
 {
     struct flow *flow = user;
     (void)stream, (void)now, (void)reason;
@@ -226,7 +230,8 @@ static void on_gone_while_dialling(struct gw_stream *stream, struct gw_mono now,
     free_flow(flow);
 }
 
-static size_t take_nothing(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t take_nothing(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                           void *user)
 {
     (void)stream, (void)now, (void)iov, (void)count, (void)user;
     return 0;
@@ -261,7 +266,8 @@ static void on_dialled(int fd, struct gw_mono now, void *user)
     free_flow(flow);
 }
 
-static void dial(struct flow *flow, const struct gw_service *service, struct gw_stream *stream, struct gw_mono now)
+static void dial(struct flow *flow, const struct gw_service *service, struct gw_stream *stream,
+                 struct gw_mono now)
 {
     struct gw_services *services = flow->services;
     struct gw_dial_params params = {.target = &service->target,
@@ -289,7 +295,8 @@ static struct gw_wall wall(const struct gw_services *services)
     return services->params.wallclock->read(services->params.wallclock);
 }
 
-enum gw_verdict gw_services_may_use(const struct gw_services *services, const struct gw_service *service, const uint8_t public_key[GW_KEY_LEN])
+enum gw_verdict gw_services_may_use(const struct gw_services *services, const struct gw_service *service,
+                                    const uint8_t public_key[GW_KEY_LEN])
 {
     return gw_authorize_service(services->global, service->grants, service->name, public_key, wall(services));
 }
@@ -299,8 +306,8 @@ bool gw_services_may_have_session(const struct gw_services *services, const uint
     return gw_authorize_session(services->global, public_key, wall(services));
 }
 
-static void start_flow(struct gw_services *services, struct gw_peer *peer, struct gw_service *service, struct gw_stream *stream,
-                       const struct gw_open *open, struct gw_mono now)
+static void start_flow(struct gw_services *services, struct gw_peer *peer, struct gw_service *service,
+                       struct gw_stream *stream, const struct gw_open *open, struct gw_mono now)
 {
     struct peer_flows *owner = get_peer(services, peer);
     if (owner && owner->count >= services->params.max_flows_per_peer) {
@@ -322,8 +329,8 @@ static void start_flow(struct gw_services *services, struct gw_peer *peer, struc
     dial(flow, service, stream, now);
 }
 
-void gw_services_on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                         struct gw_mono now, void *ctx)
+void gw_services_on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                         const struct gw_open *open, struct gw_mono now, void *ctx)
 {
     struct gw_services *services = ctx;
     const struct gw_service *service = gw_registry_lookup(&services->registry, open);
@@ -341,7 +348,8 @@ void gw_services_on_open(struct gateway *gateway, struct gw_peer *peer, struct g
         refuse(services, peer, stream, open, now, GW_REASON_REFUSED, why);
         return;
     }
-    start_flow(services, peer, gw_registry_find_serial(&services->registry, service->serial), stream, open, now);
+    start_flow(services, peer, gw_registry_find_serial(&services->registry, service->serial), stream, open,
+               now);
 }
 
 /* ---- changes at run time */
@@ -357,13 +365,15 @@ static bool has_expiry(const struct gw_services *services)
 void gw_services_recheck(struct gw_services *services, struct gw_mono now)
 {
     struct timeval tv = {.tv_sec = RECHECK_SECONDS};
-    gw_list_for_each(node, &services->flows) {
+    gw_list_for_each (node, &services->flows) {
         struct flow *flow = gw_list_entry(node, struct flow, link);
         const struct gw_service *service = gw_registry_find_serial(&services->registry, flow->serial);
         if (!service || !service->is_enabled) {
             end_flow(flow, now, GW_REASON_NOT_LISTED);
-        } else if (gw_services_may_use(services, service, gw_peer_config(flow->owner->peer)->public_key) != GW_VERDICT_ALLOWED) {
-            gw_log_info("%s lost its right to %s: its flow ends", gw_peer_name(flow->owner->peer), service->name);
+        } else if (gw_services_may_use(services, service, gw_peer_config(flow->owner->peer)->public_key) !=
+                   GW_VERDICT_ALLOWED) {
+            gw_log_info("%s lost its right to %s: its flow ends", gw_peer_name(flow->owner->peer),
+                        service->name);
             end_flow(flow, now, GW_REASON_REFUSED);
         }
     }
@@ -391,7 +401,8 @@ int gw_services_set_grants(struct gw_services *services, const struct gw_grants 
     return 0;
 }
 
-int gw_services_replace(struct gw_services *services, const struct gw_service_config *configs, size_t count, struct gw_mono now, size_t *bad)
+int gw_services_replace(struct gw_services *services, const struct gw_service_config *configs, size_t count,
+                        struct gw_mono now, size_t *bad)
 {
     int err = gw_registry_replace(&services->registry, configs, count, bad);
     if (err == 0)
@@ -444,7 +455,7 @@ void gw_services_free(struct gw_services *services, struct gw_mono now)
 {
     if (!services)
         return;
-    gw_list_for_each(node, &services->flows)
+    gw_list_for_each (node, &services->flows)
         end_flow(gw_list_entry(node, struct flow, link), now, GW_REASON_SHUTTING_DOWN);
     event_del(&services->recheck);
     gw_map_fini(&services->peers);
@@ -460,7 +471,8 @@ const struct gw_registry *gw_services_registry(const struct gw_services *service
     return &services->registry;
 }
 
-void gw_services_service_stats(const struct gw_services *services, const char *name, struct gw_service_stats *out)
+void gw_services_service_stats(const struct gw_services *services, const char *name,
+                               struct gw_service_stats *out)
 {
     const struct gw_service *service = gw_registry_find(&services->registry, name);
     *out = (struct gw_service_stats){0};
@@ -475,7 +487,8 @@ void gw_services_stats(const struct gw_services *services, struct gw_services_st
     *out = services->stats;
 }
 
-bool gw_services_local_target(void *ctx, struct gateway *gateway, const struct gw_open *open, struct gw_target *out)
+bool gw_services_local_target(void *ctx, struct gateway *gateway, const struct gw_open *open,
+                              struct gw_target *out)
 {
     const struct gw_services *services = ctx;
     const struct gw_service *service = gw_registry_lookup(&services->registry, open);

@@ -24,15 +24,16 @@ int gw_services_new(struct gw_services **out, const struct gw_services_params *p
 void gw_services_free(struct gw_services *services, struct gw_mono now);
 
 /* For gw_gateway_events.on_open, with the gw_services as ctx (or called from the daemon's own on_open). */
-void gw_services_on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                         struct gw_mono now, void *services);
+void gw_services_on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                         const struct gw_open *open, struct gw_mono now, void *services);
 
 /* Run-time changes. Running flows go on unless their service is gone, disabled or elsewhere now, or the peer's right is gone. */
 
 /* The global grants; copied. NULL = nobody. 0 or GW_E_NOMEM (the old ones stay). */
 int gw_services_set_grants(struct gw_services *services, const struct gw_grants *global, struct gw_mono now);
 /* All services at once, for a reload: those not named are removed. All or nothing: on an error (as gw_registry_put) nothing changed, and *bad is the index. */
-int gw_services_replace(struct gw_services *services, const struct gw_service_config *configs, size_t count, struct gw_mono now, size_t *bad);
+int gw_services_replace(struct gw_services *services, const struct gw_service_config *configs, size_t count,
+                        struct gw_mono now, size_t *bad);
 /* One service, as gw_registry_put and gw_registry_remove. */
 int gw_services_put(struct gw_services *services, const struct gw_service_config *config, struct gw_mono now);
 int gw_services_remove(struct gw_services *services, const char *name, struct gw_mono now);
@@ -42,20 +43,23 @@ void gw_services_recheck(struct gw_services *services, struct gw_mono now);
 /* The session gater over the global grants, with the wall clock of now. */
 bool gw_services_may_have_session(const struct gw_services *services, const uint8_t public_key[GW_KEY_LEN]);
 /* May the peer use it, as of now? */
-enum gw_verdict gw_services_may_use(const struct gw_services *services, const struct gw_service *service, const uint8_t public_key[GW_KEY_LEN]);
+enum gw_verdict gw_services_may_use(const struct gw_services *services, const struct gw_service *service,
+                                    const uint8_t public_key[GW_KEY_LEN]);
 /* For `services` and `status`. */
 const struct gw_registry *gw_services_registry(const struct gw_services *services);
 struct gw_service_stats {
     uint32_t flows_open;
     uint64_t flows_total;
 };
-void gw_services_service_stats(const struct gw_services *services, const char *name, struct gw_service_stats *out);
+void gw_services_service_stats(const struct gw_services *services, const char *name,
+                               struct gw_service_stats *out);
 struct gw_services_stats {
     uint32_t flows_open;
     uint64_t accepted, refused, not_listed, down, timed_out, limited;
 };
 void gw_services_stats(const struct gw_services *services, struct gw_services_stats *out);
 /* Where this node's own service listens, for a front-end that is asked for this node itself; false = not listed. Fits gw_frontend.own_service. */
-bool gw_services_local_target(void *services, struct gateway *gateway, const struct gw_open *open, struct gw_target *out);
+bool gw_services_local_target(void *services, struct gateway *gateway, const struct gw_open *open,
+                              struct gw_target *out);
 
 #endif

@@ -11,12 +11,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define must(condition)                                                                                                \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define must(condition)                                                     \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                        \
+        }                                                                   \
     } while (0)
 
 static size_t piece(size_t at, void *ctx)
@@ -43,7 +43,8 @@ static void check_forwarded(char *text)
         must(strchr(line, ':') && *line != ' ' && *line != '\t');
         hosts += has_prefix(line, "host:");
         closes += has_prefix(line, "connection: close\r\n");
-        must(!has_prefix(line, "proxy-") && !has_prefix(line, "keep-alive:") && !has_prefix(line, "upgrade:"));
+        must(!has_prefix(line, "proxy-") && !has_prefix(line, "keep-alive:") &&
+             !has_prefix(line, "upgrade:"));
         must(!has_prefix(line, "connection:") || has_prefix(line, "connection: close\r\n"));
     }
     must(hosts == 1 && closes == 1);
@@ -55,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char text[FEED_MAX + 1];
     if (size < 2 || size > FEED_MAX)
         return 0;
-    struct feed feed = {.input = data + 1, .input_len = size - 1, .piece = piece, .ctx = (void *)(uintptr_t)data};
+    struct feed feed = {
+        .input = data + 1, .input_len = size - 1, .piece = piece, .ctx = (void *)(uintptr_t)data};
     feed_run(&feed, &out);
     if (out.last != GW_PROXY_REQUEST || out.request.command != GW_PROXY_FORWARD)
         return 0;

@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!auth && gw_auth_new(&auth, &user, 1) != 0)
         abort();
     struct pieces pieces = {data[0], data[1]};
-    struct feed feed = {.input = data + 3, .input_len = size - 3, .piece = all_of_it, .auth = data[2] & 1 ? auth : NULL};
+    struct feed feed = {
+        .input = data + 3, .input_len = size - 3, .piece = all_of_it, .auth = data[2] & 1 ? auth : NULL};
     feed_run(&feed, &whole);
     feed.piece = piece;
     feed.ctx = &pieces;

@@ -139,6 +139,13 @@ static void put_config(struct out *out)
     if (below(2))
         put_socks(out);
     if (below(2))
+        put(out,
+            "address_range: 10.%u.0.0/16\ndns: {enabled: %s, listen: [\"[::1]:%u\"], allowed: 10.0.0.0/8, "
+            "upstreams: 9.9.9.9:53, rate: %u}\n",
+            below(256), ONE_OF("true", "false"), below(65536), 1 + below(1000000));
+    if (below(2))
+        put(out, "virtual_router: {enabled: %s}\n", ONE_OF("true", "false"));
+    if (below(2))
         put(out, "federation: {peers: [{network_name: a, relay: \"%s\", trust_level: full}]}\n",
             random_text());
 }
@@ -219,6 +226,7 @@ static void printed_as_people_write(void **state)
                                    "listen: [\"0.0.0.0\", \"::\"]\n"
                                    "identity: \"/d/identity.key\"\n"
                                    "name: \"peer0\"\n"
+                                   "address_range: \"10.64.0.0/16\"\n"
                                    "seal: auto\n"
                                    "congestion: bbr\n"
                                    "memory: 64MB\n"
@@ -258,7 +266,18 @@ static void printed_as_people_write(void **state)
                                    "  mode: 0600\n"
                                    "  others: reject\n"
                                    "  http: true\n"
-                                   "  timeout: 30s\n";
+                                   "  timeout: 30s\n"
+                                   "tun:\n"
+                                   "  enabled: false\n"
+                                   "  fd: 0\n"
+                                   "  mtu: 1380\n"
+                                   "  routes: true\n"
+                                   "dns:\n"
+                                   "  enabled: false\n"
+                                   "  listen: [\"127.0.0.1:5300\"]\n"
+                                   "  rate: 1000\n"
+                                   "virtual_router:\n"
+                                   "  enabled: false\n";
     struct gw_config *config =
         load("{hostname: home, network: demo, port: 7001, peers: [{name: laptop, peer_id: " ID_1
              ", endpoint: \"127.0.0.1:7002\"}], services: {web: {local_address: \"127.0.0.1:8000\"}}, "

@@ -37,7 +37,7 @@ struct talk;
 struct user {
     struct talk *talk;
     struct gw_stream *stream;
-    struct gw_deadline timer;
+    struct gw_deadline timer, finish_timer;
     uint64_t seed, peer_seed; /* of the bytes of ours and of the peer's */
     uint64_t total, written, received, reset_at;
     enum reader reader;
@@ -85,6 +85,7 @@ static void go(struct user *user)
     check(!user->is_gone);
     user->is_gone = true;
     gw_deadline_disarm(&user->talk->world->pair.deadlines, &user->timer);
+    gw_deadline_disarm(&user->talk->world->pair.deadlines, &user->finish_timer);
     maybe_ended(user->talk);
 }
 
@@ -109,6 +110,13 @@ static void send_datagrams(struct user *user)
         if (gw_stream_send_datagram(user->stream, talk->world->pair.now, data, len) == 0)
             talk->datagrams_sent++;
     }
+}
+
+static void finish(struct user *user)
+{
+    gw_stream_finish(user->stream, user->talk->world->pair.now);
+    user->is_finished = true;
+    maybe_release(user);
 }
 
 static void write_some(struct user *user)
@@ -140,9 +148,23 @@ static void write_some(struct user *user)
             return;
         }
     }
-    gw_stream_finish(user->stream, world->pair.now);
-    user->is_finished = true;
-    maybe_release(user);
+    if (user->finish_timer.slot != 0)
+        return;
+    if (pair_chance(&world->pair, 0.7)) {
+        finish(user);
+        return;
+    }
+    /* Later, when all bytes have left: a FIN alone. */
+    int64_t wait = (int64_t)pair_below(&world->pair, (uint64_t)GW_MS(400));
+    gw_deadline_arm(&world->pair.deadlines, &user->finish_timer, gw_mono_add(world->pair.now, wait));
+}
+
+static void on_finish_timer(struct gw_deadline *timer, struct gw_mono now)
+{
+    struct user *user = gw_container_of(timer, struct user, finish_timer);
+    (void)now;
+    if (!user->is_gone && !user->is_finished)
+        finish(user);
 }
 
 static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
@@ -330,6 +352,8 @@ static void script(struct world *world)
                            : pair_chance(pair, 0.7) ? READER_SLOW
                                                     : READER_STALLS;
             gw_deadline_init(&user->timer, on_timer);
+            gw_deadline_init(&user->finish_timer, on_finish_timer);
+            check(gw_deadlines_reserve(&pair->deadlines) == 0);
             check(gw_deadlines_reserve(&pair->deadlines) == 0);
         }
         talk->users[0].peer_seed = talk->users[1].seed;

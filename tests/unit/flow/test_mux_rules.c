@@ -673,6 +673,28 @@ static void test_stalled_reader(void **state)
     assert_int_equal(solo.mux->in_consumed, consumed + 2000);
 }
 
+/* A socket that takes nothing for a while: whatever is due is due once, not in every turn of the loop. */
+static void test_nobody_pulls(void **state)
+{
+    (void)state;
+    open_peers();
+    solo.mux->recovery.srtt_ns = GW_MS(40); /* so that lone acks wait */
+    solo_write(&solo, user.offered, 5000);
+    assert_true(solo_pull(&solo));
+    user.takes = 10;
+    assert_int_equal(feed_data(0, 100, false), 0);
+    for (unsigned rounds = 0; !gw_mono_is_never(gw_deadlines_next(&solo.deadlines)); rounds++) {
+        assert_true(rounds < 40);
+        solo.now = gw_mono_max(solo.now, gw_deadlines_next(&solo.deadlines));
+        if (gw_mono_sub(solo.now, (struct gw_mono){GW_S(1)}) > GW_S(20))
+            break; /* probes every 2 s go on */
+        gw_deadlines_expire(&solo.deadlines, solo.now);
+        struct gw_mono next = gw_deadlines_next(&solo.deadlines);
+        assert_true(gw_mono_before(solo.now, next));
+    }
+    assert_true(gw_mux_has_output(solo.mux, solo.now));
+}
+
 /* Frames for a stream that died earlier in the same train. */
 static void test_frames_for_the_dead(void **state)
 {
@@ -808,6 +830,7 @@ int main(void)
         TEST(test_hungry_writer),
         TEST(test_no_memory_to_receive),
         TEST(test_stalled_reader),
+        TEST(test_nobody_pulls),
         TEST(test_frames_for_the_dead),
         TEST(test_shared_budget),
         TEST(test_looking),

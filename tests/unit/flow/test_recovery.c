@@ -289,11 +289,9 @@ static void test_probes(void **state)
     /* A round trip that is steady, the ack's delay and the timers' grain. */
     int64_t wait = gw_mono_sub(gw_recovery_deadline(&recovery), now);
     assert_int_equal(wait, GW_MS(40) + GW_MS(10) + GW_MS(1));
-    int64_t total = 0;
     for (unsigned i = 0; i < 12; i++) {
         wait = gw_mono_sub(gw_recovery_deadline(&recovery), now);
         advance(wait);
-        total += wait;
         unsigned probes = gw_recovery_expire(&recovery, now);
         assert_int_equal(probes, i == 1 || i == 2 ? 2 : 1);
         assert_true(wait <= GW_S(2));

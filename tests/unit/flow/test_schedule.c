@@ -138,7 +138,7 @@ static void test_turns(void **state)
             least = bytes < least ? bytes : least;
             most = bytes > most ? bytes : most;
         }
-        assert_true(most - least <= 16384 + 2 * SOLO_CAP);
+        assert_true(most - least <= GW_QUANTUM + 2 * SOLO_CAP);
     }
 }
 
@@ -164,7 +164,7 @@ static void test_newcomer_goes_first(void **state)
     write_bytes(stream, 100000);
     for (int i = 0; i < 100; i++)
         assert_true(pull());
-    assert_true(sent_of(stream) - before < 2 * 16384 + 2 * SOLO_CAP);
+    assert_true(sent_of(stream) - before < GW_FIRST_TURN + GW_QUANTUM + 2 * SOLO_CAP);
 }
 
 static void test_classes(void **state)

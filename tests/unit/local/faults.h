@@ -5,7 +5,16 @@
 
 #include <pthread.h>
 
-enum fault_call { FAULT_RECV, FAULT_SENDMSG, FAULT_SEND, FAULT_CONNECT, FAULT_ACCEPT4, FAULT_SOCKET, FAULT_SHUTDOWN, FAULT_CALLS };
+enum fault_call {
+    FAULT_RECV,
+    FAULT_SENDMSG,
+    FAULT_SEND,
+    FAULT_CONNECT,
+    FAULT_ACCEPT4,
+    FAULT_SOCKET,
+    FAULT_SHUTDOWN,
+    FAULT_CALLS
+};
 
 /* The next `count` calls after `skip` good ones fail with err, in the thread (0 = any). */
 void fault_set(enum fault_call call, int err, unsigned skip, unsigned count, pthread_t thread);

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 /* A test cannot go on without these. */
-#define must(condition)                                                                                                \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define must(condition)                                                     \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                        \
+        }                                                                   \
     } while (0)
 
 static struct gw_wall read_wall(struct gw_wallclock *self)
@@ -37,7 +37,8 @@ static void take_off(struct nodes *nodes, int from, struct gw_mono now)
         flight->left = now;
         flight->to = 1 - from;
         flight->train = train;
-        flight->train.tuple = (struct gw_tuple){.local = nodes->node[1 - from].addr, .remote = nodes->node[from].addr};
+        flight->train.tuple =
+            (struct gw_tuple){.local = nodes->node[1 - from].addr, .remote = nodes->node[from].addr};
         memcpy(flight->slab, train.slab, len);
         gw_list_init(&flight->link);
         gw_list_push_back(&nodes->flights, &flight->link);
@@ -46,7 +47,7 @@ static void take_off(struct nodes *nodes, int from, struct gw_mono now)
 
 static void land(struct nodes *nodes, struct gw_mono now)
 {
-    gw_list_for_each(node, &nodes->flights) {
+    gw_list_for_each (node, &nodes->flights) {
         struct flight *flight = gw_list_entry(node, struct flight, link);
         if (!gw_mono_before(flight->left, now))
             continue;
@@ -76,8 +77,10 @@ static struct gw_mono run_hook(struct gw_loop_hook *hook, struct gw_mono now)
 static void start_node(struct nodes *nodes, int index, const char *name, const char *addr)
 {
     struct node *node = &nodes->node[index];
-    struct gw_services_params services = {
-        .loop = nodes->loop, .dialer = nodes->dialer, .wallclock = &nodes->wallclock, .dial_timeout_ns = GW_MS(500)};
+    struct gw_services_params services = {.loop = nodes->loop,
+                                          .dialer = nodes->dialer,
+                                          .wallclock = &nodes->wallclock,
+                                          .dial_timeout_ns = GW_MS(500)};
     node->nodes = nodes;
     must(gw_addr_parse(&node->addr, addr) == 0);
     must(gw_services_new(&node->services, &services) == 0);
@@ -129,7 +132,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 static void *run_loop(void *arg)
 {
     struct nodes *nodes = arg;
-    struct event *wake = event_new(gw_loop_base(nodes->loop), nodes->wake[0], EV_READ | EV_PERSIST, on_wake, nodes);
+    struct event *wake =
+        event_new(gw_loop_base(nodes->loop), nodes->wake[0], EV_READ | EV_PERSIST, on_wake, nodes);
     event_add(wake, NULL);
     must(gw_loop_run(nodes->loop) == 0);
     event_free(wake);
@@ -173,7 +177,8 @@ void nodes_start(struct nodes *nodes, void (*change)(struct gw_socks5_params *pa
                                            .own_service = gw_services_local_target,
                                            .ctx = nodes->node[LAPTOP].services};
     must(gw_listener_parse(&nodes->listen, "127.0.0.1:0") == 0);
-    nodes->params = (struct gw_socks5_params){.frontend = &nodes->frontend, .listen = &nodes->listen, .listen_count = 1};
+    nodes->params =
+        (struct gw_socks5_params){.frontend = &nodes->frontend, .listen = &nodes->listen, .listen_count = 1};
     if (change)
         change(&nodes->params);
     must(gw_socks5_new(&nodes->socks5, &nodes->params, &bad) == 0);
@@ -200,7 +205,7 @@ void nodes_stop(struct nodes *nodes)
         gw_gateway_free(nodes->node[i].gateway, now);
         must(nodes->budget[i].used == 0);
     }
-    gw_list_for_each(node, &nodes->flights)
+    gw_list_for_each (node, &nodes->flights)
         free(gw_list_entry(node, struct flight, link));
     gw_dialer_free(nodes->dialer);
     gw_loop_remove_hook(nodes->loop, &nodes->hook);

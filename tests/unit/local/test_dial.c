@@ -36,13 +36,17 @@ static bool refuse_all(const struct gw_addr *address, void *user)
 }
 
 /* The result, after waiting for it. */
-static int dial(const char *text, bool is_datagrams, int64_t timeout_ns, bool (*is_permitted)(const struct gw_addr *, void *))
+static int dial(const char *text, bool is_datagrams, int64_t timeout_ns,
+                bool (*is_permitted)(const struct gw_addr *, void *))
 {
     struct gw_target target;
     struct gw_dial *handle;
     assert_int_equal(gw_target_parse(&target, text), 0);
-    struct gw_dial_params params = {
-        .target = &target, .is_datagrams = is_datagrams, .timeout_ns = timeout_ns, .is_permitted = is_permitted, .on_done = on_done};
+    struct gw_dial_params params = {.target = &target,
+                                    .is_datagrams = is_datagrams,
+                                    .timeout_ns = timeout_ns,
+                                    .is_permitted = is_permitted,
+                                    .on_done = on_done};
     is_done = false;
     int at_once = gw_dial(dialer, &params, gw_loop_now(loop), &handle);
     if (at_once != -EINPROGRESS)
@@ -132,7 +136,9 @@ static void test_unix(void **state)
     sun.sun_family = AF_UNIX;
     int n = snprintf(sun.sun_path + 1, sizeof sun.sun_path - 1, "peergate-%d", (int)getpid());
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sun, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sun,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)),
+                     0);
     assert_int_equal(listen(fd, 1), 0);
     snprintf(text, sizeof text, "unix:@peergate-%d", (int)getpid());
     expect_connected(dial(text, false, 0, NULL));
@@ -216,7 +222,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp), cmocka_unit_test(test_udp), cmocka_unit_test(test_unix), cmocka_unit_test(test_timeout), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_tcp),     cmocka_unit_test(test_udp),   cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_timeout), cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

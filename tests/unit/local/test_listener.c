@@ -37,7 +37,8 @@ static int listen_at(struct gw_listener **out, const char *text, unsigned mode, 
 {
     struct gw_target target;
     assert_int_equal(gw_listener_parse(&target, text), 0);
-    struct gw_listener_params params = {.loop = loop, .target = &target, .mode = mode, .on_client = on_client, .user = user};
+    struct gw_listener_params params = {
+        .loop = loop, .target = &target, .mode = mode, .on_client = on_client, .user = user};
     return gw_listener_new(out, &params);
 }
 
@@ -221,8 +222,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unix),     cmocka_unit_test(test_mode), cmocka_unit_test(test_stale),       cmocka_unit_test(test_not_a_socket),
-        cmocka_unit_test(test_replaced), cmocka_unit_test(test_tcp),  cmocka_unit_test(test_free_inside),
+        cmocka_unit_test(test_unix),         cmocka_unit_test(test_mode),     cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_not_a_socket), cmocka_unit_test(test_replaced), cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_free_inside),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

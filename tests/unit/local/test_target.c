@@ -43,8 +43,9 @@ static void test_parse(void **state)
 
 static void test_bad(void **state)
 {
-    static const char *const bad[] = {"",     "x",     ":80",   "x:",      "x:0",     "x:65536", "x:-1",    "x:8 ", "::1:80", "[::1]",
-                                      "[::1", "[x]:1", "a b:1", "unix:",   "unix:@",  "x:123456", "a/b:80", "x:+1"};
+    static const char *const bad[] = {"",      "x",     ":80",    "x:",       "x:0",    "x:65536",
+                                      "x:-1",  "x:8 ",  "::1:80", "[::1]",    "[::1",   "[x]:1",
+                                      "a b:1", "unix:", "unix:@", "x:123456", "a/b:80", "x:+1"};
     struct gw_target target;
     char text[400];
     (void)state;
@@ -84,7 +85,9 @@ static void test_listen(void **state)
 {
     static const struct {
         const char *text, *means;
-    } good[] = {{"127.0.0.1:0", "127.0.0.1:0"}, {"localhost:1080", "127.0.0.1:1080"}, {"*:1080", "[::]:1080"}, {"*:0", "[::]:0"}, {"[::1]:5", "[::1]:5"}, {"unix:/x:0", "unix:/x:0"}};
+    } good[] = {{"127.0.0.1:0", "127.0.0.1:0"}, {"localhost:1080", "127.0.0.1:1080"},
+                {"*:1080", "[::]:1080"},        {"*:0", "[::]:0"},
+                {"[::1]:5", "[::1]:5"},         {"unix:/x:0", "unix:/x:0"}};
     static const char *const bad[] = {"", "1080", "home:1080", "127.0.0.1", "*", "::1:80", "unix:"};
     struct gw_target target;
     char text[GW_TARGET_STRLEN];

@@ -7,16 +7,15 @@
 
 #include <cmocka.h>
 
-#include "lwip/init.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
-#include "lwip/timeouts.h"
 #include "netstack/port/port.h"
 
 static int start_stack(void **state)
 {
     (void)state;
-    lwip_init();
+    netstack_port_init();
+    netstack_port_init(); /* once a process */
     return 0;
 }
 
@@ -50,8 +49,17 @@ static void test_time_is_what_we_say(void **state)
     (void)state;
     netstack_port_set_now_ms(12345);
     assert_int_equal(sys_now(), 12345);
-    sys_check_timeouts();
-    assert_true(sys_timeouts_sleeptime() > 0);
+}
+
+static void test_sequence_numbers_are_not_countable(void **state)
+{
+    (void)state;
+    ip_addr_t a = IPADDR4_INIT_BYTES(10, 64, 0, 1), b = IPADDR4_INIT_BYTES(10, 64, 0, 2);
+    uint32_t one = netstack_port_isn(&a, 80, &b, 4000), other = netstack_port_isn(&a, 80, &b, 4001);
+    assert_int_equal(one, netstack_port_isn(&a, 80, &b, 4000));
+    assert_true(one != other && other - one > 1000);
+    netstack_port_set_now_ms(12345 + 4);
+    assert_int_equal(netstack_port_isn(&a, 80, &b, 4000) - one, 1000); /* and a clock */
 }
 
 int main(void)
@@ -60,6 +68,7 @@ int main(void)
         cmocka_unit_test(test_windows_are_large),
         cmocka_unit_test(test_both_address_families_listen),
         cmocka_unit_test(test_time_is_what_we_say),
+        cmocka_unit_test(test_sequence_numbers_are_not_countable),
     };
 
     return cmocka_run_group_tests(tests, start_stack, NULL);

@@ -43,7 +43,8 @@ static void test_labels(void **state)
 
 static void test_bad_names(void **state)
 {
-    static const char *const bad[] = {"", ".", "..", "a..b", ".a", "a b", "-a", "a-", "a.-b.c", "ä", "a/b", "a:1", "*", "a\n", ".p2p"};
+    static const char *const bad[] = {"",       ".", "..",  "a..b", ".a", "a b", "-a",  "a-",
+                                      "a.-b.c", "ä", "a/b", "a:1",  "*",  "a\n", ".p2p"};
     struct gw_dns_name name;
     char text[300];
     (void)state;
@@ -97,7 +98,8 @@ static void test_peer_ids(void **state)
     assert_int_equal(gw_dns_name_parse(&name, text), 0);
     assert_false(name.has_peer_id);
     id[20] = id[20] == 'a' ? 'b' : 'a';
-    assert_int_equal(gw_dns_name_parse(&name, id), 0); /* still a label; whether a peer ID is the codec's matter */
+    assert_int_equal(gw_dns_name_parse(&name, id),
+                     0); /* still a label; whether a peer ID is the codec's matter */
 }
 
 int main(void)

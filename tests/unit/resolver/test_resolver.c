@@ -41,7 +41,8 @@ static struct gateway *new_gateway(void)
     return gateway;
 }
 
-static struct gw_peer *add_peer(struct gateway *gateway, const char *name, const char *ip, uint8_t ed25519[32], uint8_t key[32])
+static struct gw_peer *add_peer(struct gateway *gateway, const char *name, const char *ip,
+                                uint8_t ed25519[32], uint8_t key[32])
 {
     struct gw_peer *peer;
     uint8_t secret[64], public_key[32];
@@ -129,14 +130,22 @@ static void test_unknown(void **state)
         int err;
         bool is_ours;
     } cases[] = {
-        {"nobody", GW_E_UNKNOWN, false},      {"nobody.demo", GW_E_UNKNOWN, true},    {"home.other", GW_E_UNKNOWN, false},
-        {"home.other.p2p", GW_E_UNKNOWN, true}, {"www.example.com", GW_E_UNKNOWN, false}, {"a.ssh.home.demo", GW_E_UNKNOWN, true},
-        {"ssh.home", GW_E_UNKNOWN, false},    {"demo", GW_E_UNKNOWN, false},          {"", GW_E_MALFORMED, false},
-        {"ho me.demo", GW_E_MALFORMED, false}, {"127.0.0.1", GW_E_UNKNOWN, false},
+        {"nobody", GW_E_UNKNOWN, false},
+        {"nobody.demo", GW_E_UNKNOWN, true},
+        {"home.other", GW_E_UNKNOWN, false},
+        {"home.other.p2p", GW_E_UNKNOWN, true},
+        {"www.example.com", GW_E_UNKNOWN, false},
+        {"a.ssh.home.demo", GW_E_UNKNOWN, true},
+        {"ssh.home", GW_E_UNKNOWN, false},
+        {"demo", GW_E_UNKNOWN, false},
+        {"", GW_E_MALFORMED, false},
+        {"ho me.demo", GW_E_MALFORMED, false},
+        {"127.0.0.1", GW_E_UNKNOWN, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (lookup(cases[i].name).err != cases[i].err || gw_resolver_is_ours(resolver, cases[i].name) != cases[i].is_ours)
+        if (lookup(cases[i].name).err != cases[i].err ||
+            gw_resolver_is_ours(resolver, cases[i].name) != cases[i].is_ours)
             fail_msg("%s", cases[i].name);
     }
 }
@@ -191,9 +200,12 @@ static void test_names_tier(void **state)
 {
     struct gw_names_tier *names = gw_names_tier_new(resolver);
     struct gw_names_entry entries[6] = {
-        {.host = "nas", .network = "", .service = ""},       {.host = "files", .network = "", .service = "smb"},
-        {.host = "home", .network = "work", .service = ""},  {.host = "pal", .network = "friends", .service = ""},
-        {.host = "laptop", .network = "demo", .service = ""}, {.host = "gone", .network = "", .service = ""},
+        {.host = "nas", .network = "", .service = ""},
+        {.host = "files", .network = "", .service = "smb"},
+        {.host = "home", .network = "work", .service = ""},
+        {.host = "pal", .network = "friends", .service = ""},
+        {.host = "laptop", .network = "demo", .service = ""},
+        {.host = "gone", .network = "", .service = ""},
     };
     size_t bad = 99;
     (void)state;
@@ -266,9 +278,12 @@ static void test_gateway_leaves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_peers, setup, teardown),   cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_self, setup, teardown),    cmocka_unit_test_setup_teardown(test_peer_id, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_tier, setup, teardown), cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_self, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peer_id, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_tier, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gateway_leaves, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

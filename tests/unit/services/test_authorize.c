@@ -13,9 +13,11 @@ static const uint8_t ann[32] = {1}, bob[32] = {2}, eve[32] = {3};
 static const char *const ssh_web[] = {"ssh", "web", NULL};
 static const char *const none[] = {NULL};
 
-static struct gw_grant grant(const uint8_t key[32], const char *const *services, int64_t expires_s, bool is_peer)
+static struct gw_grant grant(const uint8_t key[32], const char *const *services, int64_t expires_s,
+                             bool is_peer)
 {
-    struct gw_grant g = {.services = services, .has_expiry = expires_s != 0, .expires = {expires_s, 0}, .is_peer = is_peer};
+    struct gw_grant g = {
+        .services = services, .has_expiry = expires_s != 0, .expires = {expires_s, 0}, .is_peer = is_peer};
     memcpy(g.public_key, key, 32);
     return g;
 }
@@ -42,8 +44,10 @@ static void test_one_list(void **state)
 
 static void test_own_list_overrides(void **state)
 {
-    const struct gw_grant lines[] = {grant(ann, NULL, 0, false)}, own_lines[] = {grant(bob, NULL, 0, false), grant(eve, none, 0, false)};
-    struct gw_grants *global = gw_grants_new(lines, 1), *own = gw_grants_new(own_lines, 2), *empty = gw_grants_new(NULL, 0);
+    const struct gw_grant lines[] = {grant(ann, NULL, 0, false)},
+                          own_lines[] = {grant(bob, NULL, 0, false), grant(eve, none, 0, false)};
+    struct gw_grants *global = gw_grants_new(lines, 1), *own = gw_grants_new(own_lines, 2),
+                     *empty = gw_grants_new(NULL, 0);
     (void)state;
     assert_int_equal(gw_authorize_service(global, own, "ssh", ann, now), GW_VERDICT_UNKNOWN_KEY);
     assert_int_equal(gw_authorize_service(global, own, "ssh", bob, now), GW_VERDICT_ALLOWED);
@@ -63,16 +67,18 @@ static void test_expiry(void **state)
     assert_int_equal(gw_authorize_service(list, NULL, "ssh", ann, now), GW_VERDICT_EXPIRED);
     assert_false(gw_authorize_session(list, ann, now));
     assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, now), GW_VERDICT_ALLOWED);
-    assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, (struct gw_wall){1001, 0}), GW_VERDICT_EXPIRED);
-    assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, (struct gw_wall){1000, 999999999}), GW_VERDICT_ALLOWED);
+    assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, (struct gw_wall){1001, 0}),
+                     GW_VERDICT_EXPIRED);
+    assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, (struct gw_wall){1000, 999999999}),
+                     GW_VERDICT_ALLOWED);
     gw_grants_free(list);
 }
 
 /* Several lines of one key: what one of them gives is given. */
 static void test_several(void **state)
 {
-    const struct gw_grant lines[] = {grant(ann, ssh_web, 500, false), grant(bob, NULL, 0, false), grant(ann, ssh_web + 1, 0, false),
-                                     grant(ann, NULL, 400, false)};
+    const struct gw_grant lines[] = {grant(ann, ssh_web, 500, false), grant(bob, NULL, 0, false),
+                                     grant(ann, ssh_web + 1, 0, false), grant(ann, NULL, 400, false)};
     struct gw_grants *list = gw_grants_new(lines, 4), *copy = gw_grants_copy(list);
     (void)state;
     gw_grants_free(list);
@@ -85,7 +91,8 @@ static void test_several(void **state)
 /* A configured peer may do all, unless a line of the list says what it may. */
 static void test_configured_peer(void **state)
 {
-    const struct gw_grant lines[] = {grant(ann, NULL, 0, true), grant(bob, NULL, 0, true), grant(bob, ssh_web, 0, false)};
+    const struct gw_grant lines[] = {grant(ann, NULL, 0, true), grant(bob, NULL, 0, true),
+                                     grant(bob, ssh_web, 0, false)};
     struct gw_grants *list = gw_grants_new(lines, 3);
     (void)state;
     assert_int_equal(gw_authorize_service(list, NULL, "smb", ann, now), GW_VERDICT_ALLOWED);
@@ -112,7 +119,8 @@ static void test_random(void **state)
             uint8_t key[32] = {(uint8_t)k};
             bool may = false;
             for (size_t i = 0; i < count; i++)
-                may |= memcmp(lines[i].public_key, key, 32) == 0 && (!lines[i].has_expiry || lines[i].expires.s > now.s);
+                may |= memcmp(lines[i].public_key, key, 32) == 0 &&
+                       (!lines[i].has_expiry || lines[i].expires.s > now.s);
             assert_int_equal(gw_authorize_session(list, key, now), may);
         }
         gw_grants_free(list);
@@ -122,8 +130,9 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_list), cmocka_unit_test(test_own_list_overrides), cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_several),  cmocka_unit_test(test_configured_peer),    cmocka_unit_test(test_random),
+        cmocka_unit_test(test_one_list),        cmocka_unit_test(test_own_list_overrides),
+        cmocka_unit_test(test_expiry),          cmocka_unit_test(test_several),
+        cmocka_unit_test(test_configured_peer), cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

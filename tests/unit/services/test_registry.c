@@ -83,7 +83,8 @@ static void test_same_port(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const bad[] = {"", "a b", "a.b", "ä", "0123456789012345678901234567890123456789012345678901234567890123"};
+    static const char *const bad[] = {"", "a b", "a.b", "ä",
+                                      "0123456789012345678901234567890123456789012345678901234567890123"};
     struct gw_registry registry;
     (void)state;
     gw_registry_init(&registry);
@@ -129,8 +130,10 @@ static void test_replace(void **state)
     put(&registry, service("a", "127.0.0.1:1", 0));
     put(&registry, service("b", "127.0.0.1:2", 0));
     put(&registry, service("c", "127.0.0.1:3", 0));
-    uint64_t a = gw_registry_find(&registry, "a")->serial, b = gw_registry_find(&registry, "b")->serial, c = gw_registry_find(&registry, "c")->serial;
-    struct gw_service_config next[] = {service("b", "127.0.0.1:2", 77), service("a", "127.0.0.1:9", 0), service("d", "127.0.0.1:4", 0)};
+    uint64_t a = gw_registry_find(&registry, "a")->serial, b = gw_registry_find(&registry, "b")->serial,
+             c = gw_registry_find(&registry, "c")->serial;
+    struct gw_service_config next[] = {service("b", "127.0.0.1:2", 77), service("a", "127.0.0.1:9", 0),
+                                       service("d", "127.0.0.1:4", 0)};
     assert_int_equal(gw_registry_replace(&registry, next, 3, &bad), 0);
     assert_int_equal(registry.count, 3);
     assert_int_equal(gw_registry_find(&registry, "b")->serial, b);
@@ -149,7 +152,8 @@ static void test_replace(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ports),   cmocka_unit_test(test_same_port), cmocka_unit_test(test_refused), cmocka_unit_test(test_disabled_and_removed),
+        cmocka_unit_test(test_ports),   cmocka_unit_test(test_same_port),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_disabled_and_removed),
         cmocka_unit_test(test_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,9 @@ struct right {
 static struct gw_grants *make_grants(struct nodes *all, const struct right *right)
 {
     struct gw_wall now = all->wallclock.read(&all->wallclock);
-    struct gw_grant grant = {.services = right->services, .has_expiry = right->expires_s != 0, .expires = {now.s + right->expires_s, 0}};
+    struct gw_grant grant = {.services = right->services,
+                             .has_expiry = right->expires_s != 0,
+                             .expires = {now.s + right->expires_s, 0}};
     memcpy(grant.public_key, gw_gateway_public_key(all->node[LAPTOP].gateway), GW_KEY_LEN);
     return gw_grants_new(&grant, 1);
 }
@@ -143,7 +145,8 @@ static void reload(struct nodes *all, void *arg)
 
 static void test_reload(void **state)
 {
-    struct change same = {"web", target, false}, moved = {"web", "127.0.0.1:1", false}, disabled = {"web", target, true};
+    struct change same = {"web", target, false}, moved = {"web", "127.0.0.1:1", false},
+                  disabled = {"web", target, true};
     int service, client = open_pair(&service);
     (void)state;
     nodes_call(&nodes, reload, &same);
@@ -235,9 +238,12 @@ static void test_peer_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_right_goes, setup, teardown), cmocka_unit_test_setup_teardown(test_right_expires, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),     cmocka_unit_test_setup_teardown(test_own_list, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_counts, setup, teardown),     cmocka_unit_test_setup_teardown(test_peer_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_right_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_right_expires, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peer_goes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

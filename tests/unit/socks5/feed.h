@@ -24,7 +24,7 @@ struct fed {
     struct gw_proxy_request request;
     char first[FEED_MAX]; /* what the peer gets, as far as the input reaches */
     size_t first_len;
-    bool is_over_limit;   /* the input has more than the request may be followed by */
+    bool is_over_limit; /* the input has more than the request may be followed by */
 };
 
 void feed_run(const struct feed *feed, struct fed *out);

@@ -3,8 +3,8 @@
 #include "../local/nodes.h"
 #include "client.h"
 
-#include "gateway/base/log.h"
 #include "gateway/base/err.h"
+#include "gateway/base/log.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -227,9 +227,15 @@ static void test_bad_requests(void **state)
         /* SOCKS4 */ {"\x04\x01\x00\x50\x01\x02\x03\x04\x00", 9, "\x00\x5b\x00\x00\x00\x00\x00\x00", 8},
         /* TLS */ {"\x16\x03\x01\x02\x00", 5, "", 0},
         /* no method in common */ {"\x05\x01\x07", 3, "\x05\xff", 2},
-        /* BIND */ {"\x05\x01\x00\x05\x02\x00\x01\x01\x02\x03\x04\x00\x50", 13, "\x05\x00\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", 12},
-        /* address type 2 */ {"\x05\x01\x00\x05\x01\x00\x02\x01\x02\x03\x04\x00\x50", 13, "\x05\x00\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00", 12},
-        /* an empty name */ {"\x05\x01\x00\x05\x01\x00\x03\x00\x00\x50", 10, "\x05\x00\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00", 12},
+        /* BIND */
+        {"\x05\x01\x00\x05\x02\x00\x01\x01\x02\x03\x04\x00\x50", 13,
+         "\x05\x00\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", 12},
+        /* address type 2 */
+        {"\x05\x01\x00\x05\x01\x00\x02\x01\x02\x03\x04\x00\x50", 13,
+         "\x05\x00\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00", 12},
+        /* an empty name */
+        {"\x05\x01\x00\x05\x01\x00\x03\x00\x00\x50", 10, "\x05\x00\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00",
+         12},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -293,10 +299,10 @@ static void test_users(void **state)
 {
     char answer[4096];
     (void)state;
-    assert_int_equal(socks5_login("\x01\x03" "ann\x06" "secret", 12), 0);
-    assert_int_equal(socks5_login("\x01\x03" "bob\x06" "hidden", 12), 0);
-    assert_int_equal(socks5_login("\x01\x03" "ann\x06" "hidden", 12), 1);
-    assert_int_equal(socks5_login("\x01\x03" "ann\x05" "secre", 11), 1);
+    assert_int_equal(socks5_login("\x01\3ann\6secret", 12), 0);
+    assert_int_equal(socks5_login("\x01\3bob\6hidden", 12), 0);
+    assert_int_equal(socks5_login("\x01\3ann\6hidden", 12), 1);
+    assert_int_equal(socks5_login("\x01\3ann\5secre", 11), 1);
     assert_int_equal(socks5_login("\x01\x00\x00", 3), 1);
     /* Without a user there is no way in. */
     int fd = connect_to(nodes.port);
@@ -307,8 +313,14 @@ static void test_users(void **state)
     assert_int_equal(status_of("CONNECT nobody.demo:80 HTTP/1.1\r\n\r\n", answer, sizeof answer), 407);
     assert_non_null(strstr(answer, "Proxy-Authenticate: Basic"));
     /* ann:secret, ann:wrong */
-    assert_int_equal(status_of("CONNECT nobody.demo:80 HTTP/1.1\r\nProxy-Authorization: Basic YW5uOnNlY3JldA==\r\n\r\n", answer, sizeof answer), 502);
-    assert_int_equal(status_of("CONNECT nobody.demo:80 HTTP/1.1\r\nProxy-Authorization: Basic YW5uOndyb25n\r\n\r\n", answer, sizeof answer), 407);
+    assert_int_equal(
+        status_of("CONNECT nobody.demo:80 HTTP/1.1\r\nProxy-Authorization: Basic YW5uOnNlY3JldA==\r\n\r\n",
+                  answer, sizeof answer),
+        502);
+    assert_int_equal(
+        status_of("CONNECT nobody.demo:80 HTTP/1.1\r\nProxy-Authorization: Basic YW5uOndyb25n\r\n\r\n",
+                  answer, sizeof answer),
+        407);
     assert_int_equal(nodes_socks5_stats(&nodes).refused_auth, 6);
 }
 

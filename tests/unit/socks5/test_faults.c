@@ -156,9 +156,10 @@ static void test_dial(void **state)
         enum fault_call call;
         int err, code;
     } cases[] = {
-        {FAULT_CONNECT, ECONNREFUSED, 5},   {FAULT_CONNECT, ETIMEDOUT, 6},   {FAULT_CONNECT, ENETUNREACH, 3}, {FAULT_CONNECT, EHOSTUNREACH, 3},
-        {FAULT_CONNECT, EADDRNOTAVAIL, 3},  {FAULT_CONNECT, EACCES, 5},      {FAULT_CONNECT, ECONNRESET, 5},  {FAULT_SOCKET, EMFILE, 1},
-        {FAULT_SOCKET, ENFILE, 1},          {FAULT_SOCKET, ENOBUFS, 1},      {FAULT_SOCKET, ENOMEM, 1},       {FAULT_SOCKET, EAFNOSUPPORT, 3},
+        {FAULT_CONNECT, ECONNREFUSED, 5}, {FAULT_CONNECT, ETIMEDOUT, 6},     {FAULT_CONNECT, ENETUNREACH, 3},
+        {FAULT_CONNECT, EHOSTUNREACH, 3}, {FAULT_CONNECT, EADDRNOTAVAIL, 3}, {FAULT_CONNECT, EACCES, 5},
+        {FAULT_CONNECT, ECONNRESET, 5},   {FAULT_SOCKET, EMFILE, 1},         {FAULT_SOCKET, ENFILE, 1},
+        {FAULT_SOCKET, ENOBUFS, 1},       {FAULT_SOCKET, ENOMEM, 1},         {FAULT_SOCKET, EAFNOSUPPORT, 3},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

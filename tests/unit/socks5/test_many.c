@@ -49,7 +49,8 @@ static bool is_quiet(struct nodes *all)
     gw_services_stats(all->node[HOME].services, &stats);
     gw_socks5_stats(all->socks5, &socks5);
     /* Streams wait for their last acknowledgements. */
-    return stats.flows_open == 0 && socks5.clients_open == 0 && all->budget[0].used == 0 && all->budget[1].used == 0;
+    return stats.flows_open == 0 && socks5.clients_open == 0 && all->budget[0].used == 0 &&
+           all->budget[1].used == 0;
 }
 
 static bool holds_nothing(struct nodes *all)
@@ -104,7 +105,9 @@ static void test_growth(void **state)
             descriptors = open_descriptors();
     }
     assert_int_equal(open_descriptors(), descriptors);
-    print_message("%zu bytes each while idle; at most %zu in use after the first rounds, at least %zu after the last\n", idle / COUNT, first, last);
+    print_message(
+        "%zu bytes each while idle; at most %zu in use after the first rounds, at least %zu after the last\n",
+        idle / COUNT, first, last);
 #if !defined(__SANITIZE_ADDRESS__)
     assert_true(idle / COUNT <= BYTES_EACH_MAX);
     assert_true(last < first + 65536);

@@ -83,13 +83,17 @@ static void test_socks5(void **state)
 {
     static const struct socks_case cases[] = {
         {BYTES("\5\1\0\5\1\0\1\x0a\1\2\3\0\x50"), BYTES("\5\0"), GW_PROXY_CONNECT, "10.1.2.3", 80, ""},
-        {BYTES("\5\2\2\0\5\1\0\3\4home\0\x16SSH-2.0"), BYTES("\5\0"), GW_PROXY_CONNECT, "home", 22, "SSH-2.0"},
-        {BYTES("\5\1\0\5\1\0\4\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\1\xbb" "abc"), BYTES("\5\0"), GW_PROXY_CONNECT, "fd00::1", 443, "abc"},
+        {BYTES("\5\2\2\0\5\1\0\3\4home\0\x16SSH-2.0"), BYTES("\5\0"), GW_PROXY_CONNECT, "home", 22,
+         "SSH-2.0"},
+        {BYTES("\5\1\0\5\1\0\4\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\1\273abc"), BYTES("\5\0"), GW_PROXY_CONNECT,
+         "fd00::1", 443, "abc"},
         {BYTES("\5\1\0\5\3\0\1\0\0\0\0\0\0"), BYTES("\5\0"), GW_PROXY_ASSOCIATE, "0.0.0.0", 0, ""},
         /* a reserved byte that is not zero */
         {BYTES("\5\1\0\5\1\7\1\x0a\1\2\3\0\x50"), BYTES("\5\0"), GW_PROXY_CONNECT, "10.1.2.3", 80, ""},
         /* an address that is written as a name */
-        {BYTES("\5\1\0\5\1\0\3\7" "1.2.3.4\0\1"), BYTES("\5\0"), GW_PROXY_CONNECT, "1.2.3.4", 1, ""},
+        {BYTES("\5\1\0\5\1\0\3\7"
+               "1.2.3.4\0\1"),
+         BYTES("\5\0"), GW_PROXY_CONNECT, "1.2.3.4", 1, ""},
         /* a password where none is needed */
         {BYTES("\5\1\2\1\1u\1p\5\1\0\3\1h\0\1x"), BYTES("\5\2\1\0"), GW_PROXY_CONNECT, "h", 1, "x"},
         {BYTES("\5\1\2\1\0\0\5\1\0\3\1h\0\1"), BYTES("\5\2\1\0"), GW_PROXY_CONNECT, "h", 1, ""},
@@ -196,27 +200,37 @@ struct http_case {
 static void test_http(void **state)
 {
     static const struct http_case cases[] = {
-        {"CONNECT home.demo:443 HTTP/1.1\r\nHost: home.demo:443\r\n\r\n\x16\x03", "\x16\x03", "home.demo", 443, GW_PROXY_CONNECT},
+        {"CONNECT home.demo:443 HTTP/1.1\r\nHost: home.demo:443\r\n\r\n\x16\x03", "\x16\x03", "home.demo",
+         443, GW_PROXY_CONNECT},
         {"CONNECT [fd00::1]:22 HTTP/1.0\r\n\r\n", "", "fd00::1", 22, GW_PROXY_CONNECT},
         {"GET http://web.home.demo/ HTTP/1.1\r\nHost: other\r\nAccept: */*\r\n\r\n",
-         "GET / HTTP/1.1\r\nHost: web.home.demo\r\nAccept: */*\r\nConnection: close\r\n\r\n", "web.home.demo", 80, GW_PROXY_FORWARD},
-        {"GET HTTP://home:8080/a/b?c=d HTTP/1.0\r\n\r\n", "GET /a/b?c=d HTTP/1.0\r\nHost: home:8080\r\nConnection: close\r\n\r\n", "home", 8080,
+         "GET / HTTP/1.1\r\nHost: web.home.demo\r\nAccept: */*\r\nConnection: close\r\n\r\n", "web.home.demo",
+         80, GW_PROXY_FORWARD},
+        {"GET HTTP://home:8080/a/b?c=d HTTP/1.0\r\n\r\n",
+         "GET /a/b?c=d HTTP/1.0\r\nHost: home:8080\r\nConnection: close\r\n\r\n", "home", 8080,
          GW_PROXY_FORWARD},
-        {"GET http://home?q HTTP/1.1\r\n\r\n", "GET /?q HTTP/1.1\r\nHost: home\r\nConnection: close\r\n\r\n", "home", 80, GW_PROXY_FORWARD},
-        {"GET http://home HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: home\r\nConnection: close\r\n\r\n", "home", 80, GW_PROXY_FORWARD},
-        {"OPTIONS http://home HTTP/1.1\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: home\r\nConnection: close\r\n\r\n", "home", 80, GW_PROXY_FORWARD},
-        {"GET http://[::1]/ HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n", "::1", 80, GW_PROXY_FORWARD},
+        {"GET http://home?q HTTP/1.1\r\n\r\n", "GET /?q HTTP/1.1\r\nHost: home\r\nConnection: close\r\n\r\n",
+         "home", 80, GW_PROXY_FORWARD},
+        {"GET http://home HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: home\r\nConnection: close\r\n\r\n",
+         "home", 80, GW_PROXY_FORWARD},
+        {"OPTIONS http://home HTTP/1.1\r\n\r\n",
+         "OPTIONS * HTTP/1.1\r\nHost: home\r\nConnection: close\r\n\r\n", "home", 80, GW_PROXY_FORWARD},
+        {"GET http://[::1]/ HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n",
+         "::1", 80, GW_PROXY_FORWARD},
         /* what is for this connection only */
         {"GET http://h/ HTTP/1.1\r\nConnection: keep-alive, x-one\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nX-One: 1\r\nX-Two: 2\r\nTE: x\r\n"
          "Upgrade: websocket\r\nproxy-authorization: Basic eA==\r\nTrailer: x\r\n\r\n",
          "GET / HTTP/1.1\r\nHost: h\r\nX-Two: 2\r\nConnection: close\r\n\r\n", "h", 80, GW_PROXY_FORWARD},
         /* the body's length is not, whatever it says */
         {"POST http://h/ HTTP/1.1\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\nabcGET http://other/ HTTP/1.1\r\n\r\n",
-         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", "h", 80, GW_PROXY_FORWARD},
+         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", "h", 80,
+         GW_PROXY_FORWARD},
         {"POST http://h/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "h", 80, GW_PROXY_FORWARD},
+         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+         "h", 80, GW_PROXY_FORWARD},
         {"GET http://h/ HTTP/1.1\r\nEmpty:\r\nTabs:\t x \t\r\n\r\n",
-         "GET / HTTP/1.1\r\nHost: h\r\nEmpty:\r\nTabs:\t x \t\r\nConnection: close\r\n\r\n", "h", 80, GW_PROXY_FORWARD},
+         "GET / HTTP/1.1\r\nHost: h\r\nEmpty:\r\nTabs:\t x \t\r\nConnection: close\r\n\r\n", "h", 80,
+         GW_PROXY_FORWARD},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -271,7 +285,8 @@ static void test_http_failures(void **state)
         {"POST http://h/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", GW_OUTCOME_BAD_REQUEST},
         {"POST http://h/ HTTP/1.1\r\nContent-Length: -1\r\n\r\n", GW_OUTCOME_BAD_REQUEST},
         {"POST http://h/ HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", GW_OUTCOME_BAD_REQUEST},
-        {"POST http://h/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", GW_OUTCOME_BAD_REQUEST},
+        {"POST http://h/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+         GW_OUTCOME_BAD_REQUEST},
         {"POST http://h/ HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", GW_OUTCOME_BAD_REQUEST},
     };
     (void)state;
@@ -319,7 +334,8 @@ static void test_random(void **state)
         assert_true(len <= sizeof input);
         memcpy(input, good[which].bytes, len);
         for (size_t n = random_piece(0, &seed) % 4; n > 0; n--)
-            input[(random_piece(0, &seed) * 41 + random_piece(0, &seed)) % len] = (uint8_t)(random_piece(0, &seed) * 7);
+            input[(random_piece(0, &seed) * 41 + random_piece(0, &seed)) % len] =
+                (uint8_t)(random_piece(0, &seed) * 7);
         feed_all_ways(input, len, NULL);
     }
 }
@@ -333,7 +349,7 @@ static void test_udp_header(void **state)
         const char *host;
         uint16_t port;
     } cases[] = {
-        {BYTES("\0\0\0\1\x0a\0\0\1\0\x35" "data"), 10, "10.0.0.1", 53},
+        {BYTES("\0\0\0\1\x0a\0\0\1\0\65data"), 10, "10.0.0.1", 53},
         {BYTES("\0\0\0\3\4home\0\x35"), 11, "home", 53},
         {BYTES("\xff\xff\0\4\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\1\0!"), 22, "fd00::1", 256},
         {BYTES("\0\0\1\1\x0a\0\0\1\0\x35"), GW_E_STATE, "", 0},
@@ -346,21 +362,24 @@ static void test_udp_header(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gw_proxy_request target = {0};
-        assert_int_equal(gw_udp_header_parse(&target, (const uint8_t *)cases[i].bytes, cases[i].len), cases[i].result);
+        assert_int_equal(gw_udp_header_parse(&target, (const uint8_t *)cases[i].bytes, cases[i].len),
+                         cases[i].result);
         if (cases[i].result < 0)
             continue;
         assert_string_equal(target.host, cases[i].host);
         assert_int_equal(target.port, cases[i].port);
         for (size_t len = 0; len < (size_t)cases[i].result; len++)
-            assert_int_equal(gw_udp_header_parse(&target, (const uint8_t *)cases[i].bytes, len), GW_E_MALFORMED);
+            assert_int_equal(gw_udp_header_parse(&target, (const uint8_t *)cases[i].bytes, len),
+                             GW_E_MALFORMED);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_socks5),        cmocka_unit_test(test_socks5_failures), cmocka_unit_test(test_socks5_long),
-        cmocka_unit_test(test_http),          cmocka_unit_test(test_http_failures),   cmocka_unit_test(test_http_large),
+        cmocka_unit_test(test_socks5),        cmocka_unit_test(test_socks5_failures),
+        cmocka_unit_test(test_socks5_long),   cmocka_unit_test(test_http),
+        cmocka_unit_test(test_http_failures), cmocka_unit_test(test_http_large),
         cmocka_unit_test(test_random),        cmocka_unit_test(test_udp_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

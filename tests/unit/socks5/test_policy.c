@@ -10,9 +10,12 @@
 
 static void test_parse(void **state)
 {
-    static const char *const good[] = {"example.org", "*.example.org", "*",          "10.0.0.0/8", "10.0.0.1",      "::1",           "[::1]",
-                                       "fd00::/8",    "[fd00::/8]:80", "a.b:443", "*:22",       "1.2.3.4:8000-9000", "*.x:1-65535", "a_b"};
-    static const char *const bad[] = {"", "*x", "a b", "10.0.0.0/33", "fd00::/129", "a:0", "a:65536", "a:2-1", "a:1-", "a:-1", ":80", "a/8", "10.0.0.0/", "[::1", "a:x"};
+    static const char *const good[] = {
+        "example.org", "*.example.org", "*",       "10.0.0.0/8", "10.0.0.1",          "::1",         "[::1]",
+        "fd00::/8",    "[fd00::/8]:80", "a.b:443", "*:22",       "1.2.3.4:8000-9000", "*.x:1-65535", "a_b"};
+    static const char *const bad[] = {"",    "*x",      "a b",       "10.0.0.0/33", "fd00::/129",
+                                      "a:0", "a:65536", "a:2-1",     "a:1-",        "a:-1",
+                                      ":80", "a/8",     "10.0.0.0/", "[::1",        "a:x"};
     struct gw_rule rule;
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -75,7 +78,8 @@ static void test_policy(void **state)
     assert_true(permits(&policy, "example.org", NULL, 80));
     assert_true(permits(&policy, NULL, "192.0.2.1", 80));
     /* This machine, and what is only near it, needs to be allowed by address. */
-    static const char *const near[] = {"127.0.0.1", "::1", "0.0.0.0", "::", "169.254.1.1", "fe80::1", "224.0.0.1", "ff02::1", "0.1.2.3", "255.255.255.255"};
+    static const char *const near[] = {"127.0.0.1", "::1",       "0.0.0.0", "::",      "169.254.1.1",
+                                       "fe80::1",   "224.0.0.1", "ff02::1", "0.1.2.3", "255.255.255.255"};
     for (size_t i = 0; i < sizeof near / sizeof near[0]; i++) {
         if (permits(&policy, "example.org", near[i], 80))
             fail_msg("%s", near[i]);

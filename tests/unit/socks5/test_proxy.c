@@ -98,7 +98,8 @@ static void *send_half(void *arg)
 /* Both directions at once, each ended by itself. */
 static void test_half_close(void **state)
 {
-    static const uint64_t lens[][2] = {{0, 0}, {1, 0}, {0, 1}, {100, 3000000}, {3000000, 100}, {2000003, 2500001}};
+    static const uint64_t lens[][2] = {{0, 0},         {1, 0},         {0, 1},
+                                       {100, 3000000}, {3000000, 100}, {2000003, 2500001}};
     (void)state;
     for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
         pthread_t threads[2];

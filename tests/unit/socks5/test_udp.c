@@ -39,7 +39,8 @@ static int udp_socket(uint16_t *port)
 
 static void connect_udp(int fd, uint16_t port)
 {
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    struct sockaddr_in sin = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
     assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof sin), 0);
 }
 
@@ -121,10 +122,10 @@ static void test_to_peer(void **state)
 {
     int udp, tcp = associate(&udp);
     (void)state;
-    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35question"), 0), 28);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\15dns.home.demo\0\x35question"), 0), 28);
     expect_at_echo("question", 8);
     answer("reply", 5);
-    expect_reply(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35reply"));
+    expect_reply(udp, BYTES("\0\0\0\3\15dns.home.demo\0\x35reply"));
     /* The same service by address and port is another destination of the client's, with its own answers. */
     char header[10] = "\0\0\0\1\x0a\x40\0\2";
     header[8] = (char)(echo_port >> 8);
@@ -149,11 +150,11 @@ static void test_dropped(void **state)
     uint16_t other_port;
     int udp, tcp = associate(&udp);
     (void)state;
-    assert_int_equal(send(udp, BYTES("\0\0\1\3\x0d" "dns.home.demo\0\x35" "fragment"), 0), 28);
+    assert_int_equal(send(udp, BYTES("\0\0\1\3\15dns.home.demo\0\65fragment"), 0), 28);
     assert_int_equal(send(udp, BYTES("\0\0\0\7rubbish"), 0), 11);
     assert_int_equal(send(udp, BYTES(""), 0), 0);
     assert_int_equal(send(udp, BYTES("\0\0\0\3\x0fnone.home.demo.\0\x35x"), 0), 23);
-    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35one"), 0), 23);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\15dns.home.demo\0\x35one"), 0), 23);
     expect_at_echo("one", 3);
     /* Somebody else on the same machine. */
     struct sockaddr_in relay;
@@ -161,11 +162,11 @@ static void test_dropped(void **state)
     assert_int_equal(getpeername(udp, (struct sockaddr *)&relay, &len), 0);
     int other = udp_socket(&other_port);
     connect_udp(other, ntohs(relay.sin_port));
-    assert_int_equal(send(other, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35two"), 0), 23);
-    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35" "three"), 0), 25);
+    assert_int_equal(send(other, BYTES("\0\0\0\3\15dns.home.demo\0\x35two"), 0), 23);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\15dns.home.demo\0\65three"), 0), 25);
     expect_at_echo("three", 5);
     answer("yes", 3);
-    expect_reply(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35yes"));
+    expect_reply(udp, BYTES("\0\0\0\3\15dns.home.demo\0\x35yes"));
     close(other);
     struct gw_socks5_stats stats = nodes_socks5_stats(&nodes);
     assert_int_equal(stats.datagrams_out, 3);
@@ -204,7 +205,7 @@ static void test_life(void **state)
     char byte;
     int udp, tcp = associate(&udp);
     (void)state;
-    assert_int_equal(send(udp, BYTES("\0\0\0\3\x0d" "dns.home.demo\0\x35one"), 0), 23);
+    assert_int_equal(send(udp, BYTES("\0\0\0\3\15dns.home.demo\0\x35one"), 0), 23);
     expect_at_echo("one", 3);
     assert_int_equal(nodes_services_stats(&nodes).flows_open, 1);
     send_all(tcp, "ignored", 7);
@@ -222,7 +223,8 @@ static void test_many(void **state)
     (void)state;
     for (unsigned i = 0; i < 600; i++) {
         char datagram[32];
-        int len = snprintf(datagram, sizeof datagram, "%c%c%c\3\x0d" "dns.home.demo%c%cq", 0, 0, 0, (char)(i >> 8), (char)i);
+        int len = snprintf(datagram, sizeof datagram, "%c%c%c\3\15dns.home.demo%c%cq", 0, 0, 0,
+                           (char)(i >> 8), (char)i);
         assert_int_equal(send(udp, datagram, (size_t)len, 0), len);
         expect_at_echo("q", 1);
     }
@@ -238,7 +240,7 @@ static void burst(struct nodes *all, void *arg)
     /* Nothing of this is read before the loop has its turn. */
     int udp = *(int *)arg;
     for (int i = 0; i < 20; i++)
-        send(udp, "\0\0\0\3\x0d" "dns.home.demo\0\x35z", 21, 0);
+        send(udp, "\0\0\0\3\15dns.home.demo\0\x35z", 21, 0);
 }
 
 static void test_burst(void **state)
@@ -255,9 +257,12 @@ static void test_burst(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_to_peer, setup, teardown), cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_direct, setup, teardown),  cmocka_unit_test_setup_teardown(test_life, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many, setup, teardown),    cmocka_unit_test_setup_teardown(test_burst, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_to_peer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_direct, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_burst, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

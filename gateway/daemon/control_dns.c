@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `dns`, and what `status` tells of the DNS server and the virtual router. */
+#include "gateway/daemon/daemon.h"
+
+static json_t *format(const struct gw_addr *address)
+{
+    char text[GW_ADDR_STRLEN];
+    return json_string(gw_addr_format(address, text));
+}
+
+static json_t *listen_list(const struct gw_dns_setup *setup)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; setup->server && i < setup->started.listen_count; i++)
+        json_array_append_new(list, format(gw_dns_server_listen(setup->server, i)));
+    return list;
+}
+
+static json_t *upstream_list(const struct gw_dns_setup *setup)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; setup->server && i < setup->started.upstream_count; i++)
+        json_array_append_new(list, format(&setup->started.upstreams[i]));
+    return list;
+}
+
+void gw_control_dns(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+{
+    const struct gw_daemon *daemon = ctx;
+    const struct gw_dns_setup *setup = &daemon->dns;
+    (void)request, (void)now;
+    gw_control_reply(client, json_pack("{s:b,s:o,s:o}", "enabled", setup->server != NULL, "listen",
+                                       listen_list(setup), "upstreams", upstream_list(setup)));
+}
+
+json_t *gw_daemon_dns_json(const struct gw_daemon *daemon)
+{
+    const struct gw_dns_setup *setup = &daemon->dns;
+    struct gw_dns_server_stats stats = {0};
+    if (!setup->server)
+        return json_null();
+    gw_dns_server_stats(setup->server, &stats);
+    json_t *object = json_object();
+    json_object_set_new(object, "listen", listen_list(setup));
+    json_object_set_new(object, "upstreams", upstream_list(setup));
+    json_object_set_new(object, "names", json_integer((json_int_t)gw_dns_table_count(setup->table)));
+    json_object_set_new(object, "udp_queries", json_integer((json_int_t)stats.udp_queries));
+    json_object_set_new(object, "tcp_queries", json_integer((json_int_t)stats.tcp_queries));
+    json_object_set_new(object, "answers", json_integer((json_int_t)stats.answers));
+    json_object_set_new(object, "forwarded", json_integer((json_int_t)stats.forwarded));
+    json_object_set_new(object, "not_allowed", json_integer((json_int_t)stats.not_allowed));
+    json_object_set_new(object, "limited", json_integer((json_int_t)stats.limited));
+    json_object_set_new(object, "ignored", json_integer((json_int_t)stats.ignored));
+    return object;
+}
+
+static void add_service(const struct gw_vrouter_status *status, void *ctx)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "peer", json_string(status->peer));
+    json_object_set_new(object, "name", json_string(status->service->name));
+    json_object_set_new(object, "protocol", json_string(status->service->is_udp ? "udp" : "tcp"));
+    json_object_set_new(object, "address", format(&status->address));
+    json_object_set_new(object, "listening", json_boolean(status->err == 0));
+    json_object_set_new(object, "advice",
+                        status->err ? json_string(gw_vrouter_advice(status->err)) : json_null());
+    json_object_set_new(object, "clients_open", json_integer(status->clients));
+    json_object_set_new(object, "clients_total", json_integer((json_int_t)status->accepted));
+    json_array_append_new(ctx, object);
+}
+
+json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon)
+{
+    struct gw_vrouter_stats stats = {0};
+    if (!daemon->dns.router)
+        return json_null();
+    json_t *services = json_array();
+    gw_vrouter_for_each(daemon->dns.router, add_service, services);
+    gw_vrouter_stats(daemon->dns.router, &stats);
+    return json_pack("{s:o,s:i,s:i,s:I,s:I}", "services", services, "connections", (int)stats.connections,
+                     "udp_clients", (int)stats.udp_clients, "accepted", (json_int_t)stats.accepted, "refused",
+                     (json_int_t)stats.refused);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The DNS server, the virtual addresses behind its answers, and without a TUN the virtual IP router that listens on them, as the configuration asks for
+ * them: off unless `dns.enabled` or `virtual_router.enabled`. Peers are asked for their services when they are connected, and from time to time. */
+#ifndef GATEWAY_DAEMON_DNS_SETUP_H
+#define GATEWAY_DAEMON_DNS_SETUP_H
+
+#include "frontends/dns/access.h"
+#include "frontends/dns/listener.h"
+#include "frontends/vrouter/vrouter.h"
+#include "gateway/base/map.h"
+#include "gateway/daemon/files.h"
+#include "gateway/daemon/peer_services.h"
+#include "gateway/daemon/vip_state.h"
+
+struct gw_dns_setup_params {
+    struct gw_loop *loop;
+    struct gateway *gateway;
+    struct gw_services *services; /* ours */
+    struct gw_peer_services *peer_services;
+    const struct gw_files *files; /* borrowed for life; a reload changes what is in it */
+    const char *state_dir;        /* DIR/state; borrowed for life */
+    bool has_tun;
+};
+
+/* What the server was started with, to see whether a reload changes it. */
+struct gw_dns_setup_server {
+    struct gw_addr listen[GW_DNS_LISTEN_MAX], upstreams[GW_DNS_UPSTREAMS_MAX];
+    struct gw_prefix allowed[GW_DNS_ALLOWED_MAX];
+    size_t listen_count, upstream_count, allowed_count;
+    int64_t rate;
+};
+
+struct gw_dns_setup { /* zero: not there */
+    struct gw_dns_setup_params params;
+    struct gw_vip_state addresses; /* open when either of the two is wanted */
+    struct gw_map guests;          /* peers with an address; by key */
+    struct event *tick;            /* NULL: not there */
+    bool is_stale;                 /* the table is to be filled again in this turn or the next */
+
+    struct gw_dns_table *table;
+    struct gw_dns_forward *forward; /* NULL: no upstreams */
+    struct gw_dns_server *server;   /* NULL: none is asked for */
+    struct gw_dns_setup_server started;
+
+    struct gw_vrouter *router; /* NULL: none is asked for */
+};
+
+/* 0 or GW_E_NOMEM. */
+int gw_dns_setup_init(struct gw_dns_setup *setup, const struct gw_dns_setup_params *params);
+/* Before the gateway, its peers and the services are freed. */
+void gw_dns_setup_fini(struct gw_dns_setup *setup, struct gw_mono now);
+
+/* Starts, changes or ends the server as the configuration says. 0, or an error with the reason in diag: then there is no server. */
+int gw_dns_setup_listen(struct gw_dns_setup *setup, const struct gw_config *config, struct gw_diag *diag);
+/* The peers or the files changed: addresses, names and the router follow. */
+void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now);
+/* For gw_gateway_events.on_peer. */
+void gw_dns_setup_on_peer(struct gw_dns_setup *setup, struct gw_peer *peer, struct gw_mono now);
+
+#endif
