@@ -133,6 +133,11 @@ static void count(struct gw_socks5 *socks5, enum gw_outcome outcome)
         stats->failed++;
 }
 
+static const char *request_host(const struct gw_proxy_request *request)
+{
+    return gw_addr_is_set(&request->ip) && gw_log_hides_addresses() ? "(hidden)" : request->host;
+}
+
 static void tell(const struct session *session, struct gw_mono now, enum gw_outcome outcome)
 {
     const struct gw_proxy *proxy = &session->opening->proxy;
@@ -145,7 +150,7 @@ static void tell(const struct session *session, struct gw_mono now, enum gw_outc
     else if (request->host[0] == '\0')
         gw_log_info("%s client: %s", protocol, gw_outcome_sentence(outcome));
     else
-        gw_log_info("%s client asked for %s port %u: %s", protocol, request->host, request->port,
+        gw_log_info("%s client asked for %s port %u: %s", protocol, request_host(request), request->port,
                     gw_outcome_sentence(outcome));
 }
 

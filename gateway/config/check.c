@@ -90,6 +90,13 @@ static bool is_ip(const struct gw_loading *loading, const char *key,
     return endpoint->kind == GW_CONFIG_ENDPOINT_IP;
 }
 
+/* Would a message to `to` come to who listens on `at`, as far as that can be said without looking? */
+static bool reaches(const struct gw_addr *to, const struct gw_addr *at)
+{
+    return gw_addr_equal(to, at) ||
+           (to->port == at->port && gw_addr_is_unspecified(at) && gw_addr_is_loopback(to));
+}
+
 static void check_dns(const struct gw_loading *loading)
 {
     const struct gw_config *config = loading->config;
@@ -101,7 +108,7 @@ static void check_dns(const struct gw_loading *loading)
         if (!is_ip(loading, "upstreams", upstream))
             continue;
         for (size_t j = 0; j < config->dns.listen.count; j++) {
-            if (gw_addr_equal(&upstream->addr, &config->dns.listen.items[j].addr))
+            if (reaches(&upstream->addr, &config->dns.listen.items[j].addr))
                 complain(loading, 0, "dns.upstreams: %s is in dns.listen, so it would ask itself",
                          gw_addr_format(&upstream->addr, text));
         }

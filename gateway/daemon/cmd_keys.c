@@ -12,6 +12,7 @@
 #include "gateway/config/dir.h"
 #include "gateway/config/file.h"
 #include "gateway/config/identity.h"
+#include "gateway/config/peer_key.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -390,6 +391,25 @@ const struct gw_command gw_cmd_authorize = {
     .run = run_authorize,
 };
 
+/* The line of config.yaml that makes it one of `peers`, or 0. Without a line in authorized_keys those may use everything. */
+static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *peer)
+{
+    struct gw_diag ignored = {0};
+    struct gw_config *config = NULL;
+    struct gw_peer_key key;
+    const char *why;
+    unsigned line = 0;
+    if (gw_peer_key_parse(&key, peer, &why) == 0 && load_config(ctx, &config, &ignored) == GW_EXIT_OK) {
+        for (size_t i = 0; config && i < config->peers.count; i++) {
+            if (memcmp(config->peers.items[i].public_key.bytes, key.x25519, KEY_LEN) == 0)
+                line = (unsigned)config->peers.items[i].line;
+        }
+    }
+    gw_config_free(config);
+    gw_diag_clear(&ignored);
+    return line;
+}
+
 static int deauthorize(struct gw_cmd_context *ctx, const char *peer)
 {
     char path[GW_DIR_PATH_MAX];
@@ -403,6 +423,10 @@ static int deauthorize(struct gw_cmd_context *ctx, const char *peer)
     else if (!status && !err)
         printf("removed %s from %s\n", peer, path);
     err = finish(&diag, err);
+    unsigned line = status ? 0 : line_in_peers(ctx, peer);
+    if (line)
+        err = gw_cmd_fail(ctx, "%s may still use every service: it is one of `peers` in %s/%s, line %u; remove it there too",
+                          peer, ctx->dir, GW_FILE_CONFIG, line);
     return status ? status : err;
 }
 
@@ -416,6 +440,7 @@ const struct gw_command gw_cmd_deauthorize = {
     .name = "deauthorize",
     .summary = "no longer let a peer connect",
     .usage = "usage: peergate deauthorize PEER-ID\n\n"
-             "Removes the peer's line from authorized_keys. PEER-ID may be a base64 key.\n",
+             "Removes the peer's line from authorized_keys. PEER-ID may be a base64 key. One of\n"
+             "`peers` in config.yaml has to be removed there as well: the exit status is then 1.\n",
     .run = run_deauthorize,
 };

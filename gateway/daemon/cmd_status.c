@@ -62,6 +62,16 @@ static void add_peer(struct gw_table *table, const json_t *peer)
     gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(json_object_get(peer, "flows"), "open"));
 }
 
+/* Why a peer that is there does not connect. */
+static void print_clock(const json_t *peer)
+{
+    char text[GW_TEXT_LEN];
+    double behind = gw_json_real(peer, "clock_behind_s");
+    if (behind > 0)
+        printf("%s: %d of its handshakes were refused as replays: its clock is %s behind what it was; set it right there\n",
+               name_of(peer), (int)gw_json_int(peer, "refused_as_replay"), gw_text_seconds(text, behind));
+}
+
 static void print_peers(const json_t *answer)
 {
     static const char *const headers[] = {"PEER", "STATE", ">SINCE",    "PROTOCOL", "SEAL", "PATH",
@@ -74,6 +84,7 @@ static void print_peers(const json_t *answer)
         gw_table_print(&table);
     else
         printf("no peers: write them into config.yaml, or let them in with `peergate authorize`\n");
+    json_array_foreach(json_object_get(answer, "peers"), i, peer) print_clock(peer);
     gw_table_free(&table);
 }
 

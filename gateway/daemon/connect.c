@@ -238,7 +238,7 @@ static void on_answer(const struct gw_answer *answer, void *ctx)
         return;
     }
     if (answer->err == GW_E_MALFORMED || answer->err == GW_E_UNKNOWN) {
-        fail(connect, "unknown-name", "no peer has this name");
+        fail(connect, "unknown-name", "no peer has this name; `peergate peers` lists them");
         return;
     }
     if (answer->err != 0) {

@@ -54,7 +54,7 @@ static void on_answer(const struct gw_answer *answer, void *ctx)
         if (answer->err == 0)
             host->fn(host->daemon, client, host->request, answer);
         else if (answer->err == GW_E_UNKNOWN || answer->err == GW_E_MALFORMED)
-            gw_control_fail(client, "unknown-name", "no peer has the name \"%s\"",
+            gw_control_fail(client, "unknown-name", "no peer has the name \"%s\"; `peergate peers` lists those that do",
                             json_string_value(json_object_get(host->request, "host")));
         else
             gw_control_fail(client, "failed", "%s", gw_strerror(answer->err));
@@ -201,6 +201,16 @@ static json_t *messages(const struct gw_diag *diag)
     return list;
 }
 
+/* Warnings may come before it. */
+static const char *first_error(const struct gw_diag *diag, int err)
+{
+    for (size_t i = 0; i < diag->count; i++) {
+        if (diag->entries[i].severity == GW_DIAG_ERROR)
+            return diag->entries[i].text;
+    }
+    return gw_strerror(err);
+}
+
 void gw_control_reload(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
 {
     struct gw_diag diag = {0};
@@ -211,7 +221,7 @@ void gw_control_reload(struct gw_control_client *client, const json_t *request, 
         gw_control_reply(client, json_pack("{s:o}", "messages", messages(&diag)));
     else
         gw_control_fail(client, "bad-files", "the daemon goes on with the old files: %s",
-                        diag.count > 0 ? diag.entries[0].text : gw_strerror(err));
+                        first_error(&diag, err));
     gw_diag_clear(&diag);
 }
 

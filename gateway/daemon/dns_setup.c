@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define ASK_AGAIN_NS GW_S(180)
+/* One that cannot be reached is asked ever more seldom: after so many times the above. */
+#define ASK_SELDOM 20u
 /* Of peers that are due to be asked, this many in each second: a thousand are not connected to at once. */
 #define ASKS_A_TICK 16u
 #define TICK_S 1
@@ -30,6 +32,7 @@ struct guest {
     bool is_established, is_known; /* is_known: it has told its services once */
     struct gw_mono handshake;      /* when the session was made, of the last one seen */
     struct gw_mono next_ask;
+    unsigned failed;              /* questions in a row that it did not answer */
     struct gw_question *question; /* NULL: none is under way */
     struct gw_dns_service *services;
     size_t service_count;
@@ -340,6 +343,8 @@ static void on_services(int err, const struct gw_peer_service *list, size_t coun
     struct guest *guest = user;
     struct gw_dns_setup *setup = guest->setup;
     guest->question = NULL;
+    guest->failed = err != 0 ? guest->failed + 1 : 0;
+    guest->is_known = guest->is_known || err == -EPROTONOSUPPORT; /* WireGuard: there are none */
     if (err != 0)
         return;
     count = count < GW_DNS_HOST_SERVICES_MAX ? count : GW_DNS_HOST_SERVICES_MAX;
@@ -383,6 +388,12 @@ static bool is_due(const struct gw_dns_setup *setup, const struct guest *guest, 
            (setup->router && !guest->is_known && gw_peer_config(peer)->endpoint_count > 0);
 }
 
+static int64_t ask_again_after(const struct guest *guest)
+{
+    unsigned times = 1u << (guest->failed < 5 ? guest->failed : 5);
+    return ASK_AGAIN_NS * (guest->is_established ? 1 : times < ASK_SELDOM ? times : ASK_SELDOM);
+}
+
 static void ask_peers(struct gw_dns_setup *setup, struct gw_mono now)
 {
     unsigned asked = 0;
@@ -396,7 +407,7 @@ static void ask_peers(struct gw_dns_setup *setup, struct gw_mono now)
             guest->next_ask = now; /* made anew without an event, as after a restart of the peer */
         if (!is_due(setup, guest, peer, now))
             continue;
-        guest->next_ask = gw_mono_add(now, ASK_AGAIN_NS);
+        guest->next_ask = gw_mono_add(now, ask_again_after(guest));
         gw_peer_services_ask(&guest->question, setup->params.peer_services, peer, on_services, guest);
         asked++;
     }

@@ -76,6 +76,7 @@ static void add_session(json_t *object, const struct gw_session_stats *session, 
     json_object_set_new(object, "bytes_received", json_integer((json_int_t)session->bytes_received));
     json_object_set_new(object, "refused_as_replay",
                         json_integer((json_int_t)session->handshakes_refused_as_replay));
+    json_object_set_new(object, "clock_behind_s", json_integer((json_int_t)session->peer_clock_behind_s));
 }
 
 static json_t *addresses(const struct gw_peer_config *config)

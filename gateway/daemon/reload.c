@@ -214,6 +214,17 @@ static bool differs(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") != 0;
 }
 
+static bool have_other_addresses(const struct gw_config *old, const struct gw_config *fresh)
+{
+    if (old->listen.count != fresh->listen.count)
+        return true;
+    for (size_t i = 0; i < old->listen.count; i++) {
+        if (!gw_addr_equal(&old->listen.items[i], &fresh->listen.items[i]))
+            return true;
+    }
+    return false;
+}
+
 /* What a running daemon cannot change. */
 static void warn_of_restart(const struct gw_config *old, const struct gw_config *fresh, struct gw_diag *diag)
 {
@@ -222,7 +233,7 @@ static void warn_of_restart(const struct gw_config *old, const struct gw_config 
         bool has_changed;
     } keys[] = {
         {"port", old->port != fresh->port},
-        {"listen", old->listen.count != fresh->listen.count},
+        {"listen", have_other_addresses(old, fresh)},
         {"hostname", differs(old->hostname, fresh->hostname)},
         {"network", differs(old->network, fresh->network)},
         {"identity", differs(old->identity, fresh->identity)},

@@ -185,14 +185,21 @@ def restarts(scene, at):
 def peer_restarts(scene, at):
     scene.ground.step("home restarts with another service; laptop hears of it when they are connected again")
     scene.home.stop()
-    scene.configure_home({**SERVICES, "second": {"local_address": "127.0.0.1:8000", "port": 8001}})
+    more = {name: {"local_address": "127.0.0.1:8000", "port": port} for name, port in (("second", 8001), ("taken", 8002))}
+    scene.configure_home({**SERVICES, **more})
+    other = scene.a.socket()
+    other.bind(("0.0.0.0", 8002))
+    other.listen()
     scene.home.up()
 
     def fetches():
         done = scene.as_program("curl", "--noproxy", "*", "-sS", "--max-time", "5", "http://home.demo.p2p:8001/index.html")
         scene.laptop.ping("home")
         return done == (0, "hello from home")
-    until(fetches, lambda: f"the new service; it listens at {scene.listens()}", seconds=20)
+    until(fetches, lambda: f"the new service; it listens at {scene.listens()}", seconds=30)
+    text = scene.laptop.cli("status")
+    check("virtual router: 3 of 4" in text and f"taken of home is not at {at}:8002: another program" in text, text)
+    other.close()
 
 
 def with_tun(scene):
