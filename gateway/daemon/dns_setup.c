@@ -11,8 +11,9 @@
 #include <string.h>
 
 #define ASK_AGAIN_NS GW_S(180)
-/* One that cannot be reached is asked ever more seldom: after so many times the above. */
-#define ASK_SELDOM 20u
+/* One that is not reached is asked ever more seldom. */
+#define RETRY_NS GW_S(15)
+#define RETRY_MAX_NS GW_S(3600)
 /* Of peers that are due to be asked, this many in each second: a thousand are not connected to at once. */
 #define ASKS_A_TICK 16u
 #define TICK_S 1
@@ -390,8 +391,8 @@ static bool is_due(const struct gw_dns_setup *setup, const struct guest *guest, 
 
 static int64_t ask_again_after(const struct guest *guest)
 {
-    unsigned times = 1u << (guest->failed < 5 ? guest->failed : 5);
-    return ASK_AGAIN_NS * (guest->is_established ? 1 : times < ASK_SELDOM ? times : ASK_SELDOM);
+    int64_t retry = RETRY_NS << (guest->failed < 8 ? guest->failed : 8);
+    return guest->is_established ? ASK_AGAIN_NS : retry < RETRY_MAX_NS ? retry : RETRY_MAX_NS;
 }
 
 static void ask_peers(struct gw_dns_setup *setup, struct gw_mono now)
