@@ -98,8 +98,10 @@ static const struct gw_key tun_keys[] = {
     {"enabled", GW_TYPE_BOOL, ROOT(tun.enabled), .fallback = "false",
      .doc = "Make the network interface `name`, so that every program reaches the peers by address."},
     {"fd", GW_TYPE_INT, ROOT(tun.fd), RANGE(0, 1000000), .fallback = "0", .fallback_doc = "none",
-     .doc = "An open TUN that the daemon is started with, instead of making one: its number as a file descriptor."},
-    {"mtu", GW_TYPE_INT, ROOT(tun.mtu), RANGE(1280, PORT_MAX), .fallback = "1380", .doc = "The interface's MTU."},
+     .doc =
+         "An open TUN that the daemon is started with, instead of making one: its number as a file descriptor."},
+    {"mtu", GW_TYPE_INT, ROOT(tun.mtu), RANGE(1280, PORT_MAX), .fallback = "1380",
+     .doc = "The interface's MTU."},
     {"routes", GW_TYPE_BOOL, ROOT(tun.routes), .fallback = "true",
      .doc = "Make routes for the peers' `allowed_ips`. Addresses are always set."},
     {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), .max_count = 32,
@@ -151,7 +153,8 @@ static const struct gw_key socks_keys[] = {
     {"others", GW_TYPE_ENUM, ROOT(socks.others), .choices = others, .fallback = "reject",
      .doc = "What becomes of destinations that are not ours: refuse them, or connect directly."},
     {"allow", GW_TYPE_RULE, GW_LIST, ROOT(socks.allow), .max_count = 1000,
-     .doc = "With `others: direct`, the only destinations that are connected to directly. Empty: all but this machine's own addresses."},
+     .doc =
+         "With `others: direct`, the only destinations that are connected to directly. Empty: all but this machine's own addresses."},
     {"deny", GW_TYPE_RULE, GW_LIST, ROOT(socks.deny), .max_count = 1000,
      .doc = "With `others: direct`, destinations that are refused, whatever `allow` says."},
     {"http", GW_TYPE_BOOL, ROOT(socks.http), .fallback = "true",

@@ -425,8 +425,10 @@ static int deauthorize(struct gw_cmd_context *ctx, const char *peer)
     err = finish(&diag, err);
     unsigned line = status ? 0 : line_in_peers(ctx, peer);
     if (line)
-        err = gw_cmd_fail(ctx, "%s may still use every service: it is one of `peers` in %s/%s, line %u; remove it there too",
-                          peer, ctx->dir, GW_FILE_CONFIG, line);
+        err = gw_cmd_fail(
+            ctx,
+            "%s may still use every service: it is one of `peers` in %s/%s, line %u; remove it there too",
+            peer, ctx->dir, GW_FILE_CONFIG, line);
     return status ? status : err;
 }
 

@@ -68,8 +68,9 @@ static void print_clock(const json_t *peer)
     char text[GW_TEXT_LEN];
     double behind = gw_json_real(peer, "clock_behind_s");
     if (behind > 0)
-        printf("%s: %d of its handshakes were refused as replays: its clock is %s behind what it was; set it right there\n",
-               name_of(peer), (int)gw_json_int(peer, "refused_as_replay"), gw_text_seconds(text, behind));
+        printf(
+            "%s: %d of its handshakes were refused as replays: its clock is %s behind what it was; set it right there\n",
+            name_of(peer), (int)gw_json_int(peer, "refused_as_replay"), gw_text_seconds(text, behind));
 }
 
 static void print_peers(const json_t *answer)

@@ -54,7 +54,8 @@ static void on_answer(const struct gw_answer *answer, void *ctx)
         if (answer->err == 0)
             host->fn(host->daemon, client, host->request, answer);
         else if (answer->err == GW_E_UNKNOWN || answer->err == GW_E_MALFORMED)
-            gw_control_fail(client, "unknown-name", "no peer has the name \"%s\"; `peergate peers` lists those that do",
+            gw_control_fail(client, "unknown-name",
+                            "no peer has the name \"%s\"; `peergate peers` lists those that do",
                             json_string_value(json_object_get(host->request, "host")));
         else
             gw_control_fail(client, "failed", "%s", gw_strerror(answer->err));
