@@ -337,15 +337,22 @@ static void send_rest(struct gw_control_client *client)
         gw_log_debug("control: a client did not hear the end");
 }
 
-void gw_control_free(struct gw_control *control)
+void gw_control_hang_up(struct gw_control *control)
 {
     if (!control)
         return;
-    gw_listener_free(control->listener);
     gw_list_for_each (node, &control->clients) {
         struct gw_control_client *client = gw_list_entry(node, struct gw_control_client, node);
         send_rest(client);
         close_client(client);
     }
+}
+
+void gw_control_free(struct gw_control *control)
+{
+    if (!control)
+        return;
+    gw_control_hang_up(control);
+    gw_listener_free(control->listener);
     free(control);
 }

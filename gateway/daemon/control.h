@@ -38,7 +38,9 @@ struct gw_control_params {
 
 /* Listens. 0; -EADDRINUSE: a daemon is running there; other -errno, GW_E_NOMEM. */
 int gw_control_new(struct gw_control **out, const struct gw_control_params *params);
-/* Cancels every task, closes every client. */
+/* Cancels every task, closes every client. The socket stays, and nobody serves it. */
+void gw_control_hang_up(struct gw_control *control);
+/* Hangs up too. */
 void gw_control_free(struct gw_control *control);
 
 /* A last or only line, or with a task one of several. Consumes `reply` (a JSON object; NULL = {}) and adds "ok". */

@@ -434,7 +434,7 @@ void gw_daemon_stop(struct gw_daemon *daemon)
 /* What uses the gateway goes first, so that its resets still reach the peers; then the gateway, which sends them. */
 static void free_users(struct gw_daemon *daemon, struct gw_mono now)
 {
-    gw_control_free(daemon->control);
+    gw_control_hang_up(daemon->control);
     gw_connects_fini(&daemon->connects, now);
     if (daemon->socks5)
         gw_socks5_free(daemon->socks5, now);
@@ -470,6 +470,7 @@ void gw_daemon_free(struct gw_daemon *daemon)
     struct gw_mono now = daemon->loop ? gw_loop_now(daemon->loop) : GW_NEVER;
     free_users(daemon, now);
     free_gateway(daemon, now);
+    gw_control_free(daemon->control); /* `down` waits for this: whoever starts next finds the ports free */
     if (daemon->dialer)
         gw_dialer_free(daemon->dialer);
     gw_endpoints_free(daemon->endpoints);

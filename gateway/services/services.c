@@ -372,8 +372,9 @@ void gw_services_recheck(struct gw_services *services, struct gw_mono now)
             end_flow(flow, now, GW_REASON_NOT_LISTED);
         } else if (gw_services_may_use(services, service, gw_peer_config(flow->owner->peer)->public_key) !=
                    GW_VERDICT_ALLOWED) {
-            gw_log_info("%s lost its right to %s: its flow ends", gw_peer_name(flow->owner->peer),
-                        service->name);
+            if (may_tell(services, now))
+                gw_log_info("%s lost its right to %s: its flow ends", gw_peer_name(flow->owner->peer),
+                            service->name);
             end_flow(flow, now, GW_REASON_REFUSED);
         }
     }
