@@ -197,7 +197,7 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
     for (struct gw_list *node; (node = gw_list_pop_front(&host->ready)) != NULL;) {
         struct gw_peer *peer = gw_list_entry(node, struct gw_peer, ready);
         if (!gw_peer_output(peer, now, train))
-            continue; /* whatever makes it ready links it again */
+            continue;             /* whatever makes it ready links it again */
         gw_peer_mark_ready(peer); /* maybe more, after the others had their turn */
         host->stats.datagrams_sent += train->count;
         return true;
@@ -210,10 +210,12 @@ static bool is_address_gone(int err)
     return err == -EINVAL || err == -EADDRNOTAVAIL;
 }
 
-void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train, int err)
+void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
+                            int err)
 {
     gateway->host.stats.send_errors++;
-    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node; node = gw_map_next(&gateway->host.peers, node)) {
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
+         node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
         struct gw_path *path = gw_paths_find(&peer->paths, &train->tuple);
         if (!path)
@@ -242,7 +244,8 @@ void gw_gateway_expire(struct gateway *gateway, struct gw_mono now)
 /* Makes room among provisional peers: the one that was added first goes. */
 static bool evict_provisional(struct gateway *gateway, struct gw_mono now)
 {
-    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node; node = gw_map_next(&gateway->host.peers, node)) {
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
+         node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
         if (peer->config.is_provisional) {
             gw_peer_free(peer, now, GW_REASON_LIMIT);
@@ -252,15 +255,18 @@ static bool evict_provisional(struct gateway *gateway, struct gw_mono now)
     return false;
 }
 
-int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struct gw_peer_config *config, struct gw_peer **out)
+int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struct gw_peer_config *config,
+                        struct gw_peer **out)
 {
     gateway->host.now = now;
-    if (gateway->host.peers.len >= gateway->host.max_peers && (config->is_provisional || !evict_provisional(gateway, now)))
+    if (gateway->host.peers.len >= gateway->host.max_peers &&
+        (config->is_provisional || !evict_provisional(gateway, now)))
         return GW_E_LIMIT;
     return gw_peer_new(out, &gateway->host, config, now);
 }
 
-int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer, const struct gw_peer_config *config)
+int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                           const struct gw_peer_config *config)
 {
     gateway->host.now = now;
     return gw_peer_update(peer, config, now);
@@ -279,7 +285,8 @@ struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t publ
 
 struct gw_peer *gw_gateway_next_peer(const struct gateway *gateway, const struct gw_peer *peer)
 {
-    struct gw_map_node *node = peer ? gw_map_next(&gateway->host.peers, &peer->by_key) : gw_map_first(&gateway->host.peers);
+    struct gw_map_node *node =
+        peer ? gw_map_next(&gateway->host.peers, &peer->by_key) : gw_map_first(&gateway->host.peers);
     return node ? gw_map_entry(node, struct gw_peer, by_key) : NULL;
 }
 
@@ -291,7 +298,8 @@ struct gw_peer *gw_gateway_route(const struct gateway *gateway, const struct gw_
 void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
 {
     gateway->host.now = now;
-    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node; node = gw_map_next(&gateway->host.peers, node)) {
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
+         node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
         gw_session_kick(peer->session, now);
         gw_peer_mark_ready(peer);

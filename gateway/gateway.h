@@ -19,18 +19,19 @@ struct gw_gateway_params {
     const struct gw_crypto *crypto;
     struct gw_random *random;
     struct gw_wallclock *wallclock;
-    struct gw_flow_budget *budget; /* shared by all gateways of the daemon */
+    struct gw_flow_budget *budget;          /* shared by all gateways of the daemon */
     const struct gw_gateway_events *events; /* borrowed for life */
-    uint8_t secret[GW_KEY_LEN];    /* X25519; copied and wiped with the gateway */
-    bool has_ed25519;              /* this node has a peer ID */
-    bool is_derived;               /* the X25519 key is the Ed25519 key's own, so HELLO needs no signature */
+    uint8_t secret[GW_KEY_LEN];             /* X25519; copied and wiped with the gateway */
+    bool has_ed25519;                       /* this node has a peer ID */
+    bool is_derived; /* the X25519 key is the Ed25519 key's own, so HELLO needs no signature */
     uint8_t ed25519[32];
     uint8_t ed25519_seed[32];
     char hostname[GW_PEER_NAME_MAX + 1]; /* display name in HELLO */
-    struct gw_addr addresses[2];   /* own virtual addresses (IPv4, IPv6), family 0 = none */
-    bool takes_partial;            /* on_packet's user completes layer-4 checksums that are left out (a TUN with offload) */
-    uint32_t max_peers;            /* 0 = 4096; provisional ones included */
-    uint16_t mtu_v4, mtu_v6;       /* largest UDP payload ever tried; 0 = 1472 / 1452 */
+    struct gw_addr addresses[2];         /* own virtual addresses (IPv4, IPv6), family 0 = none */
+    bool
+        takes_partial; /* on_packet's user completes layer-4 checksums that are left out (a TUN with offload) */
+    uint32_t max_peers;      /* 0 = 4096; provisional ones included */
+    uint16_t mtu_v4, mtu_v6; /* largest UDP payload ever tried; 0 = 1472 / 1452 */
 };
 
 /* 0, GW_E_NOMEM, GW_E_INVAL (key refused). */
@@ -43,7 +44,8 @@ void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_tra
 /* Fills train->slab (GW_TRAIN_SLAB bytes, the caller's) and the rest of *train; false = nothing to send now. */
 bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train);
 /* The link could not send to train->tuple.remote: err is -errno (EMSGSIZE, ENETUNREACH, ...). Loss, as far as flows are concerned. */
-void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train, int err);
+void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
+                            int err);
 /* Works on one queued handshake message; true = there are more. */
 bool gw_gateway_handshake(struct gateway *gateway, struct gw_mono now);
 struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway);
@@ -52,9 +54,11 @@ void gw_gateway_expire(struct gateway *gateway, struct gw_mono now);
 /* ---- peers */
 
 /* config is copied. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (refused key), -EEXIST (that X25519 key is there, maybe as the sign-flipped peer ID). */
-int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struct gw_peer_config *config, struct gw_peer **out);
+int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struct gw_peer_config *config,
+                        struct gw_peer **out);
 /* What can change without a new session changes in place (name, endpoints, keepalive, policies); PSKs apply to the next handshake. */
-int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer, const struct gw_peer_config *config);
+int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                           const struct gw_peer_config *config);
 /* The session ends at once, streams with UNREACHABLE. */
 void gw_gateway_remove_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer);
 struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t public_key[GW_KEY_LEN]);

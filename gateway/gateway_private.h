@@ -8,12 +8,12 @@
 #include "gateway/peer/peer_private.h"
 #include "gateway/wire/message.h"
 
-#define GW_HANDSHAKES_MAX 512u       /* queued messages of type 1 and 2 */
-#define GW_HANDSHAKES_LOADED 256u    /* more than this waiting: under load, a cookie first */
-#define GW_REPLIES_MAX 64u           /* responses and cookie replies on their way out */
-#define GW_HANDSHAKE_RATE 20.0       /* a second for each /32 or /64, when under load */
+#define GW_HANDSHAKES_MAX 512u    /* queued messages of type 1 and 2 */
+#define GW_HANDSHAKES_LOADED 256u /* more than this waiting: under load, a cookie first */
+#define GW_REPLIES_MAX 64u        /* responses and cookie replies on their way out */
+#define GW_HANDSHAKE_RATE 20.0    /* a second for each /32 or /64, when under load */
 #define GW_HANDSHAKE_BURST 5.0
-#define GW_HANDSHAKE_SOURCES 4096u   /* addresses remembered for that */
+#define GW_HANDSHAKE_SOURCES 4096u /* addresses remembered for that */
 
 /* One message with its address; the longest is the initiation. */
 struct gw_handshake_slot {
@@ -38,7 +38,8 @@ struct gateway {
 int gw_handshakes_init(struct gateway *gateway);
 void gw_handshakes_fini(struct gateway *gateway);
 /* A message of type 1 or 2 that passed the gate: mac1 is checked here, the rest when its turn comes. */
-void gw_handshakes_input(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple, const uint8_t *msg, size_t len);
+void gw_handshakes_input(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                         const uint8_t *msg, size_t len);
 void gw_handshakes_input_cookie(struct gateway *gateway, struct gw_mono now, const uint8_t *msg);
 /* The oldest reply as a train of one; false when there is none. */
 bool gw_handshakes_output(struct gateway *gateway, struct gw_train *train);

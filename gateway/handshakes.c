@@ -16,7 +16,8 @@ static int ring_init(struct gw_handshake_ring *ring, unsigned cap)
     return ring->slots ? 0 : GW_E_NOMEM;
 }
 
-static bool ring_push(struct gw_handshake_ring *ring, const struct gw_tuple *tuple, const void *msg, size_t len)
+static bool ring_push(struct gw_handshake_ring *ring, const struct gw_tuple *tuple, const void *msg,
+                      size_t len)
 {
     if (ring->len == ring->cap)
         return false;
@@ -65,7 +66,8 @@ static size_t source_of(const struct gw_tuple *tuple, uint8_t out[GW_COOKIE_SOUR
     return 18;
 }
 
-static enum gw_cookie_verdict check(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple, const uint8_t *msg, size_t len)
+static enum gw_cookie_verdict check(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                                    const uint8_t *msg, size_t len)
 {
     uint8_t source[GW_COOKIE_SOURCE_MAX];
     size_t source_len = source_of(tuple, source);
@@ -78,7 +80,8 @@ static void reply(struct gateway *gateway, const struct gw_tuple *tuple, const v
         gateway->host.stats.dropped_queue++;
 }
 
-static void reply_cookie(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple, const uint8_t *msg, size_t len)
+static void reply_cookie(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                         const uint8_t *msg, size_t len)
 {
     struct gw_cookie_reply cookie;
     uint8_t source[GW_COOKIE_SOURCE_MAX];
@@ -89,8 +92,8 @@ static void reply_cookie(struct gateway *gateway, struct gw_mono now, const stru
 }
 
 /* Under load: only who receives at its address gets further, and only so often. */
-static bool passes_load(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple, const uint8_t *msg, size_t len,
-                        enum gw_cookie_verdict verdict)
+static bool passes_load(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                        const uint8_t *msg, size_t len, enum gw_cookie_verdict verdict)
 {
     uint8_t prefix[8];
     if (verdict != GW_COOKIE_VALID_MAC_AND_COOKIE) {
@@ -104,14 +107,16 @@ static bool passes_load(struct gateway *gateway, struct gw_mono now, const struc
     return false;
 }
 
-void gw_handshakes_input(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple, const uint8_t *msg, size_t len)
+void gw_handshakes_input(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                         const uint8_t *msg, size_t len)
 {
     enum gw_cookie_verdict verdict = check(gateway, now, tuple, msg, len);
     if (verdict == GW_COOKIE_INVALID_MAC) {
         gateway->host.stats.dropped_mac++;
         return;
     }
-    if (gateway->handshakes.len > GW_HANDSHAKES_LOADED && !passes_load(gateway, now, tuple, msg, len, verdict))
+    if (gateway->handshakes.len > GW_HANDSHAKES_LOADED &&
+        !passes_load(gateway, now, tuple, msg, len, verdict))
         return;
     if (ring_push(&gateway->handshakes, tuple, msg, len))
         gateway->host.stats.handshakes_queued++;
@@ -148,14 +153,16 @@ static void log_failure(const char *what, const struct gw_tuple *tuple, int err)
     gw_log_debug("%s from %s dropped: %s", what, gw_addr_log(&tuple->remote, text), gw_strerror(err));
 }
 
-static void work_on_initiation(struct gateway *gateway, struct gw_mono now, const struct gw_handshake_slot *slot)
+static void work_on_initiation(struct gateway *gateway, struct gw_mono now,
+                               const struct gw_handshake_slot *slot)
 {
     struct gw_initiation msg;
     struct gw_response response;
     struct gw_session *session;
     uint8_t unknown_key[GW_KEY_LEN];
     memcpy(&msg, slot->bytes, sizeof msg);
-    int err = gw_session_consume_initiation(&gateway->host.local, &msg, now, &session, &response, unknown_key);
+    int err =
+        gw_session_consume_initiation(&gateway->host.local, &msg, now, &session, &response, unknown_key);
     if (err) {
         count_failure(gateway, err);
         log_failure("initiation", &slot->tuple, err);
@@ -166,7 +173,8 @@ static void work_on_initiation(struct gateway *gateway, struct gw_mono now, cons
     reply(gateway, &slot->tuple, &response, sizeof response);
 }
 
-static void work_on_response(struct gateway *gateway, struct gw_mono now, const struct gw_handshake_slot *slot)
+static void work_on_response(struct gateway *gateway, struct gw_mono now,
+                             const struct gw_handshake_slot *slot)
 {
     struct gw_response msg;
     struct gw_session *session;

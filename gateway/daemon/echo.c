@@ -52,7 +52,8 @@ bool gw_echo_expects(const struct gw_echo *echo, const uint8_t *packet, size_t l
     return false;
 }
 
-bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now)
+bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len,
+                   struct gw_mono now)
 {
     struct gw_icmp_echo message;
     if (!gw_icmp_parse(packet, len, &message))
@@ -68,7 +69,8 @@ bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *pa
 }
 
 /* The peer's own address: the first prefix of its allowed_ips that is a single one we can speak to. */
-static bool choose_addresses(const struct gw_echo *echo, const struct gw_peer_config *config, struct gw_icmp_echo *message)
+static bool choose_addresses(const struct gw_echo *echo, const struct gw_peer_config *config,
+                             struct gw_icmp_echo *message)
 {
     for (unsigned i = 0; i < config->allowed_ip_count; i++) {
         const struct gw_prefix *prefix = &config->allowed_ips[i];

@@ -25,7 +25,8 @@ struct gw_echo {
 /* Is it the answer to a request of ours? Everything else is for the TUN, where there is one. */
 bool gw_echo_expects(const struct gw_echo *echo, const uint8_t *packet, size_t len);
 /* For gw_gateway_events.on_packet: true when it was an echo message to one of the addresses. */
-bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now);
+bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len,
+                   struct gw_mono now);
 /* Asks the first single address in the peer's allowed_ips. 0 and the id for on_pong; -EADDRNOTAVAIL (we, or it, have no virtual address of one
  * family); else gw_peer_send_packet's. */
 int gw_echo_ping(struct gw_echo *echo, struct gw_peer *peer, struct gw_mono now, uint32_t *id);

@@ -15,10 +15,15 @@ void gw_coalesce_init(struct gw_coalescer *coalescer, gw_merged_fn *emit, void *
 
 /* ---- out */
 
-static void emit_single(struct gw_coalescer *coalescer, uint8_t *packet, const struct gw_ip *ip, bool is_partial)
+static void emit_single(struct gw_coalescer *coalescer, uint8_t *packet, const struct gw_ip *ip,
+                        bool is_partial)
 {
     struct iovec iov = {packet, ip->total_len};
-    struct gw_merged merged = {.iov = &iov, .iov_count = 1, .len = ip->total_len, .version = ip->version, .header_len = ip->header_len};
+    struct gw_merged merged = {.iov = &iov,
+                               .iov_count = 1,
+                               .len = ip->total_len,
+                               .version = ip->version,
+                               .header_len = ip->header_len};
     if (is_partial) {
         gw_checksum_prepare(packet, ip, ip->total_len - ip->l4);
         merged.is_checksum_left = true;
@@ -69,18 +74,21 @@ static bool is_same_flow(const struct gw_coalesce_run *run, const uint8_t *packe
 {
     const uint8_t *head = run->head;
     size_t addresses = ip->version == 6 ? 8 : 12, len = ip->version == 6 ? 32 : 8;
-    return run->ip.version == ip->version && run->ip.l4 == ip->l4 && memcmp(head + addresses, packet + addresses, len) == 0 &&
+    return run->ip.version == ip->version && run->ip.l4 == ip->l4 &&
+           memcmp(head + addresses, packet + addresses, len) == 0 &&
            memcmp(head + ip->l4, packet + ip->l4, 4) == 0;
 }
 
 /* All that a network card would not change: traffic class, TTL, fragment bits; ack, window, options. */
-static bool have_equal_headers(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip)
+static bool have_equal_headers(const struct gw_coalesce_run *run, const uint8_t *packet,
+                               const struct gw_ip *ip)
 {
     const uint8_t *head = run->head, *a = head + ip->l4, *b = packet + ip->l4;
     if (run->ip.header_len != ip->header_len)
         return false;
-    if (ip->version == 4 ? head[1] != packet[1] || head[8] != packet[8] || memcmp(head + 6, packet + 6, 2) != 0
-                         : memcmp(head, packet, 4) != 0 || head[7] != packet[7])
+    if (ip->version == 4
+            ? head[1] != packet[1] || head[8] != packet[8] || memcmp(head + 6, packet + 6, 2) != 0
+            : memcmp(head, packet, 4) != 0 || head[7] != packet[7])
         return false;
     return memcmp(a + 8, b + 8, 5) == 0 && memcmp(a + 14, b + 14, 2) == 0 &&
            memcmp(a + GW_TCP_HEADER, b + GW_TCP_HEADER, ip->header_len - ip->l4 - GW_TCP_HEADER) == 0;
@@ -94,7 +102,8 @@ static bool is_mergeable(const uint8_t *packet, const struct gw_ip *ip)
     return (packet[ip->l4 + 13] & ~GW_TCP_PSH) == GW_TCP_ACK;
 }
 
-static struct gw_coalesce_run *find_run(struct gw_coalescer *coalescer, const uint8_t *packet, const struct gw_ip *ip)
+static struct gw_coalesce_run *find_run(struct gw_coalescer *coalescer, const uint8_t *packet,
+                                        const struct gw_ip *ip)
 {
     for (unsigned i = 0; i < GW_COALESCE_RUNS; i++) {
         if (coalescer->runs[i].is_used && is_same_flow(&coalescer->runs[i], packet, ip))
@@ -103,13 +112,15 @@ static struct gw_coalesce_run *find_run(struct gw_coalescer *coalescer, const ui
     return NULL;
 }
 
-static bool can_append(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip, bool is_partial)
+static bool can_append(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip,
+                       bool is_partial)
 {
     uint32_t payload = ip->total_len - ip->header_len;
-    bool is_ended = (run->head[run->ip.l4 + 13] & GW_TCP_PSH) || (run->count > 1 && run->iov[run->count - 1].iov_len < run->segment_len);
-    return !is_ended && run->is_partial == is_partial && run->count < GW_COALESCE_PIECES && payload <= run->segment_len &&
-           run->len + payload <= GW_SUPER_MAX && gw_load32_be(packet + ip->l4 + 4) == run->next_seq &&
-           have_equal_headers(run, packet, ip);
+    bool is_ended = (run->head[run->ip.l4 + 13] & GW_TCP_PSH) ||
+                    (run->count > 1 && run->iov[run->count - 1].iov_len < run->segment_len);
+    return !is_ended && run->is_partial == is_partial && run->count < GW_COALESCE_PIECES &&
+           payload <= run->segment_len && run->len + payload <= GW_SUPER_MAX &&
+           gw_load32_be(packet + ip->l4 + 4) == run->next_seq && have_equal_headers(run, packet, ip);
 }
 
 static void append(struct gw_coalesce_run *run, uint8_t *packet, const struct gw_ip *ip)
@@ -151,7 +162,8 @@ bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len
     struct gw_ip ip;
     if (gw_ip_parse(&ip, packet, len) != 0)
         return false;
-    struct gw_coalesce_run *run = ip.protocol == GW_IP_TCP && !ip.is_fragment ? find_run(coalescer, packet, &ip) : NULL;
+    struct gw_coalesce_run *run =
+        ip.protocol == GW_IP_TCP && !ip.is_fragment ? find_run(coalescer, packet, &ip) : NULL;
     /* The kernel computes a merged packet's checksum anew, so a wrong one would be blessed by merging. */
     bool may_merge = is_mergeable(packet, &ip) && (is_partial || gw_checksum_is_right(packet, &ip));
     if (run && may_merge && can_append(run, packet, &ip, is_partial)) {

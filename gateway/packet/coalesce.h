@@ -16,10 +16,10 @@
 struct gw_merged {
     const struct iovec *iov;
     int iov_count;
-    uint32_t len;          /* of all */
-    uint16_t segment_len;  /* 0 = a single packet */
+    uint32_t len;         /* of all */
+    uint16_t segment_len; /* 0 = a single packet */
     uint8_t version;
-    uint16_t header_len;   /* IP and layer 4 */
+    uint16_t header_len;                      /* IP and layer 4 */
     uint16_t checksum_start, checksum_offset; /* when is_checksum_left: offsets as in a virtio-net header */
     bool is_checksum_left;
 };
@@ -28,7 +28,7 @@ typedef void gw_merged_fn(const struct gw_merged *merged, void *ctx);
 struct gw_coalesce_run {
     bool is_used;
     struct gw_ip ip;
-    uint8_t *head;           /* the first packet */
+    uint8_t *head; /* the first packet */
     bool is_partial;
     uint32_t next_seq, len;
     uint16_t segment_len, count;

@@ -171,7 +171,8 @@ void gw_checksum_ip_header(uint8_t *packet, size_t header_len)
 static uint64_t sum_l4(const uint8_t *packet, const struct gw_ip *ip)
 {
     size_t l4_len = ip->total_len - ip->l4;
-    return gw_checksum_add(gw_checksum_pseudo(packet, ip->version, ip->protocol, l4_len), packet + ip->l4, l4_len);
+    return gw_checksum_add(gw_checksum_pseudo(packet, ip->version, ip->protocol, l4_len), packet + ip->l4,
+                           l4_len);
 }
 
 void gw_checksum_complete(uint8_t *packet, const struct gw_ip *ip)
@@ -200,7 +201,8 @@ void gw_checksum_prepare(uint8_t *packet, const struct gw_ip *ip, size_t l4_len)
 {
     size_t offset = gw_checksum_offset(ip->protocol);
     if (offset)
-        gw_store16_be(packet + ip->l4 + offset, gw_checksum_fold(gw_checksum_pseudo(packet, ip->version, ip->protocol, l4_len)));
+        gw_store16_be(packet + ip->l4 + offset,
+                      gw_checksum_fold(gw_checksum_pseudo(packet, ip->version, ip->protocol, l4_len)));
 }
 
 /* ---- flows */

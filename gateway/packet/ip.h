@@ -21,16 +21,25 @@ enum gw_ip_protocol {
 };
 
 /* Flags of a TCP header's byte 13. */
-enum { GW_TCP_FIN = 1, GW_TCP_SYN = 2, GW_TCP_RST = 4, GW_TCP_PSH = 8, GW_TCP_ACK = 16, GW_TCP_URG = 32, GW_TCP_ECE = 64, GW_TCP_CWR = 128 };
+enum {
+    GW_TCP_FIN = 1,
+    GW_TCP_SYN = 2,
+    GW_TCP_RST = 4,
+    GW_TCP_PSH = 8,
+    GW_TCP_ACK = 16,
+    GW_TCP_URG = 32,
+    GW_TCP_ECE = 64,
+    GW_TCP_CWR = 128
+};
 
 struct gw_ip {
-    uint8_t version;      /* 4 or 6 */
-    uint8_t protocol;     /* of the layer-4 header at l4; behind IPv6 extension headers, if any */
-    bool is_fragment;     /* l4 is not (or not all of) a layer-4 header then */
-    bool has_extensions;  /* IPv4 options or IPv6 extension headers */
-    uint16_t l4;          /* offset of the layer-4 header */
-    uint16_t header_len;  /* IP and, for whole TCP and UDP, the layer-4 header */
-    uint32_t total_len;   /* what the IP header says, <= what is there */
+    uint8_t version;     /* 4 or 6 */
+    uint8_t protocol;    /* of the layer-4 header at l4; behind IPv6 extension headers, if any */
+    bool is_fragment;    /* l4 is not (or not all of) a layer-4 header then */
+    bool has_extensions; /* IPv4 options or IPv6 extension headers */
+    uint16_t l4;         /* offset of the layer-4 header */
+    uint16_t header_len; /* IP and, for whole TCP and UDP, the layer-4 header */
+    uint32_t total_len;  /* what the IP header says, <= what is there */
 };
 
 /* 0, or GW_E_MALFORMED: not IPv4 or IPv6, a length that does not fit, a layer-4 header that is cut. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct flow {
-    struct gw_list active;  /* in queue->fresh or queue->old; unlinked when idle */
+    struct gw_list active; /* in queue->fresh or queue->old; unlinked when idle */
     struct gw_list packets;
     uint32_t bytes;
     int32_t deficit;
@@ -125,7 +125,8 @@ static struct gw_mono control_law(struct gw_mono from, uint32_t count)
 static bool is_late(struct flow *flow, struct gw_mono now)
 {
     const struct gw_super *super = first_of(flow);
-    bool is_below = !super || gw_mono_sub(now, super->queued) < GW_CODEL_TARGET_NS || flow->bytes <= GW_SUPER_MAX;
+    bool is_below =
+        !super || gw_mono_sub(now, super->queued) < GW_CODEL_TARGET_NS || flow->bytes <= GW_SUPER_MAX;
     if (is_below || super->segments > 0) { /* what is half out is finished */
         flow->first_above = (struct gw_mono){0};
         return false;

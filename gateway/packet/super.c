@@ -93,7 +93,8 @@ static void fix_l4(const struct gw_super *super, uint8_t *out, size_t len, bool 
 }
 
 /* The layer-4 checksum of what was written. */
-static void finish_checksum(uint8_t *out, size_t len, const struct gw_ip *whole, bool keep_partial, bool *is_partial)
+static void finish_checksum(uint8_t *out, size_t len, const struct gw_ip *whole, bool keep_partial,
+                            bool *is_partial)
 {
     struct gw_ip ip = *whole;
     ip.total_len = (uint32_t)len;
@@ -102,7 +103,8 @@ static void finish_checksum(uint8_t *out, size_t len, const struct gw_ip *whole,
         gw_checksum_complete(out, &ip);
 }
 
-static size_t take_segment(struct gw_super *super, uint8_t *out, size_t room, bool keep_partial, bool *is_partial)
+static size_t take_segment(struct gw_super *super, uint8_t *out, size_t room, bool keep_partial,
+                           bool *is_partial)
 {
     size_t payload = segment_len(super, room), len = super->ip.header_len + payload;
     bool is_last = super->done + payload == payload_len(super);

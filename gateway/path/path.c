@@ -44,13 +44,15 @@ static struct gw_path *free_slot(struct gw_paths *paths)
     struct gw_path *oldest = NULL;
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        if ((int)i != paths->current && (!oldest || gw_mono_before(path->last_received, oldest->last_received)))
+        if ((int)i != paths->current &&
+            (!oldest || gw_mono_before(path->last_received, oldest->last_received)))
             oldest = path;
     }
     return oldest;
 }
 
-static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple, struct gw_random *random)
+static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                           struct gw_random *random)
 {
     struct gw_path *path = free_slot(paths);
     *path = (struct gw_path){.tuple = *tuple,
@@ -83,8 +85,9 @@ static bool is_silent(const struct gw_path *current, struct gw_mono now, int64_t
     return gw_mono_sub(now, current->last_received) > silence_ns;
 }
 
-bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
-                       bool proves_round_trip, enum gw_path_rule rule, int64_t silence_ns, struct gw_random *random)
+bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                       uint64_t bytes, bool is_highest, bool proves_round_trip, enum gw_path_rule rule,
+                       int64_t silence_ns, struct gw_random *random)
 {
     struct gw_path *path = gw_paths_find(paths, tuple);
     /* An old packet from an unknown place says nothing: somebody may have held it back and sent it from there. */
@@ -107,11 +110,13 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
     return false;
 }
 
-bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
+                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        if (path->is_validated || path->challenge_tries == 0 || memcmp(path->challenge, challenge, GW_PATH_CHALLENGE_LEN) != 0)
+        if (path->is_validated || path->challenge_tries == 0 ||
+            memcmp(path->challenge, challenge, GW_PATH_CHALLENGE_LEN) != 0)
             continue;
         validate(path);
         path->rtt_ns = gw_mono_sub(now, path->challenge_sent);

@@ -13,21 +13,21 @@
 #define GW_PATHS_MAX 8u
 #define GW_PATH_CHALLENGE_LEN 8u
 #define GW_PATH_CHALLENGE_TRIES 4u
-#define GW_PATH_SILENCE_NS GW_MS(300)  /* or 3 RTT: the current path has gone quiet */
+#define GW_PATH_SILENCE_NS GW_MS(300) /* or 3 RTT: the current path has gone quiet */
 #define GW_PATH_AMPLIFICATION 3u
-#define GW_PAYLOAD_START 1200u         /* UDP payload that every path is trusted to carry */
+#define GW_PAYLOAD_START 1200u /* UDP payload that every path is trusted to carry */
 
 struct gw_path {
     struct gw_tuple tuple;
     bool is_validated;
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
-    uint8_t challenge_tries;         /* sent so far */
-    struct gw_mono challenge_at;     /* when the next one is due; GW_NEVER = none */
+    uint8_t challenge_tries;     /* sent so far */
+    struct gw_mono challenge_at; /* when the next one is due; GW_NEVER = none */
     struct gw_mono challenge_sent;
     struct gw_mono first_received, last_received, last_sent;
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
-    int64_t rtt_ns;                  /* of the challenge; 0 unknown */
-    uint16_t payload_len;            /* largest UDP payload known to arrive */
+    int64_t rtt_ns;                      /* of the challenge; 0 unknown */
+    uint16_t payload_len;                /* largest UDP payload known to arrive */
 };
 
 struct gw_paths {
@@ -47,11 +47,13 @@ enum gw_path_rule { GW_PATH_RULE_CHALLENGE, GW_PATH_RULE_WIREGUARD };
 /* Authenticated datagrams came over `tuple`. is_highest: one of them had the highest counter so far, so nobody replayed them late from elsewhere.
  * proves_round_trip: the packet shows that the peer got something we sent there (a handshake response, the first packet on a key pair whose
  * handshake message went there). silence_ns: max(3 RTT, 300 ms). Returns true when the path to send on changed. */
-bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
-                       bool proves_round_trip, enum gw_path_rule rule, int64_t silence_ns, struct gw_random *random);
+bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                       uint64_t bytes, bool is_highest, bool proves_round_trip, enum gw_path_rule rule,
+                       int64_t silence_ns, struct gw_random *random);
 
 /* A PATH_RESPONSE came in. Returns true when the path to send on changed. */
-bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const uint8_t challenge[GW_PATH_CHALLENGE_LEN]);
+bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
+                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN]);
 
 /* The candidate whose challenge is due, or NULL; counts the try and arms the next one. */
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now);

@@ -63,7 +63,8 @@ static struct gw_allowedips_node *new_node(const uint8_t ip[16], unsigned bits, 
 }
 
 /* Puts a branch above *link, which differs from the new prefix after `shared` bits. */
-static int split(struct gw_allowedips_node **link, const uint8_t ip[16], unsigned bits, unsigned shared, struct gw_peer *peer)
+static int split(struct gw_allowedips_node **link, const uint8_t ip[16], unsigned bits, unsigned shared,
+                 struct gw_peer *peer)
 {
     struct gw_allowedips_node *old = *link;
     struct gw_allowedips_node *above = new_node(ip, shared, shared == bits ? peer : NULL);

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define ATTEMPTS_ON_PATH 2u /* so many initiations try the current path before the configured addresses get their turn */
+#define ATTEMPTS_ON_PATH \
+    2u /* so many initiations try the current path before the configured addresses get their turn */
 
 bool gw_peer_has_endpoint(const struct gw_peer *peer)
 {
@@ -24,11 +25,13 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
     unsigned attempt = endpoints->attempts++;
     (void)now;
     /* A path that worked comes first, then it takes turns with the configured addresses. */
-    bool use_path = current && (peer->config.endpoint_count == 0 || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0);
+    bool use_path =
+        current && (peer->config.endpoint_count == 0 || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0);
     if (use_path) {
         *out = current->tuple;
     } else if (peer->config.endpoint_count > 0) {
-        *out = (struct gw_tuple){.remote = peer->config.endpoints[endpoints->next++ % peer->config.endpoint_count],
+        *out = (struct gw_tuple){.remote =
+                                     peer->config.endpoints[endpoints->next++ % peer->config.endpoint_count],
                                  .link = GW_LINK_PRIMARY};
     } else {
         return false;
@@ -61,8 +64,8 @@ static int64_t silence_of(const struct gw_peer *peer)
     return three_rtts > GW_PATH_SILENCE_NS ? three_rtts : GW_PATH_SILENCE_NS;
 }
 
-void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
-                            bool proves_round_trip)
+void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
+                            uint64_t bytes, bool is_highest, bool proves_round_trip)
 {
     enum gw_path_rule rule = gw_peer_is_stock(peer) ? GW_PATH_RULE_WIREGUARD : GW_PATH_RULE_CHALLENGE;
     struct gw_path *path = gw_paths_find(&peer->paths, tuple);
@@ -78,7 +81,9 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
 void gw_peer_answer_refused(struct gw_peer *peer)
 {
     if (!peer->endpoints.is_refusal_logged)
-        gw_log_warn("%s: its answer to our handshake cannot be opened: do both sides have the same preshared key?", gw_peer_name(peer));
+        gw_log_warn(
+            "%s: its answer to our handshake cannot be opened: do both sides have the same preshared key?",
+            gw_peer_name(peer));
     peer->endpoints.is_refusal_logged = true;
 }
 
@@ -86,7 +91,8 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
 {
     peer->endpoints.is_refusal_logged = false;
     peer->endpoints.attempts = 0;
-    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, &tuple->remote));
+    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true,
+                           gw_peer_endpoint_was_asked(peer, &tuple->remote));
 }
 
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body)

@@ -13,20 +13,22 @@ struct gw_peer;
 /* Called from within gw_gateway_, gw_peer_ and gw_stream_ calls. None may remove a peer or free the gateway. */
 struct gw_gateway_events {
     /* A peer opened a flow: gw_stream_accept, gw_stream_attach (and accept later) or gw_stream_reset(reason) it. NULL refuses all. */
-    void (*on_open)(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                    struct gw_mono now, void *ctx);
+    void (*on_open)(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                    const struct gw_open *open, struct gw_mono now, void *ctx);
     /* An IP packet from a peer, source address checked against its allowed_ips (cryptokey routing). Lent until on_packets_end of the same
      * call, and the user's to change until then. is_partial: its layer-4 checksum is not filled in (the seal protected it). May be NULL. */
-    void (*on_packet)(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial, struct gw_mono now,
-                      void *ctx);
+    void (*on_packet)(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now, void *ctx);
     /* The train that brought packets is over. May be NULL. */
     void (*on_packets_end)(struct gateway *gateway, struct gw_mono now, void *ctx);
     /* Something a person would see in `status` changed. May be NULL. */
     void (*on_peer)(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* The answer to gw_peer_ping. May be NULL. */
-    void (*on_pong)(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now, void *ctx);
+    void (*on_pong)(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
+                    struct gw_mono now, void *ctx);
     /* A CONTROL message (protobuf body, lent) from a peer of ours. May be NULL. */
-    void (*on_control)(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now, void *ctx);
+    void (*on_control)(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
+                       void *ctx);
     void *ctx;
 };
 
@@ -36,10 +38,10 @@ struct gw_gateway_stats {
     uint64_t dropped_unknown;   /* no such index, no such peer */
     uint64_t dropped_auth;      /* a wrong tag or handshake */
     uint64_t dropped_replay;
-    uint64_t dropped_mac;       /* a handshake by somebody who does not know our key */
-    uint64_t dropped_limit;     /* handshakes beyond the rate of their address */
-    uint64_t dropped_queue;     /* handshakes or replies beyond their queue */
-    uint64_t dropped_inner;     /* an opened packet that makes no sense */
+    uint64_t dropped_mac;   /* a handshake by somebody who does not know our key */
+    uint64_t dropped_limit; /* handshakes beyond the rate of their address */
+    uint64_t dropped_queue; /* handshakes or replies beyond their queue */
+    uint64_t dropped_inner; /* an opened packet that makes no sense */
     uint64_t handshakes_queued, cookies_sent;
     uint64_t send_errors;
 };

@@ -13,7 +13,8 @@
 #define NARROW_PROBES 3u /* unanswered: the way may have become narrower without a word */
 #define GONE_PROBES 4u   /* unanswered: the peer may have forgotten our keys */
 
-static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open, struct gw_mono now, void *ctx)
+static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
+                    struct gw_mono now, void *ctx)
 {
     struct gw_peer *peer = ctx;
     struct gw_peer_host *host = peer->host;
@@ -36,12 +37,13 @@ struct gw_mux *gw_peer_flows(struct gw_peer *peer, struct gw_mono now)
     if (peer->mux)
         return peer->mux;
     peer->mux_events = (struct gw_mux_events){on_open, on_output, peer};
-    struct gw_mux_params params = {.deadlines = &host->deadlines,
-                                   .random = host->random,
-                                   .budget = host->budget,
-                                   .events = &peer->mux_events,
-                                   .cc = peer->config.cc,
-                                   .is_lower = memcmp(host->local.public_key, peer->config.public_key, GW_KEY_LEN) < 0};
+    struct gw_mux_params params = {
+        .deadlines = &host->deadlines,
+        .random = host->random,
+        .budget = host->budget,
+        .events = &peer->mux_events,
+        .cc = peer->config.cc,
+        .is_lower = memcmp(host->local.public_key, peer->config.public_key, GW_KEY_LEN) < 0};
     if (gw_mux_new(&peer->mux, &params, now) != 0)
         return NULL;
     peer->has_mux_bound = peer->has_remote_instance && peer->hello.kp && peer->hello.kp->has_hello;
@@ -104,15 +106,17 @@ void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
         gw_session_doubt(peer->session, now);
 }
 
-void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path, enum gw_suite suite)
+void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path,
+                       enum gw_suite suite)
 {
     size_t ip_len = path->tuple.remote.family == 6 ? IP_UDP_V6 : IP_UDP_V4;
     size_t plain = path->payload_len - gw_suite_overhead(suite);
     if (suite == GW_SUITE_CHACHA20_POLY1305)
-        plain &= ~(size_t)15; /* type 4 pads to 16 */
+        plain &= ~(size_t)15;     /* type 4 pads to 16 */
     size_t max_plain = plain - 1; /* the byte that says "frames" */
     size_t overhead = gw_suite_overhead(suite) + 1 + ip_len;
-    bool is_new = !gw_addr_equal(&path->tuple.remote, &peer->mux_tuple.remote) || path->tuple.link != peer->mux_tuple.link;
+    bool is_new = !gw_addr_equal(&path->tuple.remote, &peer->mux_tuple.remote) ||
+                  path->tuple.link != peer->mux_tuple.link;
     if (peer->mux_max_plain == max_plain && peer->mux_overhead == overhead && !is_new)
         return;
     int64_t hint = gw_peer_rtt(peer);
@@ -122,8 +126,8 @@ void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw
     peer->mux_tuple = path->tuple;
 }
 
-int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops, void *user,
-                 struct gw_stream **out)
+int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open,
+                 const struct gw_stream_ops *ops, void *user, struct gw_stream **out)
 {
     peer->host->now = now;
     if (gw_peer_is_stock(peer))

@@ -40,7 +40,8 @@ static void write_part(struct gw_writer *w, uint32_t id, uint8_t flags, const ui
     gw_frame_finish(w, &body);
 }
 
-bool gw_peer_frag_first(struct gw_peer *peer, struct gw_writer *w, const uint8_t *packet, size_t len, bool is_partial)
+bool gw_peer_frag_first(struct gw_peer *peer, struct gw_writer *w, const uint8_t *packet, size_t len,
+                        bool is_partial)
 {
     struct gw_frags *frags = &peer->frags;
     size_t room = gw_writer_left(w);
@@ -64,7 +65,8 @@ bool gw_peer_frag_second(struct gw_peer *peer, struct gw_writer *w)
     struct gw_frags *frags = &peer->frags;
     if (frags->waiting_len == 0 || gw_writer_left(w) < FRAME_LEN + frags->waiting_len)
         return false;
-    write_part(w, frags->waiting_id, FLAG_SECOND | (frags->is_waiting_partial ? FLAG_PARTIAL : 0u), frags->waiting, frags->waiting_len);
+    write_part(w, frags->waiting_id, FLAG_SECOND | (frags->is_waiting_partial ? FLAG_PARTIAL : 0u),
+               frags->waiting, frags->waiting_len);
     frags->waiting_len = 0;
     return true;
 }
@@ -75,7 +77,8 @@ static struct gw_frag_half *find_half(struct gw_frags *frags, uint32_t id, struc
 {
     for (unsigned i = 0; i < GW_FRAGS_MAX; i++) {
         struct gw_frag_half *half = &frags->halves[i];
-        if (half->data && half->len > 0 && half->id == id && gw_mono_sub(now, half->arrived) < GW_FRAG_LIFE_NS)
+        if (half->data && half->len > 0 && half->id == id &&
+            gw_mono_sub(now, half->arrived) < GW_FRAG_LIFE_NS)
             return half;
     }
     return NULL;
@@ -95,7 +98,8 @@ static struct gw_frag_half *place_half(struct gw_frags *frags)
     return found->data ? found : NULL;
 }
 
-static void keep_half(struct gw_frags *frags, struct gw_mono now, uint32_t id, uint8_t flags, struct gw_view part)
+static void keep_half(struct gw_frags *frags, struct gw_mono now, uint32_t id, uint8_t flags,
+                      struct gw_view part)
 {
     struct gw_frag_half *half = place_half(frags);
     if (!half)
@@ -119,7 +123,8 @@ static void join(struct gw_frag_half *half, struct gw_view part)
     }
 }
 
-bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view body, struct gw_view *packet, bool *is_partial)
+bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view body, struct gw_view *packet,
+                        bool *is_partial)
 {
     struct gw_reader r = gw_reader_of_view(body);
     uint32_t id = gw_read_u32_be(&r);

@@ -45,7 +45,8 @@ static void became(struct gw_peer *peer, enum gw_peer_kind kind, struct gw_mono 
         return;
     peer->kind = kind;
     gw_log_info("peer %s: %s", gw_peer_name(peer),
-                kind == GW_PEER_PEERGATE ? "runs peergate" : "does not answer HELLO, taken for a stock WireGuard peer");
+                kind == GW_PEER_PEERGATE ? "runs peergate"
+                                         : "does not answer HELLO, taken for a stock WireGuard peer");
     gw_peer_report(peer, now);
 }
 
@@ -97,9 +98,10 @@ void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now)
         return;
     if (state->acked > 0) {
         if (probe_len(peer) != 0)
-            return; /* the next rung */
+            return;                 /* the next rung */
         state->retry_at = GW_NEVER; /* no larger size gets through */
-    } else if (state->tries >= GW_HELLO_TRIES && !peer->config.has_ed25519 && peer->kind != GW_PEER_PEERGATE) {
+    } else if (state->tries >= GW_HELLO_TRIES && !peer->config.has_ed25519 &&
+               peer->kind != GW_PEER_PEERGATE) {
         state->retry_at = GW_NEVER;
         became(peer, GW_PEER_WIREGUARD, now);
     } /* else it is one of ours and will answer: the retries go on, slower */
@@ -155,7 +157,8 @@ static void fill(const struct gw_peer *peer, struct gw_hello *hello)
                                .suites = advertised_suites(peer),
                                .instance = peer->instance,
                                .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
-                               .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG | (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u),
+                               .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG |
+                                               (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u),
                                .seen_len = peer->hello.seen_len,
                                .mtu = host->mtu_v4};
     memcpy(hello->name, host->hostname, sizeof hello->name);
@@ -240,8 +243,8 @@ static void take_acks(struct gw_peer *peer, const struct gw_hello *hello, struct
     state->retry_at = probe_len(peer) ? now : GW_NEVER;
 }
 
-void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body, size_t datagram_len, uint64_t counter,
-                         struct gw_mono now)
+void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
+                         size_t datagram_len, uint64_t counter, struct gw_mono now)
 {
     struct gw_hello_state *state = &peer->hello;
     struct gw_hello hello;

@@ -21,8 +21,8 @@ struct gw_peer_host {
     const struct gw_gateway_events *events;
     struct gw_session_events session_events;
     struct gw_gateway_stats stats;
-    struct gw_list ready;    /* gw_peer.ready: may have something to send */
-    struct gw_map peers;     /* X25519 key -> gw_peer */
+    struct gw_list ready; /* gw_peer.ready: may have something to send */
+    struct gw_map peers;  /* X25519 key -> gw_peer */
     struct gw_allowedips allowedips;
     bool has_packets;        /* this input brought IP packets */
     bool takes_partial;      /* the user of on_packet completes layer-4 checksums */
@@ -33,7 +33,7 @@ struct gw_peer_host {
     bool has_ed25519, is_derived;
     uint8_t ed25519[32], ed25519_secret[64]; /* libsodium's form: seed || public */
     uint16_t mtu_v4, mtu_v6;
-    struct gw_mono now;      /* of the call that is under way, for events without one */
+    struct gw_mono now; /* of the call that is under way, for events without one */
 };
 
 #endif

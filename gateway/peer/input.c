@@ -110,7 +110,8 @@ static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_
         is_partial = false;
     }
     host->has_packets = true; /* total_len: type 4's padding is cut off */
-    host->events->on_packet(host->gateway, peer, bytes, ip.total_len, is_partial, packet->now, host->events->ctx);
+    host->events->on_packet(host->gateway, peer, bytes, ip.total_len, is_partial, packet->now,
+                            host->events->ctx);
 }
 
 static void frag_frame(struct packet *packet, struct gw_view body)
@@ -135,7 +136,8 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
     leave_mux(packet); /* what follows may end the mux */
     switch (frame->type) {
     case GW_FRAME_HELLO:
-        gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->datagram_len, packet->counter, packet->now);
+        gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->datagram_len, packet->counter,
+                            packet->now);
         break;
     case GW_FRAME_CONTROL:
         control_frame(packet, frame->body);
@@ -184,8 +186,9 @@ static void confirm(struct packet *packet, size_t plain_len)
     gw_peer_paths_received(peer, packet->now, &packet->train->tuple, packet->datagram_len, true, is_answer);
 }
 
-void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, const struct gw_train *train, size_t datagram_len,
-                   struct gw_view plain, uint64_t counter, bool is_highest)
+void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                   const struct gw_train *train, size_t datagram_len, struct gw_view plain, uint64_t counter,
+                   bool is_highest)
 {
     struct packet packet = {peer, kp, now, train, datagram_len, counter, false};
     if (!kp->is_confirmed) {
@@ -203,7 +206,8 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
     if (plain.data[0] == GW_INNER_FRAMES)
         input_frames(&packet, plain);
     else
-        input_ip(&packet, (uint8_t *)(uintptr_t)plain.data, plain.len, false); /* opened in place: the train's bytes are ours to change */
+        input_ip(&packet, (uint8_t *)(uintptr_t)plain.data, plain.len,
+                 false); /* opened in place: the train's bytes are ours to change */
 }
 
 void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train)
@@ -212,7 +216,8 @@ void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct 
         gw_mux_input_flush(peer->mux, now);
     if (!peer->received.kp)
         return;
-    gw_session_packets_received(peer->session, peer->received.kp, now, peer->received.is_data, peer->received.bytes);
+    gw_session_packets_received(peer->session, peer->received.kp, now, peer->received.is_data,
+                                peer->received.bytes);
     gw_peer_paths_received(peer, now, &train->tuple, peer->received.bytes, peer->received.is_highest, false);
     memset(&peer->received, 0, sizeof peer->received);
     if (gw_session_wants(peer->session))

@@ -64,8 +64,8 @@ static bool output_initiation(struct gw_peer *peer, struct gw_mono now, struct g
 /* ---- single packets that go to an address of their own */
 
 /* Seals len bytes of frames at slab[17..] as the train's only datagram. */
-static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, struct gw_train *train,
-                          const struct gw_tuple *tuple, size_t frames_len)
+static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                          struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len)
 {
     begin_train(train, tuple);
     train->slab[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
@@ -80,7 +80,8 @@ static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw
     return true;
 }
 
-static size_t write_challenge(struct gw_train *train, enum gw_frame_type type, const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+static size_t write_challenge(struct gw_train *train, enum gw_frame_type type,
+                              const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
 {
     struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, 64);
     struct gw_writer body = gw_frame_begin(&w, type, GW_PATH_CHALLENGE_LEN);
@@ -89,7 +90,8 @@ static size_t write_challenge(struct gw_train *train, enum gw_frame_type type, c
     return gw_writer_len(&w);
 }
 
-static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, struct gw_train *train)
+static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                              struct gw_train *train)
 {
     if (peer->path_response_count > 0) {
         struct gw_path_response response = peer->path_responses[--peer->path_response_count];
@@ -169,7 +171,8 @@ static void extend_train(struct build *b)
     size_t stride = train->stride, room = frames_room(stride, b->suite);
     if (!gw_peer_flows_may_send(b->peer))
         return;
-    while (train->count < GW_TRAIN_DATAGRAMS && train->last_len == stride && gw_train_len(train) + stride <= GW_TRAIN_BYTES) {
+    while (train->count < GW_TRAIN_DATAGRAMS && train->last_len == stride &&
+           gw_train_len(train) + stride <= GW_TRAIN_BYTES) {
         uint8_t *slot = train->slab + gw_train_len(train);
         size_t len = gw_mux_output(b->peer->mux, b->now, slot + GW_DATA_HEADER_LEN + 1, room);
         if (len == 0)
@@ -267,7 +270,8 @@ size_t gw_peer_packet_room(const struct gw_peer *peer)
 {
     const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
     if (path && gw_peer_is_stock(peer))
-        return packet_room(path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4, GW_SUITE_CHACHA20_POLY1305);
+        return packet_room(path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4,
+                           GW_SUITE_CHACHA20_POLY1305);
     if (!path || !gw_peer_can_frag(peer))
         return SIZE_MAX;
     return 2 * gw_peer_frag_room(frames_room(path->payload_len, GW_SUITE_CHACHA20_POLY1305));
@@ -296,8 +300,9 @@ static bool output_ip(struct build *b)
     size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
         struct gw_train *train = b->train;
-        bool is_full = train->count > 0 && (train->last_len < train->stride || train->count == GW_TRAIN_DATAGRAMS ||
-                                            gw_train_len(train) + train->stride > GW_TRAIN_BYTES);
+        bool is_full =
+            train->count > 0 && (train->last_len < train->stride || train->count == GW_TRAIN_DATAGRAMS ||
+                                 gw_train_len(train) + train->stride > GW_TRAIN_BYTES);
         if (is_full)
             break;
         if (add_packet(b, super, room, cap)) {
@@ -327,7 +332,8 @@ static bool has_something(const struct gw_peer *peer, struct gw_mono now)
            (peer->mux && !gw_peer_is_stock(peer) && gw_mux_has_output(peer->mux, now));
 }
 
-static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, struct gw_train *train)
+static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                        struct gw_train *train)
 {
     struct gw_path *path = gw_paths_current(&peer->paths);
     if (!path || gw_path_allowance(path) < path->payload_len)
@@ -336,7 +342,8 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     b.may_send_data = peer->config.seal != GW_SEAL_REQUIRED || b.suite != GW_SUITE_CHACHA20_POLY1305;
     begin_train(train, &path->tuple);
     /* Turn by turn: bulk flows and packets share what the path carries. */
-    bool packets_first = peer->queues.is_packets_turn && gw_peer_queues_have_packets(&peer->queues) && !gw_peer_hello_is_due(peer, now);
+    bool packets_first = peer->queues.is_packets_turn && gw_peer_queues_have_packets(&peer->queues) &&
+                         !gw_peer_hello_is_due(peer, now);
     peer->queues.is_packets_turn = !packets_first;
     bool is_data = packets_first ? output_ip(&b) || output_frames(&b) : output_frames(&b) || output_ip(&b);
     if (!is_data && !output_keepalive(&b))

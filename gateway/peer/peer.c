@@ -38,11 +38,13 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 
 /* ---- what the session tells */
 
-static void on_session_state(struct gw_session *session, enum gw_session_state old, enum gw_session_state state, void *ctx)
+static void on_session_state(struct gw_session *session, enum gw_session_state old,
+                             enum gw_session_state state, void *ctx)
 {
     struct gw_peer *peer = gw_session_owner(session);
     (void)ctx;
-    gw_log_debug("peer %s: session %s -> %s", gw_peer_name(peer), gw_session_state_names[old], gw_session_state_names[state]);
+    gw_log_debug("peer %s: session %s -> %s", gw_peer_name(peer), gw_session_state_names[old],
+                 gw_session_state_names[state]);
     if (state == GW_SESSION_FAILED)
         peer->is_unreachable_due = true;
     gw_peer_mark_ready(peer);
@@ -75,7 +77,8 @@ static void on_want(struct gw_session *session, void *ctx)
 
 void gw_peer_init_session_events(struct gw_peer_host *host)
 {
-    host->session_events = (struct gw_session_events){on_session_state, on_keypair, on_keypair_gone, on_want, host};
+    host->session_events =
+        (struct gw_session_events){on_session_state, on_keypair, on_keypair_gone, on_want, host};
 }
 
 /* ---- life */
@@ -108,7 +111,8 @@ static int start_session(struct gw_peer *peer, struct gw_mono now)
     return err;
 }
 
-int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config, struct gw_mono now)
+int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config,
+                struct gw_mono now)
 {
     struct gw_peer *peer = calloc(1, sizeof *peer);
     if (!peer)
@@ -157,8 +161,9 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
 {
     if (memcmp(config->public_key, peer->config.public_key, GW_KEY_LEN) != 0)
         return GW_E_INVAL;
-    bool are_endpoints_same = config->endpoint_count == peer->config.endpoint_count &&
-                              memcmp(config->endpoints, peer->config.endpoints, sizeof config->endpoints) == 0;
+    bool are_endpoints_same =
+        config->endpoint_count == peer->config.endpoint_count &&
+        memcmp(config->endpoints, peer->config.endpoints, sizeof config->endpoints) == 0;
     gw_wipe(peer->config.psks, sizeof peer->config.psks);
     peer->config = *config;
     name_by_key(&peer->config);
@@ -198,7 +203,8 @@ void gw_peer_connect(struct gw_peer *peer, struct gw_mono now)
     gw_peer_mark_ready(peer);
 }
 
-void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints, unsigned count)
+void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints,
+                           unsigned count)
 {
     if (count > GW_PEER_ENDPOINTS_MAX)
         count = GW_PEER_ENDPOINTS_MAX;

@@ -21,14 +21,15 @@ extern const char *const gw_peer_kind_names[3];
 
 /* A flow to a service of the peer: works at once, whatever the session's state; what is written waits for it. A failed session ends it with
  * UNREACHABLE. Same results as gw_stream_open; -EPROTONOSUPPORT to a stock WireGuard peer. */
-int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open, const struct gw_stream_ops *ops,
-                 void *user, struct gw_stream **out);
+int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open,
+                 const struct gw_stream_ops *ops, void *user, struct gw_stream **out);
 
 /* An IP packet to the peer: copied to its queue (gateway/packet/queue.h), cut in two on the way if the path is narrower and the peer is one of ours.
  * 0, GW_E_NOMEM, GW_E_MALFORMED (no IP packet). */
 int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len);
 /* The same for what a TUN with segmentation offload gives: up to 64 KB of one flow under one header (gateway/packet/super.h). */
-int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len, const struct gw_super_hint *hint);
+int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
+                       const struct gw_super_hint *hint);
 
 /* The longest packet in one piece that reaches the peer now: what is longer than it, and cannot be cut, is to be refused. SIZE_MAX while that is not known. */
 size_t gw_peer_packet_room(const struct gw_peer *peer);
@@ -43,7 +44,8 @@ int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *b
 /* Starts a session if there is none. */
 void gw_peer_connect(struct gw_peer *peer, struct gw_mono now);
 /* Replaces the endpoints of the configuration (a name was resolved again). */
-void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints, unsigned count);
+void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints,
+                           unsigned count);
 
 const struct gw_peer_config *gw_peer_config(const struct gw_peer *peer);
 /* Never empty; for logs. */
@@ -57,14 +59,14 @@ struct gw_peer_status {
     enum gw_peer_kind kind;
     struct gw_session_stats session;
     bool has_flows;
-    struct gw_mux_stats flows;       /* when has_flows */
+    struct gw_mux_stats flows; /* when has_flows */
     bool has_path;
-    struct gw_tuple path;            /* the one we send to */
-    int64_t rtt_ns;                  /* best known: flows', else ping's, else the handshake's; 0 unknown */
-    uint16_t payload_len;            /* largest UDP payload that the path is known to carry */
+    struct gw_tuple path; /* the one we send to */
+    int64_t rtt_ns;       /* best known: flows', else ping's, else the handshake's; 0 unknown */
+    uint16_t payload_len; /* largest UDP payload that the path is known to carry */
     enum gw_suite sending_suite;
     uint8_t peer_suites;
-    char hello_name[64];             /* display name that the peer gave itself; "" = none */
+    char hello_name[64]; /* display name that the peer gave itself; "" = none */
     uint64_t packets_dropped;
 };
 void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_peer_status *out);

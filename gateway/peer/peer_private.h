@@ -15,15 +15,15 @@
 /* ---- hello.c */
 #define GW_HELLO_TRIES 3u
 struct gw_hello_state {
-    struct gw_keypair *kp;   /* the current key pair, which all below is about; NULL = none */
-    uint8_t seq;             /* of our last HELLO on it; 0 = none sent */
-    uint8_t acked;           /* highest of ours that the peer acknowledged */
-    uint8_t eliciting_seq;   /* of our last HELLO that asked for an answer */
-    uint8_t peer_seq;        /* highest of the peer's */
-    uint8_t tries;           /* eliciting ones without an answer */
+    struct gw_keypair *kp; /* the current key pair, which all below is about; NULL = none */
+    uint8_t seq;           /* of our last HELLO on it; 0 = none sent */
+    uint8_t acked;         /* highest of ours that the peer acknowledged */
+    uint8_t eliciting_seq; /* of our last HELLO that asked for an answer */
+    uint8_t peer_seq;      /* highest of the peer's */
+    uint8_t tries;         /* eliciting ones without an answer */
     bool is_answer_due;
-    uint8_t probe;           /* next rung of the size ladder; past its end = done */
-    uint8_t probe_seq;       /* the HELLO that was padded to probe_len; 0 = none under way */
+    uint8_t probe;     /* next rung of the size ladder; past its end = done */
+    uint8_t probe_seq; /* the HELLO that was padded to probe_len; 0 = none under way */
     uint16_t probe_len;
     uint16_t seen_len;       /* length of the largest datagram that brought one of the peer's */
     struct gw_mono retry_at; /* GW_NEVER = not waiting for an answer */
@@ -47,14 +47,14 @@ struct gw_queued { /* a control message */
 };
 struct gw_peer_queues {
     struct gw_ping_slot pings[GW_PINGS_MAX];
-    unsigned pings_waiting;            /* used and not sent */
-    struct gw_ping pongs[4];           /* answers owed, oldest first */
+    unsigned pings_waiting;  /* used and not sent */
+    struct gw_ping pongs[4]; /* answers owed, oldest first */
     unsigned pong_count;
-    struct gw_list controls;           /* gw_queued */
+    struct gw_list controls; /* gw_queued */
     unsigned control_count;
-    struct gw_packet_queue *packets;   /* made with the first */
-    uint64_t packets_refused;          /* longer than the path carries */
-    bool is_packets_turn;              /* flows had the last train */
+    struct gw_packet_queue *packets; /* made with the first */
+    uint64_t packets_refused;        /* longer than the path carries */
+    bool is_packets_turn;            /* flows had the last train */
 };
 
 /* ---- frag.c: an IP packet longer than the path, in two parts */
@@ -66,7 +66,7 @@ struct gw_frag_half {
     struct gw_mono arrived; /* GW_NEVER = free */
     bool is_second, is_partial;
     uint16_t len;
-    uint8_t *data;          /* GW_FRAG_PART_MAX bytes, made when first used */
+    uint8_t *data; /* GW_FRAG_PART_MAX bytes, made when first used */
 };
 struct gw_frags {
     uint32_t next_id;
@@ -85,12 +85,12 @@ struct gw_path_response {
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
 };
 struct gw_endpoints {
-    unsigned next;                        /* of config.endpoints, for the next initiation */
-    unsigned attempts;                    /* initiations since the last handshake */
+    unsigned next;                         /* of config.endpoints, for the next initiation */
+    unsigned attempts;                     /* initiations since the last handshake */
     struct gw_addr sent_to[GW_INITIATORS]; /* where the last initiations went */
     unsigned sent_count;
     bool is_refusal_logged;
-    struct gw_tuple response_tuple;       /* where our last response went */
+    struct gw_tuple response_tuple; /* where our last response went */
 };
 
 struct gw_peer {
@@ -109,8 +109,8 @@ struct gw_peer {
     struct gw_deadline deadline; /* hello retries and path challenges */
 
     enum gw_peer_kind kind;
-    unsigned hello_rounds_lost;  /* key pairs on which no HELLO was answered */
-    uint64_t instance;           /* ours, towards this peer: another one when its flows are forgotten */
+    unsigned hello_rounds_lost; /* key pairs on which no HELLO was answered */
+    uint64_t instance;          /* ours, towards this peer: another one when its flows are forgotten */
     bool has_remote_instance;
     uint64_t remote_instance;
     uint64_t remote_capabilities;
@@ -119,10 +119,10 @@ struct gw_peer {
 
     struct gw_mux *mux;
     struct gw_mux_events mux_events; /* of the mux; ctx is this peer */
-    bool has_mux_bound;          /* the mux belongs to remote_instance; else it waits for the first HELLO */
-    bool is_unreachable_due;     /* the session failed: streams end at the next safe point */
+    bool has_mux_bound;      /* the mux belongs to remote_instance; else it waits for the first HELLO */
+    bool is_unreachable_due; /* the session failed: streams end at the next safe point */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
-    unsigned probes_seen; /* gw_mux_unanswered_probes, when last looked at */
+    unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
     struct gw_tuple mux_tuple;
 
     /* What the train under way brought, told to session and paths once. */
@@ -136,7 +136,8 @@ struct gw_peer {
 };
 
 /* ---- peer.c */
-int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config, struct gw_mono now);
+int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config,
+                struct gw_mono now);
 int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, struct gw_mono now);
 void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* The peer may have something to send: gw_gateway_output will look. */
@@ -157,8 +158,8 @@ void gw_peer_init_session_events(struct gw_peer_host *host);
 /* What the path was known to carry gets through no longer: back to what every path does, and the sizes are tried anew. */
 void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now);
-void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body, size_t datagram_len, uint64_t counter,
-                         struct gw_mono now);
+void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
+                         size_t datagram_len, uint64_t counter, struct gw_mono now);
 /* A HELLO without an answer: three tries tell a stock peer, or a size that does not get through. */
 void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now);
 /* Must a HELLO go in front of what is sent next? */
@@ -170,8 +171,9 @@ void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_m
 struct gw_mono gw_peer_hello_deadline(const struct gw_peer *peer);
 
 /* ---- input.c */
-void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, const struct gw_train *train, size_t datagram_len,
-                   struct gw_view plain, uint64_t counter, bool is_highest);
+void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                   const struct gw_train *train, size_t datagram_len, struct gw_view plain, uint64_t counter,
+                   bool is_highest);
 /* The train is over, or the next datagram is another peer's. */
 void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train);
 
@@ -189,7 +191,8 @@ void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason 
 /* Looks at how long nothing of ours was acknowledged, and draws the conclusions. */
 void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now);
 /* Tells the mux what the path carries under this suite, if that changed. */
-void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path, enum gw_suite suite);
+void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path,
+                       enum gw_suite suite);
 /* May flows be sent now (the peer is one of ours, or surely will be)? */
 bool gw_peer_flows_may_send(const struct gw_peer *peer);
 
@@ -209,11 +212,13 @@ bool gw_peer_can_frag(const struct gw_peer *peer);
 /* The longest part when a packet of frames has `room` bytes. */
 size_t gw_peer_frag_room(size_t room);
 /* Splits a packet of len bytes, which lies at `packet`, so that the first part's frame is written to w; the second waits. */
-bool gw_peer_frag_first(struct gw_peer *peer, struct gw_writer *w, const uint8_t *packet, size_t len, bool is_partial);
+bool gw_peer_frag_first(struct gw_peer *peer, struct gw_writer *w, const uint8_t *packet, size_t len,
+                        bool is_partial);
 /* Writes the part that waits; false when none does. */
 bool gw_peer_frag_second(struct gw_peer *peer, struct gw_writer *w);
 /* A FRAG frame: the whole packet in *packet when both parts are there (valid until the next call), else false. */
-bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view body, struct gw_view *packet, bool *is_partial);
+bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view body, struct gw_view *packet,
+                        bool *is_partial);
 
 /* ---- endpoint.c */
 /* Where the next initiation goes; false: no address is known. */
@@ -224,8 +229,8 @@ bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr
 /* An answer to our initiation does not open: says so, once until one does. */
 void gw_peer_answer_refused(struct gw_peer *peer);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
-void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, uint64_t bytes, bool is_highest,
-                            bool proves_round_trip);
+void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
+                            uint64_t bytes, bool is_highest, bool proves_round_trip);
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);
 void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
 

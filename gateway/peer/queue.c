@@ -49,7 +49,8 @@ bool gw_peer_queues_have_packets(const struct gw_peer_queues *queues)
     return queues->packets && !gw_packet_queue_is_empty(queues->packets);
 }
 
-int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len, const struct gw_super_hint *hint)
+int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
+                       const struct gw_super_hint *hint)
 {
     struct gw_peer_queues *queues = &peer->queues;
     struct gw_super *super;

@@ -9,7 +9,8 @@
 #include "gateway/wire/cursor.h"
 
 #define GW_INNER_FRAMES 0x10u /* first byte of a packet of frames */
-#define GW_INNER_PARTIAL_V4 2u /* first nibbles of IPv4 and IPv6 packets whose layer-4 checksum is not filled in */
+#define GW_INNER_PARTIAL_V4 \
+    2u /* first nibbles of IPv4 and IPv6 packets whose layer-4 checksum is not filled in */
 #define GW_INNER_PARTIAL_V6 3u
 
 enum gw_frame_type {

@@ -37,7 +37,8 @@ static struct gw_wall read_wall(struct gw_wallclock *self)
 
 static uint64_t received;
 
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                      void *user)
 {
     size_t total = 0;
     (void)stream, (void)now, (void)user;
@@ -52,8 +53,8 @@ static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned lon
 }
 static const struct gw_stream_ops sink_ops = {.on_data = on_data, .on_closed = on_closed};
 
-static void on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                    struct gw_mono now, void *ctx)
+static void on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                    const struct gw_open *open, struct gw_mono now, void *ctx)
 {
     (void)gateway, (void)peer, (void)open, (void)ctx;
     gw_stream_accept(stream, now, &sink_ops, NULL);
@@ -71,7 +72,8 @@ static void on_writable(struct gw_stream *stream, struct gw_mono now, void *user
     (void)user;
     feed(stream, now);
 }
-static const struct gw_stream_ops source_ops = {.on_data = on_data, .on_writable = on_writable, .on_closed = on_closed};
+static const struct gw_stream_ops source_ops = {
+    .on_data = on_data, .on_writable = on_writable, .on_closed = on_closed};
 
 /* ---- */
 
@@ -87,7 +89,8 @@ static void start(struct end *end, const char *addr, struct gw_gateway_params *p
                                          .budget = &end->budget,
                                          .events = &end->events};
     gw_random_fill(params->random, params->secret, sizeof params->secret);
-    if (!end->slab || gw_addr_parse(&end->addr, addr) != 0 || gw_gateway_new(&end->gateway, params, clock_now()) != 0)
+    if (!end->slab || gw_addr_parse(&end->addr, addr) != 0 ||
+        gw_gateway_new(&end->gateway, params, clock_now()) != 0)
         abort();
 }
 
@@ -132,7 +135,8 @@ int main(void)
         abort();
     feed(stream, clock_now());
 
-    struct gw_mono began = clock_now(), warm = gw_mono_add(began, RUN_NS / 4), until = gw_mono_add(began, RUN_NS);
+    struct gw_mono began = clock_now(), warm = gw_mono_add(began, RUN_NS / 4),
+                   until = gw_mono_add(began, RUN_NS);
     bool is_warm = false;
     while (gw_mono_before(clock_now(), until)) {
         turn(&a, &b, &packets);
@@ -146,9 +150,10 @@ int main(void)
     double seconds = (double)gw_mono_sub(clock_now(), began) / 1e9;
     struct gw_peer_status status;
     gw_peer_status(peer, clock_now(), &status);
-    printf("{\"name\": \"gateway\", \"gbit_s\": %.2f, \"ns_per_packet\": %.0f, \"suite\": %d, \"cwnd\": %llu, \"lost\": %llu}\n",
-           (double)received * 8e-9 / seconds, seconds * 1e9 / (double)packets, (int)status.sending_suite,
-           (unsigned long long)status.flows.cwnd, (unsigned long long)status.flows.packets_lost);
+    printf(
+        "{\"name\": \"gateway\", \"gbit_s\": %.2f, \"ns_per_packet\": %.0f, \"suite\": %d, \"cwnd\": %llu, \"lost\": %llu}\n",
+        (double)received * 8e-9 / seconds, seconds * 1e9 / (double)packets, (int)status.sending_suite,
+        (unsigned long long)status.flows.cwnd, (unsigned long long)status.flows.packets_lost);
     gw_gateway_free(a.gateway, clock_now());
     gw_gateway_free(b.gateway, clock_now());
     free(a.slab);

@@ -43,12 +43,14 @@ static size_t echo_write(struct gw_stream *stream, struct gw_mono now, const uin
     return done;
 }
 
-static size_t echo_on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t echo_on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                           void *user)
 {
     struct echo *echo = user;
     size_t taken = 0;
     for (int i = 0; i < count; i++) {
-        size_t done = echo->is_sink ? iov[i].iov_len : echo_write(stream, now, iov[i].iov_base, iov[i].iov_len);
+        size_t done =
+            echo->is_sink ? iov[i].iov_len : echo_write(stream, now, iov[i].iov_base, iov[i].iov_len);
         taken += done;
         if (done < iov[i].iov_len)
             break;
@@ -68,13 +70,15 @@ static void echo_on_writable(struct gw_stream *stream, struct gw_mono now, void 
     gw_stream_resume(stream, now);
 }
 
-static void echo_on_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
+static void echo_on_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason,
+                           void *user)
 {
     (void)stream, (void)now, (void)reason;
     echo_free(user);
 }
 
-static void echo_on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len, void *user)
+static void echo_on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
+                             void *user)
 {
     (void)user;
     gw_stream_send_datagram(stream, now, data, len);
@@ -88,8 +92,8 @@ static const struct gw_stream_ops echo_ops = {
     .on_closed = echo_on_closed,
 };
 
-static void serve(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream, const struct gw_open *open,
-                  struct gw_mono now, void *ctx)
+static void serve(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                  const struct gw_open *open, struct gw_mono now, void *ctx)
 {
     (void)gateway, (void)peer, (void)ctx;
     bool is_sink = strcmp(open->service, "sink") == 0;
@@ -124,7 +128,8 @@ static uint8_t byte_at(uint64_t offset)
 static void client_write(struct sim_client *client, struct gw_mono now)
 {
     while (client->sent < client->to_send) {
-        size_t room, wish = client->to_send - client->sent < 65536 ? (size_t)(client->to_send - client->sent) : 65536;
+        size_t room,
+            wish = client->to_send - client->sent < 65536 ? (size_t)(client->to_send - client->sent) : 65536;
         uint8_t *into = gw_stream_reserve(client->stream, wish, &room);
         if (room == 0)
             return;
@@ -145,7 +150,8 @@ static void client_on_accepted(struct gw_stream *stream, struct gw_mono now, voi
     client->accepted_at = now;
 }
 
-static size_t client_on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count, void *user)
+static size_t client_on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                             void *user)
 {
     struct sim_client *client = user;
     size_t taken = 0;
@@ -175,7 +181,8 @@ static void client_on_writable(struct gw_stream *stream, struct gw_mono now, voi
     client_write(user, now);
 }
 
-static void client_on_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
+static void client_on_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason,
+                             void *user)
 {
     struct sim_client *client = user;
     (void)stream;
@@ -193,7 +200,8 @@ static const struct gw_stream_ops client_ops = {
     .on_closed = client_on_closed,
 };
 
-int sim_client_start(struct sim_client *client, struct sim_node *node, struct gw_peer *peer, const char *service, uint64_t bytes)
+int sim_client_start(struct sim_client *client, struct sim_node *node, struct gw_peer *peer,
+                     const char *service, uint64_t bytes)
 {
     struct gw_open open = {.class_ = GW_CLASS_NORMAL};
     memset(client, 0, sizeof *client);
@@ -211,6 +219,7 @@ int sim_client_start(struct sim_client *client, struct sim_node *node, struct gw
 
 bool sim_client_is_done(const struct sim_client *client)
 {
-    return client->is_accepted && client->has_fin && !client->is_wrong && !client->is_closed && client->sent == client->to_send &&
+    return client->is_accepted && client->has_fin && !client->is_wrong && !client->is_closed &&
+           client->sent == client->to_send &&
            client->received == (client->expects_echo ? client->to_send : 0);
 }

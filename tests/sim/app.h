@@ -19,7 +19,8 @@ struct sim_client {
 };
 
 /* Opens a flow of `node` to `service` of `peer` and sends `bytes` bytes. The client is the test's, zeroed here. Returns gw_peer_open's result. */
-int sim_client_start(struct sim_client *client, struct sim_node *node, struct gw_peer *peer, const char *service, uint64_t bytes);
+int sim_client_start(struct sim_client *client, struct sim_node *node, struct gw_peer *peer,
+                     const char *service, uint64_t bytes);
 /* Everything came back, in order, and the end too. */
 bool sim_client_is_done(const struct sim_client *client);
 

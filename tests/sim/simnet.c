@@ -44,7 +44,8 @@ static struct sim_node *node_at(struct sim_net *net, const struct gw_addr *addr)
     return NULL;
 }
 
-static struct sim_link *link_between(struct sim_net *net, const struct gw_addr *from, const struct gw_addr *to)
+static struct sim_link *link_between(struct sim_net *net, const struct gw_addr *from,
+                                     const struct gw_addr *to)
 {
     for (unsigned i = 0; i < net->link_count; i++) {
         if (gw_addr_equal(&net->ends[i].from, from) && gw_addr_equal(&net->ends[i].to, to))
@@ -76,7 +77,8 @@ static void send_train(struct sim_node *node, const struct gw_train *train)
             continue;
         memcpy(buffer, &label, sizeof label);
         memcpy(buffer + sizeof label, datagram, len);
-        sim_link_send(link_between(node->net, &node->addr, &to->addr), &to->port, buffer, sizeof label + len, train->ecn);
+        sim_link_send(link_between(node->net, &node->addr, &to->addr), &to->port, buffer, sizeof label + len,
+                      train->ecn);
     }
 }
 

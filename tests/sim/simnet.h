@@ -40,7 +40,9 @@ struct sim_net {
     struct sim_node *nodes[SIM_NODES_MAX];
     unsigned node_count;
     struct sim_link *links[SIM_NODES_MAX * 4];
-    struct { struct gw_addr from, to; } ends[SIM_NODES_MAX * 4];
+    struct {
+        struct gw_addr from, to;
+    } ends[SIM_NODES_MAX * 4];
     unsigned link_count;
 };
 

@@ -115,8 +115,9 @@ static void run_on_bad_link(uint64_t seed)
     sim_net_run(&net, GW_S(60));
     for (unsigned i = 0; i < 8; i++) {
         if (!sim_client_is_done(&clients[i]))
-            print_error("client %u: sent %llu received %llu closed %d reason %llu\n", i, (unsigned long long)clients[i].sent,
-                        (unsigned long long)clients[i].received, clients[i].is_closed, clients[i].reason);
+            print_error("client %u: sent %llu received %llu closed %d reason %llu\n", i,
+                        (unsigned long long)clients[i].sent, (unsigned long long)clients[i].received,
+                        clients[i].is_closed, clients[i].reason);
         assert_true(sim_client_is_done(&clients[i]));
     }
     assert_int_equal(a->budget.used, 0);
@@ -276,8 +277,11 @@ static void test_copied_packet_moves_nothing(void **state)
     a->filter = steal;
     sim_net_run(&net, GW_MS(5));
     assert_true(stolen_len > 0);
-    struct gw_train train = {.tuple = {.local = b->addr}, .slab = stolen, .count = 1,
-                             .stride = (uint16_t)stolen_len, .last_len = (uint16_t)stolen_len};
+    struct gw_train train = {.tuple = {.local = b->addr},
+                             .slab = stolen,
+                             .count = 1,
+                             .stride = (uint16_t)stolen_len,
+                             .last_len = (uint16_t)stolen_len};
     gw_addr_parse(&train.tuple.remote, "66.66.66.66:666");
     gw_gateway_input(b->gateway, net.clock.now, &train);
     sim_net_run(&net, GW_S(1));
@@ -290,7 +294,8 @@ static void test_copied_packet_moves_nothing(void **state)
 
 /* ---- seals and stock peers */
 
-static struct gw_peer *add_with(struct sim_node *node, const struct sim_node *other, enum gw_seal_policy seal, enum gw_hello_policy hello)
+static struct gw_peer *add_with(struct sim_node *node, const struct sim_node *other, enum gw_seal_policy seal,
+                                enum gw_hello_policy hello)
 {
     struct gw_peer_config config = sim_peer_config(node, other);
     struct gw_peer *peer;
@@ -301,7 +306,8 @@ static struct gw_peer *add_with(struct sim_node *node, const struct sim_node *ot
 }
 
 static unsigned count_by_type[16];
-static bool count_types(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
+static bool count_types(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                        size_t len)
 {
     (void)from, (void)tuple, (void)len;
     count_by_type[datagram[0] & 15]++;
@@ -341,12 +347,13 @@ static void test_seal_policies(void **state)
 static unsigned packets_seen;
 static size_t packet_bytes_seen, packet_len_seen;
 static bool packet_is_wrong;
-static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len, bool is_partial, struct gw_mono now,
-                      void *ctx)
+static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now, void *ctx)
 {
     struct gw_ip ip;
     (void)gateway, (void)peer, (void)now, (void)ctx;
-    packet_is_wrong |= gw_ip_parse(&ip, packet, len) != 0 || ip.total_len != len || (!is_partial && !gw_checksum_is_right(packet, &ip));
+    packet_is_wrong |= gw_ip_parse(&ip, packet, len) != 0 || ip.total_len != len ||
+                       (!is_partial && !gw_checksum_is_right(packet, &ip));
     packets_seen++;
     packet_len_seen = len;
     packet_bytes_seen += len - ip.header_len;
@@ -449,7 +456,9 @@ static void test_long_packets_are_cut(void **state)
 {
     (void)state;
     uint8_t packet[1500];
-    struct gw_peer *to_b = pair_for_packets(21, &(struct sim_link_params){.delay_ns = DELAY, .mtu = 1260, .reorder = 0.3, .reorder_ns = GW_MS(3)});
+    struct gw_peer *to_b = pair_for_packets(
+        21,
+        &(struct sim_link_params){.delay_ns = DELAY, .mtu = 1260, .reorder = 0.3, .reorder_ns = GW_MS(3)});
     gw_peer_connect(to_b, sim_now(a));
     sim_net_run(&net, GW_S(5));
     assert_in_range(status_of(to_b).payload_len, 1200, 1260);
@@ -465,7 +474,8 @@ static void test_long_packets_are_cut(void **state)
     sim_net_fini(&net);
 }
 
-static bool drop_type5_and_hello_answers(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
+static bool drop_type5_and_hello_answers(struct sim_node *from, const struct gw_tuple *tuple,
+                                         const uint8_t *datagram, size_t len)
 {
     (void)from, (void)tuple;
     return datagram[0] != GW_MESSAGE_DATA || len <= GW_DATA_MIN_LEN; /* keepalives and handshakes only */
@@ -499,7 +509,8 @@ static void test_crossing_initiations(void **state)
     (void)state;
     for (uint64_t loss_mask = 0; loss_mask < 16; loss_mask++) {
         struct sim_client from_a, from_b;
-        two_nodes(1000 + loss_mask, &(struct sim_link_params){.delay_ns = DELAY, .loss = loss_mask ? 0.2 : 0});
+        two_nodes(1000 + loss_mask,
+                  &(struct sim_link_params){.delay_ns = DELAY, .loss = loss_mask ? 0.2 : 0});
         struct gw_peer *to_b = sim_node_add_peer(a, b), *to_a = sim_node_add_peer(b, a);
         sim_client_start(&from_a, a, to_b, "echo", 20000);
         sim_client_start(&from_b, b, to_a, "echo", 20000);
@@ -511,7 +522,8 @@ static void test_crossing_initiations(void **state)
 }
 
 static int64_t pong_rtt;
-static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now, void *ctx)
+static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
+                    struct gw_mono now, void *ctx)
 {
     (void)gateway, (void)peer, (void)id, (void)now, (void)ctx;
     pong_rtt = rtt_ns;
@@ -547,7 +559,8 @@ static uint64_t traced_run(uint64_t seed)
 {
     struct sim_client clients[4];
     trace = 14695981039346656037u;
-    two_nodes(seed, &(struct sim_link_params){.delay_ns = DELAY, .rate_bps = 30000000, .buffer_bytes = 50000, .loss = 0.02});
+    two_nodes(seed, &(struct sim_link_params){
+                        .delay_ns = DELAY, .rate_bps = 30000000, .buffer_bytes = 50000, .loss = 0.02});
     a->filter = b->filter = hash_out;
     struct gw_peer *to_b = sim_node_add_peer(a, b);
     sim_node_add_peer(b, a);

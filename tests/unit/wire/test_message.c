@@ -44,8 +44,7 @@ static bool is_right(const uint8_t head[4], size_t len)
 {
     bool rest_is_zero = head[1] == 0 && head[2] == 0 && head[3] == 0;
     return (head[0] == 1 && rest_is_zero && len == 148) || (head[0] == 2 && rest_is_zero && len == 92) ||
-           (head[0] == 3 && rest_is_zero && len == 64) ||
-           (head[0] == 4 && rest_is_zero && len > 31) ||
+           (head[0] == 3 && rest_is_zero && len == 64) || (head[0] == 4 && rest_is_zero && len > 31) ||
            (head[0] == 5 && (head[1] == 1 || head[1] == 2) && head[3] == 0 && len > 47);
 }
 
