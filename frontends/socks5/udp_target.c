@@ -25,6 +25,7 @@ struct waiting {
 
 enum state {
     STATE_RESOLVING,
+    STATE_OPENING, /* a flow, but no session yet: what were sent now would wait too long and be dropped */
     STATE_FLOW,
     STATE_DIALLING,
     STATE_DIRECT,
@@ -197,8 +198,16 @@ static void ignore(struct gw_stream *stream, struct gw_mono now, void *user)
     (void)stream, (void)now, (void)user;
 }
 
+static void on_accepted(struct gw_stream *stream, struct gw_mono now, void *user)
+{
+    struct target *target = user;
+    (void)stream;
+    target->state = STATE_FLOW;
+    send_waiting(target, now);
+}
+
 static const struct gw_stream_ops ops = {
-    .on_accepted = ignore,
+    .on_accepted = on_accepted,
     .on_data = on_data,
     .on_fin = on_fin,
     .on_writable = ignore,
@@ -214,6 +223,13 @@ static void open_flow(struct target *target, struct gw_peer *peer, const struct 
         fail(target, now, gw_outcome_of_error(err));
         return;
     }
+    struct gw_peer_status status;
+    gw_peer_status(peer, now, &status);
+    if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path) {
+        target->state = STATE_OPENING;
+        return;
+    }
+    /* They ride with the open. */
     target->state = STATE_FLOW;
     send_waiting(target, now);
 }

@@ -10,7 +10,9 @@ struct gw_list {
     struct gw_list *next, *prev;
 };
 
-#define gw_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+/* clang-format off */
+#define gw_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
 #define gw_list_entry(node, type, member) gw_container_of(node, type, member)
 /* Removal of the visited node is allowed. */
 #define gw_list_for_each(node, head)                                                     \

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GW_US(n) ((int64_t)(n)*1000)
-#define GW_MS(n) ((int64_t)(n)*1000000)
-#define GW_S(n) ((int64_t)(n)*1000000000)
+#define GW_US(n) (1000 * (int64_t)(n))
+#define GW_MS(n) (1000000 * (int64_t)(n))
+#define GW_S(n) (1000000000 * (int64_t)(n))
 
 /* Nanoseconds since an arbitrary start (CLOCK_BOOTTIME in the daemon: it runs on through sleep). */
 struct gw_mono {

@@ -29,10 +29,9 @@ static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config *)0)->peer
 #define FEDERATION(member) AT(struct gw_config_federation_peer, member)
 #define INHERITS(member) .is_inherited = true, .inherits_offset = offsetof(struct gw_config, member)
 #define RANGE(low, high) .min = (low), .max = (high)
-#define END          \
-    {                \
-        .name = NULL \
-    }
+/* clang-format off */
+#define END {.name = NULL}
+/* clang-format on */
 
 /* ---- words */
 

@@ -57,9 +57,14 @@ static bool has_room_to_send(const struct gw_mux *mux)
     return mux->budget->used + GW_POOL_LARGE <= gw_mux_send_limit(mux);
 }
 
+static bool make_room(struct gw_mux *mux, int64_t min_age);
+
 static void tell_writers(struct gw_mux *mux)
 {
     struct gw_list *node;
+    /* What readers leave lying does not keep writers waiting for ever. */
+    while (!gw_list_is_empty(&mux->hungry) && !has_room_to_send(mux) && make_room(mux, GW_STALL_NS))
+        ;
     if (!gw_list_is_empty(&mux->hungry) && has_room_to_send(mux)) {
         while ((node = gw_list_pop_front(&mux->hungry)) != NULL)
             gw_list_push_back(&mux->writable, node);
@@ -160,7 +165,7 @@ static struct gw_stream *longest_blocked(const struct gw_mux *mux)
     return gw_list_is_empty(list) ? NULL : gw_list_entry(list->next, struct gw_stream, blocked);
 }
 
-bool gw_mux_make_room(struct gw_mux *mux)
+static bool make_room(struct gw_mux *mux, int64_t min_age)
 {
     struct gw_stream *victim = NULL;
     for (struct gw_mux *other = mux->budget->first; other != NULL; other = other->budget_next) {
@@ -169,13 +174,18 @@ bool gw_mux_make_room(struct gw_mux *mux)
             (victim == NULL || gw_mono_before(stream->blocked_since, victim->blocked_since)))
             victim = stream;
     }
-    if (victim == NULL || gw_mono_sub(mux->now, victim->blocked_since) < VICTIM_NS)
+    if (victim == NULL || gw_mono_sub(mux->now, victim->blocked_since) < min_age)
         return false;
     struct gw_mux *owner = victim->mux;
     gw_mux_enter(owner, mux->now);
     gw_streams_fail(victim, GW_REASON_NO_MEMORY, GW_REASON_NO_MEMORY);
     gw_mux_leave(owner, false);
     return true;
+}
+
+bool gw_mux_make_room(struct gw_mux *mux)
+{
+    return make_room(mux, VICTIM_NS);
 }
 
 /* --- birth and death --------------------------------------------------------------------------------------------- */

@@ -7,6 +7,17 @@
 
 #include <stdlib.h>
 
+/* A few bytes: they may take what is left for the peers' credit, or the place of a reader that stands still. */
+static int write_preface(struct gw_stream *stream, const uint8_t *preface, size_t len)
+{
+    struct gw_mux *mux = stream->mux;
+    int err;
+    do
+        err = gw_sendbuf_write(&stream->out, &mux->pool, gw_mux_receive_limit(mux), preface, len);
+    while (err == GW_E_NOMEM && gw_mux_make_room(mux));
+    return err;
+}
+
 int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open,
                    const struct gw_stream_ops *ops, void *user, struct gw_stream **out)
 {
@@ -24,7 +35,7 @@ int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open 
         err = stream->datagrams == NULL ? GW_E_NOMEM : 0;
     }
     if (err == 0)
-        err = gw_sendbuf_write(&stream->out, &mux->pool, gw_mux_send_limit(mux), preface, (size_t)len);
+        err = write_preface(stream, preface, (size_t)len);
     if (err == 0) {
         stream->ops = ops;
         stream->user = user;

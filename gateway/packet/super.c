@@ -87,7 +87,7 @@ static void fix_l4(const struct gw_super *super, uint8_t *out, size_t len, bool 
     }
     gw_store32_be(l4 + 4, gw_load32_be(l4 + 4) + super->done);
     if (!is_last)
-        l4[13] &= (uint8_t) ~(GW_TCP_FIN | GW_TCP_PSH);
+        l4[13] = (uint8_t)(l4[13] & ~(GW_TCP_FIN | GW_TCP_PSH));
     if (super->segments > 0)
         l4[13] &= (uint8_t)~GW_TCP_CWR;
 }

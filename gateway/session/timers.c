@@ -235,15 +235,14 @@ static void on_unanswered(struct gw_session *session, struct gw_mono now)
     start_series(session, now);
 }
 
+/* clang-format off */
+#define RULE(member, run) {offsetof(struct gw_timers, member), run}
+/* clang-format on */
 /* In the order in which they run when several are due. */
 static const struct rule {
     size_t at; /* of the instant in struct gw_timers */
     void (*run)(struct gw_session *session, struct gw_mono now);
 } rules[] = {
-#define RULE(member, run)                       \
-    {                                           \
-        offsetof(struct gw_timers, member), run \
-    }
     RULE(sweep_at, on_sweep),
     RULE(zero_at, on_zero),
     RULE(key_expires_at, on_key_expired),

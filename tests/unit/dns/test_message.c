@@ -16,10 +16,9 @@
 #define NAME "\4hOme\3p2p\0"
 #define A_IN "\0\1\0\1"
 #define OPT(version, options_len) "\0\0\x29\x10\0\0" version "\0\0\0" options_len
-#define T(bytes, verdict)                \
-    {                                    \
-        bytes, sizeof bytes - 1, verdict \
-    }
+/* clang-format off */
+#define T(bytes, verdict) {bytes, sizeof bytes - 1, verdict}
+/* clang-format on */
 
 static void test_queries(void **state)
 {

@@ -65,7 +65,7 @@ static struct gw_cc_ack ack_at(struct conveyor *c, unsigned i, double t)
 }
 
 #define assert_rate(ack, expected) \
-    assert_in_range((ack).delivery_rate, (expected)*99 / 100, (expected)*101 / 100)
+    assert_in_range((ack).delivery_rate, 99 * (expected) / 100, 101 * (expected) / 100)
 
 static void test_steady(void **state)
 {

@@ -240,6 +240,28 @@ struct ask {
     bool answer;
 };
 
+/* For whoever looks for the reason. */
+static void print_state(struct nodes *nodes, void *arg)
+{
+    struct gw_services_stats services;
+    struct gw_socks5_stats socks5;
+    struct gw_peer_status status[2];
+    struct gw_mono now = gw_loop_now(nodes->loop);
+    (void)arg;
+    gw_services_stats(nodes->node[HOME].services, &services);
+    gw_socks5_stats(nodes->socks5, &socks5);
+    fprintf(stderr, "flows %u, clients %u, associations %u\n", services.flows_open, socks5.clients_open,
+            socks5.associations_open);
+    for (int i = 0; i < 2; i++) {
+        gw_peer_status(nodes->node[i].peer, now, &status[i]);
+        fprintf(stderr,
+                "node %d: %u streams open, %llu bytes in flight, %llu packets lost, %llu bytes held\n", i,
+                status[i].has_flows ? status[i].flows.streams_open : 0,
+                (unsigned long long)status[i].flows.inflight,
+                (unsigned long long)status[i].flows.packets_lost, (unsigned long long)nodes->budget[i].used);
+    }
+}
+
 static void ask(struct nodes *nodes, void *arg)
 {
     struct ask *question = arg;
@@ -254,6 +276,8 @@ void nodes_wait(struct nodes *nodes, bool (*fn)(struct nodes *nodes))
             usleep(1000);
         nodes_call(nodes, ask, &question);
     }
+    if (!question.answer)
+        nodes_call(nodes, print_state, NULL);
     must(question.answer);
 }
 

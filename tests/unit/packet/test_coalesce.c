@@ -12,11 +12,12 @@
 
 #define OUT_MAX 256
 
-static struct out {
+struct out {
     uint8_t data[GW_SUPER_MAX + 64];
     size_t len;
     struct gw_merged merged;
-} * outs;
+};
+static struct out *outs;
 static unsigned out_count;
 
 static void collect(const struct gw_merged *merged, void *ctx)

@@ -34,7 +34,8 @@ static void expect_cut(const struct make *make, size_t mss, size_t room)
         segment.fill = (uint8_t)(make->fill + done);
         segment.seq += (uint32_t)done;
         segment.id = (uint16_t)(make->id + i);
-        segment.flags &= (uint8_t) ~((is_last ? 0 : GW_TCP_FIN | GW_TCP_PSH) | (i > 0 ? GW_TCP_CWR : 0));
+        int without = (is_last ? 0 : GW_TCP_FIN | GW_TCP_PSH) | (i > 0 ? GW_TCP_CWR : 0);
+        segment.flags = (uint8_t)(segment.flags & ~without);
         size_t len = make_packet(want, &segment);
         assert_int_equal(gw_super_next_len(super, room), len);
         assert_false(gw_super_is_done(super));
