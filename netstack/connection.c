@@ -11,7 +11,8 @@
 
 #define OFFER_TIMEOUT GW_S(10)
 
-void ns_key(struct key *key, const struct gw_netstack_link *link, const struct gw_addr *local, const struct gw_addr *remote, uint8_t protocol)
+void ns_key(struct key *key, const struct gw_netstack_link *link, const struct gw_addr *local,
+            const struct gw_addr *remote, uint8_t protocol)
 {
     memset(key, 0, sizeof *key);
     key->link = link->id;
@@ -76,7 +77,7 @@ struct gw_connection *ns_new(struct gw_netstack_link *link, const struct key *ke
     connection->mtu = ns_mtu(link, stack->from_mtu);
     connection->is_udp = key->protocol == GW_IP_UDP;
     connection->idle_ns = stack->params.udp_idle_ns;
-    connection->used = connection->epoch = stack->now;
+    connection->used = connection->epoch = connection->steered = stack->now;
     connection->state = STATE_DEAD;
     if (gw_map_insert(&stack->map, &connection->map_node, &connection->key) == 0)
         return connection;
@@ -90,7 +91,9 @@ static uint32_t *count_of(struct gw_connection *connection, enum state state)
     struct gw_netstack *stack = connection->stack;
     if (connection->is_udp)
         return &stack->udp_count;
-    return state == STATE_ORPHAN ? &stack->orphan_count : state == STATE_OFFERED || state == STATE_HALF_OPEN ? &stack->half_open_count : &stack->tcp_count;
+    return state == STATE_ORPHAN                                ? &stack->orphan_count
+           : state == STATE_OFFERED || state == STATE_HALF_OPEN ? &stack->half_open_count
+                                                                : &stack->tcp_count;
 }
 
 static struct gw_list *list_of(struct gw_connection *connection, enum state state)
@@ -98,7 +101,9 @@ static struct gw_list *list_of(struct gw_connection *connection, enum state stat
     struct gw_netstack *stack = connection->stack;
     if (connection->is_udp)
         return connection->has_sent ? &stack->udp_live : &stack->udp_fresh;
-    return state == STATE_ORPHAN ? &stack->orphans : state == STATE_OFFERED || state == STATE_HALF_OPEN ? &stack->half_open : &stack->tcp;
+    return state == STATE_ORPHAN                                ? &stack->orphans
+           : state == STATE_OFFERED || state == STATE_HALF_OPEN ? &stack->half_open
+                                                                : &stack->tcp;
 }
 
 void ns_set_state(struct gw_connection *connection, enum state state)
@@ -125,6 +130,7 @@ void ns_bury(struct gw_connection *connection)
     gw_list_remove(&connection->touched);
     gw_deadline_disarm(&stack->deadlines, &connection->deadline);
     gw_deadlines_release(&stack->deadlines);
+    ns_window_close(connection);
     ns_window_free_kept(connection);
     ns_udp_free_waiting(connection);
     free(connection->syn);
@@ -149,7 +155,8 @@ void ns_end(struct gw_connection *connection, enum gw_reason reason, bool is_lou
 
 /* ---- offers */
 
-static const struct listen *find_listen(const struct gw_netstack_link *link, const struct gw_addr *local, bool is_udp)
+static const struct listen *find_listen(const struct gw_netstack_link *link, const struct gw_addr *local,
+                                        bool is_udp)
 {
     for (unsigned i = 0; i < link->listen_count; i++) {
         const struct listen *listen = &link->listens[i];
@@ -183,7 +190,8 @@ void gw_connection_attach(struct gw_connection *connection, const struct gw_conn
     connection->user = user;
 }
 
-void gw_connection_accept(struct gw_connection *connection, struct gw_mono now, const struct gw_connection_ops *ops, void *user)
+void gw_connection_accept(struct gw_connection *connection, struct gw_mono now,
+                          const struct gw_connection_ops *ops, void *user)
 {
     struct gw_netstack *stack = connection->stack;
     assert(connection->state == STATE_OFFERED);

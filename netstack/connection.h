@@ -27,25 +27,28 @@ struct gw_connection_ops {
     void (*on_connected)(struct gw_connection *connection, struct gw_mono now, void *user);
     /* TCP: in-order bytes, lent for the call: returns how many were taken. If fewer than offered, the rest is kept, the window stays
      * closed by as much, and nothing more comes until gw_connection_resume. count is at most 64. */
-    size_t (*on_data)(struct gw_connection *connection, struct gw_mono now, const struct iovec *iov, int count, void *user);
+    size_t (*on_data)(struct gw_connection *connection, struct gw_mono now, const struct iovec *iov,
+                      int count, void *user);
     /* TCP: the other side has ended in order and every byte was taken. */
     void (*on_fin)(struct gw_connection *connection, struct gw_mono now, void *user);
     /* TCP: gw_connection_reserve gave nothing before and would now. */
     void (*on_writable)(struct gw_connection *connection, struct gw_mono now, void *user);
     /* UDP: one datagram, lent. NULL for TCP. */
-    void (*on_datagram)(struct gw_connection *connection, struct gw_mono now, const void *data, size_t len, void *user);
+    void (*on_datagram)(struct gw_connection *connection, struct gw_mono now, const void *data, size_t len,
+                        void *user);
     /* It died: CANCELLED (reset by the other side), SERVICE_DOWN (refused), TIMED_OUT, UNREACHABLE (peer or link gone), NO_MEMORY, LIMIT
      * (evicted), SHUTTING_DOWN, NONE (a UDP association was idle for too long). The pointer is invalid after the call. Not called after the
      * user's own reset, refuse or release. */
-    void (*on_closed)(struct gw_connection *connection, struct gw_mono now, enum gw_reason reason, void *user);
+    void (*on_closed)(struct gw_connection *connection, struct gw_mono now, enum gw_reason reason,
+                      void *user);
 };
 
 struct gw_connection_info {
     struct gw_netstack_link *link;
-    void *peer;                  /* what gw_link_input or gw_netstack_connect was given */
+    void *peer;                   /* what gw_link_input or gw_netstack_connect was given */
     struct gw_addr local, remote; /* ours (the address and port that were asked for), theirs */
     bool is_udp, is_outbound, is_connected;
-    uint16_t mss;                /* TCP, once there is one */
+    uint16_t mss;                           /* TCP, once there is one */
     uint32_t unsent, unacked, kept, window; /* bytes; window: what we let the other side send */
 };
 void gw_connection_info(const struct gw_connection *connection, struct gw_connection_info *out);
@@ -54,7 +57,8 @@ void gw_connection_info(const struct gw_connection *connection, struct gw_connec
 
 /* ops is borrowed for life. TCP: on_connected follows; bytes may be written at once. UDP: datagrams that waited are delivered from within. The
  * connection may be gone (on_closed) when it returns. */
-void gw_connection_accept(struct gw_connection *connection, struct gw_mono now, const struct gw_connection_ops *ops, void *user);
+void gw_connection_accept(struct gw_connection *connection, struct gw_mono now,
+                          const struct gw_connection_ops *ops, void *user);
 /* Who needs time to answer registers first: on_closed tells when the offer went away. Only on_closed is called before gw_connection_accept. */
 void gw_connection_attach(struct gw_connection *connection, const struct gw_connection_ops *ops, void *user);
 /* RST or ICMP port unreachable; or silence. The pointer is invalid after it. */
@@ -68,7 +72,8 @@ uint8_t *gw_connection_reserve(struct gw_connection *connection, size_t wish, si
 /* len <= what was reserved; 0 gives the room back. */
 void gw_connection_commit(struct gw_connection *connection, struct gw_mono now, size_t len);
 /* Copies what fits of data; returns how many bytes. Less than len: on_writable follows. */
-size_t gw_connection_write(struct gw_connection *connection, struct gw_mono now, const void *data, size_t len);
+size_t gw_connection_write(struct gw_connection *connection, struct gw_mono now, const void *data,
+                           size_t len);
 /* Ends our direction after what was committed. */
 void gw_connection_finish(struct gw_connection *connection, struct gw_mono now);
 /* Reading goes on after on_data took less than offered: kept bytes are offered again from within. */
@@ -77,7 +82,8 @@ void gw_connection_resume(struct gw_connection *connection, struct gw_mono now);
 /* ---- UDP */
 
 /* 0, GW_E_TOO_BIG (over 65,507 bytes less IPv6's larger header), GW_E_STATE (not accepted). Longer than the path: fragments. */
-int gw_connection_send_datagram(struct gw_connection *connection, struct gw_mono now, const void *data, size_t len);
+int gw_connection_send_datagram(struct gw_connection *connection, struct gw_mono now, const void *data,
+                                size_t len);
 /* How long without a datagram either way until it ends; the stack's default to begin with. */
 void gw_connection_set_idle(struct gw_connection *connection, struct gw_mono now, int64_t idle_ns);
 

@@ -62,13 +62,17 @@ static void read_v6(struct fragment *out, const uint8_t *packet, const struct gw
 
 static bool read_fragment(struct fragment *out, const uint8_t *packet, const struct gw_ip *ip)
 {
-    *out = (struct fragment){.version = ip->version, .protocol = ip->protocol, .len = ip->total_len - ip->l4, .bytes = packet + ip->l4};
+    *out = (struct fragment){.version = ip->version,
+                             .protocol = ip->protocol,
+                             .len = ip->total_len - ip->l4,
+                             .bytes = packet + ip->l4};
     if (ip->version == 4)
         read_v4(out, packet);
     else
         read_v6(out, packet, ip);
     size_t header = ip->version == 4 ? GW_IP_V4_HEADER : 0; /* an IPv6 length does not count its header */
-    return out->len > 0 && (!out->has_more || out->len % 8 == 0) && header + out->from + out->len <= GW_FRAGMENT_LEN_MAX;
+    return out->len > 0 && (!out->has_more || out->len % 8 == 0) &&
+           header + out->from + out->len <= GW_FRAGMENT_LEN_MAX;
 }
 
 /* ---- its datagram */
@@ -76,12 +80,13 @@ static bool read_fragment(struct fragment *out, const uint8_t *packet, const str
 static bool is_of(const struct gw_fragment_slot *slot, uint64_t owner, const struct fragment *fragment)
 {
     /* IPv6 has no protocol in the key: later fragments may say what they like. */
-    return slot->is_used && slot->owner == owner && slot->version == fragment->version && slot->id == fragment->id &&
-           (fragment->version == 6 || slot->protocol == fragment->protocol) &&
+    return slot->is_used && slot->owner == owner && slot->version == fragment->version &&
+           slot->id == fragment->id && (fragment->version == 6 || slot->protocol == fragment->protocol) &&
            memcmp(slot->addresses, fragment->addresses, fragment->addresses_len) == 0;
 }
 
-static struct gw_fragment_slot *find_slot(struct gw_fragments *fragments, uint64_t owner, const struct fragment *fragment)
+static struct gw_fragment_slot *find_slot(struct gw_fragments *fragments, uint64_t owner,
+                                          const struct fragment *fragment)
 {
     for (unsigned i = 0; i < GW_FRAGMENT_DATAGRAMS; i++)
         if (is_of(&fragments->slots[i], owner, fragment))
@@ -104,7 +109,8 @@ static struct gw_fragment_slot *take_slot(struct gw_fragments *fragments)
     return oldest;
 }
 
-static struct gw_fragment_slot *slot_of(struct gw_fragments *fragments, struct gw_mono now, uint64_t owner, const struct fragment *fragment)
+static struct gw_fragment_slot *slot_of(struct gw_fragments *fragments, struct gw_mono now, uint64_t owner,
+                                        const struct fragment *fragment)
 {
     struct gw_fragment_slot *slot = find_slot(fragments, owner, fragment);
     if (slot && gw_mono_sub(now, slot->started) > GW_FRAGMENT_TIMEOUT) {
@@ -222,8 +228,8 @@ static uint8_t *write_header(const struct gw_fragment_slot *slot)
     return packet;
 }
 
-int gw_fragments_add(struct gw_fragments *fragments, struct gw_mono now, uint64_t owner, const uint8_t *packet, const struct gw_ip *ip, uint8_t **out,
-                     size_t *out_len)
+int gw_fragments_add(struct gw_fragments *fragments, struct gw_mono now, uint64_t owner,
+                     const uint8_t *packet, const struct gw_ip *ip, uint8_t **out, size_t *out_len)
 {
     struct fragment fragment;
     if (!read_fragment(&fragment, packet, ip))
@@ -234,7 +240,8 @@ int gw_fragments_add(struct gw_fragments *fragments, struct gw_mono now, uint64_
         drop(slot);
         return err;
     }
-    if (!slot->has_end || slot->piece_count != 1 || slot->pieces[0].from != 0 || slot->pieces[0].to != slot->end)
+    if (!slot->has_end || slot->piece_count != 1 || slot->pieces[0].from != 0 ||
+        slot->pieces[0].to != slot->end)
         return 0;
     *out = write_header(slot);
     *out_len = (slot->version == 4 ? GW_IP_V4_HEADER : GW_IP_V6_HEADER) + slot->end;

@@ -102,7 +102,8 @@
 /* Half of TIME_WAIT. The way is one session, not the internet of 1981. */
 #define TCP_MSL 5000UL
 /* Unpredictable initial sequence numbers (RFC 6528): lwIP's own can be counted along. */
-#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) netstack_port_isn(local_ip, local_port, remote_ip, remote_port)
+#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) \
+    netstack_port_isn(local_ip, local_port, remote_ip, remote_port)
 /* Says when a connection is gone for good, TIME_WAIT included. */
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 1
 #define LWIP_ALTCP 0

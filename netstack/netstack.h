@@ -24,8 +24,9 @@ struct gw_netstack_params {
     uint32_t max_half_open;    /* offers and handshakes under way; 0 = 256 */
     uint32_t max_associations; /* UDP; 0 = 4096 */
     int64_t udp_idle_ns;       /* 0 = 120 s */
-    uint64_t window_budget;    /* receive windows of all connections beyond the first 16 KB of each; 0 = 64 MB */
-    uint64_t send_budget;      /* unacknowledged bytes of all connections beyond the first 64 KB of each; 0 = 64 MB */
+    uint64_t window_budget; /* receive windows of all connections beyond the first 16 KB of each; 0 = 64 MB */
+    uint64_t
+        send_budget; /* unacknowledged bytes of all connections beyond the first 64 KB of each; 0 = 64 MB */
 };
 
 /* 0, GW_E_NOMEM, -EEXIST (there is one in this process). */
@@ -43,22 +44,27 @@ void gw_netstack_expire(struct gw_netstack *stack, struct gw_mono now);
 struct gw_netstack_packet {
     uint8_t *data;
     size_t len;
-    bool is_checksum_left; /* the layer-4 checksum is not filled in: gw_checksum_complete, or carry it so to a peer of ours */
+    bool
+        is_checksum_left; /* the layer-4 checksum is not filled in: gw_checksum_complete, or carry it so to a peer of ours */
 };
 
 struct gw_link_params {
     /* Packets out, in order; those of one connection follow each other. Must not call back into the netstack. */
-    void (*output)(struct gw_netstack_link *link, const struct gw_netstack_packet *packets, unsigned count, struct gw_mono now, void *ctx);
+    void (*output)(struct gw_netstack_link *link, const struct gw_netstack_packet *packets, unsigned count,
+                   struct gw_mono now, void *ctx);
     /* A SYN, or the first datagram of an association: gw_connection_accept or gw_connection_refuse it, now or later. */
-    void (*on_connection)(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now, void *ctx);
+    void (*on_connection)(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now,
+                          void *ctx);
     void *ctx;
     uint16_t mtu;          /* of packets to peers whose path says nothing else; 0 = 1280 */
     bool leaves_checksums; /* output may get is_checksum_left */
-    bool takes_all;        /* offers for any destination address (tun.accelerate); else those of gw_link_add_address only */
+    bool
+        takes_all; /* offers for any destination address (tun.accelerate); else those of gw_link_add_address only */
 };
 
 /* 0, GW_E_NOMEM, GW_E_LIMIT. */
-int gw_link_new(struct gw_netstack_link **out, struct gw_netstack *stack, const struct gw_link_params *params, struct gw_mono now);
+int gw_link_new(struct gw_netstack_link **out, struct gw_netstack *stack, const struct gw_link_params *params,
+                struct gw_mono now);
 /* Its connections end with UNREACHABLE (RST on the wire). */
 void gw_link_free(struct gw_netstack_link *link, struct gw_mono now);
 void *gw_link_ctx(const struct gw_netstack_link *link);
@@ -69,8 +75,10 @@ int gw_link_add_address(struct gw_netstack_link *link, const struct gw_addr *add
 void gw_link_clear_addresses(struct gw_netstack_link *link);
 bool gw_link_has_address(const struct gw_netstack_link *link, const struct gw_addr *address);
 /* Offers for exactly this address and port go to fn instead of on_connection (DNS on its fixed address); adds the address. 0, GW_E_LIMIT (16). */
-typedef void gw_link_listen_fn(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now, void *ctx);
-int gw_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp, gw_link_listen_fn *fn, void *ctx);
+typedef void gw_link_listen_fn(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now,
+                               void *ctx);
+int gw_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
+                   gw_link_listen_fn *fn, void *ctx);
 
 /* Is a packet from outside for this link (one of its addresses, or it takes all)? For a gateway with a TUN that asks before it routes. */
 bool gw_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len);
@@ -80,26 +88,29 @@ bool gw_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, s
 /* One packet (or a TCP super-packet of up to 64 KB) whose source was checked. Lent, and changed, until gw_netstack_flush: contiguous segments of a
  * train are taken as one. peer: whom it came from, kept with the connections that it opens. mtu: of the path to it, 0 = the link's. is_partial: the
  * layer-4 checksum is not filled in; otherwise it is verified. */
-void gw_link_input(struct gw_netstack_link *link, struct gw_mono now, uint8_t *packet, size_t len, bool is_partial, void *peer, uint16_t mtu);
+void gw_link_input(struct gw_netstack_link *link, struct gw_mono now, uint8_t *packet, size_t len,
+                   bool is_partial, void *peer, uint16_t mtu);
 void gw_netstack_flush(struct gw_netstack *stack, struct gw_mono now);
 
 /* ---- connections out */
 
 struct gw_connect_params {
     struct gw_netstack_link *link;
-    void *peer;           /* as in gw_link_input */
-    struct gw_addr from;  /* a virtual address of ours; port 0 = any */
+    void *peer;          /* as in gw_link_input */
+    struct gw_addr from; /* a virtual address of ours; port 0 = any */
     struct gw_addr to;
     bool is_udp;
-    uint16_t mtu;         /* 0 = the link's */
+    uint16_t mtu; /* 0 = the link's */
     const struct gw_connection_ops *ops;
     void *user;
 };
 /* TCP: on_connected or on_closed follows, bytes may be written at once. UDP: ready. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (families), -EADDRINUSE. */
-int gw_netstack_connect(struct gw_connection **out, struct gw_mono now, const struct gw_connect_params *params);
+int gw_netstack_connect(struct gw_connection **out, struct gw_mono now,
+                        const struct gw_connect_params *params);
 
 /* Every connection of that peer ends with `reason` (removed, or its addresses changed). */
-void gw_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const void *peer, enum gw_reason reason);
+void gw_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const void *peer,
+                       enum gw_reason reason);
 /* The path to the peer carries packets of this size now: what is written from here on keeps to it. */
 void gw_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint16_t mtu);
 
@@ -108,14 +119,15 @@ void gw_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint1
 struct gw_netstack_stats {
     uint32_t connections, half_open, winding_up, associations; /* now */
     uint64_t packets_in, packets_out, bytes_in, bytes_out;     /* TCP and UDP payload for bytes */
-    uint64_t segments_merged;   /* taken with the one before */
+    uint64_t segments_merged;                                  /* taken with the one before */
     uint64_t accepted, connected, refused, echoes;
     uint64_t dropped_malformed; /* not IP, lengths, checksums, zero ports */
     uint64_t dropped_martian;   /* source or destination no packet may have */
-    uint64_t dropped_foreign;   /* not for an address of the link, a protocol we do not speak, another peer's connection */
-    uint64_t dropped_fragment;  /* overlapping, too many, too late */
-    uint64_t dropped_limit;     /* no room for another connection, or its queue full */
-    uint64_t evicted;           /* half-open or idle ones that made room */
+    uint64_t
+        dropped_foreign; /* not for an address of the link, a protocol we do not speak, another peer's connection */
+    uint64_t dropped_fragment;         /* overlapping, too many, too late */
+    uint64_t dropped_limit;            /* no room for another connection, or its queue full */
+    uint64_t evicted;                  /* half-open or idle ones that made room */
     uint64_t window_bytes, send_bytes; /* of the budgets */
 };
 void gw_netstack_stats(const struct gw_netstack *stack, struct gw_netstack_stats *out);

@@ -51,8 +51,8 @@ void ns_out_done(struct gw_netstack_link *link, size_t len, bool has_l4)
         gw_checksum_complete(packet->data, &ip);
 }
 
-size_t ns_out_header(struct gw_netstack_link *link, uint8_t *packet, const struct gw_addr *from, const struct gw_addr *to, uint8_t protocol,
-                     size_t payload_len)
+size_t ns_out_header(struct gw_netstack_link *link, uint8_t *packet, const struct gw_addr *from,
+                     const struct gw_addr *to, uint8_t protocol, size_t payload_len)
 {
     if (from->family == 6) {
         gw_store32_be(packet, 6u << 28);

@@ -36,17 +36,17 @@ struct gw_netstack {
     struct gw_netstack_params params;
     struct gw_deadlines deadlines;
     struct gw_list links;
-    struct gw_map map;         /* every connection */
-    struct gw_list tcp;        /* connected, connecting */
-    struct gw_list half_open;  /* oldest first */
-    struct gw_list orphans;    /* released, lwIP winds them up; oldest first */
-    struct gw_list udp_fresh;  /* nothing was sent back yet; least recently used first */
+    struct gw_map map;        /* every connection */
+    struct gw_list tcp;       /* connected, connecting */
+    struct gw_list half_open; /* oldest first */
+    struct gw_list orphans;   /* released, lwIP winds them up; oldest first */
+    struct gw_list udp_fresh; /* nothing was sent back yet; least recently used first */
     struct gw_list udp_live;
-    struct gw_list touched;    /* something happened inside lwIP that the user has to hear of */
-    struct gw_list dead;       /* freed when the outermost call leaves */
-    unsigned depth;            /* of calls into the netstack */
+    struct gw_list touched; /* something happened inside lwIP that the user has to hear of */
+    struct gw_list dead;    /* freed when the outermost call leaves */
+    unsigned depth;         /* of calls into the netstack */
     bool is_in_lwip;
-    bool is_input_open;        /* packets are held by the coalescer */
+    bool is_input_open; /* packets are held by the coalescer */
     struct gw_mono now, next_tick;
     struct gw_netstack_link *from_link; /* of the packets being worked on */
     void *from_peer;
@@ -72,8 +72,8 @@ struct gw_netstack_link {
     struct gw_list node;
     struct gw_netstack *stack;
     struct gw_link_params params;
-    uint64_t id;            /* in the connections' keys */
-    struct netif *netif;    /* (owned) */
+    uint64_t id;              /* in the connections' keys */
+    struct netif *netif;      /* (owned) */
     struct tcp_pcb *listener; /* of every port: see accept.c */
     uint16_t ip_id;
     unsigned address_count, listen_count;
@@ -95,8 +95,8 @@ enum state {
     STATE_HALF_OPEN,  /* accepted, the handshake is under way */
     STATE_CONNECTING, /* ours is */
     STATE_OPEN,
-    STATE_ORPHAN,     /* no user any more */
-    STATE_DEAD,       /* in no table */
+    STATE_ORPHAN, /* no user any more */
+    STATE_DEAD,   /* in no table */
 };
 
 /* Bytes that the reader did not take. */
@@ -114,7 +114,7 @@ struct datagram {
 
 struct gw_connection {
     struct gw_map_node map_node;
-    struct gw_list node;    /* in the list of its state */
+    struct gw_list node; /* in the list of its state */
     struct gw_list touched;
     struct key key;
     struct gw_netstack *stack;
@@ -126,25 +126,27 @@ struct gw_connection {
     uint8_t state;
     bool is_udp, is_outbound;
     /* TCP */
-    bool is_established;     /* lwIP says so; the user hears of it next */
+    bool is_established; /* lwIP says so; the user hears of it next */
     bool is_connected_told;
-    bool is_writer_waiting;  /* reserve gave nothing */
-    bool is_reader_blocked;  /* on_data took less */
+    bool is_writer_waiting; /* reserve gave nothing */
+    bool is_reader_blocked; /* on_data took less */
     bool is_fin_received, is_fin_told;
     bool is_finish_wanted, is_finished;
-    bool has_failed;         /* the pcb died of `failure` */
+    bool has_failed; /* the pcb died of `failure` */
     enum gw_reason failure;
     uint16_t mtu;
     struct tcp_pcb *pcb;
-    struct pbuf *incoming;   /* lent: handed on before the call ends */
+    struct pbuf *incoming; /* lent: handed on before the call ends */
     struct kept *kept_first, *kept_last;
     size_t kept_len;
     uint32_t window, drained; /* receive window; taken since `epoch` */
     uint32_t rtt_ms;          /* by the timestamps that come back; 0 = unknown */
+    uint32_t min_rtt_ms;
+    uint32_t round_rtt_ms, round_samples; /* the shortest of the last few */
+    struct gw_mono steered;               /* when slow start ended or went on */
     struct gw_mono epoch;
-    uint32_t sending;         /* bytes in lwIP, unacknowledged or unsent */
-    uint32_t acked;           /* told by lwIP, not subtracted yet */
-    uint8_t *syn;             /* of an offer */
+    uint32_t sending; /* bytes in lwIP, unacknowledged or unsent */
+    uint8_t *syn;     /* of an offer */
     size_t syn_len;
     /* UDP */
     int64_t idle_ns;
@@ -160,7 +162,8 @@ void ns_leave(struct gw_netstack *stack);
 uint16_t ns_mtu(const struct gw_netstack_link *link, uint16_t mtu);
 
 /* connection.c */
-void ns_key(struct key *key, const struct gw_netstack_link *link, const struct gw_addr *local, const struct gw_addr *remote, uint8_t protocol);
+void ns_key(struct key *key, const struct gw_netstack_link *link, const struct gw_addr *local,
+            const struct gw_addr *remote, uint8_t protocol);
 struct gw_connection *ns_find(const struct gw_netstack *stack, const struct key *key);
 /* Linked into the map and no list. NULL without memory, or when the key is there. */
 struct gw_connection *ns_new(struct gw_netstack_link *link, const struct key *key);
@@ -186,8 +189,8 @@ uint8_t *ns_out(struct gw_netstack_link *link, size_t len);
 void ns_out_done(struct gw_netstack_link *link, size_t len, bool has_l4);
 void ns_out_flush(struct gw_netstack *stack);
 /* Writes an IP header; returns its length. */
-size_t ns_out_header(struct gw_netstack_link *link, uint8_t *packet, const struct gw_addr *from, const struct gw_addr *to, uint8_t protocol,
-                     size_t payload_len);
+size_t ns_out_header(struct gw_netstack_link *link, uint8_t *packet, const struct gw_addr *from,
+                     const struct gw_addr *to, uint8_t protocol, size_t payload_len);
 
 /* refuse.c: answers to what nobody wants, never to an error or a reset. */
 void ns_refuse_segment(struct gw_netstack_link *link, const uint8_t *packet, const struct gw_ip *ip);
@@ -197,7 +200,8 @@ void ns_refuse_datagram(struct gw_netstack_link *link, const uint8_t *packet, si
 int ns_tcp_link_init(struct gw_netstack_link *link);
 void ns_tcp_link_fini(struct gw_netstack_link *link);
 /* A TCP segment, maybe merged, of a connection that lwIP knows. */
-void ns_tcp_segment(struct gw_connection *connection, const struct iovec *iov, int count, size_t len, const struct gw_ip *ip);
+void ns_tcp_segment(struct gw_connection *connection, const struct iovec *iov, int count, size_t len,
+                    const struct gw_ip *ip);
 /* Gives lwIP a SYN that is the connection's. false = it did not like it. */
 bool ns_tcp_inject_syn(struct gw_connection *connection);
 int ns_tcp_connect(struct gw_connection *connection);
@@ -211,11 +215,16 @@ void ns_tcp_set_mss(struct gw_connection *connection, uint16_t mtu);
 void ns_tcp_numbers(const struct gw_connection *connection, struct gw_connection_info *out);
 bool ns_tcp_is_reusable(const struct gw_connection *connection, uint32_t seq);
 
+/* rtt.c: a segment of the connection came, and lwIP has not seen it yet. */
+void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len);
+
 /* window.c */
 void ns_window_open(struct gw_connection *connection);
 void ns_window_close(struct gw_connection *connection);
 /* Hands bytes to the user, keeps what it does not take. */
 void ns_window_deliver(struct gw_connection *connection, const struct iovec *iov, int count);
+/* Copies a chain and frees it. */
+void ns_window_keep(struct gw_connection *connection, struct pbuf *head);
 void ns_window_deliver_kept(struct gw_connection *connection);
 void ns_window_free_kept(struct gw_connection *connection);
 
@@ -227,7 +236,8 @@ bool ns_tcp_make_room(struct gw_netstack *stack);
 void ns_trim_orphans(struct gw_netstack *stack);
 
 /* udp.c */
-void ns_udp_input(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip, const struct key *key);
+void ns_udp_input(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip,
+                  const struct key *key);
 void ns_udp_accept(struct gw_connection *connection);
 int ns_udp_connect(struct gw_connection *connection);
 void ns_udp_expire(struct gw_deadline *deadline, struct gw_mono now);

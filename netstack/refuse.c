@@ -43,12 +43,14 @@ void ns_refuse_segment(struct gw_netstack_link *link, const uint8_t *packet, con
 static void finish_v6(uint8_t *out, size_t icmp_len)
 {
     uint64_t sum = gw_checksum_pseudo(out, 6, GW_IP_ICMPV6, icmp_len);
-    gw_store16_be(out + GW_IP_V6_HEADER + 2, (uint16_t)~gw_checksum_fold(gw_checksum_add(sum, out + GW_IP_V6_HEADER, icmp_len)));
+    gw_store16_be(out + GW_IP_V6_HEADER + 2,
+                  (uint16_t)~gw_checksum_fold(gw_checksum_add(sum, out + GW_IP_V6_HEADER, icmp_len)));
 }
 
 static void finish_v4(uint8_t *out, size_t icmp_len)
 {
-    gw_store16_be(out + GW_IP_V4_HEADER + 2, (uint16_t)~gw_checksum_fold(gw_checksum_add(0, out + GW_IP_V4_HEADER, icmp_len)));
+    gw_store16_be(out + GW_IP_V4_HEADER + 2,
+                  (uint16_t)~gw_checksum_fold(gw_checksum_add(0, out + GW_IP_V4_HEADER, icmp_len)));
 }
 
 void ns_refuse_datagram(struct gw_netstack_link *link, const uint8_t *packet, size_t len)
@@ -56,7 +58,8 @@ void ns_refuse_datagram(struct gw_netstack_link *link, const uint8_t *packet, si
     struct gw_netstack *stack = link->stack;
     struct gw_ip ip;
     struct gw_addr from, to;
-    if (gw_ip_parse(&ip, packet, len) != 0 || !gw_bucket_take(&stack->unreachables, UNREACHABLE_RATE, UNREACHABLE_BURST, 1, stack->now))
+    if (gw_ip_parse(&ip, packet, len) != 0 ||
+        !gw_bucket_take(&stack->unreachables, UNREACHABLE_RATE, UNREACHABLE_BURST, 1, stack->now))
         return;
     bool is_v6 = ip.version == 6;
     size_t header = is_v6 ? GW_IP_V6_HEADER : GW_IP_V4_HEADER, quote = is_v6 ? QUOTE_V6 : QUOTE_V4;

@@ -50,7 +50,8 @@ static size_t put_address(unsigned char *out, const ip_addr_t *ip)
     return len;
 }
 
-uint32_t netstack_port_isn(const void *local_ip, uint16_t local_port, const void *remote_ip, uint16_t remote_port)
+uint32_t netstack_port_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
+                           uint16_t remote_port)
 {
     unsigned char in[36], out[crypto_shorthash_BYTES];
     uint32_t hash;

@@ -30,7 +30,8 @@ void netstack_port_assert(const char *what, const char *file, int line) __attrib
 struct netif;
 struct netif *netstack_port_route(void);
 /* RFC 6528: a clock, and a keyed hash of the four numbers. The addresses are lwIP's ip_addr_t. */
-uint32_t netstack_port_isn(const void *local_ip, uint16_t local_port, const void *remote_ip, uint16_t remote_port);
+uint32_t netstack_port_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
+                           uint16_t remote_port);
 /* Unpredictable: initial sequence numbers and ports hang on it. */
 uint32_t netstack_port_random(void);
 

@@ -49,7 +49,10 @@ static void test_answers_v4(void **state)
 static void round_trip(uint8_t family)
 {
     uint8_t packet[128];
-    struct gw_icmp_echo echo = {.from = {.family = family, .ip = {10, 64, 0, 1}}, .to = {.family = family, .ip = {10, 64, 0, 2}}, .id = 7, .seq = 9};
+    struct gw_icmp_echo echo = {.from = {.family = family, .ip = {10, 64, 0, 1}},
+                                .to = {.family = family, .ip = {10, 64, 0, 2}},
+                                .id = 7,
+                                .seq = 9};
     struct gw_icmp_echo parsed;
     size_t len = gw_icmp_request(packet, sizeof packet, &echo, 33);
     assert_int_equal(len, (family == 6 ? 40u : 20u) + 8 + 33);
@@ -74,7 +77,8 @@ static void test_refuses(void **state)
 {
     (void)state;
     uint8_t packet[128], bad[128];
-    struct gw_icmp_echo echo = {.from = {.family = 4, .ip = {1, 2, 3, 4}}, .to = {.family = 4, .ip = {5, 6, 7, 8}}};
+    struct gw_icmp_echo echo = {.from = {.family = 4, .ip = {1, 2, 3, 4}},
+                                .to = {.family = 4, .ip = {5, 6, 7, 8}}};
     size_t len = gw_icmp_request(packet, sizeof packet, &echo, 16);
     for (size_t cut = 0; cut < len; cut++)
         assert_false(gw_icmp_parse(packet, cut, &echo));
