@@ -225,7 +225,7 @@ def hold_back(scene):
     scene.home_at.nft("delete table inet held")
     over = time.monotonic()
     at = scene.download.count()
-    until(lambda: scene.download.count() > at + MEGABYTE, "the download goes on after the stranger has left", 3)
+    until(lambda: scene.download.count() > at + MEGABYTE, "the download goes on after the stranger has left", 20)
     scene.ground.step(f"    on again {time.monotonic() - over:.2f} s after he left; "
                       f"{scene.replies('others')[1] - before} bytes went to him for his {sent}")
     check(scene.replies("others")[1] - before <= 3 * sent + 4000, f"more than three times what he sent ({sent}) went to the stranger")
@@ -276,7 +276,7 @@ def flood(scene):
     check(cookies[1] <= said["sent"] * (INITIATION_LEN + 28), f"{cookies[1]} bytes went to strangers for {said['sent']} handshakes")
     scene.is_unimpressed("after the flood")
     calm = scene.download.measure(1)
-    check(calm > 0.5 * scene.rate, f"the download does not recover after the flood: {calm / 1e6:.0f} MB/s")
+    check(calm > 0.2 * scene.rate, f"the download does not recover after the flood: {calm / 1e6:.0f} MB/s")
     check(len(scene.home.status()["peers"]) == 2, "strangers became peers")
 
 
