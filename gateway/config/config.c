@@ -105,7 +105,9 @@ static void free_list(const struct gw_key *key, char *base)
 static void free_section(const struct gw_section *section, char *base)
 {
     for (const struct gw_key *key = section->keys; key->name; key++) {
-        if (key->shape != GW_ONE)
+        if (key->shape == GW_INLINE)
+            free_section(key->section, base + key->offset);
+        else if (key->shape != GW_ONE)
             free_list(key, base);
         else if (key->type == GW_TYPE_SECTION)
             free_section(key->section, base); /* its keys have offsets of the same struct */
@@ -131,41 +133,61 @@ static bool is_absent(const char *path)
     return stat(path, &st) != 0 && errno == ENOENT;
 }
 
-int gw_config_load_identity(struct gw_identity **out, const struct gw_config *config, struct gw_diag *diag)
+const struct gw_config_network *gw_config_next_network(const struct gw_config *config,
+                                                       const struct gw_config_network *network)
 {
-    if (config->private_key.is_set && is_absent(config->identity))
-        return gw_identity_from_x25519(out, config->private_key.bytes);
-    int err = gw_identity_load(out, config->identity, diag);
-    if (!err && config->private_key.is_set)
-        gw_identity_replace_x25519(*out, config->private_key.bytes);
+    return network ? NULL : &config->top;
+}
+
+int gw_config_load_identity(struct gw_identity **out, const struct gw_config_network *network,
+                            struct gw_diag *diag)
+{
+    if (network->private_key.is_set && is_absent(network->identity))
+        return gw_identity_from_x25519(out, network->private_key.bytes);
+    int err = gw_identity_load(out, network->identity, diag);
+    if (!err && network->private_key.is_set)
+        gw_identity_replace_x25519(*out, network->private_key.bytes);
     return err;
 }
 
-bool gw_config_has_secret(const struct gw_config *config)
+static bool network_has_secret(const struct gw_config_network *network)
 {
-    if (config->private_key.is_set || config->socks.users.count > 0)
+    if (network->private_key.is_set)
         return true;
-    for (size_t i = 0; i < config->peers.count; i++) {
-        if (config->peers.items[i].preshared_keys.count > 0)
+    for (size_t i = 0; i < network->peers.count; i++) {
+        if (network->peers.items[i].preshared_keys.count > 0)
             return true;
     }
     return false;
 }
 
-const struct gw_config_service *gw_config_find_service(const struct gw_config *config, const char *name)
+bool gw_config_has_secret(const struct gw_config *config)
 {
-    for (size_t i = 0; i < config->services.count; i++) {
-        if (strcasecmp(config->services.items[i].name, name) == 0)
-            return &config->services.items[i];
+    const struct gw_config_network *network = NULL;
+    if (config->socks.users.count > 0)
+        return true;
+    while ((network = gw_config_next_network(config, network))) {
+        if (network_has_secret(network))
+            return true;
+    }
+    return false;
+}
+
+const struct gw_config_service *gw_config_find_service(const struct gw_config_network *network,
+                                                       const char *name)
+{
+    for (size_t i = 0; i < network->services.count; i++) {
+        if (strcasecmp(network->services.items[i].name, name) == 0)
+            return &network->services.items[i];
     }
     return NULL;
 }
 
-const struct gw_config_service *gw_config_find_port(const struct gw_config *config,
+const struct gw_config_service *gw_config_find_port(const struct gw_config_network *network,
                                                     enum gw_config_protocol protocol, uint16_t port)
 {
-    for (size_t i = 0; i < config->services.count; i++) {
-        const struct gw_config_service *service = &config->services.items[i];
+    for (size_t i = 0; i < network->services.count; i++) {
+        const struct gw_config_service *service = &network->services.items[i];
         if (service->port == port && port != 0 && service->protocol == protocol)
             return service;
     }
@@ -203,7 +225,7 @@ static void copy_keys(struct gw_peer_config *out, const struct gw_config_peer *p
         memcpy(out->psks[out->psk_count++], peer->preshared_keys.items[i].bytes, GW_KEY_LEN);
 }
 
-void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config,
+void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_network *network,
                        const struct gw_config_peer *peer)
 {
     memset(out, 0, sizeof *out);
@@ -212,7 +234,7 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *confi
     copy_keys(out, peer);
     copy_addresses(out, peer);
     out->keepalive_ns = peer->keepalive_ns;
-    out->connection_timeout_ns = config->protocol.connection_timeout_ns;
+    out->connection_timeout_ns = network->protocol.connection_timeout_ns;
     out->seal = peer->seal;
     out->hello = peer->hello;
     out->cc = peer->congestion;

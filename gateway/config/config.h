@@ -114,23 +114,37 @@ struct gw_config_federation_peer {
     enum gw_config_trust trust_level;
 };
 
-struct gw_config {
-    char *path; /* of the file; "" when it was loaded from memory */
-
+/* One network that this node is in: who it is there, where it listens, whom it knows, what it offers. */
+struct gw_config_network {
+    char *name;
     char *hostname;
-    char *network;
     int64_t port;
     GW_CONFIG_LIST(struct gw_addr) listen; /* port 0: `port` is meant */
     char *identity;                        /* path, resolved */
     struct gw_config_key private_key;      /* replaces the X25519 key that follows from the identity */
-    char *interface;
     GW_CONFIG_LIST(struct gw_prefix)
     addresses; /* this node's own virtual addresses; at most one of each family */
     struct gw_prefix address_range;
     enum gw_seal_policy seal;
     enum gw_cc_kind congestion;
-    int64_t memory; /* bytes */
+    struct {
+        int64_t keepalive_ns, connection_timeout_ns, punch_timeout_ns;
+        int64_t max_punch_attempts;
+    } protocol;
+    struct {
+        char *authorized_keys_file; /* path, resolved */
+    } security;
+    GW_CONFIG_LIST(struct gw_config_peer) peers;
+    GW_CONFIG_LIST(struct gw_config_service) services;
+};
 
+struct gw_config {
+    char *path; /* of the file; "" when it was loaded from memory */
+
+    struct gw_config_network top; /* the one that the file's top level describes */
+
+    char *interface;
+    int64_t memory; /* bytes */
     struct {
         enum gw_log_level level;
         bool hide_addresses;
@@ -139,13 +153,6 @@ struct gw_config {
         char *socket; /* path, resolved */
         int64_t mode;
     } control;
-    struct {
-        int64_t keepalive_ns, connection_timeout_ns, punch_timeout_ns;
-        int64_t max_punch_attempts;
-    } protocol;
-    struct {
-        char *authorized_keys_file; /* path, resolved */
-    } security;
     struct {
         GW_CONFIG_LIST(struct gw_config_endpoint) listen; /* empty: no proxy */
         int64_t mode;                                     /* of unix sockets */
@@ -173,8 +180,6 @@ struct gw_config {
         bool enabled; /* means nothing with a TUN */
     } virtual_router;
 
-    GW_CONFIG_LIST(struct gw_config_peer) peers;
-    GW_CONFIG_LIST(struct gw_config_service) services;
     GW_CONFIG_LIST(struct gw_config_federation_peer) federation_peers;
 };
 
@@ -192,21 +197,26 @@ int gw_config_parse(struct gw_config **out, const char *text, size_t len, const 
 /* Wipes the secrets. NULL is fine. */
 void gw_config_free(struct gw_config *config);
 
+/* The networks in the order of the file: NULL starts, NULL ends. There is at least one. */
+const struct gw_config_network *gw_config_next_network(const struct gw_config *config,
+                                                       const struct gw_config_network *network);
+
 /* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names
  * are not: the daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe
  * it. */
-void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config *config,
+void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_network *network,
                        const struct gw_config_peer *peer);
 
 /* Is no peer this node itself? false: diag says which. For the daemon, which knows the key when the
  * identity is loaded; a private_key in the configuration has been looked at already. */
-bool gw_config_check_self(const struct gw_config *config, const uint8_t x25519[GW_KEY_LEN],
-                          struct gw_diag *diag);
+bool gw_config_check_self(const struct gw_config *config, const struct gw_config_network *network,
+                          const uint8_t x25519[GW_KEY_LEN], struct gw_diag *diag);
 
-/* The node's identity as the configuration has it: the file, its X25519 key replaced by private_key where
+/* The node's identity in a network as the configuration has it: the file, its X25519 key replaced by private_key where
  * there is one; private_key alone when there is no file. 0, or as gw_identity_load (diag says why; *out is
  * NULL). */
-int gw_config_load_identity(struct gw_identity **out, const struct gw_config *config, struct gw_diag *diag);
+int gw_config_load_identity(struct gw_identity **out, const struct gw_config_network *network,
+                            struct gw_diag *diag);
 
 /* Does the configuration hold a secret (then its file is private)? */
 bool gw_config_has_secret(const struct gw_config *config);
@@ -219,8 +229,9 @@ bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host,
 char *gw_config_endpoint_format(const struct gw_config_endpoint *endpoint, char *out, size_t out_len);
 
 /* A service by name, or by protocol and port; enabled or not. NULL when there is none. */
-const struct gw_config_service *gw_config_find_service(const struct gw_config *config, const char *name);
-const struct gw_config_service *gw_config_find_port(const struct gw_config *config,
+const struct gw_config_service *gw_config_find_service(const struct gw_config_network *network,
+                                                       const char *name);
+const struct gw_config_service *gw_config_find_port(const struct gw_config_network *network,
                                                     enum gw_config_protocol protocol, uint16_t port);
 
 #endif

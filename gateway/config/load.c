@@ -27,7 +27,8 @@ struct place {
 struct walk {
     const struct gw_loading *loading;
     const struct place *place;
-    unsigned line; /* of the section that we are in */
+    unsigned line;     /* of the section that we are in */
+    const char *outer; /* the struct around the list that we are in */
 };
 
 static int load_section(const struct walk *walk, const struct gw_section *section, const struct gw_node *map,
@@ -188,9 +189,10 @@ static void note_line(const struct gw_section *section, char *item, unsigned lin
 }
 
 static int load_section_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
-                             struct gw_any_list *list)
+                             char *outer)
 {
     const struct gw_section *section = key->section;
+    struct gw_any_list *list = list_at(key, outer);
     const struct place place = {walk->place->up, key->name, "[]"};
     if (node->kind != GW_NODE_LIST) {
         complain_of_kind(walk, node, "a list");
@@ -201,7 +203,7 @@ static int load_section_list(const struct walk *walk, const struct gw_key *key, 
     int err = make_room(walk, key, list, node->count);
     for (const struct gw_node *item = node->first; item && !err; item = item->next) {
         char *base = list->items + section->size * list->count++;
-        const struct walk inner = {walk->loading, &place, item->line};
+        const struct walk inner = {walk->loading, &place, item->line, outer};
         note_line(section, base, item->line);
         err = load_section(&inner, section, item, base);
     }
@@ -219,10 +221,10 @@ static int load_name(const struct walk *walk, const struct gw_section *section, 
 }
 
 static int load_named(const struct walk *walk, const struct gw_section *section, const struct gw_node *item,
-                      char *base)
+                      char *base, const char *outer)
 {
     const struct place place = {walk->place, item->key, ""};
-    const struct walk inner = {walk->loading, &place, item->key_line};
+    const struct walk inner = {walk->loading, &place, item->key_line, outer};
     const struct gw_key *key = section->short_key ? gw_section_find(section, section->short_key) : NULL;
     note_line(section, base, item->key_line);
     int err = load_name(&inner, section, item, base);
@@ -234,9 +236,10 @@ static int load_named(const struct walk *walk, const struct gw_section *section,
 }
 
 static int load_named_list(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
-                           struct gw_any_list *list)
+                           char *outer)
 {
     const struct gw_section *section = key->section;
+    struct gw_any_list *list = list_at(key, outer);
     if (node->kind != GW_NODE_MAP) {
         complain_of_kind(walk, node, "a mapping with names for keys");
         return 0;
@@ -245,7 +248,7 @@ static int load_named_list(const struct walk *walk, const struct gw_key *key, co
         return 0;
     int err = make_room(walk, key, list, node->count);
     for (const struct gw_node *item = node->first; item && !err; item = item->next)
-        err = load_named(walk, section, item, list->items + section->size * list->count++);
+        err = load_named(walk, section, item, list->items + section->size * list->count++, outer);
     return err;
 }
 
@@ -278,8 +281,8 @@ static int load_fallback_list(const struct walk *walk, const struct gw_key *key,
 
 static void inherit(const struct walk *walk, const struct gw_key *key, char *base)
 {
-    const char *from = (const char *)walk->loading->config + key->inherits_offset;
-    memcpy(base + key->offset, from, gw_type_size(key));
+    const char *from = key->inherits == GW_INHERITS_OWN ? base : walk->outer;
+    memcpy(base + key->offset, from + key->inherits_offset, gw_type_size(key));
 }
 
 /* A number without a default is -1 until check.c knows better. */
@@ -292,7 +295,7 @@ static void mark_unset(const struct gw_key *key, char *base)
 
 static int load_fallback(const struct walk *walk, const struct gw_key *key, char *base)
 {
-    if (key->is_inherited)
+    if (key->inherits != GW_INHERITS_NOTHING)
         inherit(walk, key, base);
     else if (!key->fallback)
         mark_unset(key, base);
@@ -310,9 +313,9 @@ static int load_present(const struct walk *walk, const struct gw_key *key, const
 {
     bool is_section = key->type == GW_TYPE_SECTION;
     if (is_section && key->shape == GW_LIST)
-        return load_section_list(walk, key, node, list_at(key, base));
+        return load_section_list(walk, key, node, base);
     if (is_section && key->shape == GW_NAMED)
-        return load_named_list(walk, key, node, list_at(key, base));
+        return load_named_list(walk, key, node, base);
     if (key->shape == GW_LIST)
         return load_value_list(walk, key, node, list_at(key, base));
     return load_value(walk, key, node, base + key->offset);
@@ -334,7 +337,7 @@ static int load_key(const struct walk *walk, const struct gw_key *key, const str
     const struct gw_node *node = map ? gw_tree_get(map, key->name) : NULL;
     bool is_section = key->type == GW_TYPE_SECTION;
     const struct place place = {walk->place, key->name, ""};
-    const struct walk inner = {walk->loading, &place, walk->line};
+    const struct walk inner = {walk->loading, &place, walk->line, walk->outer};
     if (node && node->is_null)
         node = NULL;
     if (is_section && key->shape == GW_ONE)
@@ -346,15 +349,24 @@ static int load_key(const struct walk *walk, const struct gw_key *key, const str
     return is_section ? 0 : load_fallback(&inner, key, base);
 }
 
+static void offer_keys(struct gw_nearest *nearest, const struct gw_section *section)
+{
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        if (key->shape == GW_INLINE)
+            offer_keys(nearest, key->section);
+        else
+            gw_nearest_offer(nearest, key->name);
+    }
+}
+
 static void complain_of_unknown(const struct walk *walk, const struct gw_section *section,
                                 const struct gw_node *node)
 {
     struct gw_nearest nearest;
     const struct place place = {walk->place, node->key, ""};
-    const struct walk inner = {walk->loading, &place, node->key_line};
+    const struct walk inner = {walk->loading, &place, node->key_line, walk->outer};
     gw_nearest_init(&nearest, node->key);
-    for (const struct gw_key *key = section->keys; key->name; key++)
-        gw_nearest_offer(&nearest, key->name);
+    offer_keys(&nearest, section);
     if (nearest.best)
         complain(&inner, node->key_line, "unknown key; did you mean %s?", nearest.best);
     else
@@ -389,19 +401,28 @@ static void check_unknown(const struct walk *walk, const struct gw_section *sect
     }
 }
 
+static int load_keys(const struct walk *walk, const struct gw_section *section, const struct gw_node *map,
+                     char *base)
+{
+    int err = 0;
+    for (const struct gw_key *key = section->keys; key->name && !err; key++) {
+        if (key->shape == GW_INLINE)
+            err = load_keys(walk, key->section, map, base + key->offset);
+        else if (!section->named_key || strcmp(section->named_key, key->name) != 0)
+            err = load_key(walk, key, map, base);
+    }
+    return err;
+}
+
 /* map: NULL = all defaults. Complains and does nothing more when it is no mapping. */
 static int load_section(const struct walk *walk, const struct gw_section *section, const struct gw_node *map,
                         char *base)
 {
-    int err = 0;
     if (map && map->kind != GW_NODE_MAP) {
         complain_of_kind(walk, map, "a mapping");
         map = NULL;
     }
-    for (const struct gw_key *key = section->keys; key->name && !err; key++) {
-        if (!section->named_key || strcmp(section->named_key, key->name) != 0)
-            err = load_key(walk, key, map, base);
-    }
+    int err = load_keys(walk, section, map, base);
     if (map && !err) {
         check_either(walk, section, map);
         check_unknown(walk, section, map);
@@ -411,6 +432,6 @@ static int load_section(const struct walk *walk, const struct gw_section *sectio
 
 int gw_load_tree(const struct gw_loading *loading, const struct gw_node *root)
 {
-    const struct walk walk = {loading, NULL, 0};
+    const struct walk walk = {loading, NULL, 0, NULL};
     return load_section(&walk, &gw_schema, root, (char *)loading->config);
 }

@@ -20,5 +20,7 @@ int gw_load_tree(const struct gw_loading *loading, const struct gw_node *root);
 /* What values mean together: duplicates, what needs what, and defaults that follow from other values.
  * Errors are in diag; 0 or GW_E_NOMEM. */
 int gw_load_check(const struct gw_loading *loading);
+/* The part of it that concerns one network. */
+int gw_check_network(const struct gw_loading *loading, struct gw_config_network *network);
 
 #endif

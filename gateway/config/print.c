@@ -217,6 +217,8 @@ static bool has_value(const struct gw_key *key, const char *base)
 {
     if (key->type == GW_TYPE_SECTION && key->shape == GW_ONE)
         return has_any_value(key->section, base);
+    if (key->shape == GW_INLINE)
+        return has_any_value(key->section, base + key->offset);
     if (key->shape != GW_ONE)
         return list_at(key, base)->count > 0;
     return gw_value_is_set(key, base + key->offset);
@@ -244,7 +246,9 @@ static void print_key(struct printer *printer, const struct gw_key *key, const c
 static void print_keys(struct printer *printer, const struct gw_section *section, const char *base)
 {
     for (const struct gw_key *key = section->keys; key->name; key++) {
-        if (!section->named_key || strcmp(section->named_key, key->name) != 0)
+        if (key->shape == GW_INLINE)
+            print_keys(printer, key->section, base + key->offset);
+        else if (!section->named_key || strcmp(section->named_key, key->name) != 0)
             print_key(printer, key, base);
     }
 }

@@ -113,9 +113,10 @@ static bool is_named_key(const struct gw_section *section, const struct gw_key *
 
 static void print_rows(FILE *out, const char *path, const struct gw_section *section)
 {
-    fputs("\n| key | type | default | |\n|---|---|---|---|\n", out);
     for (const struct gw_key *key = section->keys; key->name; key++) {
-        if (key->type != GW_TYPE_SECTION && !is_named_key(section, key))
+        if (key->shape == GW_INLINE)
+            print_rows(out, path, key->section);
+        else if (key->type != GW_TYPE_SECTION && !is_named_key(section, key))
             print_row(out, path, key);
     }
 }
@@ -129,6 +130,10 @@ static void print_subsections(FILE *out, const char *path, const struct gw_secti
     for (const struct gw_key *key = section->keys; key->name; key++) {
         if (key->type != GW_TYPE_SECTION)
             continue;
+        if (key->shape == GW_INLINE) {
+            print_subsections(out, path, key->section);
+            continue;
+        }
         const char *suffix = key->shape == GW_LIST ? "[]" : key->shape == GW_NAMED ? ".NAME" : "";
         snprintf(inner, sizeof inner, "%s%s%s.", path, key->name, suffix);
         print_section(out, inner, key, key->section);
@@ -154,6 +159,7 @@ static void print_section(FILE *out, const char *path, const struct gw_key *pare
             fputs("\n## The node\n", out);
         if (parent && parent->doc)
             fprintf(out, "\n%s\n", parent->doc);
+        fputs("\n| key | type | default | |\n|---|---|---|---|\n", out);
         print_rows(out, path, section);
     }
     print_subsections(out, path, section);

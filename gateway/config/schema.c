@@ -19,15 +19,16 @@
 /* The loader stores every enum through an int. */
 static_assert(sizeof(enum gw_seal_policy) == sizeof(int), "enums are ints");
 static_assert(sizeof(enum gw_log_level) == sizeof(int), "enums are ints");
-static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config *)0)->peers),
+static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config_network *)0)->peers),
               "all lists have one shape");
 
 #define AT(type, member) .offset = offsetof(type, member)
 #define ROOT(member) AT(struct gw_config, member)
+#define NETWORK(member) AT(struct gw_config_network, member)
 #define PEER(member) AT(struct gw_config_peer, member)
 #define SERVICE(member) AT(struct gw_config_service, member)
 #define FEDERATION(member) AT(struct gw_config_federation_peer, member)
-#define INHERITS(member) .is_inherited = true, .inherits_offset = offsetof(struct gw_config, member)
+#define INHERITS(from, type, member) .inherits = GW_INHERITS_##from, .inherits_offset = offsetof(type, member)
 #define RANGE(low, high) .min = (low), .max = (high)
 /* clang-format off */
 #define END {.name = NULL}
@@ -73,21 +74,22 @@ static const struct gw_key control_keys[] = {
 static const struct gw_section control_section = {.keys = control_keys};
 
 static const struct gw_key protocol_keys[] = {
-    {"keepalive_interval", GW_TYPE_DURATION, ROOT(protocol.keepalive_ns), RANGE(0, GW_S(3600)),
+    {"keepalive_interval", GW_TYPE_DURATION, NETWORK(protocol.keepalive_ns), RANGE(0, GW_S(3600)),
      .fallback = "20s",
      .doc = "How often an idle session is kept open through NAT; 0: never. Three without an answer: stale."},
-    {"connection_timeout", GW_TYPE_DURATION, ROOT(protocol.connection_timeout_ns), RANGE(GW_S(5), GW_S(3600)),
-     .fallback = "75s",
+    {"connection_timeout", GW_TYPE_DURATION, NETWORK(protocol.connection_timeout_ns),
+     RANGE(GW_S(5), GW_S(3600)), .fallback = "75s",
      .doc = "How long a peer may be silent when it should answer before the session is made anew."},
-    {"punch_timeout", GW_TYPE_DURATION, ROOT(protocol.punch_timeout_ns), RANGE(GW_S(1), GW_S(60)),
+    {"punch_timeout", GW_TYPE_DURATION, NETWORK(protocol.punch_timeout_ns), RANGE(GW_S(1), GW_S(60)),
      .fallback = "10s", .doc = "How long one attempt to reach a peer through NAT may take."},
-    {"max_punch_attempts", GW_TYPE_INT, ROOT(protocol.max_punch_attempts), RANGE(0, 100), .fallback = "5",
+    {"max_punch_attempts", GW_TYPE_INT, NETWORK(protocol.max_punch_attempts), RANGE(0, 100), .fallback = "5",
      .doc = "How many such attempts are made before traffic stays on the relay."},
     END};
 static const struct gw_section protocol_section = {.keys = protocol_keys};
 
 static const struct gw_key security_keys[] = {
-    {"authorized_keys_file", GW_TYPE_PATH, ROOT(security.authorized_keys_file), .fallback = "authorized_keys",
+    {"authorized_keys_file", GW_TYPE_PATH, NETWORK(security.authorized_keys_file),
+     .fallback = "authorized_keys",
      .doc = "Who may connect: one peer ID a line, with options before it and a comment after it. A line for "
             "one of `peers` says what that one may use."},
     END};
@@ -123,7 +125,7 @@ static const struct gw_key dns_keys[] = {
 static const struct gw_section dns_section = {.keys = dns_keys};
 
 static const struct gw_key virtual_router_keys[] = {
-    {"enabled", GW_TYPE_BOOL, ROOT(virtual_router.enabled), INHERITS(dns.enabled),
+    {"enabled", GW_TYPE_BOOL, ROOT(virtual_router.enabled), INHERITS(OWN, struct gw_config, dns.enabled),
      .fallback_doc = "`dns.enabled`",
      .doc =
          "Without a TUN, listen for each peer on an address of its own in 127.64.0.0/16, with the ports of its services."},
@@ -226,14 +228,15 @@ static const struct gw_key peer_keys[] = {
     {"anchors", GW_TYPE_TEXT, GW_LIST, PEER(anchors), RANGE(1, TEXT_MAX), .max_count = 16,
      .doc = "The anchors to find it through: their names, peer IDs or public keys."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(0, GW_S(3600)),
-     INHERITS(protocol.keepalive_ns), .fallback_doc = "`protocol.keepalive_interval`",
-     .doc = "As there, for this peer."},
-    {"seal", GW_TYPE_ENUM, PEER(seal), .choices = seals, INHERITS(seal), .fallback_doc = "`seal`",
-     .doc = "As there, for this peer."},
+     INHERITS(OUTER, struct gw_config_network, protocol.keepalive_ns),
+     .fallback_doc = "`protocol.keepalive_interval`", .doc = "As there, for this peer."},
+    {"seal", GW_TYPE_ENUM, PEER(seal), .choices = seals, INHERITS(OUTER, struct gw_config_network, seal),
+     .fallback_doc = "`seal`", .doc = "As there, for this peer."},
     {"hello", GW_TYPE_ENUM, PEER(hello), .choices = hellos, .fallback = "auto",
      .doc = "`never`: treat it as a stock WireGuard peer without asking."},
-    {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions, INHERITS(congestion),
-     .fallback_doc = "`congestion`", .doc = "As there, for this peer."},
+    {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions,
+     INHERITS(OUTER, struct gw_config_network, congestion), .fallback_doc = "`congestion`",
+     .doc = "As there, for this peer."},
     {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false",
      .doc = "Connect at the start, not when first needed. A peer with a keepalive is connected anyway."},
     END};
@@ -245,43 +248,51 @@ static const struct gw_section peer_section = {
     .either = {"peer_id", "public_key"},
 };
 
+/* ---- a network */
+
+static const struct gw_key network_keys[] = {
+    {"hostname", GW_TYPE_LABEL, NETWORK(hostname), .fallback_doc = "the machine's name",
+     .doc = "What this node is called: peers reach it as `HOSTNAME.NETWORK.p2p`."},
+    {"network", GW_TYPE_LABEL, NETWORK(name), .fallback = "mesh",
+     .doc = "The name of the network that it is in."},
+    {"port", GW_TYPE_INT, NETWORK(port), RANGE(0, PORT_MAX), .fallback = "51820",
+     .doc = "The UDP port, for IPv4 and IPv6; 0: any that is free."},
+    {"listen", GW_TYPE_IP, GW_LIST, NETWORK(listen), .max_count = 2,
+     .fallback = "0.0.0.0, ::", .doc = "The local addresses that the port is opened on, one of each family."},
+    {"identity", GW_TYPE_PATH, NETWORK(identity), .fallback = "identity.key",
+     .doc = "The file with this node's Ed25519 key."},
+    {"private_key", GW_TYPE_SECRET, NETWORK(private_key), .is_secret = true,
+     .doc = "An X25519 key for the tunnel instead of the identity's own, as `peergate genkey` prints it."},
+    {"address", GW_TYPE_ADDRESS, GW_LIST, NETWORK(addresses), .max_count = 2,
+     .doc = "This node's own virtual addresses, one of each family."},
+    {"address_range", GW_TYPE_PREFIX, NETWORK(address_range), .fallback = "10.64.0.0/16",
+     .doc =
+         "Where peers without a `tunnel_ip` get their virtual IPv4 addresses from: a prefix of 8 to 28 bits."},
+    {"seal", GW_TYPE_ENUM, NETWORK(seal), .choices = seals, .fallback = "auto",
+     .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
+    {"congestion", GW_TYPE_ENUM, NETWORK(congestion), .choices = congestions, .fallback = "bbr",
+     .doc = "Congestion control of streams."},
+    {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
+    {"security", GW_TYPE_SECTION, .section = &security_section},
+    {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,
+     .doc = "The peers that this node knows. Each may use every service, unless it has a line in "
+            "`authorized_keys`: then what that says."},
+    {"services", GW_TYPE_SECTION, GW_NAMED, NETWORK(services), .section = &service_section, .max_count = 1000,
+     .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
+    END};
+static const struct gw_section network_section = {.keys = network_keys,
+                                                  .size = sizeof(struct gw_config_network)};
+
 /* ---- the file */
 
 static const struct gw_key root_keys[] = {
-    {"hostname", GW_TYPE_LABEL, ROOT(hostname), .fallback_doc = "the machine's name",
-     .doc = "What this node is called: peers reach it as `HOSTNAME.NETWORK.p2p`."},
-    {"network", GW_TYPE_LABEL, ROOT(network), .fallback = "mesh",
-     .doc = "The name of the network that it is in."},
-    {"port", GW_TYPE_INT, ROOT(port), RANGE(0, PORT_MAX), .fallback = "51820",
-     .doc = "The UDP port, for IPv4 and IPv6; 0: any that is free."},
-    {"listen", GW_TYPE_IP, GW_LIST, ROOT(listen), .max_count = 2,
-     .fallback = "0.0.0.0, ::", .doc = "The local addresses that the port is opened on, one of each family."},
-    {"identity", GW_TYPE_PATH, ROOT(identity), .fallback = "identity.key",
-     .doc = "The file with this node's Ed25519 key."},
-    {"private_key", GW_TYPE_SECRET, ROOT(private_key), .is_secret = true,
-     .doc = "An X25519 key for the tunnel instead of the identity's own, as `peergate genkey` prints it."},
+    {"", GW_TYPE_SECTION, GW_INLINE, ROOT(top), .section = &network_section},
     {"name", GW_TYPE_TEXT, ROOT(interface), RANGE(1, 15), .fallback = "peer0",
      .doc = "The network interface's name, where one is made."},
-    {"address", GW_TYPE_ADDRESS, GW_LIST, ROOT(addresses), .max_count = 2,
-     .doc = "This node's own virtual addresses, one of each family."},
-    {"address_range", GW_TYPE_PREFIX, ROOT(address_range), .fallback = "10.64.0.0/16",
-     .doc =
-         "Where peers without a `tunnel_ip` get their virtual IPv4 addresses from: a prefix of 8 to 28 bits."},
-    {"seal", GW_TYPE_ENUM, ROOT(seal), .choices = seals, .fallback = "auto",
-     .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
-    {"congestion", GW_TYPE_ENUM, ROOT(congestion), .choices = congestions, .fallback = "bbr",
-     .doc = "Congestion control of streams."},
     {"memory", GW_TYPE_BYTES, ROOT(memory), RANGE(4 * MEGABYTE, 1000 * GIGABYTE), .fallback = "64MB",
      .doc = "What all streams together may hold in buffers."},
     {"log", GW_TYPE_SECTION, .section = &log_section},
     {"control", GW_TYPE_SECTION, .section = &control_section},
-    {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
-    {"security", GW_TYPE_SECTION, .section = &security_section},
-    {"peers", GW_TYPE_SECTION, GW_LIST, ROOT(peers), .section = &peer_section, .max_count = 4096,
-     .doc = "The peers that this node knows. Each may use every service, unless it has a line in "
-            "`authorized_keys`: then what that says."},
-    {"services", GW_TYPE_SECTION, GW_NAMED, ROOT(services), .section = &service_section, .max_count = 1000,
-     .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},
     {"tun", GW_TYPE_SECTION, .section = &tun_section},
     {"dns", GW_TYPE_SECTION, .section = &dns_section},
@@ -323,8 +334,9 @@ size_t gw_type_size(const struct gw_key *key)
 const struct gw_key *gw_section_find(const struct gw_section *section, const char *name)
 {
     for (const struct gw_key *key = section->keys; key->name; key++) {
-        if (strcmp(key->name, name) == 0)
-            return key;
+        const struct gw_key *inner = key->shape == GW_INLINE ? gw_section_find(key->section, name) : NULL;
+        if (inner || strcmp(key->name, name) == 0)
+            return inner ? inner : key;
     }
     return NULL;
 }

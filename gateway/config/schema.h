@@ -36,6 +36,13 @@ enum gw_shape {
     GW_ONE,
     GW_LIST,  /* GW_CONFIG_LIST; one value may stand for a list of it. At most max_count */
     GW_NAMED, /* of GW_TYPE_SECTION: GW_CONFIG_LIST, written as a mapping from names to sections */
+    GW_INLINE, /* of GW_TYPE_SECTION: its keys stand among those of the section around it; a struct at offset */
+};
+
+enum gw_inherits {
+    GW_INHERITS_NOTHING,
+    GW_INHERITS_OWN,   /* of the struct that the key itself is in */
+    GW_INHERITS_OUTER, /* of the struct around the list */
 };
 
 struct gw_choice {
@@ -54,9 +61,9 @@ struct gw_key {
     bool is_required;
     int64_t min, max;
     size_t max_count;
-    const char *fallback;     /* as it would be written; of a list: words apart by ", "; NULL = none */
-    const char *fallback_doc; /* what to say of a default that is no constant; NULL: fallback is said */
-    bool is_inherited;        /* its default is the value at inherits_offset in struct gw_config */
+    const char *fallback;      /* as it would be written; of a list: words apart by ", "; NULL = none */
+    const char *fallback_doc;  /* what to say of a default that is no constant; NULL: fallback is said */
+    enum gw_inherits inherits; /* its default is the value at inherits_offset there */
     size_t inherits_offset;
     const struct gw_choice *choices; /* ends with word NULL */
     const struct gw_section *section;
@@ -65,7 +72,7 @@ struct gw_key {
 
 struct gw_section {
     const struct gw_key *keys; /* ends with name NULL */
-    size_t size;               /* of the struct; for lists */
+    size_t size;               /* of the struct; for lists and GW_INLINE */
     const char *doc;           /* a paragraph for the reference, or NULL */
     /* For sections in lists: */
     bool has_line;
@@ -85,7 +92,7 @@ struct gw_any_list {
 
 /* The bytes that one value takes in its struct. */
 size_t gw_type_size(const struct gw_key *key);
-/* NULL when the section has no such key. */
+/* NULL when the section has no such key, among its GW_INLINE ones either. */
 const struct gw_key *gw_section_find(const struct gw_section *section, const char *name);
 
 #endif

@@ -16,25 +16,33 @@
 
 /* The other files that a configuration leads to. Those that are not there yet are none of this command's
  * business. */
-static void check_others(const struct gw_config *config, const char *names_path, struct gw_diag *diag)
+static void check_network(const struct gw_config *config, const struct gw_config_network *network,
+                          struct gw_diag *diag)
 {
     struct gw_authorized_keys *keys;
-    struct gw_names *names;
     struct gw_identity *identity = NULL;
-    gw_authorized_keys_load(&keys, config->security.authorized_keys_file, diag);
+    gw_authorized_keys_load(&keys, network->security.authorized_keys_file, diag);
     gw_authorized_keys_free(keys);
-    for (size_t i = 0; i < config->services.count; i++) {
-        if (!config->services.items[i].authorized_keys)
+    for (size_t i = 0; i < network->services.count; i++) {
+        if (!network->services.items[i].authorized_keys)
             continue;
-        gw_authorized_keys_load(&keys, config->services.items[i].authorized_keys, diag);
+        gw_authorized_keys_load(&keys, network->services.items[i].authorized_keys, diag);
         gw_authorized_keys_free(keys);
     }
+    bool has_identity = network->private_key.is_set || access(network->identity, F_OK) == 0;
+    if (has_identity && gw_config_load_identity(&identity, network, diag) == 0)
+        gw_config_check_self(config, network, identity->x25519, diag);
+    gw_identity_free(identity);
+}
+
+static void check_others(const struct gw_config *config, const char *names_path, struct gw_diag *diag)
+{
+    struct gw_names *names;
+    for (const struct gw_config_network *network = gw_config_next_network(config, NULL); network;
+         network = gw_config_next_network(config, network))
+        check_network(config, network, diag);
     gw_names_load(&names, names_path, diag);
     gw_names_free(names);
-    bool has_identity = config->private_key.is_set || access(config->identity, F_OK) == 0;
-    if (has_identity && gw_config_load_identity(&identity, config, diag) == 0)
-        gw_config_check_self(config, identity->x25519, diag);
-    gw_identity_free(identity);
 }
 
 static void check_folder(const struct gw_config *config, struct gw_diag *diag)

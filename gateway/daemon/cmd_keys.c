@@ -223,7 +223,8 @@ static int show_id(struct gw_cmd_context *ctx, const struct gw_config *config, s
     int err;
     if (!gw_cmd_path(ctx, GW_FILE_IDENTITY, path, sizeof path))
         return gw_cmd_fail(ctx, "the path of the folder is too long");
-    err = config ? gw_config_load_identity(&identity, config, diag) : gw_identity_load(&identity, path, diag);
+    err = config ? gw_config_load_identity(&identity, &config->top, diag)
+                 : gw_identity_load(&identity, path, diag);
     if (err)
         return GW_EXIT_FAILED;
     print_id(ctx, identity->has_ed25519 ? gw_peer_id_format(identity->ed25519, peer_id) : NULL,
@@ -345,7 +346,8 @@ static int find_authorized_keys(struct gw_cmd_context *ctx, char out[GW_DIR_PATH
         return status;
     bool fits;
     if (config)
-        fits = snprintf(out, GW_DIR_PATH_MAX, "%s", config->security.authorized_keys_file) < GW_DIR_PATH_MAX;
+        fits =
+            snprintf(out, GW_DIR_PATH_MAX, "%s", config->top.security.authorized_keys_file) < GW_DIR_PATH_MAX;
     else
         fits = gw_cmd_path(ctx, GW_FILE_AUTHORIZED_KEYS, out, GW_DIR_PATH_MAX);
     gw_config_free(config);
@@ -400,9 +402,9 @@ static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *peer)
     const char *why;
     unsigned line = 0;
     if (gw_peer_key_parse(&key, peer, &why) == 0 && load_config(ctx, &config, &ignored) == GW_EXIT_OK) {
-        for (size_t i = 0; config && i < config->peers.count; i++) {
-            if (memcmp(config->peers.items[i].public_key.bytes, key.x25519, KEY_LEN) == 0)
-                line = (unsigned)config->peers.items[i].line;
+        for (size_t i = 0; config && i < config->top.peers.count; i++) {
+            if (memcmp(config->top.peers.items[i].public_key.bytes, key.x25519, KEY_LEN) == 0)
+                line = (unsigned)config->top.peers.items[i].line;
         }
     }
     gw_config_free(config);

@@ -34,10 +34,9 @@ struct connect {
     struct gw_pair *pair;
 };
 
-void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver,
-                      struct gw_dialer *dialer, struct gw_services *services)
+void gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend)
 {
-    *all = (struct gw_connects){.loop = loop, .resolver = resolver, .dialer = dialer, .services = services};
+    *all = (struct gw_connects){.frontend = frontend};
     gw_list_init(&all->list);
     gw_list_init(&all->verdicts);
 }
@@ -159,12 +158,12 @@ static const struct gw_splice_events splice_events = {
 
 static void open_flow(struct connect *connect, struct gw_peer *peer)
 {
-    struct gw_mono now = gw_loop_now(connect->all->loop);
+    struct gw_mono now = gw_loop_now(connect->all->frontend->loop);
     struct gw_stream *stream;
     int fd = connect->fd;
 
     connect->fd = -1;
-    connect->splice = gw_splice_new(connect->all->loop, fd, &splice_events, connect);
+    connect->splice = gw_splice_new(connect->all->frontend->loop, fd, &splice_events, connect);
     if (!connect->splice) {
         free_connect(connect);
         return;
@@ -208,21 +207,22 @@ static void on_dialed(int fd, struct gw_mono now, void *user)
     if (line && send(client, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         gw_log_debug("control: nobody listens to the answer");
     free(line);
-    if (gw_pair_new(&connect->pair, connect->all->loop, client, fd, connect->rest, connect->rest_len,
-                    UINT64_MAX, on_pair_end, connect) != 0)
+    if (gw_pair_new(&connect->pair, connect->all->frontend->loop, client, fd, connect->rest,
+                    connect->rest_len, UINT64_MAX, on_pair_end, connect) != 0)
         free_connect(connect);
 }
 
 static void dial_own(struct connect *connect, struct gateway *gateway)
 {
+    const struct gw_frontend *frontend = connect->all->frontend;
     struct gw_target target;
-    if (!gw_services_local_target(connect->all->services, gateway, &connect->open, &target)) {
+    if (!frontend->own_service(frontend->ctx, gateway, &connect->open, &target)) {
         fail(connect, gw_reason_name(GW_REASON_NOT_LISTED), "this node itself has no such service");
         return;
     }
     const struct gw_dial_params params = {.target = &target, .on_done = on_dialed, .user = connect};
-    struct gw_mono now = gw_loop_now(connect->all->loop);
-    int fd = gw_dial(connect->all->dialer, &params, now, &connect->dial);
+    struct gw_mono now = gw_loop_now(connect->all->frontend->loop);
+    int fd = gw_dial(connect->all->frontend->dialer, &params, now, &connect->dial);
     if (fd != -EINPROGRESS)
         on_dialed(fd, now, connect);
 }
@@ -276,5 +276,5 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     snprintf(connect->token, sizeof connect->token, "%s", params->token ? params->token : "");
     gw_list_push_back(&all->list, &connect->node);
     connect->is_looking_up = true;
-    gw_resolver_lookup(all->resolver, connect->host, on_answer, connect);
+    gw_resolver_lookup(all->frontend->resolver, connect->host, on_answer, connect);
 }

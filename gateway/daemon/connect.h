@@ -4,24 +4,21 @@
 #ifndef GATEWAY_DAEMON_CONNECT_H
 #define GATEWAY_DAEMON_CONNECT_H
 
+#include "frontends/frontend.h"
 #include "gateway/daemon/verdict.h"
 #include "gateway/flow/stream.h"
 #include "gateway/link/loop.h"
 #include "gateway/local/dial.h"
-#include "gateway/services/services.h"
 #include "resolver/resolver.h"
 
 struct gw_connects {
-    struct gw_loop *loop;
-    struct gw_resolver *resolver;
-    struct gw_dialer *dialer;
-    struct gw_services *services; /* for this node's own */
+    const struct gw_frontend *frontend;
     struct gw_list list;
     struct gw_list verdicts; /* clients that wait for the end of one */
 };
 
-void gw_connects_init(struct gw_connects *all, struct gw_loop *loop, struct gw_resolver *resolver,
-                      struct gw_dialer *dialer, struct gw_services *services);
+/* frontend: borrowed for life. */
+void gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend);
 /* Ends every connection. */
 void gw_connects_fini(struct gw_connects *all, struct gw_mono now);
 

@@ -96,7 +96,7 @@ static void ping_host(struct gw_daemon *daemon, struct gw_control_client *client
         .peer = answer->peer,
         .count = count > 0 && count <= 1000000 ? (unsigned)count : 0,
         .interval_ms = interval_ms >= 10 && interval_ms <= 3600000 ? (unsigned)interval_ms : 1000};
-    gw_pings_start(&daemon->pings, client, &params);
+    gw_pings_start(&gw_network_of(&daemon->networks, answer->gateway)->pings, client, &params);
 }
 
 void gw_control_ping(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
@@ -165,13 +165,14 @@ static void on_services(int err, const struct gw_peer_service *list, size_t coun
 static void services_of_host(struct gw_daemon *daemon, struct gw_control_client *client,
                              const json_t *request, const struct gw_answer *answer)
 {
+    struct gw_network *network = gw_network_of(&daemon->networks, answer->gateway);
     (void)request;
     if (!answer->peer) {
-        gw_control_reply(client, json_pack("{s:o}", "services", gw_daemon_services_json(daemon)));
+        gw_control_reply(client, json_pack("{s:o}", "services", gw_network_services_json(network)));
         return;
     }
     struct services_task *asking = calloc(1, sizeof *asking);
-    if (!asking || gw_peer_services_ask(&asking->question, &daemon->peer_services, answer->peer, on_services,
+    if (!asking || gw_peer_services_ask(&asking->question, &network->peer_services, answer->peer, on_services,
                                         asking) != 0) {
         free(asking);
         gw_control_fail(client, "no-memory", "out of memory");
@@ -189,7 +190,8 @@ void gw_control_services(struct gw_control_client *client, const json_t *request
     if (json_object_get(request, "host"))
         gw_control_with_host(daemon, client, request, services_of_host);
     else
-        gw_control_reply(client, json_pack("{s:o}", "services", gw_daemon_services_json(daemon)));
+        gw_control_reply(client, json_pack("{s:o}", "services",
+                                           gw_network_services_json(gw_daemon_first_network(daemon))));
 }
 
 /* --- reload and down --- */

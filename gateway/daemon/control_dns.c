@@ -72,11 +72,11 @@ static void add_service(const struct gw_vrouter_status *status, void *ctx)
 json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon)
 {
     struct gw_vrouter_stats stats = {0};
-    if (!daemon->dns.router)
+    if (!daemon->dns.router.router)
         return json_null();
     json_t *services = json_array();
-    gw_vrouter_for_each(daemon->dns.router, add_service, services);
-    gw_vrouter_stats(daemon->dns.router, &stats);
+    gw_vrouter_for_each(daemon->dns.router.router, add_service, services);
+    gw_vrouter_stats(daemon->dns.router.router, &stats);
     return json_pack("{s:o,s:i,s:i,s:I,s:I}", "services", services, "connections", (int)stats.connections,
                      "udp_clients", (int)stats.udp_clients, "accepted", (json_int_t)stats.accepted, "refused",
                      (json_int_t)stats.refused);

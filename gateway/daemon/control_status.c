@@ -16,35 +16,35 @@ static json_t *integer(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
-static json_t *peers(struct gw_daemon *daemon, struct gw_mono now)
+static json_t *peers(const struct gw_network *network, struct gw_mono now)
 {
     json_t *list = json_array();
-    for (struct gw_peer *peer = gw_gateway_next_peer(daemon->gateway, NULL); peer;
-         peer = gw_gateway_next_peer(daemon->gateway, peer))
+    for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
+         peer = gw_gateway_next_peer(network->gateway, peer))
         json_array_append_new(list, gw_json_peer(peer, now));
     return list;
 }
 
-static void add_self(json_t *object, const struct gw_daemon *daemon, struct gw_mono now)
+static void add_self(json_t *object, const struct gw_daemon *daemon, const struct gw_network *network,
+                     struct gw_mono now)
 {
-    const struct gw_config *config = daemon->files.config;
     char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
 
     json_object_set_new(object, "version", json_string(PEERGATE_VERSION));
     json_object_set_new(object, "pid", json_integer(getpid()));
     json_object_set_new(object, "uptime_s", gw_json_ago(daemon->started, now));
     json_object_set_new(object, "dir", json_string(daemon->dir));
-    json_object_set_new(object, "hostname", json_string(config->hostname ? config->hostname : ""));
-    json_object_set_new(object, "network", json_string(config->network ? config->network : ""));
+    json_object_set_new(object, "hostname", json_string(gw_network_hostname(network)));
+    json_object_set_new(object, "network", json_string(gw_network_name(network)));
     json_object_set_new(object, "peer_id",
-                        daemon->identity->has_ed25519
-                            ? json_string(gw_peer_id_format(daemon->identity->ed25519, peer_id))
+                        network->identity->has_ed25519
+                            ? json_string(gw_peer_id_format(network->identity->ed25519, peer_id))
                             : json_null());
     json_object_set_new(object, "public_key",
-                        json_string(gw_key_base64_format(gw_gateway_public_key(daemon->gateway), key)));
-    json_object_set_new(object, "port", json_integer(gw_link_port(daemon->link)));
-    json_object_set_new(object, "ipv4", json_boolean(gw_link_has(daemon->link, GW_UDP_V4)));
-    json_object_set_new(object, "ipv6", json_boolean(gw_link_has(daemon->link, GW_UDP_V6)));
+                        json_string(gw_key_base64_format(gw_gateway_public_key(network->gateway), key)));
+    json_object_set_new(object, "port", json_integer(gw_link_port(network->link)));
+    json_object_set_new(object, "ipv4", json_boolean(gw_link_has(network->link, GW_UDP_V4)));
+    json_object_set_new(object, "ipv6", json_boolean(gw_link_has(network->link, GW_UDP_V6)));
 }
 
 static json_t *proxies(const struct gw_daemon *daemon)
@@ -75,15 +75,15 @@ static json_t *proxy_stats(const struct gw_daemon *daemon)
     return object;
 }
 
-json_t *gw_daemon_services_json(const struct gw_daemon *daemon)
+json_t *gw_network_services_json(const struct gw_network *network)
 {
-    const struct gw_registry *registry = gw_services_registry(daemon->services);
+    const struct gw_registry *registry = gw_services_registry(network->services);
     char at[GW_TARGET_STRLEN];
     json_t *list = json_array();
     for (size_t i = 0; i < registry->count; i++) {
         const struct gw_service *service = registry->services[i];
         struct gw_service_stats stats = {0};
-        gw_services_service_stats(daemon->services, service->name, &stats);
+        gw_services_service_stats(network->services, service->name, &stats);
         json_t *object = json_object();
         json_object_set_new(object, "name", json_string(service->name));
         json_object_set_new(object, "enabled", json_boolean(service->is_enabled));
@@ -97,10 +97,10 @@ json_t *gw_daemon_services_json(const struct gw_daemon *daemon)
     return list;
 }
 
-static json_t *service_stats(const struct gw_daemon *daemon)
+static json_t *service_stats(const struct gw_network *network)
 {
     struct gw_services_stats stats = {0};
-    gw_services_stats(daemon->services, &stats);
+    gw_services_stats(network->services, &stats);
     json_t *object = json_object();
     json_object_set_new(object, "open", json_integer(stats.flows_open));
     json_object_set_new(object, "accepted", integer(stats.accepted));
@@ -112,10 +112,10 @@ static json_t *service_stats(const struct gw_daemon *daemon)
     return object;
 }
 
-static json_t *drops(const struct gw_daemon *daemon)
+static json_t *drops(const struct gw_network *network)
 {
     struct gw_gateway_stats stats = {0};
-    gw_gateway_stats(daemon->gateway, &stats);
+    gw_gateway_stats(network->gateway, &stats);
     json_t *object = json_object();
     json_object_set_new(object, "malformed", integer(stats.dropped_malformed));
     json_object_set_new(object, "unknown", integer(stats.dropped_unknown));
@@ -130,9 +130,9 @@ static json_t *drops(const struct gw_daemon *daemon)
     return object;
 }
 
-static json_t *link_stats(const struct gw_daemon *daemon)
+static json_t *link_stats(const struct gw_network *network)
 {
-    const struct gw_udp_stats *stats = gw_link_stats(daemon->link);
+    const struct gw_udp_stats *stats = gw_link_stats(network->link);
     json_t *object = json_object();
     json_object_set_new(object, "bytes_sent", integer(stats->bytes_sent));
     json_object_set_new(object, "bytes_received", integer(stats->bytes_received));
@@ -151,18 +151,19 @@ static json_t *link_stats(const struct gw_daemon *daemon)
 void gw_control_status(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
+    const struct gw_network *network = gw_daemon_first_network(daemon);
     json_t *object = json_object();
     (void)request;
-    add_self(object, daemon, now);
+    add_self(object, daemon, network, now);
     json_object_set_new(object, "proxies", proxies(daemon));
     json_object_set_new(object, "dns", gw_daemon_dns_json(daemon));
     json_object_set_new(object, "virtual_router", gw_daemon_virtual_router_json(daemon));
-    json_object_set_new(object, "peers", peers(daemon, now));
-    json_object_set_new(object, "services", gw_daemon_services_json(daemon));
+    json_object_set_new(object, "peers", peers(network, now));
+    json_object_set_new(object, "services", gw_network_services_json(network));
     json_object_set_new(object, "proxy_clients", proxy_stats(daemon));
-    json_object_set_new(object, "service_flows", service_stats(daemon));
-    json_object_set_new(object, "drops", drops(daemon));
-    json_object_set_new(object, "link", link_stats(daemon));
+    json_object_set_new(object, "service_flows", service_stats(network));
+    json_object_set_new(object, "drops", drops(network));
+    json_object_set_new(object, "link", link_stats(network));
     json_object_set_new(object, "memory",
                         json_pack("{s:I,s:I}", "flows_used", (json_int_t)daemon->budget.used, "flows_limit",
                                   (json_int_t)daemon->budget.limit));
@@ -173,6 +174,6 @@ void gw_control_peers(struct gw_control_client *client, const json_t *request, s
 {
     json_t *object = json_object();
     (void)request;
-    json_object_set_new(object, "peers", peers(ctx, now));
+    json_object_set_new(object, "peers", peers(gw_daemon_first_network(ctx), now));
     gw_control_reply(client, object);
 }

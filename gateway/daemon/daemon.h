@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* The daemon: one gateway on its link, with the peers, services, names, front-ends and the control socket that the owner's files ask for. This
- * is the one place that knows all of them; what is built from the struct's parts is given the parts it needs. */
+/* The daemon: the networks that the owner's files ask for, and what they share: the loop, names, front-ends and the control socket. This is the one
+ * place that knows all of them; what is built from the struct's parts is given the parts it needs. */
 #ifndef GATEWAY_DAEMON_DAEMON_H
 #define GATEWAY_DAEMON_DAEMON_H
 
 #include "frontends/frontend.h"
 #include "frontends/socks5/socks5.h"
-#include "gateway/config/identity.h"
 #include "gateway/daemon/connect.h"
 #include "gateway/daemon/control.h"
 #include "gateway/daemon/dns_setup.h"
-#include "gateway/daemon/echo.h"
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
 #include "gateway/daemon/logsink.h"
-#include "gateway/daemon/peer_services.h"
-#include "gateway/daemon/peers.h"
-#include "gateway/daemon/pings.h"
+#include "gateway/daemon/network.h"
 #include "gateway/daemon/signals.h"
-#include "gateway/daemon/state.h"
 #include "gateway/daemon/tun_setup.h"
-#include "gateway/gateway.h"
-#include "gateway/link/link.h"
 #include "gateway/link/netwatch.h"
-#include "gateway/services/services.h"
 #include "resolver/names_tier.h"
 #include "resolver/resolver.h"
 
@@ -32,23 +24,20 @@ struct gw_daemon {
     int verbose;            /* -v: the log says more than the configuration asks for */
     struct gw_logsink *log; /* borrowed */
     struct gw_files files;
-    struct gw_identity *identity;
 
     struct gw_loop *loop;
     struct gw_signals signals;
     int lock_fd; /* holds <control socket>.lock */
     struct gw_control *control;
 
+    struct gw_list networks; /* struct gw_network.node, in the order of the file; never empty while it runs */
+    struct gw_network_events events;
     struct gw_flow_budget budget;
-    struct gw_gateway_events events;
-    struct gw_link *link;
-    struct gateway *gateway;
-    struct gw_state state;
+    struct gw_endpoints *endpoints;
     struct gw_netwatch *netwatch;
     struct event *expiry; /* authorized keys expire */
 
     struct gw_dialer *dialer;
-    struct gw_services *services;
     struct gw_resolver *resolver;
     struct gw_names_tier *names;
     struct gw_frontend frontend;
@@ -56,11 +45,6 @@ struct gw_daemon {
     struct gw_tun_setup tun;
     struct gw_dns_setup dns;
 
-    struct gw_endpoints *endpoints;
-    struct gw_peers peers;
-    struct gw_peer_services peer_services;
-    struct gw_pings pings;
-    struct gw_echo echo;
     struct gw_connects connects;
 
     struct gw_mono started;
@@ -80,17 +64,15 @@ int gw_daemon_run(struct gw_daemon *daemon);
 void gw_daemon_free(struct gw_daemon *daemon);
 void gw_daemon_stop(struct gw_daemon *daemon);
 
-/* Wall time. */
-struct gw_wall gw_daemon_wall(void);
-
 /* reload.c: loads the files again; when all are good, applies what changed and logs it. 0, or an error with the reasons in diag: then the
  * daemon goes on as it was. */
 int gw_daemon_reload(struct gw_daemon *daemon, struct gw_diag *diag);
 /* The parts of a (re)load, also used at the start. bad configuration: in diag. */
-int gw_daemon_apply_services(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
 int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
 int gw_daemon_apply_socks(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
 void gw_daemon_apply_log(struct gw_daemon *daemon, const struct gw_files *files);
+/* The first of the file: what is said where there is room for one. */
+struct gw_network *gw_daemon_first_network(const struct gw_daemon *daemon);
 /* Looks for expired keys from time to time, if the files have any that can expire. */
 void gw_daemon_watch_expiry(struct gw_daemon *daemon);
 /* Each message of diag as a line of the log. */
@@ -102,8 +84,8 @@ gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_r
     gw_control_dns;
 extern const struct gw_control_command gw_daemon_commands[];
 
-/* This node's services, as JSON. */
-json_t *gw_daemon_services_json(const struct gw_daemon *daemon);
+/* This node's services in a network, as JSON. */
+json_t *gw_network_services_json(const struct gw_network *network);
 /* The DNS server and the virtual router; null where there is none. */
 json_t *gw_daemon_dns_json(const struct gw_daemon *daemon);
 json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon);

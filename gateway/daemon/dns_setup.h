@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The DNS server, the virtual addresses behind its answers, and without a TUN the virtual IP router that listens on them, as the configuration asks for
- * them: off unless `dns.enabled` or `virtual_router.enabled`. Peers are asked for their services when they are connected, and from time to time. */
+/* Names and addresses of the peers of all networks, as the configuration asks for them: the DNS server, and without a TUN the virtual IP router that listens on
+ * the addresses of its answers. Off unless `dns.enabled` or `virtual_router.enabled`. */
 #ifndef GATEWAY_DAEMON_DNS_SETUP_H
 #define GATEWAY_DAEMON_DNS_SETUP_H
 
 #include "frontends/dns/access.h"
 #include "frontends/dns/listener.h"
-#include "frontends/vrouter/vrouter.h"
-#include "gateway/base/map.h"
-#include "gateway/daemon/files.h"
-#include "gateway/daemon/peer_services.h"
-#include "gateway/daemon/vip_state.h"
+#include "gateway/daemon/network.h"
+#include "gateway/daemon/router_setup.h"
 
 struct gw_dns_setup_params {
     struct gw_loop *loop;
-    struct gateway *gateway;
-    struct gw_services *services; /* ours */
-    struct gw_peer_services *peer_services;
-    const struct gw_files *files; /* borrowed for life; a reload changes what is in it */
-    const char *state_dir;        /* DIR/state; borrowed for life */
+    const struct gw_list *networks; /* borrowed for life; struct gw_network.node */
+    const struct gw_files *files;   /* borrowed for life; a reload changes what is in it */
     bool has_tun;
 };
 
@@ -32,29 +26,28 @@ struct gw_dns_setup_server {
 
 struct gw_dns_setup { /* zero: not there */
     struct gw_dns_setup_params params;
-    struct gw_vip_state addresses; /* open when either of the two is wanted */
-    struct gw_map guests;          /* peers with an address; by key */
-    struct event *tick;            /* NULL: not there */
-    bool is_stale;                 /* the table is to be filled again in this turn or the next */
+    struct event *tick; /* NULL: not there */
+    bool is_stale;      /* the table is to be filled again in this turn or the next */
 
     struct gw_dns_table *table;
     struct gw_dns_forward *forward; /* NULL: no upstreams */
     struct gw_dns_server *server;   /* NULL: none is asked for */
     struct gw_dns_setup_server started;
 
-    struct gw_vrouter *router; /* NULL: none is asked for */
+    struct gw_router_setup router;
 };
 
 /* 0 or GW_E_NOMEM. */
 int gw_dns_setup_init(struct gw_dns_setup *setup, const struct gw_dns_setup_params *params);
-/* Before the gateway, its peers and the services are freed. */
+/* Before the networks are ended. */
 void gw_dns_setup_fini(struct gw_dns_setup *setup, struct gw_mono now);
 
 /* Starts, changes or ends the server as the configuration says. 0, or an error with the reason in diag: then there is no server. */
 int gw_dns_setup_listen(struct gw_dns_setup *setup, const struct gw_config *config, struct gw_diag *diag);
-/* The peers or the files changed: addresses, names and the router follow. */
+/* The networks, their peers or the files changed: addresses, names and the router follow. */
 void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now);
 /* For gw_gateway_events.on_peer. */
-void gw_dns_setup_on_peer(struct gw_dns_setup *setup, struct gw_peer *peer, struct gw_mono now);
+void gw_dns_setup_on_peer(struct gw_dns_setup *setup, struct gw_network *network, struct gw_peer *peer,
+                          struct gw_mono now);
 
 #endif

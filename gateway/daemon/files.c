@@ -15,15 +15,38 @@ static int path_in(char out[GW_DIR_PATH_MAX], const char *dir, const char *name)
     return len > 0 && len < GW_DIR_PATH_MAX ? 0 : GW_E_TOO_BIG;
 }
 
-static int load_service_keys(struct gw_files *files, struct gw_diag *diag)
+/* ---- loading */
+
+static int load_service_keys(struct gw_network_files *files, struct gw_diag *diag)
 {
-    const struct gw_config *config = files->config;
+    const struct gw_config_network *config = files->config;
     files->service_keys = calloc(config->services.count + 1, sizeof *files->service_keys);
     if (!files->service_keys)
         return GW_E_NOMEM;
     for (size_t i = 0; i < config->services.count; i++) {
         const char *path = config->services.items[i].authorized_keys;
         int err = path ? gw_authorized_keys_load(&files->service_keys[i], path, diag) : 0;
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int load_networks(struct gw_files *files, struct gw_diag *diag)
+{
+    const struct gw_config_network *network = NULL;
+    size_t count = 0;
+    while ((network = gw_config_next_network(files->config, network)))
+        count++;
+    files->networks = calloc(count, sizeof *files->networks);
+    if (!files->networks)
+        return GW_E_NOMEM;
+    while ((network = gw_config_next_network(files->config, network))) {
+        struct gw_network_files *of = &files->networks[files->network_count++];
+        of->config = network;
+        int err = gw_authorized_keys_load(&of->keys, network->security.authorized_keys_file, diag);
+        if (err == 0)
+            err = load_service_keys(of, diag);
         if (err != 0)
             return err;
     }
@@ -38,9 +61,7 @@ int gw_files_load(struct gw_files *files, const char *dir, struct gw_diag *diag)
     if (err == 0)
         err = gw_config_load(&files->config, path, diag);
     if (err == 0)
-        err = gw_authorized_keys_load(&files->keys, files->config->security.authorized_keys_file, diag);
-    if (err == 0)
-        err = load_service_keys(files, diag);
+        err = load_networks(files, diag);
     if (err == 0)
         err = path_in(path, dir, GW_FILE_NAMES);
     if (err == 0)
@@ -50,16 +71,25 @@ int gw_files_load(struct gw_files *files, const char *dir, struct gw_diag *diag)
     return err;
 }
 
-void gw_files_fini(struct gw_files *files)
+static void free_network(struct gw_network_files *files)
 {
     for (size_t i = 0; files->service_keys && i < files->config->services.count; i++)
         gw_authorized_keys_free(files->service_keys[i]);
     free(files->service_keys);
     gw_authorized_keys_free(files->keys);
+}
+
+void gw_files_fini(struct gw_files *files)
+{
+    for (size_t i = 0; i < files->network_count; i++)
+        free_network(&files->networks[i]);
+    free(files->networks);
     gw_names_free(files->names);
     gw_config_free(files->config);
     *files = (struct gw_files){0};
 }
+
+/* ---- what the services want to know */
 
 static void grant_of_key(struct gw_grant *grant, const struct gw_authorized_key *key)
 {
@@ -69,7 +99,8 @@ static void grant_of_key(struct gw_grant *grant, const struct gw_authorized_key 
     memcpy(grant->public_key, key->x25519, GW_KEY_LEN);
 }
 
-static struct gw_grants *make_grants(const struct gw_config *config, const struct gw_authorized_keys *keys)
+static struct gw_grants *make_grants(const struct gw_config_network *config,
+                                     const struct gw_authorized_keys *keys)
 {
     size_t peers = config ? config->peers.count : 0, count = 0;
     struct gw_grant *list = calloc(peers + keys->count + 1, sizeof *list);
@@ -86,7 +117,7 @@ static struct gw_grants *make_grants(const struct gw_config *config, const struc
     return grants;
 }
 
-struct gw_grants *gw_files_grants(const struct gw_files *files)
+struct gw_grants *gw_files_grants(const struct gw_network_files *files)
 {
     return make_grants(files->config, files->keys);
 }
@@ -94,4 +125,25 @@ struct gw_grants *gw_files_grants(const struct gw_files *files)
 struct gw_grants *gw_grants_of_keys(const struct gw_authorized_keys *keys)
 {
     return make_grants(NULL, keys);
+}
+
+int gw_target_of_endpoint(struct gw_target *out, const struct gw_config_endpoint *endpoint)
+{
+    switch (endpoint->kind) {
+    case GW_CONFIG_ENDPOINT_IP:
+        *out =
+            (struct gw_target){.kind = GW_TARGET_ADDR, .addr = endpoint->addr, .port = endpoint->addr.port};
+        return 0;
+    case GW_CONFIG_ENDPOINT_NAME:
+        return gw_target_set_host(out, endpoint->name, endpoint->port);
+    case GW_CONFIG_ENDPOINT_UNIX:
+        if (strlen(endpoint->name) > GW_TARGET_UNIX_MAX)
+            return GW_E_TOO_BIG;
+        *out = (struct gw_target){.kind = GW_TARGET_UNIX};
+        strcpy(out->name, endpoint->name);
+        return 0;
+    case GW_CONFIG_ENDPOINT_NONE:
+        break;
+    }
+    return GW_E_INVAL;
 }

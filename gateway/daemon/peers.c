@@ -123,7 +123,7 @@ static bool is_name(const char *comment)
            comment[len - 1] != '-';
 }
 
-static void config_of_key(struct gw_peer_config *out, const struct gw_config *config,
+static void config_of_key(struct gw_peer_config *out, const struct gw_config_network *config,
                           const struct gw_authorized_key *key)
 {
     memset(out, 0, sizeof *out);
@@ -138,7 +138,7 @@ static void config_of_key(struct gw_peer_config *out, const struct gw_config *co
     out->cc = config->congestion;
 }
 
-static void apply_keys(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall,
+static void apply_keys(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
                        struct gw_mono now, struct gw_peers_change *change)
 {
     for (size_t i = 0; i < files->keys->count; i++) {
@@ -154,7 +154,7 @@ static void apply_keys(struct gw_peers *peers, const struct gw_files *files, str
     }
 }
 
-void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall,
+void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
                     struct gw_mono now, struct gw_peers_change *change)
 {
     *change = (struct gw_peers_change){0};

@@ -41,7 +41,7 @@ struct gw_peers_change {
 };
 /* Adds, updates and removes until the engine's peers are those of the files; sessions of what did not change are not touched. A peer that cannot be
  * added is logged and left out. */
-void gw_peers_apply(struct gw_peers *peers, const struct gw_files *files, struct gw_wall wall,
+void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
                     struct gw_mono now, struct gw_peers_change *change);
 /* For gw_gateway_events.on_peer: logs what a person would want to know. */
 void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_mono now);

@@ -31,9 +31,10 @@ struct pinging {
     struct sent_ping unanswered[UNANSWERED_MAX];
 };
 
-void gw_pings_init(struct gw_pings *pings, struct gw_loop *loop)
+void gw_pings_init(struct gw_pings *pings, struct gw_loop *loop, struct gw_echo *echo)
 {
     pings->loop = loop;
+    pings->echo = echo;
     gw_list_init(&pings->list);
 }
 

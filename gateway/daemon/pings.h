@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pings that control clients asked for: PING frames through the session, one line of JSON for each answer or loss. */
+/* The pings of one network that control clients asked for: PING frames through the session, one line of JSON for each answer or loss. */
 #ifndef GATEWAY_DAEMON_PINGS_H
 #define GATEWAY_DAEMON_PINGS_H
 
@@ -19,7 +19,7 @@ struct gw_ping_params {
     unsigned interval_ms;
 };
 
-void gw_pings_init(struct gw_pings *pings, struct gw_loop *loop);
+void gw_pings_init(struct gw_pings *pings, struct gw_loop *loop, struct gw_echo *echo);
 /* As a task of the client, from now on. */
 void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client,
                     const struct gw_ping_params *params);

@@ -16,6 +16,7 @@
 
 #define REOPEN_MAX_S 60u
 #define ULA_BITS 48u
+#define OWN_MAX 3u /* addresses of ours in one network */
 
 /* ---- opening */
 
@@ -96,10 +97,10 @@ int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const st
 
 /* ---- setting up */
 
-/* Ours: what is configured, and the IPv6 address that follows from the key if no other is. */
-static size_t own_prefixes(const struct gw_tun_setup *setup, struct gw_prefix out[3])
+/* Ours in a network: what is configured, and the IPv6 address that follows from the key if no other is. */
+static size_t own_prefixes(const struct gw_network *network, struct gw_prefix out[OWN_MAX])
 {
-    const struct gw_config *config = setup->config;
+    const struct gw_config_network *config = network->files->config;
     bool has_ipv6 = false;
     size_t count = 0;
     for (size_t i = 0; i < config->addresses.count && i < 2; i++) {
@@ -108,13 +109,13 @@ static size_t own_prefixes(const struct gw_tun_setup *setup, struct gw_prefix ou
     }
     if (!has_ipv6) {
         out[count] = (struct gw_prefix){.bits = ULA_BITS};
-        gw_vip_ipv6(gw_gateway_public_key(setup->gateway), &out[count++].ip);
+        gw_vip_ipv6(gw_gateway_public_key(network->gateway), &out[count++].ip);
     }
     return count;
 }
 
 struct wanted {
-    struct gw_prefix addresses[3];
+    struct gw_prefix *addresses;
     struct gw_prefix *routes;
     struct gw_addr *endpoints;
     struct gw_plan_input input;
@@ -130,23 +131,40 @@ static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer, b
         wanted->input.has_unknown_endpoints = true;
 }
 
+static void add_network(struct wanted *wanted, const struct gw_network *network, bool with_routes)
+{
+    wanted->input.address_count += own_prefixes(network, wanted->addresses + wanted->input.address_count);
+    for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
+         peer = gw_gateway_next_peer(network->gateway, peer))
+        add_peer(wanted, gw_peer_config(peer), with_routes);
+}
+
+static void count_all(const struct gw_list *networks, size_t *network_count, size_t *peer_count)
+{
+    gw_list_for_each (node, networks) {
+        struct gateway *gateway = gw_list_entry(node, struct gw_network, node)->gateway;
+        ++*network_count;
+        for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
+             peer = gw_gateway_next_peer(gateway, peer))
+            ++*peer_count;
+    }
+}
+
 static bool gather(const struct gw_tun_setup *setup, struct wanted *wanted)
 {
-    struct gateway *gateway = setup->gateway;
-    size_t peers = 0;
-    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
-         peer = gw_gateway_next_peer(gateway, peer))
-        peers++;
-    *wanted = (struct wanted){.input = {.device = gw_device_tun(setup->device)->name, .port = setup->port}};
+    const struct gw_network *first = gw_list_entry(setup->networks->next, struct gw_network, node);
+    size_t networks = 0, peers = 0;
+    count_all(setup->networks, &networks, &peers);
+    *wanted = (struct wanted){
+        .input = {.device = gw_device_tun(setup->device)->name, .port = gw_link_port(first->link)}};
+    wanted->addresses = calloc(networks + 1, OWN_MAX * sizeof *wanted->addresses);
     wanted->routes = calloc(peers + 1, GW_PEER_ALLOWED_IPS_MAX * sizeof *wanted->routes);
     wanted->endpoints = calloc(peers + 1, GW_PEER_ENDPOINTS_MAX * sizeof *wanted->endpoints);
-    if (!wanted->routes || !wanted->endpoints)
+    if (!wanted->addresses || !wanted->routes || !wanted->endpoints)
         return false;
-    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
-         peer = gw_gateway_next_peer(gateway, peer))
-        add_peer(wanted, gw_peer_config(peer), setup->config->tun.routes);
+    gw_list_for_each (node, setup->networks)
+        add_network(wanted, gw_list_entry(node, struct gw_network, node), setup->config->tun.routes);
     wanted->input.addresses = wanted->addresses;
-    wanted->input.address_count = own_prefixes(setup, wanted->addresses);
     wanted->input.routes = wanted->routes;
     wanted->input.endpoints = wanted->endpoints;
     return true;
@@ -156,21 +174,29 @@ static int apply_netconf(struct gw_tun_setup *setup)
 {
     struct wanted wanted;
     int err = gather(setup, &wanted) ? gw_netconf_apply(setup->netconf, &wanted.input) : GW_E_NOMEM;
+    free(wanted.addresses);
     free(wanted.routes);
     free(wanted.endpoints);
     return err;
 }
 
-static void apply_network(struct gw_tun_setup *setup)
+static void apply_network(struct gw_tun_setup *setup, const struct gw_network *network)
 {
-    struct gw_device_network network = {.gateway = setup->gateway,
-                                        .subnets = setup->config->tun.subnets.items,
-                                        .subnet_count = setup->config->tun.subnets.count};
-    struct gw_prefix own[3];
-    size_t count = own_prefixes(setup, own);
+    struct gw_device_network on_device = {.gateway = network->gateway,
+                                          .subnets = setup->config->tun.subnets.items,
+                                          .subnet_count = setup->config->tun.subnets.count};
+    struct gw_prefix own[OWN_MAX];
+    size_t count = own_prefixes(network, own);
     for (size_t i = 0; i < count && i < 2; i++)
-        network.addresses[i] = own[i].ip;
-    gw_device_set_network(setup->device, &network);
+        on_device.addresses[i] = own[i].ip;
+    if (gw_device_set_network(setup->device, &on_device) != 0)
+        gw_log_error("tun: too many networks: the packets of %s stay out", gw_network_name(network));
+}
+
+static void apply_networks(struct gw_tun_setup *setup)
+{
+    gw_list_for_each (node, setup->networks)
+        apply_network(setup, gw_list_entry(node, struct gw_network, node));
 }
 
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config)
@@ -178,7 +204,7 @@ void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *conf
     setup->config = config;
     if (!setup->device)
         return;
-    apply_network(setup);
+    apply_networks(setup);
     if (setup->netconf)
         apply_netconf(setup);
 }
@@ -194,16 +220,14 @@ static void give_up_privileges(const struct gw_tun_setup *setup)
         gw_log_warn("cannot give up privileges: %s", gw_strerror(err));
 }
 
-int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port,
-                       struct gw_diag *diag)
+int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *networks, struct gw_diag *diag)
 {
     char journal[GW_DIR_PATH_MAX + 32];
     if (!setup->device)
         return 0;
-    setup->gateway = gateway;
-    setup->port = port;
+    setup->networks = networks;
     snprintf(journal, sizeof journal, "%s/%s/tun.journal", setup->dir, GW_DIR_STATE);
-    apply_network(setup);
+    apply_networks(setup);
     if (gw_privileges_held() & GW_PRIVILEGE_NET_ADMIN) {
         const struct gw_netconf_params params = {.loop = setup->loop,
                                                  .journal = journal,

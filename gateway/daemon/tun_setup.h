@@ -8,16 +8,15 @@
 #include "frontends/tun/netconf.h"
 #include "gateway/config/config.h"
 #include "gateway/config/dir.h"
+#include "gateway/daemon/network.h"
 
 struct gw_tun_setup { /* zero: there is none */
     struct gw_loop *loop;
     struct gw_device *device;
-    struct gw_netconf *netconf; /* NULL: the interface's owner sees to addresses and routes */
-    struct gateway *gateway;
+    struct gw_netconf *netconf;     /* NULL: the interface's owner sees to addresses and routes */
+    const struct gw_list *networks; /* struct gw_network.node; borrowed for life */
     const struct gw_config *config; /* borrowed until the next apply */
     char dir[GW_DIR_PATH_MAX];
-    uint16_t port;
-    struct gw_addr addresses[2]; /* own */
     struct event *reopen;
     unsigned reopen_s;
 };
@@ -25,10 +24,9 @@ struct gw_tun_setup { /* zero: there is none */
 /* Opens the interface if the configuration wants one. 0, or an error with the reason in diag. */
 int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config,
                       const char *dir, struct gw_diag *diag);
-/* Addresses, routes, packets; port: our UDP port. Then privileges are given up. */
-int gw_tun_setup_start(struct gw_tun_setup *setup, struct gateway *gateway, uint16_t port,
-                       struct gw_diag *diag);
-/* The peers or the configuration changed. */
+/* Addresses, routes, packets. Then privileges are given up. */
+int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *networks, struct gw_diag *diag);
+/* The networks, their peers or the configuration changed. */
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config);
 void gw_tun_setup_fini(struct gw_tun_setup *setup);
 

@@ -26,11 +26,11 @@ static void reload(const struct gw_config *config)
     free(text);
 }
 
-static void take_peers(const struct gw_config *config)
+static void take_peers(const struct gw_config_network *network)
 {
-    for (size_t i = 0; i < config->peers.count; i++) {
+    for (size_t i = 0; i < network->peers.count; i++) {
         struct gw_peer_config peer;
-        gw_config_to_peer(&peer, config, &config->peers.items[i]);
+        gw_config_to_peer(&peer, network, &network->peers.items[i]);
         gw_wipe(&peer, sizeof peer);
     }
 }
@@ -43,7 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((err == 0) != (config != NULL) || (err == 0) != (diag.errors == 0))
         abort();
     if (config) {
-        take_peers(config);
+        for (const struct gw_config_network *network = gw_config_next_network(config, NULL); network;
+             network = gw_config_next_network(config, network))
+            take_peers(network);
         reload(config);
     }
     gw_config_free(config);

@@ -56,20 +56,20 @@ static const char smallest[] = "hostname: home\n"
 static void the_smallest(void **state)
 {
     struct gw_config *config = parse(smallest);
-    const struct gw_config_peer *peer = config->peers.items;
-    const struct gw_config_service *web = config->services.items;
+    const struct gw_config_peer *peer = config->top.peers.items;
+    const struct gw_config_service *web = config->top.services.items;
     (void)state;
-    assert_string_equal(config->hostname, "home");
-    assert_string_equal(config->network, "demo");
-    assert_int_equal(config->port, 7001);
-    assert_int_equal(config->peers.count, 1);
+    assert_string_equal(config->top.hostname, "home");
+    assert_string_equal(config->top.name, "demo");
+    assert_int_equal(config->top.port, 7001);
+    assert_int_equal(config->top.peers.count, 1);
     assert_int_equal(peer->line, 5);
     assert_string_equal(peer->name, "laptop");
     assert_true(peer->peer_id.is_set);
     expect_key(&peer->public_key, KEY_1);
     assert_int_equal(peer->endpoints.count, 1);
     expect_addr(&peer->endpoints.items[0].addr, "127.0.0.1:7002");
-    assert_int_equal(config->services.count, 1);
+    assert_int_equal(config->top.services.count, 1);
     assert_string_equal(web->name, "web");
     assert_true(web->enabled);
     expect_addr(&web->local_address.addr, "127.0.0.1:8000");
@@ -86,29 +86,29 @@ static void an_empty_file_is_all_defaults(void **state)
 {
     struct gw_config *config = parse("# nothing\n");
     (void)state;
-    assert_true(config->hostname[0] != '\0');
-    assert_string_equal(config->network, "mesh");
-    assert_int_equal(config->port, 51820);
-    assert_int_equal(config->listen.count, 2);
-    assert_int_equal(config->listen.items[1].family, 6);
-    assert_string_equal(config->identity, "/etc/peergate/identity.key");
+    assert_true(config->top.hostname[0] != '\0');
+    assert_string_equal(config->top.name, "mesh");
+    assert_int_equal(config->top.port, 51820);
+    assert_int_equal(config->top.listen.count, 2);
+    assert_int_equal(config->top.listen.items[1].family, 6);
+    assert_string_equal(config->top.identity, "/etc/peergate/identity.key");
     assert_string_equal(config->control.socket, "/etc/peergate/control.sock");
     assert_int_equal(config->control.mode, 0600);
-    assert_string_equal(config->security.authorized_keys_file, "/etc/peergate/authorized_keys");
+    assert_string_equal(config->top.security.authorized_keys_file, "/etc/peergate/authorized_keys");
     assert_string_equal(config->interface, "peer0");
-    assert_int_equal(config->seal, GW_SEAL_AUTO);
-    assert_int_equal(config->congestion, GW_CC_BBR);
+    assert_int_equal(config->top.seal, GW_SEAL_AUTO);
+    assert_int_equal(config->top.congestion, GW_CC_BBR);
     assert_int_equal(config->memory, 64000000);
     assert_int_equal(config->log.level, GW_LOG_INFO);
     assert_false(config->log.hide_addresses);
-    assert_true(config->protocol.keepalive_ns == GW_S(20));
-    assert_true(config->protocol.connection_timeout_ns == GW_S(75));
-    assert_true(config->protocol.punch_timeout_ns == GW_S(10));
-    assert_int_equal(config->protocol.max_punch_attempts, 5);
+    assert_true(config->top.protocol.keepalive_ns == GW_S(20));
+    assert_true(config->top.protocol.connection_timeout_ns == GW_S(75));
+    assert_true(config->top.protocol.punch_timeout_ns == GW_S(10));
+    assert_int_equal(config->top.protocol.max_punch_attempts, 5);
     assert_int_equal(config->socks.listen.count, 0);
     assert_true(config->socks.http);
-    assert_int_equal(config->peers.count, 0);
-    assert_false(config->private_key.is_set);
+    assert_int_equal(config->top.peers.count, 0);
+    assert_false(config->top.private_key.is_set);
     gw_config_free(config);
     gw_config_free(NULL);
 }
@@ -118,8 +118,8 @@ static void keys_without_values_are_not_there(void **state)
     struct gw_config *config =
         parse("hostname: a\nnetwork:\npeers:\nservices: ~\nsocks:\nlog: {level: null}\n");
     (void)state;
-    assert_string_equal(config->network, "mesh");
-    assert_int_equal(config->peers.count, 0);
+    assert_string_equal(config->top.name, "mesh");
+    assert_int_equal(config->top.peers.count, 0);
     assert_int_equal(config->log.level, GW_LOG_INFO);
     gw_config_free(config);
 }
@@ -158,13 +158,13 @@ static const char ipou[] = "name: \"utun0\"\n"
 static void the_new_format_of_ipou(void **state)
 {
     struct gw_config *config = parse(ipou);
-    const struct gw_config_peer *anchor = &config->peers.items[0], *mobile = &config->peers.items[1];
+    const struct gw_config_peer *anchor = &config->top.peers.items[0], *mobile = &config->top.peers.items[1];
     (void)state;
     assert_string_equal(config->interface, "utun0");
-    assert_int_equal(config->addresses.count, 1);
-    expect_prefix(&config->addresses.items[0], "10.0.0.1", 32);
-    assert_int_equal(config->port, 1194);
-    expect_key(&config->private_key, SECRET_1);
+    assert_int_equal(config->top.addresses.count, 1);
+    expect_prefix(&config->top.addresses.items[0], "10.0.0.1", 32);
+    assert_int_equal(config->top.port, 1194);
+    expect_key(&config->top.private_key, SECRET_1);
     assert_true(gw_config_has_secret(config));
     assert_int_equal(anchor->role, GW_CONFIG_ROLE_ANCHOR);
     expect_key(&anchor->public_key, KEY_2);
@@ -186,9 +186,9 @@ static void the_legacy_format_of_ipou(void **state)
                                      "    endpoint: \"127.0.0.1:51820\"\n"
                                      "    allowed_ips: [\"10.0.0.1/32\"]\n");
     (void)state;
-    expect_key(&config->private_key, SECRET_1);
-    assert_null(config->peers.items[0].name);
-    expect_addr(&config->peers.items[0].endpoints.items[0].addr, "127.0.0.1:51820");
+    expect_key(&config->top.private_key, SECRET_1);
+    assert_null(config->top.peers.items[0].name);
+    expect_addr(&config->top.peers.items[0].endpoints.items[0].addr, "127.0.0.1:51820");
     gw_config_free(config);
 }
 
@@ -212,19 +212,19 @@ static void the_keys_of_peer_up(void **state)
                                      "      relay: \"/ip4/1.2.3.4/tcp/7777/p2p/" ID_2 "\"\n"
                                      "      trust_level: \"full\"\n"
                                      "    - network_name: bob\n");
-    const struct gw_config_service *ssh = gw_config_find_service(config, "SSH"),
-                                   *xrdp = gw_config_find_service(config, "xrdp");
+    const struct gw_config_service *ssh = gw_config_find_service(&config->top, "SSH"),
+                                   *xrdp = gw_config_find_service(&config->top, "xrdp");
     (void)state;
-    assert_string_equal(config->security.authorized_keys_file, "/users/someone/.peerup/authorized_keys");
+    assert_string_equal(config->top.security.authorized_keys_file, "/users/someone/.peerup/authorized_keys");
     assert_string_equal(ssh->authorized_keys, "/etc/peergate/ssh_keys");
     assert_int_equal(ssh->local_address.kind, GW_CONFIG_ENDPOINT_NAME);
     assert_string_equal(ssh->local_address.name, "localhost");
     assert_int_equal(ssh->port, 22);
     assert_false(xrdp->enabled);
     assert_null(xrdp->authorized_keys);
-    assert_ptr_equal(gw_config_find_port(config, GW_CONFIG_TCP, 3389), xrdp);
-    assert_null(gw_config_find_port(config, GW_CONFIG_UDP, 3389));
-    assert_null(gw_config_find_service(config, "smb"));
+    assert_ptr_equal(gw_config_find_port(&config->top, GW_CONFIG_TCP, 3389), xrdp);
+    assert_null(gw_config_find_port(&config->top, GW_CONFIG_UDP, 3389));
+    assert_null(gw_config_find_service(&config->top, "smb"));
     assert_int_equal(config->federation_peers.count, 2);
     assert_int_equal(config->federation_peers.items[0].trust_level, GW_CONFIG_TRUST_FULL);
     assert_int_equal(config->federation_peers.items[1].trust_level, GW_CONFIG_TRUST_ONE_WAY);
@@ -253,7 +253,7 @@ static void a_peer_with_everything(void **state)
     struct gw_peer_config peer;
     char key[GW_KEY_BASE64_STRLEN];
     (void)state;
-    gw_config_to_peer(&peer, config, &config->peers.items[0]);
+    gw_config_to_peer(&peer, &config->top, &config->top.peers.items[0]);
     assert_string_equal(peer.name, "laptop");
     assert_true(peer.has_ed25519);
     assert_string_equal(gw_key_base64_format(peer.public_key, key), KEY_1);
@@ -285,7 +285,7 @@ static void peers_inherit(void **state)
               "protocol: {keepalive_interval: 1m}\n"
               "seal: forbidden\n"
               "congestion: cubic\n");
-    const struct gw_config_peer *a = &config->peers.items[0], *b = &config->peers.items[1];
+    const struct gw_config_peer *a = &config->top.peers.items[0], *b = &config->top.peers.items[1];
     (void)state;
     assert_true(a->keepalive_ns == GW_S(60));
     assert_int_equal(a->seal, GW_SEAL_FORBIDDEN);
@@ -311,7 +311,7 @@ static void a_peer_with_the_most(void **state)
         used += (size_t)sprintf(text + used, "%s\"10.2.0.1:%u\"", i ? ", " : "", i + 1);
     sprintf(text + used, "]\n    preshared_key: [" SECRET_1 ", " SECRET_2 ", " KEY_1 ", " KEY_2 "]\n");
     struct gw_config *config = parse(text);
-    gw_config_to_peer(&peer, config, &config->peers.items[0]);
+    gw_config_to_peer(&peer, &config->top, &config->top.peers.items[0]);
     assert_int_equal(peer.allowed_ip_count, GW_PEER_ALLOWED_IPS_MAX);
     assert_int_equal(peer.endpoint_count, GW_PEER_ENDPOINTS_MAX);
     assert_int_equal(peer.psk_count, GW_PSK_MAX);
@@ -362,16 +362,16 @@ static void services(void **state)
                                      "  hidden: {local_address: \"127.0.0.1:22\", port: 0}\n"
                                      "  dns-tcp: {local_address: \"127.0.0.1:53\", port: 5353}\n");
     (void)state;
-    assert_string_equal(config->services.items[0].name, "ssh");
-    assert_true(config->services.items[0].enabled);
-    assert_int_equal(config->services.items[0].class, GW_CLASS_INTERACTIVE);
-    assert_int_equal(config->services.items[1].port, 0);
-    assert_int_equal(config->services.items[1].local_address.kind, GW_CONFIG_ENDPOINT_UNIX);
-    assert_int_equal(config->services.items[2].port, 5353);
-    assert_int_equal(config->services.items[3].port, 0);
-    assert_string_equal(gw_config_find_port(config, GW_CONFIG_UDP, 5353)->name, "dns");
-    assert_string_equal(gw_config_find_port(config, GW_CONFIG_TCP, 5353)->name, "dns-tcp");
-    assert_null(gw_config_find_port(config, GW_CONFIG_TCP, 0));
+    assert_string_equal(config->top.services.items[0].name, "ssh");
+    assert_true(config->top.services.items[0].enabled);
+    assert_int_equal(config->top.services.items[0].class, GW_CLASS_INTERACTIVE);
+    assert_int_equal(config->top.services.items[1].port, 0);
+    assert_int_equal(config->top.services.items[1].local_address.kind, GW_CONFIG_ENDPOINT_UNIX);
+    assert_int_equal(config->top.services.items[2].port, 5353);
+    assert_int_equal(config->top.services.items[3].port, 0);
+    assert_string_equal(gw_config_find_port(&config->top, GW_CONFIG_UDP, 5353)->name, "dns");
+    assert_string_equal(gw_config_find_port(&config->top, GW_CONFIG_TCP, 5353)->name, "dns-tcp");
+    assert_null(gw_config_find_port(&config->top, GW_CONFIG_TCP, 0));
     gw_config_free(config);
 }
 
@@ -406,7 +406,7 @@ static void loaded_from_a_file(void **state)
     file_write(path, smallest, strlen(smallest), 0644); /* without a secret others may read it */
     assert_int_equal(gw_config_load(&config, path, &diag), 0);
     snprintf(expected, sizeof expected, "%s/identity.key", folder.path);
-    assert_string_equal(config->identity, expected);
+    assert_string_equal(config->top.identity, expected);
     gw_config_free(config);
     file_write(path, smallest, strlen(smallest), 0664);
     assert_int_equal(gw_config_load(&config, path, &diag), GW_E_PERMISSION);
@@ -436,20 +436,20 @@ static void the_identity_of_a_configuration(void **state)
     folder_file(&folder, "config.yaml", path);
     file_write(path, with_secret, strlen(with_secret), 0600);
     assert_int_equal(gw_config_load(&config, path, &diag), 0);
-    assert_int_equal(gw_config_load_identity(&identity, config, &diag), 0); /* the key alone */
+    assert_int_equal(gw_config_load_identity(&identity, &config->top, &diag), 0); /* the key alone */
     assert_false(identity->has_ed25519);
-    assert_memory_equal(identity->x25519_secret, config->private_key.bytes, 32);
+    assert_memory_equal(identity->x25519_secret, config->top.private_key.bytes, 32);
     gw_identity_free(identity);
     assert_int_equal(gw_identity_generate(&made, gw_random_system()), 0);
     assert_int_equal(gw_identity_save_new(made, folder_file(&folder, "identity.key", file)), 0);
-    assert_int_equal(gw_config_load_identity(&identity, config, &diag), 0); /* both */
+    assert_int_equal(gw_config_load_identity(&identity, &config->top, &diag), 0); /* both */
     assert_memory_equal(identity->ed25519, made->ed25519, 32);
     assert_memory_not_equal(identity->x25519, made->x25519, 32);
     assert_false(identity->is_derived);
     gw_identity_free(identity);
     gw_identity_free(made);
     assert_int_equal(chmod(file, 0644), 0);
-    assert_int_equal(gw_config_load_identity(&identity, config, &diag), GW_E_PERMISSION);
+    assert_int_equal(gw_config_load_identity(&identity, &config->top, &diag), GW_E_PERMISSION);
     assert_null(identity);
     gw_config_free(config);
     folder_remove(&folder);

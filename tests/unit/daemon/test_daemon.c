@@ -97,8 +97,8 @@ static bool has_said(const struct world *world, const char *text)
 static unsigned peer_count(const struct world *world)
 {
     unsigned count = 0;
-    for (struct gw_peer *peer = gw_gateway_next_peer(world->daemon->gateway, NULL); peer;
-         peer = gw_gateway_next_peer(world->daemon->gateway, peer))
+    for (struct gw_peer *peer = gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL);
+         peer; peer = gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, peer))
         count++;
     return count;
 }
@@ -121,7 +121,7 @@ static void test_starts_and_ends(void **state)
 {
     struct world *world = *state;
     assert_int_equal(start(world, "port: 0\nsocks: {listen: \"127.0.0.1:0\"}\n" SOME_PEER), 0);
-    assert_true(gw_link_port(world->daemon->link) != 0);
+    assert_true(gw_link_port(gw_daemon_first_network(world->daemon)->link) != 0);
     assert_int_equal(gw_socks5_listen_count(world->daemon->socks5), 1);
     assert_int_equal(peer_count(world), 1);
     /* Another one is refused, and says so. */
@@ -181,7 +181,7 @@ static void test_own_key_and_twins(void **state)
     struct world *world = *state;
     char key[GW_KEY_BASE64_STRLEN], config[512];
     assert_int_equal(start(world, "port: 0\n"), 0);
-    gw_key_base64_format(gw_gateway_public_key(world->daemon->gateway), key);
+    gw_key_base64_format(gw_gateway_public_key(gw_daemon_first_network(world->daemon)->gateway), key);
     /* Oneself as a peer is left out, with an error in the log; in authorized_keys it is nothing at all. */
     snprintf(config, sizeof config, "port: 0\npeers: [{name: me, public_key: \"%s\"}]\n", key);
     reload(world, config);
@@ -200,10 +200,10 @@ static void test_peers_come_and_go(void **state)
     assert_int_equal(start(world, "port: 0\n"), 0);
     assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
     assert_int_equal(peer_count(world), 1);
-    struct gw_peer *peer = gw_gateway_next_peer(world->daemon->gateway, NULL);
+    struct gw_peer *peer = gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL);
     assert_int_equal(reload(world, "port: 0\nhostname: other\n" SOME_PEER), 0);
     /* The same object: nothing of it has changed. */
-    assert_ptr_equal(gw_gateway_next_peer(world->daemon->gateway, NULL), peer);
+    assert_ptr_equal(gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL), peer);
     assert_true(has_said(world, "`hostname` has changed"));
     write_file(world, "authorized_keys", OTHER_KEY " other\n");
     assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
@@ -241,7 +241,8 @@ static void test_bad_reload_changes_nothing(void **state)
         "port: 0\nservices: {ssh: {local_address: \"127.0.0.1:22\"}}\nsocks: {listen: \"127.0.0.1:%u\"}\n",
         port);
     assert_int_equal(reload(world, config), -EADDRINUSE);
-    const struct gw_registry *registry = gw_services_registry(world->daemon->services);
+    const struct gw_registry *registry =
+        gw_services_registry(gw_daemon_first_network(world->daemon)->services);
     assert_non_null(gw_registry_find(registry, "web"));
     assert_null(gw_registry_find(registry, "ssh"));
     assert_null(world->daemon->socks5);
@@ -265,7 +266,8 @@ static void test_services_and_proxy_follow(void **state)
             "socks: {listen: [\"127.0.0.1:0\", \"unix:proxy.sock\"], username: a, password: b, allow: [\"*.x.org\", "
             "\"10.0.0.0/8:80\"], deny: [y.org]}\n"),
         0);
-    const struct gw_registry *registry = gw_services_registry(world->daemon->services);
+    const struct gw_registry *registry =
+        gw_services_registry(gw_daemon_first_network(world->daemon)->services);
     assert_int_equal(registry->count, 3);
     assert_int_equal(gw_registry_find(registry, "unix")->target.kind, GW_TARGET_UNIX);
     assert_true(gw_registry_find(registry, "name")->is_udp);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* Builds a network in the order in which its parts need each other, and takes it down in the other one. */
+#include "gateway/daemon/network.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+#include "gateway/daemon/wall.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what the engine tells --- */
+
+static void on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                    const struct gw_open *open, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    gw_services_on_open(gateway, peer, stream, open, now, network->services);
+}
+
+static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    gw_peers_on_event(&network->peers, peer, now);
+    network->params.events->on_peer(network, peer, now, network->params.events->ctx);
+}
+
+static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
+                    struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    gw_pings_on_pong(&network->pings, peer, id, rtt_ns, now);
+}
+
+static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    network->params.events->on_packet(network, peer, packet, len, is_partial, now,
+                                      network->params.events->ctx);
+}
+
+static void on_packets_end(struct gateway *gateway, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    network->params.events->on_packets_end(network, now, network->params.events->ctx);
+}
+
+static void on_echo_pong(struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    gw_pings_on_pong(&network->pings, peer, id, rtt_ns, now);
+}
+
+static void on_control(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
+                       void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    gw_peer_services_on_control(&network->peer_services, peer, body, now);
+}
+
+/* --- building --- */
+
+static int make_identity(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
+{
+    const struct gw_config_network *own = network->files->config;
+    int err = gw_config_load_identity(&network->identity, own, diag);
+    if (err == 0 && !gw_config_check_self(config, own, network->identity->x25519, diag))
+        err = GW_E_CONFIG;
+    return err;
+}
+
+static int make_link(struct gw_network *network, struct gw_diag *diag)
+{
+    const struct gw_config_network *config = network->files->config;
+    struct gw_udp_params params = {.port = (uint16_t)config->port, .link = GW_LINK_PRIMARY};
+    char why[512] = "";
+
+    for (size_t i = 0; i < config->listen.count; i++) {
+        const struct gw_addr *at = &config->listen.items[i];
+        struct gw_addr *listen = &params.listen[at->family == 6 ? GW_UDP_V6 : GW_UDP_V4];
+        *listen = *at;
+        params.port = at->port ? at->port : params.port;
+    }
+    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++)
+        params.skip[family] = config->listen.count > 0 && !gw_addr_is_set(&params.listen[family]);
+    int err = gw_link_new(&network->link, network->params.loop, &params, why, sizeof why);
+    if (err != 0)
+        gw_diag_error(diag, "", 0, "%s", why);
+    return err;
+}
+
+static void fill_gateway_params(struct gw_gateway_params *params, struct gw_network *network)
+{
+    const struct gw_config_network *config = network->files->config;
+    const struct gw_identity *identity = network->identity;
+
+    *params = (struct gw_gateway_params){.crypto = gw_crypto_system(),
+                                         .random = gw_random_system(),
+                                         .wallclock = gw_wallclock_system(),
+                                         .budget = network->params.budget,
+                                         .events = &network->gateway_events,
+                                         .takes_partial = network->params.takes_partial,
+                                         .has_ed25519 = identity->has_ed25519,
+                                         .is_derived = identity->is_derived};
+    memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
+    memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);
+    memcpy(params->ed25519_seed, identity->ed25519_seed, sizeof params->ed25519_seed);
+    snprintf(params->hostname, sizeof params->hostname, "%s", gw_network_hostname(network));
+    for (size_t i = 0; i < config->addresses.count && i < 2; i++)
+        params->addresses[i] = config->addresses.items[i].ip;
+}
+
+static int make_gateway(struct gw_network *network, struct gw_diag *diag)
+{
+    struct gw_gateway_params params;
+    network->gateway_events = (struct gw_gateway_events){.on_open = on_open,
+                                                         .on_packet = on_packet,
+                                                         .on_packets_end = on_packets_end,
+                                                         .on_peer = on_peer,
+                                                         .on_pong = on_pong,
+                                                         .on_control = on_control,
+                                                         .ctx = network};
+    fill_gateway_params(&params, network);
+    network->echo.on_pong = on_echo_pong;
+    network->echo.ctx = network;
+    memcpy(network->echo.addresses, params.addresses, sizeof network->echo.addresses);
+    int err = params.crypto ? gw_gateway_new(&network->gateway, &params, gw_loop_now(network->params.loop))
+                            : -ENOSYS;
+    gw_wipe(&params, sizeof params);
+    if (err != 0)
+        gw_diag_error(diag, "", 0, "cannot start the engine: %s", gw_strerror(err));
+    return err;
+}
+
+static int make_state(struct gw_network *network, struct gw_diag *diag)
+{
+    int err = gw_state_init(&network->state, network->params.dir, network->gateway);
+    if (err != 0) {
+        gw_diag_error(diag, "", 0, "cannot make the state folder in %s: %s", network->params.dir,
+                      gw_strerror(err));
+        network->state.gateway = NULL;
+        return err;
+    }
+    gw_loop_add_hook(network->params.loop, &network->state.hook);
+    return gw_link_attach(network->link, network->gateway);
+}
+
+static int make_services(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
+{
+    const struct gw_services_params params = {
+        .loop = network->params.loop, .dialer = network->params.dialer, .wallclock = gw_wallclock_system()};
+    int err = gw_services_new(&network->services, &params);
+    return err != 0 ? err : gw_network_apply_services(network, config, network->files, diag);
+}
+
+static int make_guests(struct gw_network *network)
+{
+    const struct gw_guests_params params = {.loop = network->params.loop,
+                                            .gateway = network->gateway,
+                                            .peer_services = &network->peer_services,
+                                            .state_dir = network->state.dir};
+    gw_guests_init(&network->guests, &params);
+    return 0;
+}
+
+static int build(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
+{
+    struct gw_loop *loop = network->params.loop;
+    int err;
+    if ((err = make_identity(network, config, diag)) != 0 || (err = make_link(network, diag)) != 0 ||
+        (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
+        (err = make_services(network, config, diag)) != 0)
+        return err;
+    gw_peers_init(&network->peers, network->gateway, network->params.endpoints);
+    gw_peer_services_init(&network->peer_services, loop, network->services, gw_random_system());
+    gw_pings_init(&network->pings, loop, &network->echo);
+    return make_guests(network);
+}
+
+int gw_network_new(struct gw_network **out, const struct gw_network_params *params,
+                   const struct gw_config *config, const struct gw_network_files *files, struct gw_diag *diag)
+{
+    *out = NULL;
+    struct gw_network *network = calloc(1, sizeof *network);
+    if (!network)
+        return GW_E_NOMEM;
+    gw_list_init(&network->node);
+    network->params = *params;
+    network->files = files;
+    int err = build(network, config, diag);
+    if (err != 0) {
+        struct gw_mono now = gw_loop_now(params->loop);
+        gw_network_end_services(network, now);
+        gw_network_free(network, now);
+        return err;
+    }
+    *out = network;
+    return 0;
+}
+
+/* --- ending --- */
+
+void gw_network_end_services(struct gw_network *network, struct gw_mono now)
+{
+    if (!network)
+        return;
+    gw_guests_fini(&network->guests, now);
+    if (network->services)
+        gw_services_free(network->services, now);
+    network->services = NULL;
+}
+
+void gw_network_free(struct gw_network *network, struct gw_mono now)
+{
+    if (!network)
+        return;
+    gw_list_remove(&network->node);
+    if (network->link)
+        gw_link_detach(network->link);
+    gw_peers_fini(&network->peers, now);
+    if (network->state.gateway)
+        gw_loop_remove_hook(network->params.loop, &network->state.hook);
+    if (network->gateway)
+        gw_gateway_free(network->gateway, now);
+    gw_link_free(network->link);
+    gw_identity_free(network->identity);
+    free(network);
+}
+
+/* --- questions --- */
+
+const char *gw_network_name(const struct gw_network *network)
+{
+    const char *name = network->files->config->name;
+    return name ? name : "";
+}
+
+const char *gw_network_hostname(const struct gw_network *network)
+{
+    const char *name = network->files->config->hostname;
+    return name ? name : "";
+}
+
+struct gw_network *gw_network_of(const struct gw_list *networks, const struct gateway *gateway)
+{
+    gw_list_for_each (node, networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (network->gateway == gateway)
+            return network;
+    }
+    return NULL;
+}

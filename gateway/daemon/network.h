@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* One network of the daemon: the engine with its identity on a UDP port of its own, and what belongs to that engine alone: peers, services, virtual
+ * addresses, pings, questions. It knows no front-end: what concerns those goes to the events, and names this network. */
+#ifndef GATEWAY_DAEMON_NETWORK_H
+#define GATEWAY_DAEMON_NETWORK_H
+
+#include "gateway/config/identity.h"
+#include "gateway/daemon/echo.h"
+#include "gateway/daemon/endpoints.h"
+#include "gateway/daemon/files.h"
+#include "gateway/daemon/guests.h"
+#include "gateway/daemon/peer_services.h"
+#include "gateway/daemon/peers.h"
+#include "gateway/daemon/pings.h"
+#include "gateway/daemon/state.h"
+#include "gateway/gateway.h"
+#include "gateway/link/link.h"
+#include "gateway/local/dial.h"
+#include "gateway/services/services.h"
+
+struct gw_network;
+
+/* As gw_gateway_events have them. */
+struct gw_network_events {
+    void (*on_packet)(struct gw_network *network, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now, void *ctx);
+    void (*on_packets_end)(struct gw_network *network, struct gw_mono now, void *ctx);
+    void (*on_peer)(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx);
+    void *ctx;
+};
+
+/* What all networks of a daemon share. Borrowed for life. */
+struct gw_network_params {
+    struct gw_loop *loop;
+    struct gw_flow_budget *budget;
+    struct gw_dialer *dialer;
+    struct gw_endpoints *endpoints;
+    const struct gw_network_events *events;
+    const char *dir;    /* of this network's state */
+    bool takes_partial; /* on_packet completes checksums that are left out */
+};
+
+struct gw_network {
+    struct gw_list node; /* the daemon's, in the order of the file */
+    struct gw_network_params params;
+    const struct gw_network_files *files; /* those in force; borrowed until gw_network_use */
+
+    struct gw_identity *identity;
+    struct gw_gateway_events gateway_events;
+    struct gw_link *link;
+    struct gateway *gateway;
+    struct gw_state state;
+    struct gw_services *services;
+    struct gw_peers peers;
+    struct gw_peer_services peer_services;
+    struct gw_guests guests;
+    struct gw_pings pings;
+    struct gw_echo echo;
+};
+
+/* Loads the identity, opens the port, makes engine and services; its peers come with gw_network_use. config: the file that files are of, for messages. 0, or an
+ * error, with the reason in diag where a person can do something about it. */
+int gw_network_new(struct gw_network **out, const struct gw_network_params *params,
+                   const struct gw_config *config, const struct gw_network_files *files,
+                   struct gw_diag *diag);
+/* Takes down in two steps, so that what the front-ends have open here can end in between, and its resets still reach the peers. NULL is fine. */
+void gw_network_end_services(struct gw_network *network, struct gw_mono now);
+void gw_network_free(struct gw_network *network, struct gw_mono now);
+
+/* Services and rights as in the files. All or nothing; 0, GW_E_NOMEM or an error with the reason in diag. */
+int gw_network_apply_services(struct gw_network *network, const struct gw_config *config,
+                              const struct gw_network_files *files, struct gw_diag *diag);
+/* From now on these files are in force; the peers follow. */
+void gw_network_use(struct gw_network *network, const struct gw_network_files *files,
+                    struct gw_peers_change *change);
+/* Who expired goes, who is new comes. */
+void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change);
+/* The machine slept, or is somewhere else now: everything is tried at once. */
+void gw_network_kick(struct gw_network *network, struct gw_mono now);
+
+/* What it is called; "" if the files say nothing. */
+const char *gw_network_name(const struct gw_network *network);
+const char *gw_network_hostname(const struct gw_network *network);
+
+/* The one with this engine, or NULL. networks: a daemon's list. */
+struct gw_network *gw_network_of(const struct gw_list *networks, const struct gateway *gateway);
+
+#endif
