@@ -4,8 +4,9 @@
 
 #include "gateway/flow/pacer.h"
 
-#define RTT_FLOOR_NS GW_US(100)
-#define EXTRA_ACKED_MIN (2u * 65536u) /* two trains: acks come once for each */
+#define RTT_FLOOR_NS GW_US(20)
+#define EXTRA_ACKED_MIN \
+    32768u /* half a train: what is in flight beyond need stands in the receiver's socket, before everybody's first byte */
 #define MIN_RTT_WINDOW_NS GW_S(10)
 #define EXTRA_ACKED_ROUNDS 5u /* each of the two halves of the window */
 #define BETA_CE (GW_BBR_UNIT * 85 / 100)
