@@ -30,6 +30,7 @@ MEGABYTE = 1 << 20
 # A sanitizer keeps freed memory back for a while.
 GROWTH_MAX = (16 if SANITIZED else 4) * MEGABYTE
 FLOOD_RATE, FLOOD_SECONDS = 10000, 8
+BURST_RATE = 100000
 COOKIE_REPLY_LEN, INITIATION_LEN, UDP_HEADER = 64, 148, 8
 ETH_P_IP = 0x0800
 
@@ -240,6 +241,16 @@ def silence(scene):
     check(cookies[0] == 0, f"home sent {cookies[0]} cookie replies without being under load")
 
 
+def more_than_any_machine_answers(scene, tool):
+    """A burst that fills the queue of handshakes wherever this runs: then, and only then, cookies are asked for."""
+    program = scene.stranger.start([tool, "--to", f"10.78.0.1:{PORT}", "--key", scene.home.public_key, "--sources", "10.80.0.0/16",
+                                    "--rate", BURST_RATE, "--seconds", 1], "hsburst", ready="ready")
+    until(lambda: not program.alive(), "hsflood ends", 20)
+    drops = scene.home.status()["drops"]
+    scene.ground.step(f"    and {BURST_RATE} a second for 1 s: {drops['cookies_sent']} cookies")
+    return drops, json.loads(program.text().splitlines()[-1])
+
+
 def flood(scene):
     scene.ground.step(f"{FLOOD_RATE} handshakes a second from a /16 of strangers, for {FLOOD_SECONDS} s")
     tool = BUILD / "tests" / "tools" / "hsflood"
@@ -269,6 +280,8 @@ def flood(scene):
     check(peak - memory < GROWTH_MAX, f"home grew from {memory >> 10} to {peak >> 10} KB")
     check(scene.home.descriptors() <= descriptors + 2, f"home has {scene.home.descriptors()} descriptors open, {descriptors} before")
     check(stormy > 0.5 * calm, f"the download went at {stormy / 1e6:.0f} MB/s under the flood, {calm / 1e6:.0f} before")
+    after, burst = more_than_any_machine_answers(scene, tool)
+    said["sent"] += burst["sent"]
     check(after["cookies_sent"] > before["cookies_sent"], f"home asked for no cookies: {after}")
     cookies, others, errors = (scene.replies(name) for name in ("cookies", "others_of_flood", "errors"))
     check(others[0] == 0, f"home sent {others[0]} other datagrams ({others[1]} bytes) to strangers")
