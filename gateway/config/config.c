@@ -167,6 +167,13 @@ int gw_config_load_identity(struct gw_identity **out, const struct gw_config_net
 {
     if (network->private_key.is_set && is_absent(network->identity))
         return gw_identity_from_x25519(out, network->private_key.bytes);
+    if (network->line > 0 && is_absent(network->identity)) {
+        *out = NULL;
+        gw_diag_error(diag, network->identity, 0,
+                      "there is no identity for the network %s yet; `peergate init --network %s` makes one",
+                      network->name, network->name);
+        return -ENOENT;
+    }
     int err = gw_identity_load(out, network->identity, diag);
     if (!err && network->private_key.is_set)
         gw_identity_replace_x25519(*out, network->private_key.bytes);
