@@ -50,7 +50,13 @@ static bool find(struct gw_resolver_tier *tier, const char *host, const char *ne
 {
     struct gw_names_tier *names = gw_container_of(tier, struct gw_names_tier, tier);
     const struct entry *entry = find_entry(names, host, network);
-    return entry && gw_resolver_find_key(names->resolver, entry->public_key, gateway, peer);
+    if (!entry)
+        return false;
+    const char *where = entry->network[0] ? entry->network : network;
+    if (gw_resolver_find_key(names->resolver, where, entry->public_key, gateway, peer))
+        return true;
+    /* The owner's word for a network of no node's, or for a peer of another one. */
+    return entry->network[0] && gw_resolver_find_key(names->resolver, "", entry->public_key, gateway, peer);
 }
 
 static const char *service(struct gw_resolver_tier *tier, const char *host, const char *network)

@@ -8,7 +8,7 @@
 /* One line of the file. */
 struct gw_names_entry {
     const char *host;    /* one label */
-    const char *network; /* "" = in any network */
+    const char *network; /* "" = in any network that has the peer */
     const char *service; /* "" = none */
     uint8_t public_key[GW_KEY_LEN];
 };

@@ -25,6 +25,7 @@ static_assert(GW_DNS_LABEL_MAX <= GW_SERVICE_NAME_MAX, "a label is room enough f
 struct gw_resolver {
     struct gw_resolver_tier *tiers;
     struct network *networks;
+    const struct gw_vip_space *addresses; /* NULL: none */
 };
 
 /* A name's parts by their meaning. */
@@ -89,21 +90,22 @@ void gw_resolver_remove_gateway(struct gw_resolver *resolver, struct gateway *ga
     }
 }
 
-bool gw_resolver_find_key(struct gw_resolver *resolver, const uint8_t public_key[GW_KEY_LEN],
-                          struct gateway **gateway, struct gw_peer **peer)
+static bool is_network(const struct network *network, const char *name)
+{
+    return name[0] == '\0' || gw_dns_label_equal(network->name, name);
+}
+
+bool gw_resolver_find_key(struct gw_resolver *resolver, const char *network,
+                          const uint8_t public_key[GW_KEY_LEN], struct gateway **gateway,
+                          struct gw_peer **peer)
 {
     for (struct network *at = resolver->networks; at; at = at->next) {
         *gateway = at->gateway;
-        *peer = gw_gateway_find_peer(at->gateway, public_key);
+        *peer = is_network(at, network) ? gw_gateway_find_peer(at->gateway, public_key) : NULL;
         if (*peer)
             return true;
     }
     return false;
-}
-
-static bool is_network(const struct network *network, const char *name)
-{
-    return name[0] == '\0' || gw_dns_label_equal(network->name, name);
 }
 
 bool gw_resolver_knows_network(const struct gw_resolver *resolver, const char *name)
@@ -217,6 +219,15 @@ static void set_canonical_peer_id(const uint8_t ed25519[32], struct gw_answer *a
     snprintf(answer->canonical, sizeof answer->canonical, "%s.p2p", gw_peer_id_format(ed25519, id));
 }
 
+static bool find_parts(struct gw_resolver *resolver, const struct parts *parts, struct gw_answer *answer)
+{
+    if (!find_in_tiers(resolver, parts, answer) && !find_self(resolver, parts, answer) &&
+        !find_configured(resolver, parts, answer))
+        return false;
+    set_canonical(resolver, parts->host, parts->network, answer);
+    return true;
+}
+
 static bool find(struct gw_resolver *resolver, const struct gw_dns_name *name, struct gw_answer *answer)
 {
     struct parts parts;
@@ -227,11 +238,7 @@ static bool find(struct gw_resolver *resolver, const struct gw_dns_name *name, s
         set_canonical_peer_id(name->ed25519, answer);
         return gw_peer_id_tier_find(resolver, name->ed25519, answer);
     }
-    if (!find_in_tiers(resolver, &parts, answer) && !find_self(resolver, &parts, answer) &&
-        !find_configured(resolver, &parts, answer))
-        return false;
-    set_canonical(resolver, parts.host, parts.network, answer);
-    return true;
+    return find_parts(resolver, &parts, answer);
 }
 
 static bool has_our_ending(const struct gw_resolver *resolver, const struct gw_dns_name *name)
@@ -262,10 +269,50 @@ void gw_resolver_lookup(struct gw_resolver *resolver, const char *name, gw_resol
     fn(&answer, ctx);
 }
 
+size_t gw_resolver_also(struct gw_resolver *resolver, const char *name, const struct gw_answer *answer,
+                        char also[][256], size_t max)
+{
+    struct gw_dns_name parsed;
+    struct parts parts;
+    size_t count = 0;
+    if (gw_dns_name_parse(&parsed, name) != 0 || !take_apart(&parsed, &parts) || parts.network[0] ||
+        parsed.has_peer_id)
+        return 0;
+    for (struct network *at = resolver->networks; at && count < max; at = at->next) {
+        struct gw_answer other = {0};
+        parts.network = at->name;
+        if (at->gateway == answer->gateway || !at->name[0] || !find_parts(resolver, &parts, &other) ||
+            other.gateway == answer->gateway)
+            continue;
+        strcpy(also[count++], other.canonical);
+    }
+    return count;
+}
+
+void gw_resolver_set_addresses(struct gw_resolver *resolver, const struct gw_vip_space *addresses)
+{
+    resolver->addresses = addresses;
+}
+
+/* One that a table gave away, and that is still the peer's. */
+static bool find_given(const struct gw_resolver *resolver, const struct gw_addr *ip, struct gw_answer *answer)
+{
+    const struct gw_vip *vip;
+    const struct gw_vip_entry *entry =
+        resolver->addresses ? gw_vip_space_find(resolver->addresses, ip, &vip) : NULL;
+    answer->gateway = entry ? gw_vip_params(vip)->gateway : NULL;
+    answer->peer = answer->gateway ? gw_gateway_find_peer(answer->gateway, entry->key) : NULL;
+    return answer->peer != NULL;
+}
+
 bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr *ip,
                               struct gw_answer *answer)
 {
     *answer = (struct gw_answer){.tier = "address"};
+    if (find_given(resolver, ip, answer)) {
+        set_canonical(resolver, gw_peer_name(answer->peer), "", answer);
+        return true;
+    }
     for (struct network *at = resolver->networks; at; at = at->next) {
         answer->gateway = at->gateway;
         answer->peer = gw_gateway_route(at->gateway, ip);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Names to peers: `host`, `host.network`, `host.network.p2p`, `service.host.network.p2p`, or a literal peer ID. Tiers are asked in order,
- * the first answer wins: names.yaml, the configured peers' names, a literal peer ID (later: anchors, DHT, chain). No I/O here; a tier
- * that needs time answers later. */
+ * the first answer wins: names.yaml, the configured peers' names, a literal peer ID (later: anchors, DHT, chain). A name without its network is
+ * looked for in all of them, in the order in which they were added. No I/O here; a tier that needs time answers later. */
 #ifndef RESOLVER_RESOLVER_H
 #define RESOLVER_RESOLVER_H
 
 #include "gateway/gateway.h"
+#include "resolver/vip.h"
 
 struct gw_resolver;
 
@@ -43,13 +44,20 @@ void gw_resolver_remove_gateway(struct gw_resolver *resolver, struct gateway *ga
 bool gw_resolver_is_ours(struct gw_resolver *resolver, const char *name);
 /* Calls fn once, now or later. */
 void gw_resolver_lookup(struct gw_resolver *resolver, const char *name, gw_resolver_fn *fn, void *ctx);
-/* The peer that a virtual address belongs to (allowed_ips of all gateways). false = nobody's. */
+/* Other hosts that the name could stand for, had the answer's network not come first: their canonical names, at most `max`. How many; 0 for a name that
+ * says its network. */
+size_t gw_resolver_also(struct gw_resolver *resolver, const char *name, const struct gw_answer *answer,
+                        char also[][256], size_t max);
+/* Where virtual addresses are looked for first; borrowed for life, NULL = nowhere. */
+void gw_resolver_set_addresses(struct gw_resolver *resolver, const struct gw_vip_space *addresses);
+/* The peer that a virtual address belongs to (as gw_resolver_set_addresses has it, else allowed_ips of all gateways). false = nobody's. */
 bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr *ip,
                               struct gw_answer *answer);
 /* For the tiers: is it the network of some gateway? */
 bool gw_resolver_knows_network(const struct gw_resolver *resolver, const char *name);
-/* For the tiers: the peer of an X25519 key, in whichever gateway has it. */
-bool gw_resolver_find_key(struct gw_resolver *resolver, const uint8_t public_key[GW_KEY_LEN],
-                          struct gateway **gateway, struct gw_peer **peer);
+/* For the tiers: the peer of an X25519 key in the network, "" = in whichever has it. */
+bool gw_resolver_find_key(struct gw_resolver *resolver, const char *network,
+                          const uint8_t public_key[GW_KEY_LEN], struct gateway **gateway,
+                          struct gw_peer **peer);
 
 #endif

@@ -93,11 +93,24 @@ static int check_socks(const struct gw_loading *loading)
     return add_user(config);
 }
 
+static int check_each_network(const struct gw_loading *loading)
+{
+    struct gw_config *config = loading->config;
+    struct gw_loading further = *loading;
+    int err = gw_check_network(loading, &config->top);
+    further.place = "networks[].";
+    for (size_t i = 0; i < config->networks.count && !err; i++)
+        err = gw_check_network(&further, &config->networks.items[i]);
+    return err;
+}
+
 int gw_load_check(const struct gw_loading *loading)
 {
     check_control(loading);
     check_dns(loading);
-    int err = gw_check_network(loading, &loading->config->top);
+    int err = check_each_network(loading);
+    if (!err)
+        gw_check_networks(loading);
     if (!err)
         err = check_socks(loading);
     if (err)

@@ -3,10 +3,13 @@
 #include "gateway/config/load.h"
 
 #include "gateway/base/err.h"
+#include "gateway/config/dir.h"
 #include "gateway/config/endpoint.h"
 
 #include <ctype.h>
 #include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,8 +17,18 @@
 
 #define HOSTNAME_LEN 64
 
-#define complain(loading, line, ...) gw_diag_error((loading)->diag, (loading)->path, line, __VA_ARGS__)
 #define warn(loading, line, ...) gw_diag_warning((loading)->diag, (loading)->path, line, __VA_ARGS__)
+
+__attribute__((format(printf, 3, 4))) static void complain(const struct gw_loading *loading, unsigned line,
+                                                           const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    gw_diag_error(loading->diag, loading->path, line, "%s%s", loading->place ? loading->place : "", text);
+}
 
 /* ---- this node */
 
@@ -38,31 +51,76 @@ static void machine_name(char out[HOSTNAME_LEN])
         strcpy(out, "node");
 }
 
-static int default_hostname(struct gw_config_network *network)
+/* The top level's, which was looked at before the others. */
+static int default_hostname(const struct gw_loading *loading, struct gw_config_network *network)
 {
+    const char *top = loading->config->top.hostname;
     char name[HOSTNAME_LEN];
     if (network->hostname)
         return 0;
-    machine_name(name);
-    network->hostname = strdup(name);
+    if (!top)
+        machine_name(name);
+    network->hostname = strdup(top ? top : name);
     return network->hostname ? 0 : GW_E_NOMEM;
+}
+
+/* ---- its files */
+
+static int set_path(char **out, const char *dir, const char *name)
+{
+    char path[GW_DIR_PATH_MAX];
+    if (*out)
+        return 0;
+    int err = gw_dir_resolve(path, dir, name);
+    if (err)
+        return err;
+    *out = strdup(path);
+    return *out ? 0 : GW_E_NOMEM;
+}
+
+static int default_files(const struct gw_loading *loading, struct gw_config_network *network)
+{
+    bool is_top = network == &loading->config->top;
+    char folder[sizeof GW_DIR_NETWORKS + 64];
+    if (!is_top && !network->name) {
+        complain(loading, network->line, "network: expected the network's name, found nothing");
+        return 0;
+    }
+    snprintf(folder, sizeof folder, "%s/%s", GW_DIR_NETWORKS, network->name ? network->name : "");
+    int err = is_top ? 0 : set_path(&network->dir, loading->dir, folder);
+    if (is_top && !(network->dir = strdup(loading->dir)))
+        err = GW_E_NOMEM;
+    if (!err)
+        err = set_path(&network->names_file, network->dir, GW_FILE_NAMES);
+    if (!err)
+        err = set_path(&network->identity, network->dir, GW_FILE_IDENTITY);
+    if (!err)
+        err = set_path(&network->security.authorized_keys_file, network->dir, GW_FILE_AUTHORIZED_KEYS);
+    return err;
 }
 
 static void check_addresses(const struct gw_loading *loading, const struct gw_config_network *network)
 {
     if (network->listen.count == 2 && network->listen.items[0].family == network->listen.items[1].family)
-        complain(loading, 0, "listen: expected at most one address of each family, found two of one");
+        complain(loading, network->line,
+                 "listen: expected at most one address of each family, found two of one");
     if (network->addresses.count == 2 &&
         network->addresses.items[0].ip.family == network->addresses.items[1].ip.family)
-        complain(loading, 0, "address: expected at most one address of each family, found two of one");
+        complain(loading, network->line,
+                 "address: expected at most one address of each family, found two of one");
 }
 
 static void check_range(const struct gw_loading *loading, const struct gw_config_network *network)
 {
-    const struct gw_prefix *range = &network->address_range;
+    const struct gw_prefix *range = &network->address_range, *alias = &network->alias_range;
     char text[GW_ADDR_STRLEN];
+    if (alias->ip.family != 0 &&
+        (alias->ip.family != 4 || alias->bits != range->bits || gw_addr_is_loopback(&alias->ip)))
+        complain(loading, network->line,
+                 "alias_range: expected an IPv4 prefix of as many bits as address_range, %u, found %s",
+                 range->bits, gw_prefix_format(alias, text, sizeof text));
     if (range->ip.family != 4 || range->bits < 8 || range->bits > 28 || gw_addr_is_loopback(&range->ip))
-        complain(loading, 0,
+        complain(loading, network->line,
                  "address_range: expected an IPv4 prefix of 8 to 28 bits, such as 10.64.0.0/16, found %s",
                  gw_prefix_format(range, text, sizeof text));
 }
@@ -316,7 +374,9 @@ int gw_check_network(const struct gw_loading *loading, struct gw_config_network 
 {
     check_addresses(loading, network);
     check_range(loading, network);
-    int err = default_hostname(network);
+    int err = default_hostname(loading, network);
+    if (!err)
+        err = default_files(loading, network);
     if (!err)
         err = check_peers(loading, network);
     return err ? err : check_services(loading, network);

@@ -20,7 +20,7 @@
 static int fill(struct gw_config *config, const struct gw_node *root, const char *path, struct gw_diag *diag)
 {
     char dir[GW_DIR_PATH_MAX];
-    const struct gw_loading loading = {config, path, dir, diag};
+    const struct gw_loading loading = {config, path, dir, diag, NULL};
     int err = gw_dir_of_file(dir, path);
     if (err) {
         gw_diag_error(diag, "", 0, "the path of the configuration is too long");
@@ -116,10 +116,20 @@ static void free_section(const struct gw_section *section, char *base)
     }
 }
 
+/* What follows from the network's name, and is no key. */
+static void free_paths(struct gw_config_network *network)
+{
+    free(network->names_file);
+    free(network->dir);
+}
+
 void gw_config_free(struct gw_config *config)
 {
     if (!config)
         return;
+    for (size_t i = 0; i < config->networks.count; i++)
+        free_paths(&config->networks.items[i]);
+    free_paths(&config->top);
     free_section(&gw_schema, (char *)config);
     free(config->path);
     free(config);
@@ -136,7 +146,20 @@ static bool is_absent(const char *path)
 const struct gw_config_network *gw_config_next_network(const struct gw_config *config,
                                                        const struct gw_config_network *network)
 {
-    return network ? NULL : &config->top;
+    size_t next = network && network != &config->top ? (size_t)(network - config->networks.items) + 1 : 0;
+    if (!network && config->has_top)
+        return &config->top;
+    return next < config->networks.count ? &config->networks.items[next] : NULL;
+}
+
+const struct gw_config_network *gw_config_find_network(const struct gw_config *config, const char *name)
+{
+    const struct gw_config_network *network = NULL;
+    while ((network = gw_config_next_network(config, network))) {
+        if (strcasecmp(network->name, name) == 0)
+            break;
+    }
+    return network;
 }
 
 int gw_config_load_identity(struct gw_identity **out, const struct gw_config_network *network,
@@ -144,6 +167,13 @@ int gw_config_load_identity(struct gw_identity **out, const struct gw_config_net
 {
     if (network->private_key.is_set && is_absent(network->identity))
         return gw_identity_from_x25519(out, network->private_key.bytes);
+    if (network->line > 0 && is_absent(network->identity)) {
+        *out = NULL;
+        gw_diag_error(diag, network->identity, 0,
+                      "there is no identity for the network %s yet; `peergate init --network %s` makes one",
+                      network->name, network->name);
+        return -ENOENT;
+    }
     int err = gw_identity_load(out, network->identity, diag);
     if (!err && network->private_key.is_set)
         gw_identity_replace_x25519(*out, network->private_key.bytes);

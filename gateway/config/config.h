@@ -116,6 +116,7 @@ struct gw_config_federation_peer {
 
 /* One network that this node is in: who it is there, where it listens, whom it knows, what it offers. */
 struct gw_config_network {
+    unsigned line; /* where it begins in the file; 0 = at the top level */
     char *name;
     char *hostname;
     int64_t port;
@@ -125,6 +126,7 @@ struct gw_config_network {
     GW_CONFIG_LIST(struct gw_prefix)
     addresses; /* this node's own virtual addresses; at most one of each family */
     struct gw_prefix address_range;
+    struct gw_prefix alias_range; /* where that is on this machine; no two networks' overlap */
     enum gw_seal_policy seal;
     enum gw_cc_kind congestion;
     struct {
@@ -134,6 +136,8 @@ struct gw_config_network {
     struct {
         char *authorized_keys_file; /* path, resolved */
     } security;
+    char *names_file; /* path; its names.yaml */
+    char *dir;        /* path; where its state is kept */
     GW_CONFIG_LIST(struct gw_config_peer) peers;
     GW_CONFIG_LIST(struct gw_config_service) services;
 };
@@ -141,7 +145,9 @@ struct gw_config_network {
 struct gw_config {
     char *path; /* of the file; "" when it was loaded from memory */
 
-    struct gw_config_network top; /* the one that the file's top level describes */
+    bool has_top; /* the file's top level describes a network */
+    struct gw_config_network top;
+    GW_CONFIG_LIST(struct gw_config_network) networks; /* the others: ask gw_config_next_network */
 
     char *interface;
     int64_t memory; /* bytes */
@@ -197,9 +203,12 @@ int gw_config_parse(struct gw_config **out, const char *text, size_t len, const 
 /* Wipes the secrets. NULL is fine. */
 void gw_config_free(struct gw_config *config);
 
-/* The networks in the order of the file: NULL starts, NULL ends. There is at least one. */
+/* The networks, the top level's first, then in the order of the file: NULL starts, NULL ends. There is at least one. */
 const struct gw_config_network *gw_config_next_network(const struct gw_config *config,
                                                        const struct gw_config_network *network);
+
+/* By its name, in any case. NULL when there is none. */
+const struct gw_config_network *gw_config_find_network(const struct gw_config *config, const char *name);
 
 /* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names
  * are not: the daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe

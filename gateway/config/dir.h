@@ -14,6 +14,7 @@
 #define GW_FILE_NAMES "names.yaml"
 #define GW_FILE_CONTROL "control.sock"
 #define GW_DIR_STATE "state"
+#define GW_DIR_NETWORKS "networks" /* a folder in it for each network but the top level's, by its name */
 
 /* The folder: `option` (--dir; NULL when not given), else $PEERGATE_DIR, else /etc/peergate for root, else
  * $XDG_CONFIG_HOME/peergate, else ~/.config/peergate. Made absolute; it need not exist. 0, GW_E_TOO_BIG,

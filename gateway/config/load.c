@@ -293,8 +293,21 @@ static void mark_unset(const struct gw_key *key, char *base)
         memcpy(base + key->offset, &unset, sizeof unset);
 }
 
+/* In one of `networks`. What is common has no memory of its own, but for the host name, which check_network.c copies. */
+static bool load_further(const struct walk *walk, const struct gw_key *key, char *base)
+{
+    const char *top = (const char *)&walk->loading->config->top;
+    if (!walk->outer || key->further == GW_FURTHER_SAME)
+        return false;
+    if (key->further == GW_FURTHER_COMMON && key->type != GW_TYPE_LABEL)
+        memcpy(base + key->offset, top + key->offset, gw_type_size(key));
+    return true;
+}
+
 static int load_fallback(const struct walk *walk, const struct gw_key *key, char *base)
 {
+    if (load_further(walk, key, base))
+        return 0;
     if (key->inherits != GW_INHERITS_NOTHING)
         inherit(walk, key, base);
     else if (!key->fallback)
@@ -430,8 +443,31 @@ static int load_section(const struct walk *walk, const struct gw_section *sectio
     return err;
 }
 
+/* Is the top level a network too? Then it may say everything, else only what the others have in common. */
+static void check_top(const struct walk *walk, const struct gw_section *section, const struct gw_node *root)
+{
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        const struct gw_node *node = gw_tree_get(root, key->name);
+        const struct place place = {walk->place, key->name, ""};
+        const struct walk inner = {walk->loading, &place, walk->line, walk->outer};
+        if (!node || node->is_null)
+            continue;
+        if (key->type == GW_TYPE_SECTION && key->shape == GW_ONE && node->kind == GW_NODE_MAP)
+            check_top(&inner, key->section, node);
+        else if (key->further != GW_FURTHER_COMMON)
+            complain(
+                &inner, node->key_line,
+                "belongs to a network, and with `networks` the top level is one only if it says `network: NAME`");
+    }
+}
+
 int gw_load_tree(const struct gw_loading *loading, const struct gw_node *root)
 {
     const struct walk walk = {loading, NULL, 0, NULL};
-    return load_section(&walk, &gw_schema, root, (char *)loading->config);
+    bool is_map = root && root->kind == GW_NODE_MAP;
+    int err = load_section(&walk, &gw_schema, root, (char *)loading->config);
+    loading->config->has_top = !is_map || loading->config->networks.count == 0 || is_present(root, "network");
+    if (!err && !loading->config->has_top)
+        check_top(&walk, gw_schema.keys->section, root);
+    return err;
 }

@@ -12,6 +12,7 @@ struct gw_loading {
     const char *path;         /* of the file, for messages */
     const char *dir;          /* what relative paths start from */
     struct gw_diag *diag;
+    const char *place; /* before the keys in messages: "networks[]." or NULL */
 };
 
 /* root: NULL = an empty file. Errors are in diag; 0 or GW_E_NOMEM (told as well). */
@@ -20,7 +21,8 @@ int gw_load_tree(const struct gw_loading *loading, const struct gw_node *root);
 /* What values mean together: duplicates, what needs what, and defaults that follow from other values.
  * Errors are in diag; 0 or GW_E_NOMEM. */
 int gw_load_check(const struct gw_loading *loading);
-/* The part of it that concerns one network. */
+/* The part of it that concerns one network; and what all of them mean together. */
 int gw_check_network(const struct gw_loading *loading, struct gw_config_network *network);
+void gw_check_networks(const struct gw_loading *loading);
 
 #endif

@@ -16,6 +16,7 @@ struct printer {
     unsigned depth;
     bool is_first;  /* nothing yet in this mapping or list */
     bool is_inline; /* the next key stands behind a list's dash */
+    bool is_common; /* the top level is no network: only what all networks have in common */
 };
 
 /* ---- text */
@@ -202,23 +203,23 @@ static void print_section(struct printer *printer, const struct gw_key *key, con
     close_block(printer, "}");
 }
 
-static bool has_value(const struct gw_key *key, const char *base);
+static bool has_value(const struct printer *printer, const struct gw_key *key, const char *base);
 
-static bool has_any_value(const struct gw_section *section, const char *base)
+static bool has_any_value(const struct printer *printer, const struct gw_section *section, const char *base)
 {
     for (const struct gw_key *key = section->keys; key->name; key++) {
-        if (has_value(key, base))
+        if (has_value(printer, key, base))
             return true;
     }
     return false;
 }
 
-static bool has_value(const struct gw_key *key, const char *base)
+static bool has_value(const struct printer *printer, const struct gw_key *key, const char *base)
 {
     if (key->type == GW_TYPE_SECTION && key->shape == GW_ONE)
-        return has_any_value(key->section, base);
-    if (key->shape == GW_INLINE)
-        return has_any_value(key->section, base + key->offset);
+        return has_any_value(printer, key->section, base);
+    if (printer->is_common && key->further != GW_FURTHER_COMMON)
+        return false;
     if (key->shape != GW_ONE)
         return list_at(key, base)->count > 0;
     return gw_value_is_set(key, base + key->offset);
@@ -226,7 +227,7 @@ static bool has_value(const struct gw_key *key, const char *base)
 
 static void print_key(struct printer *printer, const struct gw_key *key, const char *base)
 {
-    if (!has_value(key, base))
+    if (!has_value(printer, key, base))
         return;
     print_name(printer, key->name);
     if (key->type == GW_TYPE_SECTION && key->shape == GW_ONE) {
@@ -243,11 +244,19 @@ static void print_key(struct printer *printer, const struct gw_key *key, const c
     }
 }
 
+static void print_top(struct printer *printer, const struct gw_section *section, const char *base)
+{
+    const struct gw_config *config = (const struct gw_config *)(const void *)base;
+    printer->is_common = !config->has_top;
+    print_keys(printer, section, (const char *)&config->top);
+    printer->is_common = false;
+}
+
 static void print_keys(struct printer *printer, const struct gw_section *section, const char *base)
 {
     for (const struct gw_key *key = section->keys; key->name; key++) {
         if (key->shape == GW_INLINE)
-            print_keys(printer, key->section, base + key->offset);
+            print_top(printer, key->section, base);
         else if (!section->named_key || strcmp(section->named_key, key->name) != 0)
             print_key(printer, key, base);
     }

@@ -124,6 +124,59 @@ static void print_rows(FILE *out, const char *path, const struct gw_section *sec
 static void print_section(FILE *out, const char *path, const struct gw_key *parent,
                           const struct gw_section *section);
 
+/* "`a`, `b.c`" of those that are `further`; of all with GW_FURTHER_SAME. */
+static void print_names(FILE *out, const char *path, const struct gw_section *section,
+                        enum gw_further further, bool *is_first)
+{
+    char inner[PATH_LEN];
+    for (const struct gw_key *key = section->keys; key->name; key++) {
+        bool is_section = key->type == GW_TYPE_SECTION && key->shape == GW_ONE;
+        snprintf(inner, sizeof inner, "%s%s%s", path, key->name, is_section ? "." : "");
+        if (is_section && further != GW_FURTHER_SAME) {
+            print_names(out, inner, key->section, further, is_first);
+        } else if (further == GW_FURTHER_SAME || key->further == further) {
+            fprintf(out, "%s`%s%s`", *is_first ? "" : ", ", path, key->name);
+            *is_first = false;
+        }
+    }
+}
+
+/* A list of what the top level is as well: its keys were told there. */
+static void print_further(FILE *out, const struct gw_key *key)
+{
+    bool is_first = true;
+    fprintf(out, "\n## `%s[]`\n\n%s\n\nIts keys are those of the top level: ", key->name, key->doc);
+    print_names(out, "", key->section, GW_FURTHER_SAME, &is_first);
+    is_first = true;
+    fputs(".\nWhere it does not say them, these are as the top level says them: ", out);
+    print_names(out, "", key->section, GW_FURTHER_COMMON, &is_first);
+    fputs(".\n`network` must be given. Its files are in `networks/NETWORK/`: `identity.key` and "
+          "`authorized_keys`, unless `identity` and\n`security.authorized_keys_file` say otherwise, "
+          "`names.yaml`, and `state`.\n"
+          "\n"
+          "```yaml\n"
+          "network: home\n"
+          "port: 7001\n"
+          "peers: [{name: laptop, peer_id: 12D3KooW..., endpoint: \"laptop.example.org:7001\"}]\n"
+          "networks:\n"
+          "  - network: work                # `peergate init --network work` makes its identity\n"
+          "    port: 7002\n"
+          "    peers: [{name: build, peer_id: 12D3KooW..., endpoint: \"build.example.org:7001\"}]\n"
+          "    services: {ssh: {local_address: \"127.0.0.1:22\"}}\n"
+          "```\n",
+          out);
+}
+
+/* Do its keys stand in the section around it too? */
+static bool is_inlined(const struct gw_section *around, const struct gw_section *section)
+{
+    for (const struct gw_key *key = around->keys; key->name; key++) {
+        if (key->shape == GW_INLINE && key->section == section)
+            return true;
+    }
+    return false;
+}
+
 static void print_subsections(FILE *out, const char *path, const struct gw_section *section)
 {
     char inner[PATH_LEN];
@@ -132,6 +185,10 @@ static void print_subsections(FILE *out, const char *path, const struct gw_secti
             continue;
         if (key->shape == GW_INLINE) {
             print_subsections(out, path, key->section);
+            continue;
+        }
+        if (is_inlined(section, key->section)) {
+            print_further(out, key);
             continue;
         }
         const char *suffix = key->shape == GW_LIST ? "[]" : key->shape == GW_NAMED ? ".NAME" : "";

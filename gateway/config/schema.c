@@ -75,21 +75,23 @@ static const struct gw_section control_section = {.keys = control_keys};
 
 static const struct gw_key protocol_keys[] = {
     {"keepalive_interval", GW_TYPE_DURATION, NETWORK(protocol.keepalive_ns), RANGE(0, GW_S(3600)),
-     .fallback = "20s",
+     .fallback = "20s", .further = GW_FURTHER_COMMON,
      .doc = "How often an idle session is kept open through NAT; 0: never. Three without an answer: stale."},
     {"connection_timeout", GW_TYPE_DURATION, NETWORK(protocol.connection_timeout_ns),
-     RANGE(GW_S(5), GW_S(3600)), .fallback = "75s",
+     RANGE(GW_S(5), GW_S(3600)), .fallback = "75s", .further = GW_FURTHER_COMMON,
      .doc = "How long a peer may be silent when it should answer before the session is made anew."},
     {"punch_timeout", GW_TYPE_DURATION, NETWORK(protocol.punch_timeout_ns), RANGE(GW_S(1), GW_S(60)),
-     .fallback = "10s", .doc = "How long one attempt to reach a peer through NAT may take."},
+     .fallback = "10s", .further = GW_FURTHER_COMMON,
+     .doc = "How long one attempt to reach a peer through NAT may take."},
     {"max_punch_attempts", GW_TYPE_INT, NETWORK(protocol.max_punch_attempts), RANGE(0, 100), .fallback = "5",
+     .further = GW_FURTHER_COMMON,
      .doc = "How many such attempts are made before traffic stays on the relay."},
     END};
 static const struct gw_section protocol_section = {.keys = protocol_keys};
 
 static const struct gw_key security_keys[] = {
     {"authorized_keys_file", GW_TYPE_PATH, NETWORK(security.authorized_keys_file),
-     .fallback = "authorized_keys",
+     .fallback = "authorized_keys", .further = GW_FURTHER_OWN,
      .doc = "Who may connect: one peer ID a line, with options before it and a comment after it. A line for "
             "one of `peers` says what that one may use."},
     END};
@@ -252,14 +254,15 @@ static const struct gw_section peer_section = {
 
 static const struct gw_key network_keys[] = {
     {"hostname", GW_TYPE_LABEL, NETWORK(hostname), .fallback_doc = "the machine's name",
+     .further = GW_FURTHER_COMMON,
      .doc = "What this node is called: peers reach it as `HOSTNAME.NETWORK.p2p`."},
-    {"network", GW_TYPE_LABEL, NETWORK(name), .fallback = "mesh",
+    {"network", GW_TYPE_LABEL, NETWORK(name), .fallback = "mesh", .further = GW_FURTHER_OWN,
      .doc = "The name of the network that it is in."},
     {"port", GW_TYPE_INT, NETWORK(port), RANGE(0, PORT_MAX), .fallback = "51820",
      .doc = "The UDP port, for IPv4 and IPv6; 0: any that is free."},
     {"listen", GW_TYPE_IP, GW_LIST, NETWORK(listen), .max_count = 2,
      .fallback = "0.0.0.0, ::", .doc = "The local addresses that the port is opened on, one of each family."},
-    {"identity", GW_TYPE_PATH, NETWORK(identity), .fallback = "identity.key",
+    {"identity", GW_TYPE_PATH, NETWORK(identity), .fallback = "identity.key", .further = GW_FURTHER_OWN,
      .doc = "The file with this node's Ed25519 key."},
     {"private_key", GW_TYPE_SECRET, NETWORK(private_key), .is_secret = true,
      .doc = "An X25519 key for the tunnel instead of the identity's own, as `peergate genkey` prints it."},
@@ -268,10 +271,14 @@ static const struct gw_key network_keys[] = {
     {"address_range", GW_TYPE_PREFIX, NETWORK(address_range), .fallback = "10.64.0.0/16",
      .doc =
          "Where peers without a `tunnel_ip` get their virtual IPv4 addresses from: a prefix of 8 to 28 bits."},
-    {"seal", GW_TYPE_ENUM, NETWORK(seal), .choices = seals, .fallback = "auto",
+    {"alias_range", GW_TYPE_PREFIX, NETWORK(alias_range),
+     .fallback_doc = "`address_range`, or a free one where another network of this node has that already",
+     .doc =
+         "Where `address_range` is on this machine: a prefix of the same length that no other network of this node has."},
+    {"seal", GW_TYPE_ENUM, NETWORK(seal), .choices = seals, .fallback = "auto", .further = GW_FURTHER_COMMON,
      .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
     {"congestion", GW_TYPE_ENUM, NETWORK(congestion), .choices = congestions, .fallback = "bbr",
-     .doc = "Congestion control of streams."},
+     .further = GW_FURTHER_COMMON, .doc = "Congestion control of streams."},
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,
@@ -280,8 +287,12 @@ static const struct gw_key network_keys[] = {
     {"services", GW_TYPE_SECTION, GW_NAMED, NETWORK(services), .section = &service_section, .max_count = 1000,
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     END};
-static const struct gw_section network_section = {.keys = network_keys,
-                                                  .size = sizeof(struct gw_config_network)};
+static const struct gw_section network_section = {
+    .keys = network_keys,
+    .size = sizeof(struct gw_config_network),
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_network, line),
+};
 
 /* ---- the file */
 
@@ -298,6 +309,10 @@ static const struct gw_key root_keys[] = {
     {"dns", GW_TYPE_SECTION, .section = &dns_section},
     {"virtual_router", GW_TYPE_SECTION, .section = &virtual_router_section},
     {"federation", GW_TYPE_SECTION, .section = &federation_section},
+    {"networks", GW_TYPE_SECTION, GW_LIST, ROOT(networks), .section = &network_section, .max_count = 15,
+     .doc =
+         "Further networks that this node is in, each with an identity, a port, peers and services of its own. With `networks`, the top level describes "
+         "one as well only if it names it (`network`)."},
     END};
 
 const struct gw_section gw_schema = {.keys = root_keys, .size = sizeof(struct gw_config)};

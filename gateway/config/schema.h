@@ -45,6 +45,13 @@ enum gw_inherits {
     GW_INHERITS_OUTER, /* of the struct around the list */
 };
 
+/* Of a key that stands at the top level and in each of `networks`: what its default is in these. */
+enum gw_further {
+    GW_FURTHER_SAME,   /* the one that it has at the top level */
+    GW_FURTHER_COMMON, /* what the top level says: it need not belong to a network there */
+    GW_FURTHER_OWN,    /* follows from the network's name: left unset for check_network.c */
+};
+
 struct gw_choice {
     const char *word;
     int value;
@@ -65,6 +72,7 @@ struct gw_key {
     const char *fallback_doc;  /* what to say of a default that is no constant; NULL: fallback is said */
     enum gw_inherits inherits; /* its default is the value at inherits_offset there */
     size_t inherits_offset;
+    enum gw_further further;
     const struct gw_choice *choices; /* ends with word NULL */
     const struct gw_section *section;
     const char *doc; /* one line, full stop */

@@ -376,6 +376,11 @@ static void expect_enum(const struct gw_key *key, char *out)
 
 /* ---- the table */
 
+static bool is_prefix_set(const void *value)
+{
+    return ((const struct gw_prefix *)value)->ip.family != 0;
+}
+
 struct type {
     int (*parse)(void *out, const struct parse *in);
     const char *expected; /* or: */
@@ -400,7 +405,8 @@ static const struct type types[GW_TYPE_COUNT] = {
     [GW_TYPE_SOCKET] = {parse_socket, "HOST:PORT or unix:PATH", NULL, format_endpoint, is_endpoint_set,
                         false},
     [GW_TYPE_IP] = {parse_ip, "an IP address", NULL, format_ip, NULL, false},
-    [GW_TYPE_PREFIX] = {parse_prefix, "an IP prefix, such as 10.64.0.0/16", NULL, format_prefix, NULL, false},
+    [GW_TYPE_PREFIX] = {parse_prefix, "an IP prefix, such as 10.64.0.0/16", NULL, format_prefix,
+                        is_prefix_set, false},
     [GW_TYPE_ADDRESS] = {parse_address, "an IP address, or one with its network, such as 10.64.0.1/16", NULL,
                          format_prefix, NULL, false},
     [GW_TYPE_RULE] = {parse_rule,

@@ -214,3 +214,8 @@ double gw_json_real(const json_t *object, const char *key)
 {
     return json_number_value(json_object_get(object, key));
 }
+
+bool gw_json_are_of_several(const json_t *answer)
+{
+    return json_array_size(json_object_get(answer, "networks")) > 1;
+}

@@ -36,5 +36,7 @@ void gw_client_print_json(const json_t *object);
 const char *gw_json_text(const json_t *object, const char *key);
 json_int_t gw_json_int(const json_t *object, const char *key);
 double gw_json_real(const json_t *object, const char *key);
+/* Is the answer about several networks? */
+bool gw_json_are_of_several(const json_t *answer);
 
 #endif

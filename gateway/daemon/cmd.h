@@ -65,9 +65,10 @@ int gw_cmd_main(const struct gw_command *const *commands, size_t count, int argc
 
 /* ---- the commands, by file */
 
+/* cmd_init.c */
+extern const struct gw_command gw_cmd_init;
 /* cmd_keys.c */
-extern const struct gw_command gw_cmd_init, gw_cmd_id, gw_cmd_genkey, gw_cmd_pubkey, gw_cmd_authorize,
-    gw_cmd_deauthorize;
+extern const struct gw_command gw_cmd_id, gw_cmd_genkey, gw_cmd_pubkey, gw_cmd_authorize, gw_cmd_deauthorize;
 /* cmd_config.c */
 extern const struct gw_command gw_cmd_config;
 /* cmd_dns.c */

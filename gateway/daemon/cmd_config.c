@@ -21,6 +21,11 @@ static void check_network(const struct gw_config *config, const struct gw_config
 {
     struct gw_authorized_keys *keys;
     struct gw_identity *identity = NULL;
+    struct gw_names *names;
+    if (network != &config->top) {
+        gw_names_load(&names, network->names_file, diag);
+        gw_names_free(names);
+    }
     gw_authorized_keys_load(&keys, network->security.authorized_keys_file, diag);
     gw_authorized_keys_free(keys);
     for (size_t i = 0; i < network->services.count; i++) {

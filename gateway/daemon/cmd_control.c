@@ -69,11 +69,14 @@ const struct gw_command gw_cmd_reload = {
 static void print_resolved(const json_t *answer)
 {
     const json_t *peer = json_object_get(answer, "peer");
-    const json_t *path = json_object_get(peer, "path");
+    const json_t *path = json_object_get(peer, "path"), *also;
+    size_t i;
     printf("name       %s\n", gw_json_text(answer, "canonical"));
     if (*gw_json_text(answer, "service"))
         printf("service    %s\n", gw_json_text(answer, "service"));
     printf("found in   %s\n", gw_json_text(answer, "tier"));
+    json_array_foreach(json_object_get(answer, "also"), i, also)
+        printf("and also   %s: say the network, if that is meant\n", json_string_value(also));
     if (json_is_true(json_object_get(answer, "is_self"))) {
         printf("which is   this node itself\n");
         return;
@@ -113,17 +116,20 @@ const struct gw_command gw_cmd_resolve = {
 
 static void print_services(const json_t *answer, bool is_own)
 {
-    static const char *const headers[] = {"SERVICE", "PROTOCOL", ">PORT", "LOCAL ADDRESS", "", NULL};
+    static const char *const headers[] = {"SERVICE",       "NETWORK", "PROTOCOL", ">PORT",
+                                          "LOCAL ADDRESS", "",        NULL};
     struct gw_table table = {.headers = headers};
-    const json_t *service;
+    const json_t *service, *list = json_object_get(answer, "services");
+    bool are_several = gw_json_are_of_several(answer);
     size_t i;
-    json_array_foreach(json_object_get(answer, "services"), i, service)
+    json_array_foreach(list, i, service)
     {
         struct gw_table_row *row = gw_table_add(&table);
         unsigned column = 0;
         if (!row)
             break;
         gw_table_cell(row, &column, GW_BOLD, "%s", gw_json_text(service, "name"));
+        gw_table_cell(row, &column, GW_PLAIN, "%s", are_several ? gw_json_text(service, "network") : "");
         gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "protocol"));
         if (gw_json_int(service, "port") > 0)
             gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(service, "port"));
@@ -143,10 +149,14 @@ static void print_services(const json_t *answer, bool is_own)
 
 static int run_services(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 0, 1);
+    const char *network = NULL;
+    const struct gw_cmd_option options[] = {{"--network", NULL, &network}, {NULL, NULL, NULL}};
+    int status = gw_cmd_options(ctx, &argc, argv, options, 0, 1);
     if (status != GW_EXIT_OK)
         return status;
     json_t *request = json_pack("{s:s}", "command", "services");
+    if (network)
+        json_object_set_new(request, "network", json_string(network));
     if (argc > 1)
         json_object_set_new(request, "host", json_string(argv[1]));
     json_t *answer = gw_client_ask(ctx, request);
@@ -161,7 +171,7 @@ static int run_services(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_services = {
     .name = "services",
     .summary = "list this node's services, or those of a peer that this node may use",
-    .usage = "usage: peergate services [--json] [HOST]\n\n"
+    .usage = "usage: peergate services [--network NAME] [--json] [HOST]\n\n"
              "Without HOST: what config.yaml offers to peers. With HOST: asks that peer which of\n"
              "its services this node may use.\n",
     .run = run_services,

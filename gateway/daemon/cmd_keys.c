@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys and who may use them: init, id, genkey, pubkey, authorize, deauthorize. None needs the daemon; it
- * sees the files when it is told to reload. */
+/* Keys and who may use them: id, genkey, pubkey, authorize, deauthorize. None needs the daemon; it sees the files when it is told to reload. */
 #include "gateway/daemon/cmd.h"
+#include "gateway/daemon/cmd_network.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/random.h"
@@ -22,238 +22,91 @@
 #include <unistd.h>
 
 #define KEY_LEN 32
-#define TEMPLATE_LEN 4096
-
-/* Prints and forgets; returns the status that follows. */
-static int finish(struct gw_diag *diag, int err)
-{
-    gw_diag_print(diag, stderr);
-    gw_diag_clear(diag);
-    return err ? GW_EXIT_FAILED : GW_EXIT_OK;
-}
-
-/* ---- init */
-
-static const char config_template[] =
-    "# peergate's configuration. `peergate config check` says what is wrong with it;\n"
-    "# `peergate config reference` lists every key.\n"
-    "\n"
-    "%shostname: %s                 # this node is HOSTNAME.NETWORK.p2p\n"
-    "%snetwork: %s\n"
-    "#port: 51820                     # UDP, IPv4 and IPv6\n"
-    "\n"
-    "#peers:\n"
-    "#  - name: laptop\n"
-    "#    peer_id: 12D3KooW...         # what `peergate id` prints there; or public_key: base64\n"
-    "#    endpoint: laptop.example.org:51820\n"
-    "\n"
-    "# What peers may reach here; nothing else is reachable.\n"
-    "#services:\n"
-    "#  ssh: {local_address: \"localhost:22\"}\n"
-    "#  web: {local_address: \"localhost:80\"}\n"
-    "\n"
-    "# A proxy for the programs on this machine (SOCKS5 and HTTP).\n"
-    "#socks: {listen: \"127.0.0.1:1080\"}\n";
-
-static const char authorized_keys_template[] =
-    "# Who may connect to this node, one peer a line (`peergate authorize` adds them):\n"
-    "#   12D3KooW... my laptop\n"
-    "#   services=\"ssh,web\",expires=\"2027-01-01\" 12D3KooW... a friend\n";
-
-struct init {
-    struct gw_cmd_context *ctx;
-    const char *hostname, *network;
-};
-
-/* 0 also when the file is there already, which *is_new then says. */
-static int write_new(const struct init *init, const char *name, const char *text, bool *is_new)
-{
-    char path[GW_DIR_PATH_MAX];
-    int err = gw_cmd_path(init->ctx, name, path, sizeof path) ? 0 : GW_E_TOO_BIG;
-    if (!err)
-        err = gw_atomic_write(NULL, path, text, strlen(text), GW_ATOMIC_NEW);
-    *is_new = err == 0;
-    if (err && err != -EEXIST)
-        return gw_cmd_fail(init->ctx, "%s/%s: %s", init->ctx->dir, name, gw_strerror(err));
-    return GW_EXIT_OK;
-}
-
-static int write_config(const struct init *init, bool *is_new)
-{
-    char text[TEMPLATE_LEN];
-    int len = snprintf(text, sizeof text, config_template, init->hostname ? "" : "#",
-                       init->hostname ? init->hostname : "home", init->network ? "" : "#",
-                       init->network ? init->network : "mesh");
-    if (len < 0 || (size_t)len >= sizeof text)
-        return gw_cmd_fail(init->ctx, "the names are too long");
-    return write_new(init, GW_FILE_CONFIG, text, is_new);
-}
-
-/* What the names would make of the configuration is checked before anything is written. */
-static int check_template(const struct init *init)
-{
-    char text[TEMPLATE_LEN];
-    struct gw_diag diag = {0};
-    struct gw_config *config;
-    int len = snprintf(text, sizeof text, "hostname: %s\nnetwork: %s\n",
-                       init->hostname ? init->hostname : "home", init->network ? init->network : "mesh");
-    if (len < 0 || (size_t)len >= sizeof text)
-        return gw_cmd_usage_error(init->ctx, "the names are too long");
-    int err = gw_config_parse(&config, text, (size_t)len, "", &diag);
-    gw_config_free(config);
-    finish(&diag, err);
-    return err ? GW_EXIT_USAGE : GW_EXIT_OK;
-}
-
-static int make_identity(const struct init *init, const char *path, bool *is_new)
-{
-    struct gw_identity *identity;
-    int err = gw_identity_generate(&identity, gw_random_system());
-    if (!err)
-        err = gw_identity_save_new(identity, path);
-    gw_identity_free(identity);
-    *is_new = err == 0;
-    if (err && err != -EEXIST)
-        return gw_cmd_fail(init->ctx, "%s: %s", path, gw_strerror(err));
-    return GW_EXIT_OK;
-}
-
-static void print_next_step(const struct init *init, const char *peer_id, bool is_new)
-{
-    const char *dir = init->ctx->dir;
-    if (init->ctx->json) {
-        printf("{\"peer_id\": \"%s\", \"new\": %s}\n", peer_id, is_new ? "true" : "false");
-        return;
-    }
-    printf("%s\n", peer_id);
-    fprintf(stderr,
-            "%s\n\n"
-            "That is this node's peer ID. Next:\n"
-            "  1. on the other machine: peergate init, then peergate authorize %s\n"
-            "  2. here: peergate authorize with the peer ID that is printed there\n"
-            "  3. name the peers in %s/%s, on both sides\n"
-            "  4. peergate up\n",
-            is_new ? "A new identity was made." : "The identity that was there stays.", peer_id, dir,
-            GW_FILE_CONFIG);
-}
-
-static int finish_init(const struct init *init, const char *path, bool is_new)
-{
-    struct gw_diag diag = {0};
-    struct gw_identity *identity;
-    char peer_id[GW_PEER_ID_STRLEN];
-    int err = gw_identity_load(&identity, path, &diag);
-    if (!err)
-        print_next_step(init, gw_peer_id_format(identity->ed25519, peer_id), is_new);
-    gw_identity_free(identity);
-    return finish(&diag, err);
-}
-
-static int init_folder(const struct init *init)
-{
-    char path[GW_DIR_PATH_MAX];
-    bool is_new, is_new_file;
-    int err = gw_dir_create(init->ctx->dir);
-    if (err)
-        return gw_cmd_fail(init->ctx, "%s: %s", init->ctx->dir, gw_strerror(err));
-    if (!gw_cmd_path(init->ctx, GW_FILE_IDENTITY, path, sizeof path))
-        return gw_cmd_fail(init->ctx, "the path of the folder is too long");
-    int status = make_identity(init, path, &is_new);
-    if (!status)
-        status = write_config(init, &is_new_file);
-    if (!status)
-        status = write_new(init, GW_FILE_AUTHORIZED_KEYS, authorized_keys_template, &is_new_file);
-    return status ? status : finish_init(init, path, is_new);
-}
-
-static int run_init(struct gw_cmd_context *ctx, int argc, char **argv)
-{
-    struct init init = {.ctx = ctx};
-    const struct gw_cmd_option options[] = {
-        {"--hostname", NULL, &init.hostname}, {"--network", NULL, &init.network}, {NULL, NULL, NULL}};
-    int status = gw_cmd_options(ctx, &argc, argv, options, 0, 0);
-    if (!status)
-        status = check_template(&init);
-    return status ? status : init_folder(&init);
-}
-
-const struct gw_command gw_cmd_init = {
-    .name = "init",
-    .summary = "make this node's folder, identity and configuration",
-    .usage = "usage: peergate init [--hostname NAME] [--network NAME] [--json]\n\n"
-             "Makes the folder (mode 0700), a new identity, a configuration with comments and\n"
-             "an empty authorized_keys, and prints the peer ID. What is there already stays\n"
-             "as it is.\n",
-    .run = run_init,
-};
-
-/* ---- the files that the commands work on */
-
-/* The configuration, if there is one (*out is NULL when not): it may name other files. */
-static int load_config(struct gw_cmd_context *ctx, struct gw_config **out, struct gw_diag *diag)
-{
-    char path[GW_DIR_PATH_MAX];
-    *out = NULL;
-    if (!gw_cmd_path(ctx, GW_FILE_CONFIG, path, sizeof path))
-        return gw_cmd_fail(ctx, "the path of the folder is too long");
-    if (access(path, F_OK) != 0 && errno == ENOENT)
-        return GW_EXIT_OK;
-    return gw_config_load(out, path, diag) == 0 ? GW_EXIT_OK : GW_EXIT_FAILED;
-}
 
 /* ---- id */
 
-static void print_id(const struct gw_cmd_context *ctx, const char *peer_id, const uint8_t x25519[KEY_LEN])
+static void print_id(const struct gw_cmd_context *ctx, const char *network,
+                     const struct gw_identity *identity, bool is_first)
 {
-    char key[GW_KEY_BASE64_STRLEN];
-    gw_key_base64_format(x25519, key);
-    if (ctx->json && peer_id)
-        printf("{\"peer_id\": \"%s\", \"public_key\": \"%s\"}\n", peer_id, key);
-    else if (ctx->json)
-        printf("{\"peer_id\": null, \"public_key\": \"%s\"}\n", key);
-    else
-        printf("peer ID:    %s\npublic key: %s\n",
-               peer_id ? peer_id : "none (the configuration has a private_key only)", key);
+    char key[GW_KEY_BASE64_STRLEN], peer_id[GW_PEER_ID_STRLEN];
+    gw_key_base64_format(identity->x25519, key);
+    if (identity->has_ed25519)
+        gw_peer_id_format(identity->ed25519, peer_id);
+    if (ctx->json) {
+        printf("%s{", is_first ? "" : ", ");
+        if (network)
+            printf("\"network\": \"%s\", ", network);
+        printf(identity->has_ed25519 ? "\"peer_id\": \"%s\", " : "\"peer_id\": null, ", peer_id);
+        printf("\"public_key\": \"%s\"}", key);
+        return;
+    }
+    if (network)
+        printf("%snetwork:    %s\n", is_first ? "" : "\n", network);
+    printf("peer ID:    %s\npublic key: %s\n",
+           identity->has_ed25519 ? peer_id : "none (the configuration has a private_key only)", key);
 }
 
-static int show_id(struct gw_cmd_context *ctx, const struct gw_config *config, struct gw_diag *diag)
+/* of: NULL = what is in the folder without a configuration. */
+static int show_id(struct gw_cmd_context *ctx, const struct gw_config_network *of, const char *name,
+                   bool is_first, struct gw_diag *diag)
 {
-    char path[GW_DIR_PATH_MAX], peer_id[GW_PEER_ID_STRLEN];
+    char path[GW_DIR_PATH_MAX];
     struct gw_identity *identity;
-    int err;
     if (!gw_cmd_path(ctx, GW_FILE_IDENTITY, path, sizeof path))
         return gw_cmd_fail(ctx, "the path of the folder is too long");
-    err = config ? gw_config_load_identity(&identity, &config->top, diag)
-                 : gw_identity_load(&identity, path, diag);
+    int err = of ? gw_config_load_identity(&identity, of, diag) : gw_identity_load(&identity, path, diag);
     if (err)
         return GW_EXIT_FAILED;
-    print_id(ctx, identity->has_ed25519 ? gw_peer_id_format(identity->ed25519, peer_id) : NULL,
-             identity->x25519);
+    print_id(ctx, name, identity, is_first);
     gw_identity_free(identity);
     return GW_EXIT_OK;
+}
+
+static int show_ids(struct gw_cmd_context *ctx, const struct gw_config *config, struct gw_diag *diag)
+{
+    const struct gw_config_network *network = NULL;
+    int status = GW_EXIT_OK;
+    if (ctx->json)
+        printf("{\"networks\": [");
+    for (bool is_first = true; (network = gw_config_next_network(config, network)); is_first = false)
+        status |= show_id(ctx, network, network->name, is_first, diag);
+    if (ctx->json)
+        printf("]}\n");
+    return status;
 }
 
 static int run_id(struct gw_cmd_context *ctx, int argc, char **argv)
 {
+    const char *name = NULL;
+    const struct gw_cmd_option options[] = {{"--network", NULL, &name}, {NULL, NULL, NULL}};
+    const struct gw_config_network *network = NULL;
     struct gw_diag diag = {0};
     struct gw_config *config;
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 0, 0);
+    int status = gw_cmd_options(ctx, &argc, argv, options, 0, 0);
     if (status)
         return status;
-    status = load_config(ctx, &config, &diag);
-    if (!status)
-        status = show_id(ctx, config, &diag);
+    status = gw_cmd_load_config(ctx, &config, &diag);
+    if (!status && !name && config && gw_config_next_network(config, gw_config_next_network(config, NULL))) {
+        status = show_ids(ctx, config, &diag);
+    } else if (!status) {
+        status = gw_cmd_choose_network(ctx, config, name, &network);
+        if (!status)
+            status = show_id(ctx, network, NULL, true, &diag);
+        if (!status && ctx->json)
+            putchar('\n');
+    }
     gw_config_free(config);
-    finish(&diag, 0);
+    gw_cmd_finish(&diag, 0);
     return status;
 }
 
 const struct gw_command gw_cmd_id = {
     .name = "id",
     .summary = "print this node's peer ID and public key",
-    .usage = "usage: peergate id [--json]\n\n"
+    .usage = "usage: peergate id [--network NAME] [--json]\n\n"
              "Prints the peer ID, which other nodes of ours know this one by, and the public\n"
-             "key, which stock WireGuard peers do. Neither is a secret.\n",
+             "key, which stock WireGuard peers do. Neither is a secret. A node in several\n"
+             "networks has one of each in every network.\n",
     .run = run_id,
 };
 
@@ -337,56 +190,61 @@ const struct gw_command gw_cmd_pubkey = {
 
 /* ---- authorize and deauthorize */
 
-/* The file that the configuration names, or DIR/authorized_keys. */
-static int find_authorized_keys(struct gw_cmd_context *ctx, char out[GW_DIR_PATH_MAX], struct gw_diag *diag)
+/* The file that the configuration names for the network, or DIR/authorized_keys. */
+static int find_authorized_keys(struct gw_cmd_context *ctx, const char *name, char out[GW_DIR_PATH_MAX],
+                                struct gw_diag *diag)
 {
+    const struct gw_config_network *network;
     struct gw_config *config;
-    int status = load_config(ctx, &config, diag);
-    if (status)
-        return status;
-    bool fits;
-    if (config)
-        fits =
-            snprintf(out, GW_DIR_PATH_MAX, "%s", config->top.security.authorized_keys_file) < GW_DIR_PATH_MAX;
-    else
+    int status = gw_cmd_load_config(ctx, &config, diag);
+    if (!status)
+        status = gw_cmd_choose_network(ctx, config, name, &network);
+    bool fits = true;
+    if (!status && network)
+        fits = snprintf(out, GW_DIR_PATH_MAX, "%s", network->security.authorized_keys_file) < GW_DIR_PATH_MAX;
+    else if (!status)
         fits = gw_cmd_path(ctx, GW_FILE_AUTHORIZED_KEYS, out, GW_DIR_PATH_MAX);
     gw_config_free(config);
-    return fits ? GW_EXIT_OK : gw_cmd_fail(ctx, "the path of authorized_keys is too long");
+    return fits ? status : gw_cmd_fail(ctx, "the path of authorized_keys is too long");
 }
 
-static int authorize(struct gw_cmd_context *ctx, const struct gw_authorize *what)
+static int authorize(struct gw_cmd_context *ctx, const char *network, const struct gw_authorize *what)
 {
     char path[GW_DIR_PATH_MAX];
     struct gw_diag diag = {0};
     bool is_replaced = false;
-    int status = find_authorized_keys(ctx, path, &diag);
+    int status = find_authorized_keys(ctx, network, path, &diag);
     int err = status ? 0 : gw_authorized_keys_authorize(path, what, &is_replaced, &diag);
     if (!status && !err && ctx->json)
         printf("{\"authorized\": \"%s\", \"replaced\": %s}\n", what->peer, is_replaced ? "true" : "false");
     else if (!status && !err)
         printf("%s %s in %s\n", is_replaced ? "changed" : "authorized", what->peer, path);
-    err = finish(&diag, err);
+    err = gw_cmd_finish(&diag, err);
     return status ? status : err;
 }
 
 static int run_authorize(struct gw_cmd_context *ctx, int argc, char **argv)
 {
     struct gw_authorize what = {0};
-    const struct gw_cmd_option options[] = {{"--services", NULL, &what.services},
+    const char *network = NULL;
+    const struct gw_cmd_option options[] = {{"--network", NULL, &network},
+                                            {"--services", NULL, &what.services},
                                             {"--expires", NULL, &what.expires},
                                             {"--comment", NULL, &what.comment},
                                             {NULL, NULL, NULL}};
     int status = gw_cmd_options(ctx, &argc, argv, options, 1, 1);
     what.peer = argv[1];
-    return status ? status : authorize(ctx, &what);
+    return status ? status : authorize(ctx, network, &what);
 }
 
 const struct gw_command gw_cmd_authorize = {
     .name = "authorize",
     .summary = "let a peer connect",
-    .usage = "usage: peergate authorize PEER-ID [--services A,B] [--expires DATE] [--comment TEXT]\n\n"
+    .usage = "usage: peergate authorize PEER-ID [--network NAME] [--services A,B]\n"
+             "                          [--expires DATE] [--comment TEXT]\n\n"
              "Writes the peer's line in authorized_keys, or replaces the one that is there;\n"
              "everything else in the file stays. PEER-ID may be a base64 key as well.\n\n"
+             "  --network NAME   in which network, when this node is in several\n"
              "  --services A,B   only these services (default: all)\n"
              "  --expires DATE   until then: 2027-01-01 (UTC) or 2027-01-01T12:00:00Z\n"
              "  --comment TEXT   who it is (default: what was there)\n",
@@ -394,17 +252,20 @@ const struct gw_command gw_cmd_authorize = {
 };
 
 /* The line of config.yaml that makes it one of `peers`, or 0. Without a line in authorized_keys those may use everything. */
-static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *peer)
+static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *name, const char *peer)
 {
     struct gw_diag ignored = {0};
+    const struct gw_config_network *network = NULL;
     struct gw_config *config = NULL;
     struct gw_peer_key key;
     const char *why;
     unsigned line = 0;
-    if (gw_peer_key_parse(&key, peer, &why) == 0 && load_config(ctx, &config, &ignored) == GW_EXIT_OK) {
-        for (size_t i = 0; config && i < config->top.peers.count; i++) {
-            if (memcmp(config->top.peers.items[i].public_key.bytes, key.x25519, KEY_LEN) == 0)
-                line = (unsigned)config->top.peers.items[i].line;
+    if (gw_peer_key_parse(&key, peer, &why) == 0 &&
+        gw_cmd_load_config(ctx, &config, &ignored) == GW_EXIT_OK &&
+        gw_cmd_choose_network(ctx, config, name, &network) == GW_EXIT_OK) {
+        for (size_t i = 0; network && i < network->peers.count; i++) {
+            if (memcmp(network->peers.items[i].public_key.bytes, key.x25519, KEY_LEN) == 0)
+                line = (unsigned)network->peers.items[i].line;
         }
     }
     gw_config_free(config);
@@ -412,11 +273,11 @@ static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *peer)
     return line;
 }
 
-static int deauthorize(struct gw_cmd_context *ctx, const char *peer)
+static int deauthorize(struct gw_cmd_context *ctx, const char *network, const char *peer)
 {
     char path[GW_DIR_PATH_MAX];
     struct gw_diag diag = {0};
-    int status = find_authorized_keys(ctx, path, &diag);
+    int status = find_authorized_keys(ctx, network, path, &diag);
     int err = status ? 0 : gw_authorized_keys_deauthorize(path, peer, &diag);
     if (err == GW_E_UNKNOWN)
         gw_cmd_fail(ctx, "%s is not in %s", peer, path);
@@ -424,8 +285,8 @@ static int deauthorize(struct gw_cmd_context *ctx, const char *peer)
         printf("{\"deauthorized\": \"%s\"}\n", peer);
     else if (!status && !err)
         printf("removed %s from %s\n", peer, path);
-    err = finish(&diag, err);
-    unsigned line = status ? 0 : line_in_peers(ctx, peer);
+    err = gw_cmd_finish(&diag, err);
+    unsigned line = status ? 0 : line_in_peers(ctx, network, peer);
     if (line)
         err = gw_cmd_fail(
             ctx,
@@ -436,15 +297,18 @@ static int deauthorize(struct gw_cmd_context *ctx, const char *peer)
 
 static int run_deauthorize(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 1, 1);
-    return status ? status : deauthorize(ctx, argv[1]);
+    const char *network = NULL;
+    const struct gw_cmd_option options[] = {{"--network", NULL, &network}, {NULL, NULL, NULL}};
+    int status = gw_cmd_options(ctx, &argc, argv, options, 1, 1);
+    return status ? status : deauthorize(ctx, network, argv[1]);
 }
 
 const struct gw_command gw_cmd_deauthorize = {
     .name = "deauthorize",
     .summary = "no longer let a peer connect",
-    .usage = "usage: peergate deauthorize PEER-ID\n\n"
+    .usage = "usage: peergate deauthorize PEER-ID [--network NAME]\n\n"
              "Removes the peer's line from authorized_keys. PEER-ID may be a base64 key. One of\n"
-             "`peers` in config.yaml has to be removed there as well: the exit status is then 1.\n",
+             "`peers` in config.yaml has to be removed there as well: the exit status is then 1.\n"
+             "A node in several networks needs --network.\n",
     .run = run_deauthorize,
 };

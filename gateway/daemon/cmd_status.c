@@ -36,7 +36,15 @@ static const char *name_of(const json_t *peer)
     return *name ? name : gw_json_text(peer, "hello_name");
 }
 
-static void add_peer(struct gw_table *table, const json_t *peer)
+/* Where one name may be in two networks, with its network behind it. */
+static void name_cell(struct gw_table_row *row, unsigned *column, const json_t *peer, bool are_several)
+{
+    const char *network = gw_json_text(peer, "network");
+    gw_table_cell(row, column, GW_BOLD, "%s%s%s", name_of(peer), are_several ? "." : "",
+                  are_several ? network : "");
+}
+
+static void add_peer(struct gw_table *table, const json_t *peer, bool are_several)
 {
     const json_t *path = json_object_get(peer, "path"), *rtt = json_object_get(peer, "rtt_ms");
     struct gw_table_row *row = gw_table_add(table);
@@ -44,7 +52,7 @@ static void add_peer(struct gw_table *table, const json_t *peer)
     unsigned column = 0;
     if (!row)
         return;
-    gw_table_cell(row, &column, GW_BOLD, "%s", name_of(peer));
+    name_cell(row, &column, peer, are_several);
     state_cell(row, &column, gw_json_text(peer, "state"));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_seconds(text, gw_json_real(peer, "since_s")));
     gw_table_cell(row, &column, GW_PLAIN, "%s",
@@ -78,9 +86,10 @@ static void print_peers(const json_t *answer)
     static const char *const headers[] = {"PEER", "STATE", ">SINCE",    "PROTOCOL", "SEAL", "PATH",
                                           ">RTT", ">SENT", ">RECEIVED", ">FLOWS",   NULL};
     struct gw_table table = {.headers = headers};
-    const json_t *peer;
+    const json_t *peer, *list = json_object_get(answer, "peers");
+    bool are_several = gw_json_are_of_several(answer);
     size_t i;
-    json_array_foreach(json_object_get(answer, "peers"), i, peer) add_peer(&table, peer);
+    json_array_foreach(list, i, peer) add_peer(&table, peer, are_several);
     if (table.count > 0)
         gw_table_print(&table);
     else
@@ -91,17 +100,20 @@ static void print_peers(const json_t *answer)
 
 static void print_services(const json_t *answer)
 {
-    static const char *const headers[] = {"SERVICE", "PROTOCOL", ">PORT", "LOCAL ADDRESS", "USE", NULL};
+    static const char *const headers[] = {"SERVICE",       "NETWORK", "PROTOCOL", ">PORT",
+                                          "LOCAL ADDRESS", "USE",     NULL};
     struct gw_table table = {.headers = headers};
-    const json_t *service;
+    const json_t *service, *list = json_object_get(answer, "services");
+    bool are_several = gw_json_are_of_several(answer);
     size_t i;
-    json_array_foreach(json_object_get(answer, "services"), i, service)
+    json_array_foreach(list, i, service)
     {
         struct gw_table_row *row = gw_table_add(&table);
         unsigned column = 0;
         if (!row)
             break;
         gw_table_cell(row, &column, GW_BOLD, "%s", gw_json_text(service, "name"));
+        gw_table_cell(row, &column, GW_PLAIN, "%s", are_several ? gw_json_text(service, "network") : "");
         gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "protocol"));
         gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(service, "port"));
         gw_table_cell(row, &column, GW_PLAIN, "%s", gw_json_text(service, "local_address"));
@@ -137,34 +149,66 @@ static void print_router(const json_t *router)
     }
 }
 
+/* "home.demo  12D3KooW...", and where it listens. */
+static void print_network(const json_t *network, const char *separator)
+{
+    const char *host = gw_json_text(network, "hostname"), *name = gw_json_text(network, "network");
+    const char *peer_id = gw_json_text(network, "peer_id");
+    printf("%s%s%s%s%s  %s%sUDP port %d", gw_colour_on(GW_BOLD), *host ? host : "this node", *name ? "." : "",
+           name, gw_colour_off(), *peer_id ? peer_id : gw_json_text(network, "public_key"), separator,
+           (int)gw_json_int(network, "port"));
+    if (!json_is_true(json_object_get(network, "ipv6")))
+        printf(" (IPv4 only)");
+}
+
 static void print_self(const json_t *answer)
 {
     char text[GW_TEXT_LEN];
-    const char *host = gw_json_text(answer, "hostname"), *network = gw_json_text(answer, "network");
-    const char *peer_id = gw_json_text(answer, "peer_id");
-    const json_t *proxy, *server;
+    const json_t *networks = json_object_get(answer, "networks"), *network, *proxy, *server;
+    bool are_several = gw_json_are_of_several(answer);
     size_t i;
-    printf("%s%s%s%s%s  %s\n", gw_colour_on(GW_BOLD), *host ? host : "this node", *network ? "." : "",
-           network, gw_colour_off(), *peer_id ? peer_id : gw_json_text(answer, "public_key"));
-    printf("UDP port %d", (int)gw_json_int(answer, "port"));
-    if (!json_is_true(json_object_get(answer, "ipv6")))
-        printf(" (IPv4 only)");
+    json_array_foreach(networks, i, network)
+    {
+        print_network(network, are_several ? "  " : "\n");
+        if (are_several)
+            putchar('\n');
+    }
+    const char *comma = are_several ? "" : ", ";
     json_array_foreach(json_object_get(answer, "proxies"), i, proxy)
-        printf(", proxy %s", json_string_value(proxy));
+    {
+        printf("%sproxy %s", comma, json_string_value(proxy));
+        comma = ", ";
+    }
     json_array_foreach(json_object_get(json_object_get(answer, "dns"), "listen"), i, server)
-        printf(", DNS %s", json_string_value(server));
-    printf(", up for %s, version %s\n\n", gw_text_seconds(text, gw_json_real(answer, "uptime_s")),
+    {
+        printf("%sDNS %s", comma, json_string_value(server));
+        comma = ", ";
+    }
+    printf("%sup for %s, version %s\n\n", comma, gw_text_seconds(text, gw_json_real(answer, "uptime_s")),
            gw_json_text(answer, "version"));
+}
+
+/* The command with the network that was asked for, if one was. */
+static int ask(struct gw_cmd_context *ctx, int argc, char **argv, json_t **answer)
+{
+    const char *network = NULL;
+    const struct gw_cmd_option options[] = {{"--network", NULL, &network}, {NULL, NULL, NULL}};
+    int status = gw_cmd_options(ctx, &argc, argv, options, 0, 0);
+    if (status != GW_EXIT_OK)
+        return status;
+    json_t *request = json_pack("{s:s}", "command", ctx->command->name);
+    if (network)
+        json_object_set_new(request, "network", json_string(network));
+    *answer = gw_client_ask(ctx, request);
+    return *answer ? GW_EXIT_OK : GW_EXIT_FAILED;
 }
 
 static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 0, 0);
+    json_t *answer;
+    int status = ask(ctx, argc, argv, &answer);
     if (status != GW_EXIT_OK)
         return status;
-    json_t *answer = gw_client_ask(ctx, json_pack("{s:s}", "command", "status"));
-    if (!answer)
-        return GW_EXIT_FAILED;
     if (!ctx->json) {
         print_self(answer);
         print_peers(answer);
@@ -177,12 +221,10 @@ static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)
 
 static int run_peers(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 0, 0);
+    json_t *answer;
+    int status = ask(ctx, argc, argv, &answer);
     if (status != GW_EXIT_OK)
         return status;
-    json_t *answer = gw_client_ask(ctx, json_pack("{s:s}", "command", "peers"));
-    if (!answer)
-        return GW_EXIT_FAILED;
     if (!ctx->json)
         print_peers(answer);
     json_decref(answer);
@@ -192,7 +234,7 @@ static int run_peers(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_status = {
     .name = "status",
     .summary = "say what the daemon is doing",
-    .usage = "usage: peergate status [--json]\n\n"
+    .usage = "usage: peergate status [--network NAME] [--json]\n\n"
              "This node, its peers (state, protocol, seal, path, round trip time, bytes) and its\n"
              "services. With --json everything that is counted, too.\n",
     .run = run_status,
@@ -201,7 +243,7 @@ const struct gw_command gw_cmd_status = {
 const struct gw_command gw_cmd_peers = {
     .name = "peers",
     .summary = "list the peers",
-    .usage = "usage: peergate peers [--json]\n\n"
+    .usage = "usage: peergate peers [--network NAME] [--json]\n\n"
              "The peers of config.yaml and authorized_keys, and how each is reached.\n",
     .run = run_peers,
 };

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define ALSO_MAX 15u /* networks beside the one that answers */
+
 /* clang-format off */
 const struct gw_control_command gw_daemon_commands[] = {
     {"status", gw_control_status},
@@ -107,12 +109,25 @@ void gw_control_ping(struct gw_control_client *client, const json_t *request, st
 
 /* --- resolve --- */
 
+static json_t *also(const struct gw_daemon *daemon, const json_t *request, const struct gw_answer *answer)
+{
+    char names[ALSO_MAX][256];
+    json_t *list = json_array();
+    const char *name = json_string_value(json_object_get(request, "host"));
+    size_t count = gw_resolver_also(daemon->resolver, name, answer, names, ALSO_MAX);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
 static void resolve_host(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
                          const struct gw_answer *answer)
 {
     json_t *object = json_object();
-    (void)request;
+    const struct gw_network *network = gw_network_of(&daemon->networks, answer->gateway);
     json_object_set_new(object, "canonical", json_string(answer->canonical));
+    json_object_set_new(object, "network", json_string(network ? network->name : ""));
+    json_object_set_new(object, "also", also(daemon, request, answer));
     json_object_set_new(object, "service", answer->service[0] ? json_string(answer->service) : json_null());
     json_object_set_new(object, "tier", json_string(answer->tier));
     json_object_set_new(object, "is_self", json_boolean(!answer->peer));
@@ -168,7 +183,7 @@ static void services_of_host(struct gw_daemon *daemon, struct gw_control_client 
     struct gw_network *network = gw_network_of(&daemon->networks, answer->gateway);
     (void)request;
     if (!answer->peer) {
-        gw_control_reply(client, json_pack("{s:o}", "services", gw_network_services_json(network)));
+        gw_control_reply(client, json_pack("{s:o}", "services", gw_daemon_services_json(daemon, network)));
         return;
     }
     struct services_task *asking = calloc(1, sizeof *asking);
@@ -186,12 +201,13 @@ void gw_control_services(struct gw_control_client *client, const json_t *request
                          void *ctx)
 {
     struct gw_daemon *daemon = ctx;
+    const struct gw_network *only;
     (void)now;
     if (json_object_get(request, "host"))
         gw_control_with_host(daemon, client, request, services_of_host);
-    else
-        gw_control_reply(client, json_pack("{s:o}", "services",
-                                           gw_network_services_json(gw_daemon_first_network(daemon))));
+    else if (gw_control_network(daemon, client, request, &only))
+        gw_control_reply(client, json_pack("{s:o,s:o}", "networks", gw_daemon_networks_json(daemon, only),
+                                           "services", gw_daemon_services_json(daemon, only)));
 }
 
 /* --- reload and down --- */

@@ -59,11 +59,6 @@ static void on_change(struct gw_mono now, void *ctx)
     kick(ctx, now);
 }
 
-struct gw_network *gw_daemon_first_network(const struct gw_daemon *daemon)
-{
-    return gw_list_entry(daemon->networks.next, struct gw_network, node);
-}
-
 static bool own_service(void *ctx, struct gateway *gateway, const struct gw_open *open, struct gw_target *out)
 {
     const struct gw_daemon *daemon = ctx;
@@ -114,8 +109,10 @@ static int make_shared(struct gw_daemon *daemon)
     daemon->endpoints = gw_endpoints_new(daemon->loop);
     daemon->resolver = gw_resolver_new();
     daemon->names = daemon->resolver ? gw_names_tier_new(daemon->resolver) : NULL;
-    if (!daemon->dialer || !daemon->endpoints || !daemon->names)
+    daemon->addresses = gw_vip_space_new();
+    if (!daemon->dialer || !daemon->endpoints || !daemon->names || !daemon->addresses)
         return GW_E_NOMEM;
+    gw_resolver_set_addresses(daemon->resolver, daemon->addresses);
     gw_resolver_add_tier(daemon->resolver, gw_names_tier_of(daemon->names));
     daemon->frontend = (struct gw_frontend){.loop = daemon->loop,
                                             .resolver = daemon->resolver,
@@ -126,38 +123,6 @@ static int make_shared(struct gw_daemon *daemon)
         .on_packet = on_packet, .on_packets_end = on_packets_end, .on_peer = on_peer, .ctx = daemon};
     gw_connects_init(&daemon->connects, &daemon->frontend);
     return 0;
-}
-
-static int make_network(struct gw_daemon *daemon, const struct gw_network_files *files, struct gw_diag *diag)
-{
-    const struct gw_network_params params = {.loop = daemon->loop,
-                                             .budget = &daemon->budget,
-                                             .dialer = daemon->dialer,
-                                             .endpoints = daemon->endpoints,
-                                             .events = &daemon->events,
-                                             .dir = daemon->dir,
-                                             .takes_partial = gw_tun_setup_takes_partial(&daemon->tun)};
-    struct gw_peers_change change;
-    struct gw_network *network;
-    int err = gw_network_new(&network, &params, daemon->files.config, files, diag);
-    if (err != 0)
-        return err;
-    gw_list_push_back(&daemon->networks, &network->node);
-    err = gw_resolver_add_gateway(daemon->resolver, network->gateway, gw_network_name(network),
-                                  gw_network_hostname(network));
-    if (err == 0)
-        gw_network_use(network, files, &change);
-    return err;
-}
-
-static int make_networks(struct gw_daemon *daemon, struct gw_diag *diag)
-{
-    for (size_t i = 0; i < daemon->files.network_count; i++) {
-        int err = make_network(daemon, &daemon->files.networks[i], diag);
-        if (err != 0)
-            return err;
-    }
-    return gw_daemon_apply_names(daemon, &daemon->files, diag);
 }
 
 static void on_expiry(evutil_socket_t fd, short what, void *arg)
@@ -249,7 +214,7 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
         return err;
     if ((err = gw_tun_setup_open(&daemon->tun, daemon->loop, daemon->files.config, daemon->dir, diag)) != 0)
         return err;
-    if ((err = make_shared(daemon)) != 0 || (err = make_networks(daemon, diag)) != 0 ||
+    if ((err = make_shared(daemon)) != 0 || (err = gw_daemon_make_networks(daemon, diag)) != 0 ||
         (err = make_expiry(daemon)) != 0)
         return err;
     if ((err = gw_daemon_apply_socks(daemon, &daemon->files, diag)) != 0 ||
@@ -265,12 +230,12 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
 static void log_network(const struct gw_network *network)
 {
     char id[GW_PEER_ID_STRLEN];
-    const char *hostname = gw_network_hostname(network), *name = gw_network_name(network);
     if (network->identity->has_ed25519)
         gw_peer_id_format(network->identity->ed25519, id);
     else
         gw_key_base64_format(network->identity->x25519, id);
-    gw_log_info("this is %s in %s, %s", *hostname ? hostname : "-", *name ? name : "-", id);
+    gw_log_info("this is %s in %s, %s", *network->hostname ? network->hostname : "-",
+                *network->name ? network->name : "-", id);
     gw_log_info("listening on UDP port %u", gw_link_port(network->link));
 }
 
@@ -344,13 +309,10 @@ static void free_users(struct gw_daemon *daemon, struct gw_mono now)
 static void free_networks(struct gw_daemon *daemon, struct gw_mono now)
 {
     gw_netwatch_free(daemon->netwatch);
-    gw_list_for_each (node, &daemon->networks) {
-        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        gw_resolver_remove_gateway(daemon->resolver, network->gateway);
-        gw_network_free(network, now);
-    }
+    gw_daemon_free_networks(daemon, &daemon->networks, now);
     gw_resolver_free(daemon->resolver);
     gw_names_tier_free(daemon->names);
+    gw_vip_space_free(daemon->addresses);
 }
 
 void gw_daemon_free(struct gw_daemon *daemon)

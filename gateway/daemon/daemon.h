@@ -32,6 +32,8 @@ struct gw_daemon {
 
     struct gw_list networks; /* struct gw_network.node, in the order of the file; never empty while it runs */
     struct gw_network_events events;
+    struct gw_vip_space *addresses; /* what of virtual addresses is taken on this machine */
+    unsigned connected;             /* peers */
     struct gw_flow_budget budget;
     struct gw_endpoints *endpoints;
     struct gw_netwatch *netwatch;
@@ -71,6 +73,19 @@ int gw_daemon_reload(struct gw_daemon *daemon, struct gw_diag *diag);
 int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
 int gw_daemon_apply_socks(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag);
 void gw_daemon_apply_log(struct gw_daemon *daemon, const struct gw_files *files);
+/* networks.c: makes those of the files; at the start. */
+int gw_daemon_make_networks(struct gw_daemon *daemon, struct gw_diag *diag);
+/* Those that are new in the files, in the list `made`, for gw_daemon_change_networks or to be freed; struct gw_network.fresh of those that run is set. 0, or an error: then
+ * none is left. */
+int gw_daemon_prepare_networks(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_list *made,
+                               struct gw_diag *diag);
+/* Who has no fresh files goes, the made ones come, all in the order of daemon->files. What they are told of peers is summed up. */
+void gw_daemon_change_networks(struct gw_daemon *daemon, struct gw_list *made,
+                               struct gw_peers_change *change);
+/* NULL is fine. */
+void gw_daemon_free_networks(struct gw_daemon *daemon, struct gw_list *networks, struct gw_mono now);
+/* By name, in any case; NULL: none. */
+struct gw_network *gw_daemon_find_network(const struct gw_daemon *daemon, const char *name);
 /* The first of the file: what is said where there is room for one. */
 struct gw_network *gw_daemon_first_network(const struct gw_daemon *daemon);
 /* Looks for expired keys from time to time, if the files have any that can expire. */
@@ -84,8 +99,13 @@ gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_r
     gw_control_dns;
 extern const struct gw_control_command gw_daemon_commands[];
 
-/* This node's services in a network, as JSON. */
-json_t *gw_network_services_json(const struct gw_network *network);
+/* The network that the request is about ("network"), or NULL: all. false: there is none of that name, and the client was told. */
+bool gw_control_network(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                        const struct gw_network **only);
+/* This node's services in a network, or in all (NULL), as JSON. */
+json_t *gw_daemon_services_json(const struct gw_daemon *daemon, const struct gw_network *only);
+/* Their names. */
+json_t *gw_daemon_networks_json(const struct gw_daemon *daemon, const struct gw_network *only);
 /* The DNS server and the virtual router; null where there is none. */
 json_t *gw_daemon_dns_json(const struct gw_daemon *daemon);
 json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon);

@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct gw_prefix ula_range = {.ip = {.family = 6, .ip = {0xfd, GW_VIP_NETWORK}}, .bits = 48};
 
 /* Where one network's hosts are put. */
 struct filling {
-    const struct gw_dns_names *names;
     struct gw_dns_table *table;
     const struct gw_network *network;
     const char *name; /* the network's */
@@ -40,7 +40,7 @@ static void fill_ranges(const struct gw_dns_names *names)
     add_range(zone, &ula_range);
     gw_list_for_each (node, names->networks) {
         const struct gw_config_network *config = gw_list_entry(node, struct gw_network, node)->files->config;
-        add_range(zone, &config->address_range);
+        add_range(zone, config->alias_range.ip.family ? &config->alias_range : &config->address_range);
         for (size_t i = 0; names->has_tun && i < config->addresses.count && i < 2; i++)
             add_range(zone, &config->addresses.items[i]);
     }
@@ -147,23 +147,19 @@ static void describe_self(const struct filling *filling, struct gw_dns_host *hos
 
 /* ---- all of them */
 
-/* A name of the owner's goes before all others, and serves every network if it names none. */
-static void put_name(const struct filling *filling, const struct gw_name *name,
-                     const struct gw_dns_host *self)
+/* What the key is in this network; false: nobody. services: GW_DNS_HOST_SERVICES_MAX of room. */
+static bool describe_key(const struct filling *filling, const uint8_t key[GW_KEY_LEN],
+                         struct gw_dns_host *host, struct gw_dns_service *services)
 {
     struct gateway *gateway = filling->network->gateway;
-    struct gw_peer *peer = gw_gateway_find_peer(gateway, name->x25519);
-    struct gw_guest *guest = gw_guests_find(&filling->network->guests, name->x25519);
-    struct gw_dns_host host;
+    struct gw_peer *peer = gw_gateway_find_peer(gateway, key);
+    struct gw_guest *guest = gw_guests_find(&filling->network->guests, key);
+    bool is_self = memcmp(key, gw_gateway_public_key(gateway), GW_KEY_LEN) == 0;
     if (peer && guest)
-        describe_peer(filling, &host, peer, guest);
-    else if (memcmp(name->x25519, gw_gateway_public_key(gateway), GW_KEY_LEN) == 0)
-        host = *self;
-    else
-        return;
-    put_host(filling, &host, name->host, name->network[0] ? name->network : filling->name, false);
-    if (!name->network[0])
-        put_host(filling, &host, name->host, "", false);
+        describe_peer(filling, host, peer, guest);
+    else if (is_self)
+        describe_self(filling, host, services);
+    return (peer && guest) || is_self;
 }
 
 static void put_peers(const struct filling *filling)
@@ -184,7 +180,7 @@ static void put_peers(const struct filling *filling)
 static void put_network(const struct filling *filling)
 {
     struct gw_dns_service services[GW_DNS_HOST_SERVICES_MAX];
-    const char *hostname = gw_network_hostname(filling->network);
+    const char *hostname = filling->network->hostname;
     struct gw_dns_host self;
     if (*filling->name)
         gw_dns_table_put_network(filling->table, filling->name);
@@ -192,8 +188,58 @@ static void put_network(const struct filling *filling)
     if (*hostname)
         put_host(filling, &self, hostname, filling->name, true);
     put_peers(filling);
-    for (size_t i = 0; i < filling->names->names->count; i++)
-        put_name(filling, &filling->names->names->names[i], &self);
+}
+
+/* ---- the owner's names: before all others, and in every network that has the peer, if they name none */
+
+static struct filling filling_of(const struct gw_dns_names *names, const struct gw_network *network)
+{
+    return (struct filling){names->table, network, network->name, names->has_tun};
+}
+
+/* One that names a network: of the peer there, else of the first that has it, as in the resolver. */
+static void put_in_network(const struct gw_dns_names *names, const struct gw_name *name)
+{
+    struct gw_dns_service services[GW_DNS_HOST_SERVICES_MAX];
+    struct gw_dns_host host;
+    bool has_found = false;
+    gw_list_for_each (node, names->networks) {
+        const struct filling filling = filling_of(names, gw_list_entry(node, struct gw_network, node));
+        bool is_it = strcasecmp(filling.name, name->network) == 0;
+        if ((has_found && !is_it) || !gw_guests_is_open(&filling.network->guests) ||
+            !describe_key(&filling, name->x25519, &host, services))
+            continue;
+        has_found = true;
+        put_host(&filling, &host, name->host, name->network, false);
+    }
+}
+
+static void put_in_all(const struct gw_dns_names *names, const struct gw_name *name)
+{
+    struct gw_dns_service services[GW_DNS_HOST_SERVICES_MAX];
+    struct gw_dns_host host;
+    bool has_bare = false;
+    gw_list_for_each (node, names->networks) {
+        const struct filling filling = filling_of(names, gw_list_entry(node, struct gw_network, node));
+        if (!gw_guests_is_open(&filling.network->guests) ||
+            !describe_key(&filling, name->x25519, &host, services))
+            continue;
+        put_host(&filling, &host, name->host, filling.name, false);
+        if (!has_bare)
+            put_host(&filling, &host, name->host, "", false);
+        has_bare = true;
+    }
+}
+
+static void put_names(const struct gw_dns_names *names, const struct gw_names *list)
+{
+    for (size_t i = 0; list && i < list->count; i++) {
+        const struct gw_name *name = &list->names[i];
+        if (name->network[0])
+            put_in_network(names, name);
+        else
+            put_in_all(names, name);
+    }
 }
 
 void gw_dns_names_fill(const struct gw_dns_names *names)
@@ -201,11 +247,12 @@ void gw_dns_names_fill(const struct gw_dns_names *names)
     gw_dns_table_clear(names->table);
     fill_ranges(names);
     gw_list_for_each (node, names->networks) {
-        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        const struct filling filling = {names, names->table, network, gw_network_name(network),
-                                        names->has_tun};
-        if (gw_guests_is_open(&network->guests))
+        const struct filling filling = filling_of(names, gw_list_entry(node, struct gw_network, node));
+        if (gw_guests_is_open(&filling.network->guests))
             put_network(&filling);
     }
+    put_names(names, names->names);
+    gw_list_for_each (node, names->networks)
+        put_names(names, gw_list_entry(node, struct gw_network, node)->files->names);
     gw_dns_table_zone(names->table)->serial++;
 }

@@ -195,13 +195,18 @@ void gw_dns_setup_fini(struct gw_dns_setup *setup, struct gw_mono now)
     memset(setup, 0, sizeof *setup);
 }
 
-static void refresh_guests(struct gw_dns_setup *setup, struct gw_network *network, struct gw_mono now)
+static void open_guests(struct gw_dns_setup *setup, struct gw_network *network, struct gw_mono now)
 {
     network->guests.on_services = on_services;
     network->guests.ctx = setup;
-    int err = gw_guests_refresh(&network->guests, network->files->config, now);
+    int err = gw_guests_open(&network->guests, network->files->config, now);
     if (err != 0)
-        gw_log_error("%s: no virtual addresses: %s", gw_network_name(network), gw_strerror(err));
+        gw_log_error("%s: no virtual addresses: %s", network->name, gw_strerror(err));
+}
+
+static void refresh_guests(struct gw_network *network, struct gw_mono now)
+{
+    gw_guests_refresh(&network->guests, network->files->config, now);
     gw_guests_save(&network->guests);
 }
 
@@ -216,7 +221,9 @@ void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now)
         return;
     }
     gw_list_for_each (node, setup->params.networks)
-        refresh_guests(setup, gw_list_entry(node, struct gw_network, node), now);
+        open_guests(setup, gw_list_entry(node, struct gw_network, node), now);
+    gw_list_for_each (node, setup->params.networks)
+        refresh_guests(gw_list_entry(node, struct gw_network, node), now);
     gw_router_setup_apply(&setup->router, setup->params.loop, setup->params.networks, wants_router, now);
     fill_table(setup);
     event_add(setup->tick, &every);

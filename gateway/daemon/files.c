@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static int path_in(char out[GW_DIR_PATH_MAX], const char *dir, const char *name)
 {
@@ -32,6 +33,25 @@ static int load_service_keys(struct gw_network_files *files, struct gw_diag *dia
     return 0;
 }
 
+/* Names there are in that network; an entry that says another one is in the wrong file. */
+static int load_names(struct gw_network_files *files, struct gw_diag *diag)
+{
+    const struct gw_config_network *config = files->config;
+    int err = gw_names_load(&files->names, config->names_file, diag);
+    for (size_t i = 0; err == 0 && i < files->names->count; i++) {
+        struct gw_name *name = &files->names->names[i];
+        if (name->network[0] && strcasecmp(name->network, config->name) != 0) {
+            gw_diag_error(diag, config->names_file, name->line,
+                          "%s.%s is in another network than this file's, %s: it belongs into " GW_FILE_NAMES
+                          " of the folder above",
+                          name->host, name->network, config->name);
+            return GW_E_CONFIG;
+        }
+        snprintf(name->network, sizeof name->network, "%s", config->name);
+    }
+    return err;
+}
+
 static int load_networks(struct gw_files *files, struct gw_diag *diag)
 {
     const struct gw_config_network *network = NULL;
@@ -47,6 +67,8 @@ static int load_networks(struct gw_files *files, struct gw_diag *diag)
         int err = gw_authorized_keys_load(&of->keys, network->security.authorized_keys_file, diag);
         if (err == 0)
             err = load_service_keys(of, diag);
+        if (err == 0 && network != &files->config->top)
+            err = load_names(of, diag);
         if (err != 0)
             return err;
     }
@@ -77,6 +99,7 @@ static void free_network(struct gw_network_files *files)
         gw_authorized_keys_free(files->service_keys[i]);
     free(files->service_keys);
     gw_authorized_keys_free(files->keys);
+    gw_names_free(files->names);
 }
 
 void gw_files_fini(struct gw_files *files)

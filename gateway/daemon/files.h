@@ -16,11 +16,14 @@ struct gw_network_files {
     struct gw_authorized_keys *keys;        /* who may have a session */
     struct gw_authorized_keys *
         *service_keys; /* one for each of config->services; NULL = it has no list of its own */
+    bool is_running;   /* while they are reloaded: there is a network of these files */
+    struct gw_names
+        *names; /* its own names.yaml; NULL for the top level's network, whose file is everybody's */
 };
 
 struct gw_files {
     struct gw_config *config;
-    struct gw_names *names;
+    struct gw_names *names;            /* DIR/names.yaml */
     struct gw_network_files *networks; /* in the order of the file; at least one */
     size_t network_count;
 };

@@ -107,7 +107,8 @@ unsigned gw_guests_ask(struct gw_guests *guests, bool is_eager, unsigned room, s
 
 bool gw_guests_on_peer(struct gw_guests *guests, struct gw_peer *peer, struct gw_mono now)
 {
-    struct gw_guest *guest = gw_guests_find(guests, gw_peer_config(peer)->public_key);
+    struct gw_guest *guest =
+        guests->params.loop ? gw_guests_find(guests, gw_peer_config(peer)->public_key) : NULL;
     if (!guest || !see_session(guest, peer, now))
         return false;
     guest->next_ask = now;
@@ -201,7 +202,11 @@ static void admit_all(struct gw_guests *guests, const struct gw_config_network *
 
 static int open_addresses(struct gw_guests *guests, const struct gw_config_network *config)
 {
-    struct gw_vip_params params = {.range = config->address_range, .local_range = gw_guests_local_range};
+    struct gw_vip_params params = {.space = guests->params.space,
+                                   .gateway = guests->params.gateway,
+                                   .range = config->address_range,
+                                   .alias_range = config->alias_range,
+                                   .local_range = gw_guests_local_range};
     memcpy(params.own_key, gw_gateway_public_key(guests->params.gateway), GW_KEY_LEN);
     for (size_t i = 0; i < config->addresses.count; i++) {
         if (config->addresses.items[i].ip.family == 4)
@@ -210,14 +215,18 @@ static int open_addresses(struct gw_guests *guests, const struct gw_config_netwo
     return gw_vip_state_open(&guests->addresses, guests->params.state_dir, &params);
 }
 
-int gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now)
+int gw_guests_open(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now)
 {
     int err = open_addresses(guests, config);
     if (err != 0)
         gw_guests_close(guests, now);
-    else
-        admit_all(guests, config, now);
     return err;
+}
+
+void gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now)
+{
+    if (gw_guests_is_open(guests))
+        admit_all(guests, config, now);
 }
 
 void gw_guests_close(struct gw_guests *guests, struct gw_mono now)

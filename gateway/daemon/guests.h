@@ -18,7 +18,8 @@ struct gw_guests_params {
     struct gw_loop *loop;
     struct gateway *gateway;
     struct gw_peer_services *peer_services;
-    const char *state_dir; /* borrowed for life */
+    struct gw_vip_space *space; /* the daemon's */
+    const char *state_dir;      /* borrowed for life */
 };
 
 struct gw_guest;
@@ -55,9 +56,11 @@ void gw_guests_init(struct gw_guests *guests, const struct gw_guests_params *par
 /* Before the gateway, its peers and the router are freed. Zeroed is fine. */
 void gw_guests_fini(struct gw_guests *guests, struct gw_mono now);
 
-/* Opens the table of addresses, if it is not open; the peers or the files changed: who is new gets an address, who is gone is forgotten. 0, or an
- * error: then it is closed. */
-int gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now);
+/* Opens the table of addresses, if it is not open, with what earlier runs had in it: before those of other networks give away what is new. 0, or an error: then
+ * it is closed. */
+int gw_guests_open(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now);
+/* The peers or the files changed: who is new gets an address, who is gone is forgotten. */
+void gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now);
 /* Nobody wants them any more. */
 void gw_guests_close(struct gw_guests *guests, struct gw_mono now);
 static inline bool gw_guests_is_open(const struct gw_guests *guests)

@@ -113,7 +113,7 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_netw
     memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
     memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);
     memcpy(params->ed25519_seed, identity->ed25519_seed, sizeof params->ed25519_seed);
-    snprintf(params->hostname, sizeof params->hostname, "%s", gw_network_hostname(network));
+    snprintf(params->hostname, sizeof params->hostname, "%s", network->hostname);
     for (size_t i = 0; i < config->addresses.count && i < 2; i++)
         params->addresses[i] = config->addresses.items[i].ip;
 }
@@ -142,9 +142,9 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
 
 static int make_state(struct gw_network *network, struct gw_diag *diag)
 {
-    int err = gw_state_init(&network->state, network->params.dir, network->gateway);
+    int err = gw_state_init(&network->state, network->files->config->dir, network->gateway);
     if (err != 0) {
-        gw_diag_error(diag, "", 0, "cannot make the state folder in %s: %s", network->params.dir,
+        gw_diag_error(diag, "", 0, "cannot make the state folder in %s: %s", network->files->config->dir,
                       gw_strerror(err));
         network->state.gateway = NULL;
         return err;
@@ -166,6 +166,7 @@ static int make_guests(struct gw_network *network)
     const struct gw_guests_params params = {.loop = network->params.loop,
                                             .gateway = network->gateway,
                                             .peer_services = &network->peer_services,
+                                            .space = network->params.addresses,
                                             .state_dir = network->state.dir};
     gw_guests_init(&network->guests, &params);
     return 0;
@@ -179,7 +180,7 @@ static int build(struct gw_network *network, const struct gw_config *config, str
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
         (err = make_services(network, config, diag)) != 0)
         return err;
-    gw_peers_init(&network->peers, network->gateway, network->params.endpoints);
+    gw_peers_init(&network->peers, network->gateway, network->params.endpoints, network->params.connected);
     gw_peer_services_init(&network->peer_services, loop, network->services, gw_random_system());
     gw_pings_init(&network->pings, loop, &network->echo);
     return make_guests(network);
@@ -195,6 +196,10 @@ int gw_network_new(struct gw_network **out, const struct gw_network_params *para
     gw_list_init(&network->node);
     network->params = *params;
     network->files = files;
+    network->is_top = files->config == &config->top;
+    snprintf(network->name, sizeof network->name, "%s", files->config->name ? files->config->name : "");
+    snprintf(network->hostname, sizeof network->hostname, "%s",
+             files->config->hostname ? files->config->hostname : "");
     int err = build(network, config, diag);
     if (err != 0) {
         struct gw_mono now = gw_loop_now(params->loop);
@@ -212,6 +217,8 @@ void gw_network_end_services(struct gw_network *network, struct gw_mono now)
 {
     if (!network)
         return;
+    gw_pings_fini(&network->pings);
+    gw_peer_services_fini(&network->peer_services);
     gw_guests_fini(&network->guests, now);
     if (network->services)
         gw_services_free(network->services, now);
@@ -236,18 +243,6 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
 }
 
 /* --- questions --- */
-
-const char *gw_network_name(const struct gw_network *network)
-{
-    const char *name = network->files->config->name;
-    return name ? name : "";
-}
-
-const char *gw_network_hostname(const struct gw_network *network)
-{
-    const char *name = network->files->config->hostname;
-    return name ? name : "";
-}
 
 struct gw_network *gw_network_of(const struct gw_list *networks, const struct gateway *gateway)
 {

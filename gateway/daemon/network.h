@@ -18,6 +18,8 @@
 #include "gateway/local/dial.h"
 #include "gateway/services/services.h"
 
+#define GW_NETWORK_NAME_MAX 63u
+
 struct gw_network;
 
 /* As gw_gateway_events have them. */
@@ -35,8 +37,9 @@ struct gw_network_params {
     struct gw_flow_budget *budget;
     struct gw_dialer *dialer;
     struct gw_endpoints *endpoints;
+    struct gw_vip_space *addresses;
+    unsigned *connected; /* peers, of all networks */
     const struct gw_network_events *events;
-    const char *dir;    /* of this network's state */
     bool takes_partial; /* on_packet completes checksums that are left out */
 };
 
@@ -44,6 +47,11 @@ struct gw_network {
     struct gw_list node; /* the daemon's, in the order of the file */
     struct gw_network_params params;
     const struct gw_network_files *files; /* those in force; borrowed until gw_network_use */
+    const struct gw_network_files
+        *fresh; /* while files are reloaded: its new ones; NULL = it is not in them */
+    /* As long as it runs, whatever the files say. */
+    char name[GW_NETWORK_NAME_MAX + 1], hostname[GW_PEER_NAME_MAX + 1];
+    bool is_top; /* the network of the files' top level */
 
     struct gw_identity *identity;
     struct gw_gateway_events gateway_events;
@@ -63,7 +71,7 @@ struct gw_network {
 int gw_network_new(struct gw_network **out, const struct gw_network_params *params,
                    const struct gw_config *config, const struct gw_network_files *files,
                    struct gw_diag *diag);
-/* Takes down in two steps, so that what the front-ends have open here can end in between, and its resets still reach the peers. NULL is fine. */
+/* Takes down in two steps: who asks or uses it is told first, so that resets still reach the peers. NULL is fine. */
 void gw_network_end_services(struct gw_network *network, struct gw_mono now);
 void gw_network_free(struct gw_network *network, struct gw_mono now);
 
@@ -77,10 +85,6 @@ void gw_network_use(struct gw_network *network, const struct gw_network_files *f
 void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change);
 /* The machine slept, or is somewhere else now: everything is tried at once. */
 void gw_network_kick(struct gw_network *network, struct gw_mono now);
-
-/* What it is called; "" if the files say nothing. */
-const char *gw_network_name(const struct gw_network *network);
-const char *gw_network_hostname(const struct gw_network *network);
 
 /* The one with this engine, or NULL. networks: a daemon's list. */
 struct gw_network *gw_network_of(const struct gw_list *networks, const struct gateway *gateway);

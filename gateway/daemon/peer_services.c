@@ -100,6 +100,14 @@ static void end_question(struct gw_question *question, int err)
     free_question(question);
 }
 
+void gw_peer_services_fini(struct gw_peer_services *all)
+{
+    if (!all->questions.next)
+        return;
+    gw_list_for_each (node, &all->questions)
+        end_question(gw_list_entry(node, struct gw_question, node), GW_E_UNKNOWN);
+}
+
 static void ask(struct gw_question *question)
 {
     const struct timeval repeat = {.tv_usec = REPEAT_MS * 1000};

@@ -26,6 +26,9 @@ struct gw_peer_services {
 void gw_peer_services_init(struct gw_peer_services *all, struct gw_loop *loop, struct gw_services *services,
                            struct gw_random *random);
 
+/* Ends every question with GW_E_UNKNOWN. Zeroed is fine. */
+void gw_peer_services_fini(struct gw_peer_services *all);
+
 /* For gw_gateway_events.on_control. */
 void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *peer, struct gw_view body,
                                  struct gw_mono now);

@@ -13,12 +13,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints)
+void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints,
+                   unsigned *connected)
 {
     peers->gateway = gateway;
     peers->endpoints = endpoints;
-    peers->connected = 0;
+    peers->connected = connected;
+    peers->suffix = NULL;
     gw_list_init(&peers->list);
+}
+
+/* For the log: one name may be in several networks. */
+static const char *name_of(struct gw_peers *peers, const struct gw_peer *peer)
+{
+    if (!peers->suffix)
+        return gw_peer_name(peer);
+    snprintf(peers->shown, sizeof peers->shown, "%s.%s", gw_peer_name(peer), peers->suffix);
+    return peers->shown;
 }
 
 static void set_connected(struct gw_peers *peers, struct gw_known_peer *known, bool is_connected)
@@ -27,8 +38,8 @@ static void set_connected(struct gw_peers *peers, struct gw_known_peer *known, b
     if (known->is_connected == is_connected)
         return;
     known->is_connected = is_connected;
-    peers->connected += is_connected ? 1 : UINT_MAX;
-    snprintf(text, sizeof text, "%u peer%s connected", peers->connected, peers->connected == 1 ? "" : "s");
+    *peers->connected += is_connected ? 1 : UINT_MAX;
+    snprintf(text, sizeof text, "%u peer%s connected", *peers->connected, *peers->connected == 1 ? "" : "s");
     gw_notify_status(text);
 }
 
@@ -64,7 +75,7 @@ static void look_up(struct gw_peers *peers, struct gw_known_peer *known, const s
     gw_lookup_free(known->lookup);
     known->lookup = NULL;
     if (config && gw_lookup_new(&known->lookup, peers->endpoints, known->peer, config) != 0)
-        gw_log_error("%s: no memory to look its endpoints up", gw_peer_name(known->peer));
+        gw_log_error("%s: no memory to look its endpoints up", name_of(peers, known->peer));
 }
 
 static struct gw_known_peer *add(struct gw_peers *peers, const struct gw_peer_config *config,
@@ -105,7 +116,7 @@ static void apply_one(struct gw_peers *peers, const struct gw_peer_config *confi
     } else if (!is_same(&known->config, config) || known->is_configured != (config_peer != NULL)) {
         int err = gw_gateway_update_peer(peers->gateway, now, known->peer, config);
         if (err != 0)
-            gw_log_error("%s: stays as it was: %s", gw_peer_name(known->peer), gw_strerror(err));
+            gw_log_error("%s: stays as it was: %s", name_of(peers, known->peer), gw_strerror(err));
         else
             known->config = *config;
         change->changed++;
@@ -172,7 +183,7 @@ void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files
         struct gw_known_peer *known = gw_list_entry(node, struct gw_known_peer, node);
         if (known->is_wanted)
             continue;
-        gw_log_info("%s: removed", gw_peer_name(known->peer));
+        gw_log_info("%s: removed", name_of(peers, known->peer));
         remove_peer(peers, known, now);
         change->removed++;
     }
@@ -191,7 +202,7 @@ static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "ae
 static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
                       const struct gw_peer_status *status)
 {
-    const char *name = gw_peer_name(known->peer);
+    const char *name = name_of(peers, known->peer);
     char at[GW_ADDR_STRLEN];
     gw_addr_log(&status->path.remote, at);
 
@@ -234,15 +245,15 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     gw_peer_status(peer, now, &status);
     log_state(peers, known, &status);
     if (status.kind != known->kind)
-        gw_log_debug("%s: speaks %s", gw_peer_name(peer), gw_peer_kind_names[status.kind]);
+        gw_log_debug("%s: speaks %s", name_of(peers, peer), gw_peer_kind_names[status.kind]);
     known->kind = status.kind;
     if (status.sending_suite != known->suite)
-        gw_log_debug("%s: sealed with %s", gw_peer_name(peer), suite_names[status.sending_suite]);
+        gw_log_debug("%s: sealed with %s", name_of(peers, peer), suite_names[status.sending_suite]);
     known->suite = status.sending_suite;
     if (status.has_path && gw_addr_is_set(&known->remote) &&
         !gw_addr_equal(&known->remote, &status.path.remote)) {
         char at[GW_ADDR_STRLEN];
-        gw_log_info("%s: now by %s", gw_peer_name(peer), gw_addr_log(&status.path.remote, at));
+        gw_log_info("%s: now by %s", name_of(peers, peer), gw_addr_log(&status.path.remote, at));
     }
     if (status.has_path)
         known->remote = status.path.remote;
@@ -250,6 +261,6 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
         known->refused_as_replay == 0)
         gw_log_warn(
             "%s: its handshake is refused as a replay: its clock was set back, or somebody plays an old one",
-            gw_peer_name(peer));
+            name_of(peers, peer));
     known->refused_as_replay = status.session.handshakes_refused_as_replay;
 }

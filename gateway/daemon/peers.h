@@ -12,7 +12,10 @@ struct gw_peers {
     struct gateway *gateway;
     struct gw_endpoints *endpoints;
     struct gw_list list; /* struct gw_known_peer.node */
-    unsigned connected;  /* how many have is_connected */
+    unsigned *connected; /* how many have is_connected, in all networks */
+    const char
+        *suffix; /* what the log says behind their names: the network, if there are several; else NULL */
+    char shown[2 * GW_PEER_NAME_MAX + 2];
 };
 
 /* gw_peer_user of every peer. */
@@ -32,7 +35,9 @@ struct gw_known_peer {
     uint64_t refused_as_replay;
 };
 
-void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints);
+/* connected: the daemon's count; borrowed for life. */
+void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints,
+                   unsigned *connected);
 /* Removes every peer. */
 void gw_peers_fini(struct gw_peers *peers, struct gw_mono now);
 

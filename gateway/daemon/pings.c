@@ -51,6 +51,21 @@ static void on_cancel(struct gw_control_task *task)
     free_pinging(gw_container_of(task, struct pinging, task));
 }
 
+static void end_removed(struct pinging *pinging, const char *sentence)
+{
+    gw_control_fail(pinging->task.client, "removed", "%s", sentence);
+    gw_control_task_end(&pinging->task);
+    free_pinging(pinging);
+}
+
+void gw_pings_fini(struct gw_pings *pings)
+{
+    if (!pings->list.next)
+        return;
+    gw_list_for_each (node, &pings->list)
+        end_removed(gw_list_entry(node, struct pinging, node), "the network was removed");
+}
+
 static void say(struct pinging *pinging, unsigned seq, int64_t rtt_ns)
 {
     struct gw_peer *peer = gw_gateway_find_peer(pinging->gateway, pinging->public_key);
@@ -126,9 +141,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
 
     if (!peer) {
-        gw_control_fail(pinging->task.client, "removed", "the peer was removed");
-        gw_control_task_end(&pinging->task);
-        free_pinging(pinging);
+        end_removed(pinging, "the peer was removed");
         return;
     }
     find_lost(pinging, now);

@@ -20,6 +20,8 @@ struct gw_ping_params {
 };
 
 void gw_pings_init(struct gw_pings *pings, struct gw_loop *loop, struct gw_echo *echo);
+/* The network goes: the clients are told. Zeroed is fine. */
+void gw_pings_fini(struct gw_pings *pings);
 /* As a task of the client, from now on. */
 void gw_pings_start(struct gw_pings *pings, struct gw_control_client *client,
                     const struct gw_ping_params *params);

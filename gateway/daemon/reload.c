@@ -29,22 +29,46 @@ void gw_daemon_apply_log(struct gw_daemon *daemon, const struct gw_files *files)
 
 /* --- names --- */
 
-int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag)
+static size_t add_names(struct gw_names_entry *list, const struct gw_names *names)
 {
-    size_t count = files->names->count, bad = 0;
-    struct gw_names_entry *list = calloc(count + 1, sizeof *list);
-    if (!list)
-        return GW_E_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const struct gw_name *name = &files->names->names[i];
+    for (size_t i = 0; names && i < names->count; i++) {
+        const struct gw_name *name = &names->names[i];
         list[i] =
             (struct gw_names_entry){.host = name->host, .network = name->network, .service = name->service};
         memcpy(list[i].public_key, name->x25519, GW_KEY_LEN);
     }
+    return names ? names->count : 0;
+}
+
+/* Which line it is, of which file. */
+static void tell_bad_name(const struct gw_files *files, size_t bad, struct gw_diag *diag)
+{
+    const struct gw_names *names = files->names;
+    const char *path = GW_FILE_NAMES;
+    for (size_t i = 0; bad >= names->count && i < files->network_count; i++) {
+        if (!files->networks[i].names)
+            continue;
+        bad -= names->count;
+        names = files->networks[i].names;
+        path = files->networks[i].config->names_file;
+    }
+    gw_diag_error(diag, path, names->names[bad].line, "\"%s\" is no host name", names->names[bad].host);
+}
+
+int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag)
+{
+    size_t count = files->names->count, bad = 0;
+    for (size_t i = 0; i < files->network_count; i++)
+        count += files->networks[i].names ? files->networks[i].names->count : 0;
+    struct gw_names_entry *list = calloc(count + 1, sizeof *list), *at = list;
+    if (!list)
+        return GW_E_NOMEM;
+    at += add_names(at, files->names);
+    for (size_t i = 0; i < files->network_count; i++)
+        at += add_names(at, files->networks[i].names);
     int err = gw_names_tier_set(daemon->names, list, count, &bad);
     if (err == GW_E_INVAL)
-        gw_diag_error(diag, GW_FILE_NAMES, files->names->names[bad].line, "\"%s\" is no host name",
-                      files->names->names[bad].host);
+        tell_bad_name(files, bad, diag);
     free(list);
     return err;
 }
@@ -73,11 +97,11 @@ struct changed_key {
 };
 
 static void warn_of_keys(const struct changed_key *keys, size_t count, const struct gw_config *fresh,
-                         struct gw_diag *diag)
+                         unsigned line, struct gw_diag *diag)
 {
     for (size_t i = 0; i < count; i++) {
         if (keys[i].has_changed)
-            gw_diag_warning(diag, fresh->path, 0, "`%s` has changed: that takes a restart", keys[i].key);
+            gw_diag_warning(diag, fresh->path, line, "`%s` has changed: that takes a restart", keys[i].key);
     }
 }
 
@@ -93,86 +117,103 @@ static void warn_of_network(const struct gw_config_network *old, const struct gw
         {"identity", differs(old->identity, fresh->identity)},
         {"private_key", memcmp(&old->private_key, &fresh->private_key, sizeof old->private_key) != 0},
     };
-    warn_of_keys(keys, sizeof keys / sizeof *keys, config, diag);
+    warn_of_keys(keys, sizeof keys / sizeof *keys, config, fresh->line, diag);
 }
 
 /* What a running daemon cannot change. */
-static void warn_of_restart(const struct gw_config *old, const struct gw_config *fresh, struct gw_diag *diag)
+static void warn_of_restart(const struct gw_daemon *daemon, const struct gw_config *fresh,
+                            struct gw_diag *diag)
 {
+    const struct gw_config *old = daemon->files.config;
     const struct changed_key keys[] = {
         {"tun.enabled", old->tun.enabled != fresh->tun.enabled},
         {"tun.mtu", old->tun.mtu != fresh->tun.mtu},
         {"control.socket", differs(old->control.socket, fresh->control.socket)},
     };
-    warn_of_keys(keys, sizeof keys / sizeof *keys, fresh, diag);
-    warn_of_network(&old->top, &fresh->top, fresh, diag);
+    warn_of_keys(keys, sizeof keys / sizeof *keys, fresh, 0, diag);
+    gw_list_for_each (node, &daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (network->fresh)
+            warn_of_network(network->files->config, network->fresh->config, fresh, diag);
+    }
 }
 
-static int apply_services(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_diag *diag)
+static int apply_services(struct gw_daemon *daemon, const struct gw_files *files, bool is_fresh,
+                          struct gw_diag *diag)
 {
-    size_t i = 0;
     gw_list_for_each (node, &daemon->networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        int err = gw_network_apply_services(network, fresh->config, &fresh->networks[i++], diag);
+        const struct gw_network_files *its = is_fresh ? network->fresh : network->files;
+        int err = its ? gw_network_apply_services(network, files->config, its, diag) : 0;
         if (err != 0)
             return err;
     }
     return 0;
 }
 
-static int apply(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_diag *diag)
+static int apply(struct gw_daemon *daemon, const struct gw_files *files, bool is_fresh, struct gw_diag *diag)
 {
-    int err = apply_services(daemon, fresh, diag);
+    int err = apply_services(daemon, files, is_fresh, diag);
     if (err == 0)
-        err = gw_daemon_apply_names(daemon, fresh, diag);
+        err = gw_daemon_apply_names(daemon, files, diag);
     if (err == 0)
-        err = gw_daemon_apply_socks(daemon, fresh, diag);
+        err = gw_daemon_apply_socks(daemon, files, diag);
     if (err == 0)
-        err = gw_dns_setup_listen(&daemon->dns, fresh->config, diag);
+        err = gw_dns_setup_listen(&daemon->dns, files->config, diag);
     return err;
 }
 
 /* The old files go when nobody has them any more. */
-static void use(struct gw_daemon *daemon, const struct gw_files *fresh)
+static void use(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_list *made)
 {
     struct gw_files old = daemon->files;
-    struct gw_peers_change change, all = {0};
-    size_t i = 0, services = 0;
+    struct gw_peers_change change = {0};
+    size_t services = 0;
     daemon->files = *fresh;
-    gw_list_for_each (node, &daemon->networks) {
-        const struct gw_network_files *files = &daemon->files.networks[i++];
-        gw_network_use(gw_list_entry(node, struct gw_network, node), files, &change);
-        all.added += change.added;
-        all.changed += change.changed;
-        all.removed += change.removed;
-        services += files->config->services.count;
-    }
+    gw_daemon_change_networks(daemon, made, &change);
+    for (size_t i = 0; i < fresh->network_count; i++)
+        services += fresh->networks[i].config->services.count;
     gw_tun_setup_apply(&daemon->tun, daemon->files.config);
     gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
     gw_files_fini(&old);
-    gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", all.added, all.changed,
-                all.removed, services);
+    gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added,
+                change.changed, change.removed, services);
+}
+
+static int try_files(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_list *made,
+                     struct gw_diag *diag)
+{
+    struct gw_diag ignored = {0};
+    int err = gw_daemon_prepare_networks(daemon, fresh, made, diag);
+    if (err != 0)
+        return err;
+    warn_of_restart(daemon, fresh->config, diag);
+    err = apply(daemon, fresh, true, diag);
+    if (err == 0)
+        return 0;
+    /* What was there worked: put it back where it changed already. */
+    apply(daemon, &daemon->files, false, &ignored);
+    gw_diag_clear(&ignored);
+    gw_daemon_free_networks(daemon, made, gw_loop_now(daemon->loop));
+    return err;
 }
 
 static int reload(struct gw_daemon *daemon, struct gw_diag *diag)
 {
-    struct gw_diag ignored = {0};
     struct gw_files fresh;
+    struct gw_list made;
+    gw_list_init(&made);
     int err = gw_files_load(&fresh, daemon->dir, diag);
     if (err != 0)
         return err;
-    warn_of_restart(daemon->files.config, fresh.config, diag);
-    err = apply(daemon, &fresh, diag);
+    err = try_files(daemon, &fresh, &made, diag);
     if (err != 0) {
-        /* What was there worked: put it back where it changed already. */
-        apply(daemon, &daemon->files, &ignored);
-        gw_diag_clear(&ignored);
         gw_files_fini(&fresh);
         return err;
     }
     gw_daemon_apply_log(daemon, &fresh);
     daemon->budget.limit = (uint64_t)fresh.config->memory;
-    use(daemon, &fresh);
+    use(daemon, &fresh, &made);
     gw_daemon_watch_expiry(daemon);
     return 0;
 }

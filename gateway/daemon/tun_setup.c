@@ -190,7 +190,7 @@ static void apply_network(struct gw_tun_setup *setup, const struct gw_network *n
     for (size_t i = 0; i < count && i < 2; i++)
         on_device.addresses[i] = own[i].ip;
     if (gw_device_set_network(setup->device, &on_device) != 0)
-        gw_log_error("tun: too many networks: the packets of %s stay out", gw_network_name(network));
+        gw_log_error("tun: too many networks: the packets of %s stay out", network->name);
 }
 
 static void apply_networks(struct gw_tun_setup *setup)

@@ -108,7 +108,9 @@ static bool is_same_prefix(const struct gw_prefix *a, const struct gw_prefix *b)
 
 static bool is_same(const struct gw_vip_params *a, const struct gw_vip_params *b)
 {
-    return is_same_prefix(&a->range, &b->range) && is_same_prefix(&a->local_range, &b->local_range) &&
+    return a->space == b->space && a->gateway == b->gateway && is_same_prefix(&a->range, &b->range) &&
+           is_same_prefix(&a->alias_range, &b->alias_range) &&
+           is_same_prefix(&a->local_range, &b->local_range) &&
            memcmp(a->own_key, b->own_key, GW_KEY_LEN) == 0 && gw_addr_equal(&a->own_ipv4, &b->own_ipv4);
 }
 

@@ -146,6 +146,12 @@ static void put_config(struct out *out)
     if (below(2))
         put(out, "virtual_router: {enabled: %s}\n", ONE_OF("true", "false"));
     if (below(2))
+        put(out,
+            "networks:\n  - {network: n1, port: 0, hostname: %s, identity: \"%s\"}\n"
+            "  - network: n2\n    port: 0\n    address_range: 10.%u.0.0/16\n    seal: %s\n"
+            "    peers: [{public_key: %s}]\n    services: {s: {local_address: \"x:1\"}}\n",
+            ONE_OF("a", "b"), ONE_OF("k", "/k"), below(256), ONE_OF("auto", "forbidden"), random_key());
+    if (below(2))
         put(out, "federation: {peers: [{network_name: a, relay: \"%s\", trust_level: full}]}\n",
             random_text());
 }

@@ -221,13 +221,14 @@ static void test_names_tier(void **state)
     assert_string_equal(lookup("nas").tier, "names.yaml");
     assert_string_equal(lookup("nas").canonical, "nas.demo.p2p");
     assert_ptr_equal(lookup("nas.demo").peer, home);
-    assert_ptr_equal(lookup("nas.work.p2p").peer, home);
+    /* In each network that has the peer, and in no other. */
+    assert_int_equal(lookup("nas.work.p2p").err, GW_E_UNKNOWN);
     /* It takes no name from the world. */
     assert_int_equal(lookup("nas.com").err, GW_E_UNKNOWN);
     assert_false(gw_resolver_is_ours(resolver, "nas.com"));
     assert_false(gw_resolver_is_ours(resolver, "www.nas.com"));
     assert_string_equal(lookup("files").service, "smb");
-    assert_string_equal(lookup("ssh.files.demo").service, "ssh");
+    assert_string_equal(lookup("ssh.files.work").service, "ssh");
     /* The owner's names go before the peers' own, and before ours. */
     assert_ptr_equal(lookup("home.work").peer, home);
     assert_ptr_equal(lookup("laptop").peer, box);
@@ -250,6 +251,106 @@ static void test_names_tier(void **state)
     gw_resolver_free(resolver);
     gw_names_tier_free(names);
     resolver = gw_resolver_new();
+}
+
+static size_t also(const char *name, char out[4][256])
+{
+    struct gw_answer answer = lookup(name);
+    return gw_resolver_also(resolver, name, &answer, out, 4);
+}
+
+/* One name in two networks: the first has it, and the other can be told. */
+static void test_ambiguous(void **state)
+{
+    char others[4][256];
+    (void)state;
+    assert_int_equal(also("home", others), 1);
+    assert_string_equal(others[0], "home.work.p2p");
+    assert_int_equal(also("HOME.p2p", others), 1);
+    assert_int_equal(also("home.demo", others), 0);
+    assert_int_equal(also("home.work.p2p", others), 0);
+    assert_int_equal(also("box", others), 0);
+    assert_int_equal(also("laptop", others), 0);
+    assert_int_equal(also("nobody", others), 0);
+    /* Our own name there, a peer's here. */
+    gw_resolver_remove_gateway(resolver, work);
+    assert_int_equal(gw_resolver_add_gateway(resolver, work, "Work", "home"), 0);
+    assert_null(lookup("home").peer); /* what we are called goes before what peers are */
+    assert_ptr_equal(lookup("home").gateway, work);
+    assert_int_equal(also("home", others), 1);
+    assert_string_equal(others[0], "home.demo.p2p");
+}
+
+/* One key in both networks: a name says which of the two peers is meant. */
+static void test_one_key_in_both(void **state)
+{
+    struct gw_names_tier *names = gw_names_tier_new(resolver);
+    struct gw_names_entry entries[2] = {{.host = "nas", .network = "", .service = ""},
+                                        {.host = "disk", .network = "work", .service = ""}};
+    struct gw_peer_config config = {.name = "twin"};
+    struct gw_peer *twin;
+    char others[4][256];
+    size_t bad;
+    (void)state;
+    memcpy(config.public_key, home_key, 32);
+    assert_int_equal(gw_gateway_add_peer(work, (struct gw_mono){GW_S(1)}, &config, &twin), 0);
+    memcpy(entries[0].public_key, home_key, 32);
+    memcpy(entries[1].public_key, home_key, 32);
+    gw_resolver_add_tier(resolver, gw_names_tier_of(names));
+    assert_int_equal(gw_names_tier_set(names, entries, 2, &bad), 0);
+    assert_ptr_equal(lookup("nas").peer, home);
+    assert_ptr_equal(lookup("nas.demo").peer, home);
+    assert_ptr_equal(lookup("nas.work").peer, twin);
+    assert_int_equal(also("nas", others), 1);
+    assert_string_equal(others[0], "nas.work.p2p");
+    assert_ptr_equal(lookup("disk").peer, twin);
+    assert_ptr_equal(lookup("disk.work").peer, twin);
+    assert_int_equal(lookup("disk.demo").err, GW_E_UNKNOWN);
+    gw_resolver_free(resolver);
+    gw_names_tier_free(names);
+    resolver = gw_resolver_new();
+}
+
+/* Equal ranges: the address on this machine says which network is meant. */
+static void test_given_addresses(void **state)
+{
+    struct gw_vip_space *space = gw_vip_space_new();
+    struct gw_vip_params params = {.space = space, .own_key = {1}};
+    struct gw_vip *vips[2];
+    struct gw_addr theirs;
+    const struct gw_vip_entry *entry;
+    struct gw_answer answer;
+    (void)state;
+    assert_int_equal(gw_addr_parse_ip(&params.range.ip, "10.64.0.0", 0), 0);
+    assert_int_equal(gw_addr_parse_ip(&params.local_range.ip, "127.64.0.0", 0), 0);
+    params.range.bits = params.local_range.bits = 16;
+    params.gateway = demo;
+    vips[0] = gw_vip_new(&params);
+    params.gateway = work;
+    params.alias_range = params.range;
+    params.alias_range.ip.ip[1] = 66;
+    vips[1] = gw_vip_new(&params);
+    gw_resolver_set_addresses(resolver, space);
+    assert_int_equal(gw_addr_parse_ip(&theirs, "10.64.0.2", 0), 0);
+    assert_int_equal(gw_vip_assign(vips[0], home_key, &theirs, &entry), 0);
+    assert_true(gw_resolver_find_address(resolver, &entry->ipv4, &answer));
+    assert_ptr_equal(answer.peer, home);
+    assert_int_equal(gw_vip_assign(vips[1], elsewhere_key, &theirs, &entry), 0);
+    theirs = entry->ipv4;
+    theirs.port = 80;
+    assert_int_equal(theirs.ip[1], 66);
+    assert_true(gw_resolver_find_address(resolver, &theirs, &answer));
+    assert_ptr_equal(answer.peer, elsewhere);
+    assert_ptr_equal(answer.gateway, work);
+    assert_string_equal(answer.canonical, "home.work.p2p");
+    /* Ours, or of nobody who is still there: as before. */
+    assert_false(gw_resolver_find_address(resolver, &gw_vip_own(vips[1])->ipv4, &answer));
+    gw_gateway_remove_peer(work, (struct gw_mono){GW_S(1)}, elsewhere);
+    assert_false(gw_resolver_find_address(resolver, &theirs, &answer));
+    gw_resolver_set_addresses(resolver, NULL);
+    gw_vip_free(vips[0]);
+    gw_vip_free(vips[1]);
+    gw_vip_space_free(space);
 }
 
 static void test_addresses(void **state)
@@ -283,6 +384,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_self, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_id, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_tier, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ambiguous, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_key_in_both, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_given_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gateway_leaves, setup, teardown),
     };

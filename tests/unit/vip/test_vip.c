@@ -115,7 +115,11 @@ static void test_bad_ranges(void **state)
     }
     params.range = prefix("fd00::", 16);
     assert_null(gw_vip_new(&params));
+    params.range = prefix("10.64.0.0", 16);
+    params.alias_range = prefix("10.65.0.0", 17);
+    assert_null(gw_vip_new(&params));
     gw_vip_free(NULL);
+    gw_vip_space_free(NULL);
 }
 
 static void test_configured(void **state)
@@ -300,6 +304,116 @@ static void test_restored_outside(void **state)
     gw_vip_free(vip);
 }
 
+/* ---- several networks */
+
+static struct gw_vip *table_in(struct gw_vip_space *space, unsigned own, const char *alias)
+{
+    struct gw_vip_params params = {
+        .space = space, .range = prefix("10.64.0.0", 16), .local_range = prefix("127.64.0.0", 16)};
+    if (alias)
+        params.alias_range = prefix(alias, 16);
+    memcpy(params.own_key, keys[own], GW_KEY_LEN);
+    struct gw_vip *vip = gw_vip_new(&params);
+    assert_non_null(vip);
+    return vip;
+}
+
+/* Two networks with one range, and the same 300 peers in both: no two have one address here, and each is found with its network. */
+static void test_equal_ranges(void **state)
+{
+    struct gw_vip_space *space = gw_vip_space_new();
+    struct gw_vip *a = table_in(space, 0, NULL), *b = table_in(space, 0, "10.65.0.0");
+    (void)state;
+    for (unsigned i = 1; i < NODES; i++) {
+        assign(a, i);
+        assign(b, i);
+    }
+    expect_unique(a);
+    expect_unique(b);
+    for (unsigned i = 0; i < NODES; i++) {
+        const struct gw_vip_entry *in_a = gw_vip_by_key(a, keys[i]), *in_b = gw_vip_by_key(b, keys[i]);
+        const struct gw_vip *holder;
+        assert_int_equal(in_a->ipv4.ip[1], 64);
+        assert_int_equal(in_b->ipv4.ip[1], 65);
+        assert_ptr_equal(gw_vip_space_find(space, &in_a->ipv4, &holder), in_a);
+        assert_ptr_equal(holder, a);
+        assert_ptr_equal(gw_vip_space_find(space, &in_b->ipv4, &holder), in_b);
+        assert_ptr_equal(holder, b);
+        assert_false(gw_addr_equal(&in_a->local, &in_b->local));
+        assert_ptr_equal(gw_vip_space_find(space, &in_b->local, &holder), in_b);
+        assert_ptr_equal(holder, b);
+        /* On the wire both are who they always were. */
+        assert_true(gw_addr_equal(&in_a->wire, &in_b->wire));
+        assert_null(gw_vip_by_address(a, &in_b->ipv4));
+    }
+    struct gw_addr nobody = addr("10.66.0.1");
+    assert_null(gw_vip_space_find(space, &nobody, NULL));
+    gw_vip_free(a);
+    struct gw_addr left = gw_vip_by_key(b, keys[1])->ipv4;
+    assert_non_null(gw_vip_space_find(space, &left, NULL));
+    gw_vip_free(b);
+    gw_vip_space_free(space);
+}
+
+/* The owner of each network says what its peers have: the alias is at the same place, or, outside the range, another for who comes second. */
+static void test_configured_in_both(void **state)
+{
+    struct gw_vip_space *space = gw_vip_space_new();
+    struct gw_vip *a = table_in(space, 0, NULL), *b = table_in(space, 1, "10.65.0.0");
+    struct gw_addr inside = addr("10.64.0.7"), alias = addr("10.65.0.7"), outside = addr("192.168.7.7");
+    const struct gw_vip_entry *in_a, *in_b;
+    (void)state;
+    assert_int_equal(gw_vip_assign(a, keys[2], &inside, &in_a), 0);
+    assert_int_equal(gw_vip_assign(b, keys[3], &inside, &in_b), 0);
+    assert_true(gw_addr_equal(&in_a->ipv4, &inside) && gw_addr_equal(&in_a->wire, &inside));
+    assert_true(gw_addr_equal(&in_b->ipv4, &alias) && gw_addr_equal(&in_b->wire, &inside));
+
+    assert_int_equal(gw_vip_assign(a, keys[2], &outside, &in_a), 0);
+    assert_int_equal(gw_vip_assign(b, keys[3], &outside, &in_b), 0);
+    assert_true(gw_addr_equal(&in_a->ipv4, &outside) && in_a->is_configured);
+    assert_int_equal(in_b->ipv4.ip[1], 65);
+    assert_true(gw_addr_equal(&in_b->wire, &outside) && !in_b->is_configured);
+    /* Asked again, nobody moves. */
+    struct gw_addr kept = in_b->ipv4;
+    assert_int_equal(gw_vip_assign(b, keys[3], &outside, &in_b), 0);
+    assert_true(gw_addr_equal(&in_b->ipv4, &kept));
+    gw_vip_free(b);
+    gw_vip_free(a);
+    gw_vip_space_free(space);
+}
+
+static void test_announced(void **state)
+{
+    struct gw_vip *vip = table_of(0, 16);
+    struct gw_addr said = addr("10.64.3.3"), outside = addr("10.99.0.1"), none = {0}, alone;
+    struct gw_prefix range = prefix("10.64.0.0", 16);
+    const struct gw_vip_entry *entry = assign(vip, 1);
+    struct gw_addr before = entry->ipv4;
+    (void)state;
+    gw_vip_derive_ipv4(&range, keys[1], 0, &alone);
+    assert_true(gw_addr_equal(&entry->wire, &alone));
+    uint64_t generation = gw_vip_generation(vip);
+    gw_vip_announce(vip, keys[1], &said);
+    assert_true(gw_addr_equal(&entry->wire, &said) && gw_addr_equal(&entry->ipv4, &before));
+    assert_true(gw_vip_generation(vip) > generation);
+    gw_vip_announce(vip, keys[1], &outside);
+    assert_true(gw_addr_equal(&entry->wire, &alone));
+    gw_vip_announce(vip, keys[1], &said);
+    gw_vip_announce(vip, keys[1], &none);
+    assert_true(gw_addr_equal(&entry->wire, &alone));
+    /* The owner knows better; and nobody speaks for ourselves. */
+    struct gw_addr owners = addr("10.64.9.9");
+    assert_int_equal(gw_vip_assign(vip, keys[1], &owners, &entry), 0);
+    gw_vip_announce(vip, keys[1], &said);
+    assert_true(gw_addr_equal(&entry->wire, &owners));
+    struct gw_addr own = gw_vip_own(vip)->wire;
+    gw_vip_announce(vip, keys[0], &said);
+    assert_true(gw_addr_equal(&gw_vip_own(vip)->wire, &own));
+    gw_vip_announce(vip, keys[2], &said);
+    assert_null(gw_vip_by_key(vip, keys[2]));
+    gw_vip_free(vip);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_bad_ranges),      cmocka_unit_test(test_configured),
         cmocka_unit_test(test_300_nodes),       cmocka_unit_test(test_exhaustion),
         cmocka_unit_test(test_unseen_give_way), cmocka_unit_test(test_restored_outside),
+        cmocka_unit_test(test_equal_ranges),    cmocka_unit_test(test_configured_in_both),
+        cmocka_unit_test(test_announced),
     };
     return cmocka_run_group_tests(tests, make_keys, NULL);
 }

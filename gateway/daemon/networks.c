@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Which networks there are: those of the files, at the start and after each reload. */
+#include "gateway/daemon/daemon.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+#include <strings.h>
+
+/* ---- questions */
+
+struct gw_network *gw_daemon_first_network(const struct gw_daemon *daemon)
+{
+    return gw_list_entry(daemon->networks.next, struct gw_network, node);
+}
+
+struct gw_network *gw_daemon_find_network(const struct gw_daemon *daemon, const char *name)
+{
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (strcasecmp(network->name, name) == 0)
+            return network;
+    }
+    return NULL;
+}
+
+/* ---- coming and going */
+
+/* Its own list, and nobody knows it yet. */
+static int make(struct gw_daemon *daemon, const struct gw_config *config,
+                const struct gw_network_files *files, struct gw_list *made, struct gw_diag *diag)
+{
+    const struct gw_network_params params = {.loop = daemon->loop,
+                                             .budget = &daemon->budget,
+                                             .dialer = daemon->dialer,
+                                             .endpoints = daemon->endpoints,
+                                             .addresses = daemon->addresses,
+                                             .connected = &daemon->connected,
+                                             .events = &daemon->events,
+                                             .takes_partial = gw_tun_setup_takes_partial(&daemon->tun)};
+    struct gw_network *network;
+    int err = gw_network_new(&network, &params, config, files, diag);
+    if (err == 0)
+        gw_list_push_back(made, &network->node);
+    return err;
+}
+
+void gw_daemon_free_networks(struct gw_daemon *daemon, struct gw_list *networks, struct gw_mono now)
+{
+    gw_list_for_each (node, networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        gw_network_end_services(network, now);
+        if (daemon->tun.device)
+            gw_device_remove_network(daemon->tun.device, network->gateway);
+        gw_resolver_remove_gateway(daemon->resolver, network->gateway);
+        gw_network_free(network, now);
+    }
+}
+
+/* A name without its network is the first one's that has it. */
+static int publish(struct gw_daemon *daemon)
+{
+    bool are_several = daemon->networks.next != daemon->networks.prev;
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        network->peers.suffix = are_several ? network->name : NULL;
+        gw_resolver_remove_gateway(daemon->resolver, network->gateway);
+        int err =
+            gw_resolver_add_gateway(daemon->resolver, network->gateway, network->name, network->hostname);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+int gw_daemon_make_networks(struct gw_daemon *daemon, struct gw_diag *diag)
+{
+    struct gw_peers_change change;
+    for (size_t i = 0; i < daemon->files.network_count; i++) {
+        int err = make(daemon, daemon->files.config, &daemon->files.networks[i], &daemon->networks, diag);
+        if (err != 0)
+            return err;
+    }
+    int err = publish(daemon);
+    if (err != 0)
+        return err;
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        gw_network_use(network, network->files, &change);
+    }
+    return gw_daemon_apply_names(daemon, &daemon->files, diag);
+}
+
+/* ---- a reload */
+
+/* The one that these files are of: of that name, or both at the top level, where another name takes a restart. */
+static struct gw_network *find_running(struct gw_daemon *daemon, const struct gw_files *fresh,
+                                       const struct gw_network_files *files)
+{
+    struct gw_network *named = gw_daemon_find_network(daemon, files->config->name ? files->config->name : "");
+    if (named && !named->fresh)
+        return named;
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (network->is_top && files->config == &fresh->config->top && !network->fresh)
+            return network;
+    }
+    return NULL;
+}
+
+/* The port of one that goes is free only when it is gone. */
+static void explain(const struct gw_daemon *daemon, const struct gw_config *config,
+                    const struct gw_config_network *added, struct gw_diag *diag)
+{
+    gw_list_for_each (node, &daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (!network->fresh && gw_link_port(network->link) == added->port)
+            gw_diag_error(
+                diag, config->path, added->line,
+                "port %u is still that of %s, which is not in these files any more: take it out first, "
+                "reload, and add %s then",
+                gw_link_port(network->link), network->name, added->name);
+    }
+}
+
+int gw_daemon_prepare_networks(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_list *made,
+                               struct gw_diag *diag)
+{
+    int err = 0;
+    gw_list_for_each (node, &daemon->networks)
+        gw_list_entry(node, struct gw_network, node)->fresh = NULL;
+    for (size_t i = 0; i < fresh->network_count; i++) {
+        struct gw_network *running = find_running(daemon, fresh, &fresh->networks[i]);
+        if (running)
+            running->fresh = &fresh->networks[i];
+        fresh->networks[i].is_running = running != NULL;
+    }
+    for (size_t i = 0; i < fresh->network_count && err == 0; i++) {
+        if (fresh->networks[i].is_running)
+            continue;
+        err = make(daemon, fresh->config, &fresh->networks[i], made, diag);
+        if (err == -EADDRINUSE)
+            explain(daemon, fresh->config, fresh->networks[i].config, diag);
+    }
+    if (err != 0)
+        gw_daemon_free_networks(daemon, made, gw_loop_now(daemon->loop));
+    return err;
+}
+
+static struct gw_network *with_files(struct gw_list *list, const struct gw_network_files *files)
+{
+    gw_list_for_each (node, list) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (network->fresh == files || network->files == files)
+            return network;
+    }
+    return NULL;
+}
+
+void gw_daemon_change_networks(struct gw_daemon *daemon, struct gw_list *made, struct gw_peers_change *change)
+{
+    struct gw_list gone;
+    gw_list_init(&gone);
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (network->fresh)
+            continue;
+        gw_log_info("network %s: removed", network->name);
+        gw_list_remove(&network->node);
+        gw_list_push_back(&gone, &network->node);
+    }
+    gw_daemon_free_networks(daemon, &gone, gw_loop_now(daemon->loop));
+    for (size_t i = 0; i < daemon->files.network_count; i++) {
+        const struct gw_network_files *files = &daemon->files.networks[i];
+        struct gw_network *network = with_files(&daemon->networks, files);
+        struct gw_peers_change its;
+        if (!network) {
+            network = with_files(made, files);
+            gw_log_info("network %s: added, on UDP port %u", network->name, gw_link_port(network->link));
+        }
+        gw_list_remove(&network->node);
+        gw_list_push_back(&daemon->networks, &network->node);
+        gw_network_use(network, files, &its);
+        change->added += its.added;
+        change->changed += its.changed;
+        change->removed += its.removed;
+    }
+    if (publish(daemon) != 0)
+        gw_log_error("no memory for the names of networks");
+}
