@@ -4,6 +4,7 @@
 #include "frontends/tun/icmp_error.h"
 #include "frontends/tun/virtio.h"
 #include "gateway/packet/coalesce.h"
+#include "gateway/packet/rewrite.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -80,6 +81,22 @@ static void speak_of(uint8_t *packet, size_t len)
     assert(!was_right || gw_checksum_is_right(packet, &ip));
 }
 
+/* A right checksum stays right, and the length is what it was. */
+static void rename_in(uint8_t *packet, size_t len)
+{
+    static const uint8_t to[4] = {10, 64, 77, 78};
+    struct gw_ip ip;
+    uint8_t from[4];
+    if (gw_ip_parse(&ip, packet, len) != 0 || ip.version != 4)
+        return;
+    enum gw_rewrite_side side = len % 2 ? GW_REWRITE_SOURCE : GW_REWRITE_DESTINATION;
+    bool was_right = gw_checksum_is_right(packet, &ip);
+    memcpy(from, packet + (side == GW_REWRITE_SOURCE ? 12 : 16), sizeof from);
+    gw_ip_rewrite(packet, &ip, side, from, to, false);
+    assert(memcmp(packet + (side == GW_REWRITE_SOURCE ? 12 : 16), to, sizeof to) == 0);
+    assert(!was_right || gw_checksum_is_right(packet, &ip));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gw_virtio_header header;
@@ -94,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (gw_virtio_decode(&hint, &header, packet, len) == 0)
         cut_and_merge(packet, len, &hint);
     speak_of(packet, len);
+    rename_in(packet, len);
     free(packet);
     return 0;
 }
