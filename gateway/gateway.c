@@ -210,6 +210,21 @@ static bool is_address_gone(int err)
     return err == -EINVAL || err == -EADDRNOTAVAIL;
 }
 
+void gw_gateway_set_addresses(struct gateway *gateway, const struct gw_addr addresses[2])
+{
+    struct gw_peer_host *host = &gateway->host;
+    if (memcmp(host->addresses, addresses, sizeof host->addresses) == 0)
+        return;
+    memcpy(host->addresses, addresses, sizeof host->addresses);
+    for (struct gw_map_node *node = gw_map_first(&host->peers); node; node = gw_map_next(&host->peers, node))
+        gw_peer_hello_again(gw_map_entry(node, struct gw_peer, by_key));
+}
+
+void gw_gateway_set_own_alias(struct gateway *gateway, const struct gw_addr *alias)
+{
+    gateway->host.own_alias = *alias;
+}
+
 void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
                             int err)
 {
@@ -222,6 +237,8 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
             continue;
         if (err == -EMSGSIZE && train->stride <= path->payload_len)
             gw_peer_path_narrowed(peer, now);
+        else if (err == -EMSGSIZE && peer->kind != GW_PEER_PEERGATE)
+            gw_peer_path_refused(peer, path, train->stride, now);
         if (is_address_gone(err))
             memset(&path->tuple.local, 0, sizeof path->tuple.local);
         gw_peer_mark_ready(peer);

@@ -67,6 +67,10 @@ struct gw_peer *gw_gateway_next_peer(const struct gateway *gateway, const struct
 /* The peer an address belongs to (longest prefix over allowed_ips), or NULL. */
 struct gw_peer *gw_gateway_route(const struct gateway *gateway, const struct gw_addr *ip);
 
+/* Our own virtual addresses (as in the params) are others from now on: the peers are told. */
+void gw_gateway_set_addresses(struct gateway *gateway, const struct gw_addr addresses[2]);
+/* On this machine our IPv4 address is that one, because another network has ours: packets are rewritten. family 0 = it is the same. */
+void gw_gateway_set_own_alias(struct gateway *gateway, const struct gw_addr *alias);
 /* The link changed or the machine slept: every session tries at once. */
 void gw_gateway_kick(struct gateway *gateway, struct gw_mono now);
 

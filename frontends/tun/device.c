@@ -34,10 +34,11 @@ struct gw_device {
 
 /* ---- writing */
 
-static void count_write(struct gw_device *device, int err)
+static void count_write(struct gw_device *device, size_t len, int err)
 {
     if (err == 0) {
         device->stats.written++;
+        device->stats.bytes_written += len;
         return;
     }
     device->stats.write_errors++;
@@ -49,19 +50,10 @@ static void count_write(struct gw_device *device, int err)
 static void write_merged(const struct gw_merged *merged, void *ctx)
 {
     struct gw_device *device = ctx;
-    count_write(device, gw_tun_write(&device->tun, merged));
+    count_write(device, merged->len, gw_tun_write(&device->tun, merged));
 }
 
 /* ---- from the TUN */
-
-static const struct gw_addr *own_address(const struct gw_device_network *network, uint8_t family)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        if (network->addresses[i].family == family)
-            return &network->addresses[i];
-    }
-    return NULL;
-}
 
 /* In the name of the address that was not reached: a kernel takes nothing from outside that bears its own address. */
 static void say_error(struct gw_device *device, enum gw_icmp_error error, size_t mtu, const uint8_t *packet,
@@ -78,14 +70,15 @@ static void say_error(struct gw_device *device, enum gw_icmp_error error, size_t
         return;
     }
     device->stats.icmp_sent++;
-    count_write(device, gw_tun_write_packet(&device->tun, message, len));
+    count_write(device, len, gw_tun_write_packet(&device->tun, message, len));
 }
 
 static bool is_ours(const struct gw_device_network *network, const struct gw_addr *source)
 {
-    const struct gw_addr *own = own_address(network, source->family);
-    if (own && gw_addr_same_ip(own, source))
-        return true;
+    for (unsigned i = 0; i < GW_DEVICE_ADDRESSES; i++) {
+        if (gw_addr_is_set(&network->addresses[i]) && gw_addr_same_ip(&network->addresses[i], source))
+            return true;
+    }
     for (size_t i = 0; i < network->subnet_count; i++) {
         if (gw_prefix_has(&network->subnets[i], source))
             return true;
@@ -133,7 +126,8 @@ static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *pac
         say_error(device, GW_ICMP_TOO_BIG, room, packet, ip, now);
         return;
     }
-    gw_tcp_clamp_mss(packet, ip, room, hint->is_checksum_left);
+    gw_tcp_clamp_mss(packet, ip, room < device->params.mtu ? room : device->params.mtu,
+                     hint->is_checksum_left);
     if (gw_peer_send_burst(peer, now, packet, ip->total_len, hint) != 0)
         device->stats.refused++;
 }
@@ -194,6 +188,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
             return; /* EIO: it is down */
         }
         device->stats.read++;
+        device->stats.bytes_read += (size_t)len;
         bytes += (size_t)len;
         if (len > 0)
             from_tun(device, packet, (size_t)len, &hint, now);
@@ -204,13 +199,24 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- from peers */
 
+/* A look before the packet is parsed for it: hosts behind either end may have a larger MTU than the tunnel, and the SYN is where they can be told. */
+static bool may_be_syn(const uint8_t *packet, size_t len)
+{
+    bool is_v6 = packet[0] >> 4 == 6;
+    size_t l4 = is_v6 ? GW_IP_V6_HEADER : (size_t)(packet[0] & 15) * 4;
+    if (is_v6 && packet[6] != GW_IP_TCP)
+        return packet[6] == 0 || packet[6] == 43 || packet[6] == 60; /* extension headers */
+    return (is_v6 || packet[9] == GW_IP_TCP) && l4 + 13 < len && (packet[l4 + 13] & GW_TCP_SYN);
+}
+
 void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
                      bool is_partial)
 {
     struct gw_ip ip;
-    size_t room = gw_peer_packet_room(peer);
-    if (room < device->params.mtu && gw_ip_parse(&ip, packet, len) == 0)
-        gw_tcp_clamp_mss(packet, &ip, room, is_partial);
+    if (may_be_syn(packet, len) && gw_ip_parse(&ip, packet, len) == 0) {
+        size_t room = gw_peer_packet_room(peer);
+        gw_tcp_clamp_mss(packet, &ip, room < device->params.mtu ? room : device->params.mtu, is_partial);
+    }
     if (!gw_coalesce_add(&device->coalescer, packet, len, is_partial))
         device->stats.malformed++;
 }

@@ -9,6 +9,7 @@
 #include "gateway/link/loop.h"
 
 #define GW_DEVICE_NETWORKS 16u
+#define GW_DEVICE_ADDRESSES 3u
 
 struct gw_device;
 
@@ -24,18 +25,19 @@ struct gw_device_params {
 /* One network on the interface; copied but for the prefixes, which are borrowed until it is replaced or removed. */
 struct gw_device_network {
     struct gateway *gateway;
-    struct gw_addr addresses[2];     /* own; family 0 = none */
-    const struct gw_prefix *subnets; /* behind us: their packets may go in too */
+    struct gw_addr addresses[GW_DEVICE_ADDRESSES]; /* own; family 0 = none */
+    const struct gw_prefix *subnets;               /* behind us: their packets may go in too */
     size_t subnet_count;
 };
 
 struct gw_device_stats {
     uint64_t read, written; /* packets and super-packets */
-    uint64_t malformed;     /* no IP, or a header that does not fit it */
-    uint64_t martians;      /* from an address that is not ours */
-    uint64_t no_peer;       /* to an address that is no peer's */
-    uint64_t too_big;       /* longer than the path, and not to be cut */
-    uint64_t refused;       /* by the engine */
+    uint64_t bytes_read, bytes_written;
+    uint64_t malformed; /* no IP, or a header that does not fit it */
+    uint64_t martians;  /* from an address that is not ours */
+    uint64_t no_peer;   /* to an address that is no peer's */
+    uint64_t too_big;   /* longer than the path, and not to be cut */
+    uint64_t refused;   /* by the engine */
     uint64_t read_errors, write_errors;
     uint64_t icmp_sent, icmp_limited;
 };

@@ -60,14 +60,21 @@ static uint32_t own_table(const struct gw_plan_input *input)
     return GW_PLAN_TABLE << 16 | input->port;
 }
 
+/* Two daemons with one rule between them would take it from each other. */
+uint32_t gw_plan_priority(uint16_t port)
+{
+    return GW_PLAN_PRIORITY + 3 * (port % GW_PLAN_PORTS);
+}
+
 static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family)
 {
     const struct gw_prefix any = {.ip = {.family = family}};
-    int err = add(out, input, GW_CHANGE_RULE_PORT, &any, 0, GW_PLAN_PRIORITY);
+    uint32_t priority = gw_plan_priority(input->port);
+    int err = add(out, input, GW_CHANGE_RULE_PORT, &any, 0, priority);
     if (err == 0)
-        err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, 0, GW_PLAN_PRIORITY + 1);
+        err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, 0, priority + 1);
     if (err == 0)
-        err = add(out, input, GW_CHANGE_RULE_TABLE, &any, own_table(input), GW_PLAN_PRIORITY + 2);
+        err = add(out, input, GW_CHANGE_RULE_TABLE, &any, own_table(input), priority + 2);
     return err;
 }
 

@@ -6,7 +6,8 @@
 #include "frontends/tun/change.h"
 
 #define GW_PLAN_METRIC 2000u   /* what the machine knows by itself goes before */
-#define GW_PLAN_PRIORITY 5200u /* of the rules */
+#define GW_PLAN_PRIORITY 5200u /* of the first rule; three for each port, below the main table's 32766 */
+#define GW_PLAN_PORTS 8192u
 #define GW_PLAN_TABLE \
     0x7067u /* "pg", and our port behind it: nobody else's, and another daemon has another one */
 
@@ -26,6 +27,9 @@ struct gw_plan_input {
 /* Addresses; a route for each prefix that the addresses' own do not cover. Those that would swallow an endpoint go to a table of their own, which the rules
  * keep our UDP port out of. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
 int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input);
+
+/* Of the first of our three rules. */
+uint32_t gw_plan_priority(uint16_t port);
 
 /* Is it in the prefix? */
 bool gw_prefix_has(const struct gw_prefix *prefix, const struct gw_addr *ip);

@@ -48,6 +48,9 @@ int gw_tun_write(const struct gw_tun *tun, const struct gw_merged *merged);
 /* The same for a packet in one piece. */
 int gw_tun_write_packet(const struct gw_tun *tun, const uint8_t *packet, size_t len);
 
+/* Packets that the kernel dropped because nobody read them in time; 0 where it does not tell. */
+uint64_t gw_tun_dropped(const struct gw_tun *tun);
+
 /* The system's part of gw_tun_adopt: header_len, offload, name, index of tun->fd. 0, or -errno. */
 int gw_tun_inspect(struct gw_tun *tun);
 

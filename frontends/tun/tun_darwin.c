@@ -76,6 +76,12 @@ void gw_tun_close(struct gw_tun *tun)
     tun->fd = -1;
 }
 
+uint64_t gw_tun_dropped(const struct gw_tun *tun)
+{
+    (void)tun;
+    return 0;
+}
+
 ssize_t gw_tun_read(const struct gw_tun *tun, uint8_t *buffer, uint8_t **packet, struct gw_super_hint *hint)
 {
     ssize_t len = read(tun->fd, buffer + GW_TUN_HEADROOM - FAMILY_LEN, GW_SUPER_MAX + FAMILY_LEN);

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -111,6 +113,21 @@ void gw_tun_close(struct gw_tun *tun)
     if (tun->fd >= 0)
         close(tun->fd);
     tun->fd = -1;
+}
+
+uint64_t gw_tun_dropped(const struct gw_tun *tun)
+{
+    struct ifaddrs *all;
+    uint64_t dropped = 0;
+    if (getifaddrs(&all) < 0)
+        return 0;
+    for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
+        bool has_stats = one->ifa_addr && one->ifa_addr->sa_family == AF_PACKET && one->ifa_data;
+        if (has_stats && strcmp(one->ifa_name, tun->name) == 0)
+            dropped = ((const struct rtnl_link_stats *)one->ifa_data)->tx_dropped;
+    }
+    freeifaddrs(all);
+    return dropped;
 }
 
 ssize_t gw_tun_read(const struct gw_tun *tun, uint8_t *buffer, uint8_t **packet, struct gw_super_hint *hint)

@@ -225,7 +225,7 @@ static const struct gw_key peer_keys[] = {
      .max_count = GW_PEER_ENDPOINTS_MAX,
      .doc = "Where it may be reached. Names are looked up again when the peer does not answer."},
     {"tunnel_ip", GW_TYPE_IP, GW_LIST, PEER(tunnel_ips), .max_count = 2, .doc = "Its own virtual addresses."},
-    {"allowed_ips", GW_TYPE_PREFIX, GW_LIST, PEER(allowed_ips), .max_count = GW_PEER_ALLOWED_IPS_MAX - 2,
+    {"allowed_ips", GW_TYPE_PREFIX, GW_LIST, PEER(allowed_ips), .max_count = GW_PEER_ALLOWED_IPS_MAX - 4,
      .doc = "What lies behind it: packets to these prefixes go to it, packets from it must come from them."},
     {"anchors", GW_TYPE_TEXT, GW_LIST, PEER(anchors), RANGE(1, TEXT_MAX), .max_count = 16,
      .doc = "The anchors to find it through: their names, peer IDs or public keys."},

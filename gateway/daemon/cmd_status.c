@@ -149,6 +149,36 @@ static void print_router(const json_t *router)
     }
 }
 
+/* One line of what it is and moved; one of what was dropped, if anything was. */
+static void print_tun(const json_t *tun)
+{
+    json_t *drops = json_object_get(tun, "drops"), *value;
+    const json_t *item;
+    char in[GW_TEXT_LEN], out[GW_TEXT_LEN];
+    const char *reason, *comma = "";
+    size_t i;
+    if (!json_is_object(tun))
+        return;
+    printf("\ninterface %s, MTU %d:", gw_json_text(tun, "name"), (int)gw_json_int(tun, "mtu"));
+    json_array_foreach(json_object_get(tun, "addresses"), i, item)
+        printf("%s %s", i ? "," : "", json_string_value(item));
+    printf("\n  from this machine %s in %lld packets and bursts, to it %s in %lld; offload:",
+           gw_text_bytes(out, gw_json_real(tun, "bytes_read")), (long long)gw_json_int(tun, "packets_read"),
+           gw_text_bytes(in, gw_json_real(tun, "bytes_written")),
+           (long long)gw_json_int(tun, "packets_written"));
+    json_array_foreach(json_object_get(tun, "offload"), i, item) printf(" %s", json_string_value(item));
+    printf("%s\n", json_array_size(json_object_get(tun, "offload")) ? "" : " none");
+    json_object_foreach(drops, reason, value)
+    {
+        if (json_integer_value(value) == 0)
+            continue;
+        printf("%s%s %lld", *comma ? comma : "  dropped: ", reason, (long long)json_integer_value(value));
+        comma = ", ";
+    }
+    if (*comma)
+        putchar('\n');
+}
+
 /* "home.demo  12D3KooW...", and where it listens. */
 static void print_network(const json_t *network, const char *separator)
 {
@@ -213,6 +243,7 @@ static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)
         print_self(answer);
         print_peers(answer);
         print_services(answer);
+        print_tun(json_object_get(answer, "tun"));
         print_router(json_object_get(answer, "virtual_router"));
     }
     json_decref(answer);

@@ -234,6 +234,7 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     add_identity(object, only ? only : gw_daemon_first_network(daemon));
     json_object_set_new(object, "networks", all.networks);
     json_object_set_new(object, "proxies", proxies(daemon));
+    json_object_set_new(object, "tun", gw_daemon_tun_json(daemon, now));
     json_object_set_new(object, "dns", gw_daemon_dns_json(daemon));
     json_object_set_new(object, "virtual_router", gw_daemon_virtual_router_json(daemon));
     json_object_set_new(object, "peers", all.peers);

@@ -36,7 +36,7 @@ static void fill_ranges(const struct gw_dns_names *names)
 {
     struct gw_dns_zone *zone = gw_dns_table_zone(names->table);
     zone->range_count = 0;
-    add_range(zone, &gw_guests_local_range);
+    add_range(zone, &gw_addresses_local_range);
     add_range(zone, &ula_range);
     gw_list_for_each (node, names->networks) {
         const struct gw_config_network *config = gw_list_entry(node, struct gw_network, node)->files->config;
@@ -128,7 +128,7 @@ static size_t own_services(const struct filling *filling, struct gw_dns_service 
 static void describe_self(const struct filling *filling, struct gw_dns_host *host,
                           struct gw_dns_service *services)
 {
-    const struct gw_vip_entry *own = gw_vip_own(filling->network->guests.addresses.vip);
+    const struct gw_vip_entry *own = gw_vip_own(filling->network->addresses.vip);
     const struct gw_config_network *config = filling->network->files->config;
     *host = (struct gw_dns_host){.ipv4 = own->local,
                                  .is_ipv4_derived = true,
@@ -138,10 +138,11 @@ static void describe_self(const struct filling *filling, struct gw_dns_host *hos
         return;
     host->ipv4 = own->ipv4;
     host->ipv6 = own->ipv6;
-    host->is_ipv4_derived = !own->is_configured;
     for (size_t i = 0; i < config->addresses.count; i++) {
         if (config->addresses.items[i].ip.family == 6)
             host->ipv6 = config->addresses.items[i].ip;
+        else
+            host->is_ipv4_derived = false;
     }
 }
 

@@ -155,7 +155,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         struct gw_guests *guests = &gw_list_entry(node, struct gw_network, node)->guests;
         /* The router can listen for a peer only when it knows its services. */
         room -= gw_guests_ask(guests, setup->router.router != NULL, room, now);
-        gw_guests_save(guests);
     }
     if (setup->is_stale)
         fill_table(setup);
@@ -199,7 +198,7 @@ static void open_guests(struct gw_dns_setup *setup, struct gw_network *network, 
 {
     network->guests.on_services = on_services;
     network->guests.ctx = setup;
-    int err = gw_guests_open(&network->guests, network->files->config, now);
+    int err = gw_guests_open(&network->guests, now);
     if (err != 0)
         gw_log_error("%s: no virtual addresses: %s", network->name, gw_strerror(err));
 }
@@ -207,7 +206,6 @@ static void open_guests(struct gw_dns_setup *setup, struct gw_network *network, 
 static void refresh_guests(struct gw_network *network, struct gw_mono now)
 {
     gw_guests_refresh(&network->guests, network->files->config, now);
-    gw_guests_save(&network->guests);
 }
 
 void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now)

@@ -16,8 +16,6 @@
 #define RETRY_NS GW_S(15)
 #define RETRY_MAX_NS GW_S(3600)
 
-const struct gw_prefix gw_guests_local_range = {.ip = {.family = 4, .ip = {127, 64}}, .bits = 16};
-
 struct gw_guest *gw_guests_find(const struct gw_guests *guests, const uint8_t key[GW_KEY_LEN])
 {
     struct gw_map_node *found = gw_map_find(&guests->map, key);
@@ -159,15 +157,11 @@ static void admit(struct gw_guests *guests, const struct gw_peer *peer,
     const uint8_t *key = gw_peer_config(peer)->public_key;
     struct gw_guest *guest = gw_guests_find(guests, key);
     const struct gw_vip_entry *entry = NULL;
-    struct gw_addr ips[2] = {{.family = 0}}; /* the first IPv4, the first IPv6 */
+    const struct gw_addr *ipv4 = configured ? gw_addresses_configured(configured, 4) : NULL;
+    const struct gw_addr *ipv6 = configured ? gw_addresses_configured(configured, 6) : NULL;
     if (guest && guest->is_wanted)
         return;
-    for (size_t i = 0; configured && i < configured->tunnel_ips.count; i++) {
-        const struct gw_addr *ip = &configured->tunnel_ips.items[i];
-        struct gw_addr *to = &ips[ip->family == 6];
-        *to = gw_addr_is_set(to) ? *to : *ip;
-    }
-    int err = gw_vip_assign(guests->addresses.vip, key, gw_addr_is_set(&ips[0]) ? &ips[0] : NULL, &entry);
+    int err = gw_vip_assign(guests->params.addresses->vip, key, ipv4, &entry);
     if (err == 0 && !guest)
         guest = make_guest(guests, peer, now);
     if (err != 0 || !guest) {
@@ -176,7 +170,7 @@ static void admit(struct gw_guests *guests, const struct gw_peer *peer,
         return;
     }
     guest->entry = entry;
-    guest->ipv6 = ips[1];
+    guest->ipv6 = ipv6 ? *ipv6 : (struct gw_addr){0};
     guest->is_wanted = true;
 }
 
@@ -200,27 +194,12 @@ static void admit_all(struct gw_guests *guests, const struct gw_config_network *
 
 /* ---- all of it */
 
-static int open_addresses(struct gw_guests *guests, const struct gw_config_network *config)
+int gw_guests_open(struct gw_guests *guests, struct gw_mono now)
 {
-    struct gw_vip_params params = {.space = guests->params.space,
-                                   .gateway = guests->params.gateway,
-                                   .range = config->address_range,
-                                   .alias_range = config->alias_range,
-                                   .local_range = gw_guests_local_range};
-    memcpy(params.own_key, gw_gateway_public_key(guests->params.gateway), GW_KEY_LEN);
-    for (size_t i = 0; i < config->addresses.count; i++) {
-        if (config->addresses.items[i].ip.family == 4)
-            params.own_ipv4 = config->addresses.items[i].ip;
-    }
-    return gw_vip_state_open(&guests->addresses, guests->params.state_dir, &params);
-}
-
-int gw_guests_open(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now)
-{
-    int err = open_addresses(guests, config);
-    if (err != 0)
+    guests->is_open = guests->params.addresses->vip != NULL;
+    if (!guests->is_open)
         gw_guests_close(guests, now);
-    return err;
+    return guests->is_open ? 0 : GW_E_NOMEM;
 }
 
 void gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now)
@@ -232,12 +211,7 @@ void gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network 
 void gw_guests_close(struct gw_guests *guests, struct gw_mono now)
 {
     free_all(guests, false, now);
-    gw_vip_state_close(&guests->addresses);
-}
-
-void gw_guests_save(struct gw_guests *guests)
-{
-    gw_vip_state_save(&guests->addresses);
+    guests->is_open = false;
 }
 
 void gw_guests_init(struct gw_guests *guests, const struct gw_guests_params *params)

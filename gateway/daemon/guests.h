@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The peers of one network as names and addresses need them: each has a virtual address (kept across restarts), and is asked for its services when it is
+/* The peers of one network as names and addresses need them: each is asked for its services when it is
  * connected, and from time to time. Who wants none of that (no DNS, no virtual router) leaves it closed. */
 #ifndef GATEWAY_DAEMON_GUESTS_H
 #define GATEWAY_DAEMON_GUESTS_H
@@ -7,27 +7,23 @@
 #include "frontends/dns/zone.h"
 #include "frontends/vrouter/vrouter.h"
 #include "gateway/base/map.h"
+#include "gateway/daemon/addresses.h"
 #include "gateway/daemon/files.h"
 #include "gateway/daemon/peer_services.h"
-#include "gateway/daemon/vip_state.h"
-
-/* Where those of peers are without a TUN. */
-extern const struct gw_prefix gw_guests_local_range;
 
 struct gw_guests_params {
     struct gw_loop *loop;
     struct gateway *gateway;
     struct gw_peer_services *peer_services;
-    struct gw_vip_space *space; /* the daemon's */
-    const char *state_dir;      /* borrowed for life */
+    struct gw_vip_state *addresses; /* borrowed for life; every peer has an entry */
 };
 
 struct gw_guest;
 
 struct gw_guests {
     struct gw_guests_params params;
-    struct gw_vip_state addresses; /* open or not */
-    struct gw_map map;             /* struct gw_guest.node, by key */
+    bool is_open;
+    struct gw_map map; /* struct gw_guest.node, by key */
     void (*on_services)(struct gw_guest *guest, struct gw_mono now, void *ctx); /* it told them */
     void *ctx;
 };
@@ -56,16 +52,15 @@ void gw_guests_init(struct gw_guests *guests, const struct gw_guests_params *par
 /* Before the gateway, its peers and the router are freed. Zeroed is fine. */
 void gw_guests_fini(struct gw_guests *guests, struct gw_mono now);
 
-/* Opens the table of addresses, if it is not open, with what earlier runs had in it: before those of other networks give away what is new. 0, or an error: then
- * it is closed. */
-int gw_guests_open(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now);
-/* The peers or the files changed: who is new gets an address, who is gone is forgotten. */
+/* 0, or an error: then it is closed. */
+int gw_guests_open(struct gw_guests *guests, struct gw_mono now);
+/* The peers or the files changed: who is new comes, who is gone is forgotten. */
 void gw_guests_refresh(struct gw_guests *guests, const struct gw_config_network *config, struct gw_mono now);
 /* Nobody wants them any more. */
 void gw_guests_close(struct gw_guests *guests, struct gw_mono now);
 static inline bool gw_guests_is_open(const struct gw_guests *guests)
 {
-    return guests->addresses.vip != NULL;
+    return guests->is_open;
 }
 
 struct gw_guest *gw_guests_find(const struct gw_guests *guests, const uint8_t key[GW_KEY_LEN]);
@@ -75,6 +70,5 @@ struct gw_guest *gw_guests_next(const struct gw_guests *guests, const struct gw_
 bool gw_guests_on_peer(struct gw_guests *guests, struct gw_peer *peer, struct gw_mono now);
 /* Asks up to `room` peers that are due for their services, and says how many it asked. is_eager: also those that there is no session with yet. */
 unsigned gw_guests_ask(struct gw_guests *guests, bool is_eager, unsigned room, struct gw_mono now);
-void gw_guests_save(struct gw_guests *guests);
 
 #endif

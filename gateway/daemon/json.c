@@ -89,6 +89,16 @@ static json_t *addresses(const struct gw_peer_config *config)
     return list;
 }
 
+/* null when not known. */
+static void add_address(json_t *object, const char *key, const struct gw_addr *address)
+{
+    const struct gw_prefix single = {.ip = *address, .bits = address->family == 6 ? 128 : 32};
+    char text[GW_ADDR_STRLEN + 4];
+    gw_prefix_format(&single, text, sizeof text);
+    text[strcspn(text, "/")] = 0;
+    json_object_set_new(object, key, gw_addr_is_set(address) ? json_string(text) : json_null());
+}
+
 json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
 {
     const struct gw_known_peer *known = gw_peer_user(peer);
@@ -106,7 +116,11 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
     json_object_set_new(object, "seal", json_string(suite_names[status.sending_suite]));
     json_object_set_new(object, "rtt_ms", status.rtt_ns > 0 ? gw_json_ms(status.rtt_ns) : json_null());
     json_object_set_new(object, "flows", status.has_flows ? flows(&status.flows) : json_null());
-    json_object_set_new(object, "packets_dropped", json_integer((json_int_t)status.packets_dropped));
+    add_address(object, "ipv4", &status.ipv4);
+    add_address(object, "own_ipv4", &status.own_ipv4);
+    json_object_set_new(object, "packets_dropped",
+                        json_integer((json_int_t)(status.packets.dropped_full + status.packets.dropped_late +
+                                                  status.packets_refused)));
     json_object_set_new(object, "allowed_ips", addresses(gw_peer_config(peer)));
     return object;
 }

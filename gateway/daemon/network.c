@@ -114,8 +114,7 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_netw
     memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);
     memcpy(params->ed25519_seed, identity->ed25519_seed, sizeof params->ed25519_seed);
     snprintf(params->hostname, sizeof params->hostname, "%s", network->hostname);
-    for (size_t i = 0; i < config->addresses.count && i < 2; i++)
-        params->addresses[i] = config->addresses.items[i].ip;
+    gw_addresses_told(config, identity->x25519, params->addresses);
 }
 
 static int make_gateway(struct gw_network *network, struct gw_diag *diag)
@@ -166,8 +165,7 @@ static int make_guests(struct gw_network *network)
     const struct gw_guests_params params = {.loop = network->params.loop,
                                             .gateway = network->gateway,
                                             .peer_services = &network->peer_services,
-                                            .space = network->params.addresses,
-                                            .state_dir = network->state.dir};
+                                            .addresses = &network->addresses};
     gw_guests_init(&network->guests, &params);
     return 0;
 }
@@ -180,7 +178,8 @@ static int build(struct gw_network *network, const struct gw_config *config, str
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
         (err = make_services(network, config, diag)) != 0)
         return err;
-    gw_peers_init(&network->peers, network->gateway, network->params.endpoints, network->params.connected);
+    gw_peers_init(&network->peers, network->gateway, network->params.endpoints, &network->addresses,
+                  network->params.connected);
     gw_peer_services_init(&network->peer_services, loop, network->services, gw_random_system());
     gw_pings_init(&network->pings, loop, &network->echo);
     return make_guests(network);
@@ -233,6 +232,7 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
     if (network->link)
         gw_link_detach(network->link);
     gw_peers_fini(&network->peers, now);
+    gw_vip_state_close(&network->addresses);
     if (network->state.gateway)
         gw_loop_remove_hook(network->params.loop, &network->state.hook);
     if (network->gateway)

@@ -59,6 +59,7 @@ struct gw_network {
     struct gateway *gateway;
     struct gw_state state;
     struct gw_services *services;
+    struct gw_vip_state addresses; /* of the peers */
     struct gw_peers peers;
     struct gw_peer_services peer_services;
     struct gw_guests guests;

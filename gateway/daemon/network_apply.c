@@ -3,6 +3,7 @@
 #include "gateway/daemon/network.h"
 
 #include "gateway/base/err.h"
+#include "gateway/base/log.h"
 #include "gateway/daemon/wall.h"
 
 #include <stdlib.h>
@@ -62,9 +63,23 @@ int gw_network_apply_services(struct gw_network *network, const struct gw_config
 
 /* --- peers --- */
 
+/* Before the peers, who get theirs. */
+static void apply_addresses(struct gw_network *network)
+{
+    const struct gw_config_network *config = network->files->config;
+    const uint8_t *key = gw_gateway_public_key(network->gateway);
+    int err = gw_addresses_open(&network->addresses, network->state.dir, config, key);
+    if (err != 0)
+        gw_log_error("no virtual addresses: %s", gw_strerror(err));
+    gw_addresses_told(config, key, network->echo.addresses);
+    gw_gateway_set_addresses(network->gateway, network->echo.addresses);
+}
+
 void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change)
 {
+    apply_addresses(network);
     gw_peers_apply(&network->peers, network->files, gw_wall_now(), gw_loop_now(network->params.loop), change);
+    gw_vip_state_save(&network->addresses);
 }
 
 void gw_network_use(struct gw_network *network, const struct gw_network_files *files,

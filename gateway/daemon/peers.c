@@ -14,8 +14,9 @@
 #include <string.h>
 
 void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints,
-                   unsigned *connected)
+                   struct gw_vip_state *addresses, unsigned *connected)
 {
+    peers->addresses = addresses;
     peers->gateway = gateway;
     peers->endpoints = endpoints;
     peers->connected = connected;
@@ -161,6 +162,8 @@ static void apply_keys(struct gw_peers *peers, const struct gw_network_files *fi
         if (is_taken || is_own || gw_authorized_key_is_expired(key, wall))
             continue;
         config_of_key(&config, files->config, key);
+        if (peers->addresses)
+            gw_addresses_give(peers->addresses, &config, NULL);
         apply_one(peers, &config, NULL, now, change);
     }
 }
@@ -175,6 +178,8 @@ void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files
         struct gw_peer_config config;
         memset(&config, 0, sizeof config);
         gw_config_to_peer(&config, files->config, &files->config->peers.items[i]);
+        if (peers->addresses)
+            gw_addresses_give(peers->addresses, &config, &files->config->peers.items[i]);
         apply_one(peers, &config, &files->config->peers.items[i], now, change);
         gw_wipe(&config, sizeof config);
     }

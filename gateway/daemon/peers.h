@@ -4,6 +4,7 @@
 #ifndef GATEWAY_DAEMON_PEERS_H
 #define GATEWAY_DAEMON_PEERS_H
 
+#include "gateway/daemon/addresses.h"
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
 #include "gateway/gateway.h"
@@ -11,8 +12,9 @@
 struct gw_peers {
     struct gateway *gateway;
     struct gw_endpoints *endpoints;
-    struct gw_list list; /* struct gw_known_peer.node */
-    unsigned *connected; /* how many have is_connected, in all networks */
+    struct gw_vip_state *addresses; /* borrowed; NULL: peers have what is written only */
+    struct gw_list list;            /* struct gw_known_peer.node */
+    unsigned *connected;            /* how many have is_connected, in all networks */
     const char
         *suffix; /* what the log says behind their names: the network, if there are several; else NULL */
     char shown[2 * GW_PEER_NAME_MAX + 2];
@@ -37,7 +39,7 @@ struct gw_known_peer {
 
 /* connected: the daemon's count; borrowed for life. */
 void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_endpoints *endpoints,
-                   unsigned *connected);
+                   struct gw_vip_state *addresses, unsigned *connected);
 /* Removes every peer. */
 void gw_peers_fini(struct gw_peers *peers, struct gw_mono now);
 

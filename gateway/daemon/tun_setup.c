@@ -2,12 +2,15 @@
 /* Building the TUN front-end; see tun_setup.h. */
 #include "gateway/daemon/tun_setup.h"
 
+#include "frontends/tun/overlap.h"
 #include "frontends/tun/privileges.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/config/dir.h"
-#include "resolver/vip.h"
+#include "gateway/config/endpoint.h"
+#include "gateway/daemon/addresses.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +18,7 @@
 #include <unistd.h>
 
 #define REOPEN_MAX_S 60u
-#define ULA_BITS 48u
-#define OWN_MAX 3u /* addresses of ours in one network */
+#define NETWORK_ROUTES 2u /* the ranges of its virtual addresses */
 
 /* ---- opening */
 
@@ -97,21 +99,9 @@ int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const st
 
 /* ---- setting up */
 
-/* Ours in a network: what is configured, and the IPv6 address that follows from the key if no other is. */
-static size_t own_prefixes(const struct gw_network *network, struct gw_prefix out[OWN_MAX])
+static size_t own_prefixes(const struct gw_network *network, struct gw_prefix out[GW_ADDRESSES_OWN_MAX])
 {
-    const struct gw_config_network *config = network->files->config;
-    bool has_ipv6 = false;
-    size_t count = 0;
-    for (size_t i = 0; i < config->addresses.count && i < 2; i++) {
-        out[count++] = config->addresses.items[i];
-        has_ipv6 |= config->addresses.items[i].ip.family == 6;
-    }
-    if (!has_ipv6) {
-        out[count] = (struct gw_prefix){.bits = ULA_BITS};
-        gw_vip_ipv6(gw_gateway_public_key(network->gateway), &out[count++].ip);
-    }
-    return count;
+    return gw_addresses_own(network->files->config, gw_gateway_public_key(network->gateway), out);
 }
 
 struct wanted {
@@ -121,10 +111,15 @@ struct wanted {
     struct gw_plan_input input;
 };
 
-static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer, bool with_routes)
+/* ranges: what lies in them has no route of its own. */
+static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer,
+                     const struct gw_prefix ranges[NETWORK_ROUTES], bool with_routes)
 {
-    for (unsigned i = 0; with_routes && i < peer->allowed_ip_count; i++)
-        wanted->routes[wanted->input.route_count++] = peer->allowed_ips[i];
+    for (unsigned i = 0; with_routes && i < peer->allowed_ip_count; i++) {
+        const struct gw_prefix *prefix = &peer->allowed_ips[i];
+        if (!gw_prefix_covers(&ranges[0], prefix) && !gw_prefix_covers(&ranges[1], prefix))
+            wanted->routes[wanted->input.route_count++] = *prefix;
+    }
     for (unsigned i = 0; i < peer->endpoint_count; i++)
         wanted->endpoints[wanted->input.endpoint_count++] = peer->endpoints[i];
     if (peer->endpoint_count == 0)
@@ -133,10 +128,14 @@ static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer, b
 
 static void add_network(struct wanted *wanted, const struct gw_network *network, bool with_routes)
 {
+    const struct gw_prefix ranges[NETWORK_ROUTES] = {network->files->config->address_range,
+                                                     gw_addresses_ula()};
+    for (unsigned i = 0; with_routes && i < NETWORK_ROUTES; i++)
+        wanted->routes[wanted->input.route_count++] = ranges[i];
     wanted->input.address_count += own_prefixes(network, wanted->addresses + wanted->input.address_count);
     for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
          peer = gw_gateway_next_peer(network->gateway, peer))
-        add_peer(wanted, gw_peer_config(peer), with_routes);
+        add_peer(wanted, gw_peer_config(peer), ranges, with_routes);
 }
 
 static void count_all(const struct gw_list *networks, size_t *network_count, size_t *peer_count)
@@ -157,8 +156,9 @@ static bool gather(const struct gw_tun_setup *setup, struct wanted *wanted)
     count_all(setup->networks, &networks, &peers);
     *wanted = (struct wanted){
         .input = {.device = gw_device_tun(setup->device)->name, .port = gw_link_port(first->link)}};
-    wanted->addresses = calloc(networks + 1, OWN_MAX * sizeof *wanted->addresses);
-    wanted->routes = calloc(peers + 1, GW_PEER_ALLOWED_IPS_MAX * sizeof *wanted->routes);
+    wanted->addresses = calloc(networks + 1, GW_ADDRESSES_OWN_MAX * sizeof *wanted->addresses);
+    wanted->routes =
+        calloc(GW_PEER_ALLOWED_IPS_MAX * peers + NETWORK_ROUTES * networks + 1, sizeof *wanted->routes);
     wanted->endpoints = calloc(peers + 1, GW_PEER_ENDPOINTS_MAX * sizeof *wanted->endpoints);
     if (!wanted->addresses || !wanted->routes || !wanted->endpoints)
         return false;
@@ -185,9 +185,9 @@ static void apply_network(struct gw_tun_setup *setup, const struct gw_network *n
     struct gw_device_network on_device = {.gateway = network->gateway,
                                           .subnets = setup->config->tun.subnets.items,
                                           .subnet_count = setup->config->tun.subnets.count};
-    struct gw_prefix own[OWN_MAX];
+    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
     size_t count = own_prefixes(network, own);
-    for (size_t i = 0; i < count && i < 2; i++)
+    for (size_t i = 0; i < count && i < GW_DEVICE_ADDRESSES; i++)
         on_device.addresses[i] = own[i].ip;
     if (gw_device_set_network(setup->device, &on_device) != 0)
         gw_log_error("tun: too many networks: the packets of %s stay out", network->name);
@@ -220,6 +220,67 @@ static void give_up_privileges(const struct gw_tun_setup *setup)
         gw_log_warn("cannot give up privileges: %s", gw_strerror(err));
 }
 
+/* ---- the machine's own networks */
+
+static int tell_overlap(const struct gw_tun_setup *setup, const struct gw_known_routes *routes,
+                        const struct gw_prefix *range, const char *key, struct gw_diag *diag)
+{
+    const struct gw_known_route *which;
+    char ours[GW_ADDR_STRLEN + 4], theirs[GW_ADDR_STRLEN + 4], free_one[GW_ADDR_STRLEN + 4], advice[160] = "";
+    struct gw_prefix suggested;
+    enum gw_overlap overlap = gw_overlap_find(routes, range, &which);
+    if (overlap == GW_OVERLAP_NONE)
+        return 0;
+    gw_prefix_format(range, ours, sizeof ours);
+    gw_prefix_format(&which->prefix, theirs, sizeof theirs);
+    if (gw_overlap_suggest(routes, range->bits, &suggested))
+        snprintf(advice, sizeof advice, "; %s is free here",
+                 gw_prefix_format(&suggested, free_one, sizeof free_one));
+    if (overlap == GW_OVERLAP_SAME) {
+        gw_diag_error(diag, setup->config->path, 0,
+                      "tun: %s is the network of %s already: set another `%s`%s", ours, which->device, key,
+                      advice);
+        return -EADDRINUSE;
+    }
+    gw_diag_warning(diag, setup->config->path, 0, "tun: %s %s %s of %s: %s; set another `%s`%s", ours,
+                    overlap == GW_OVERLAP_INSIDE ? "has in it" : "is a part of", theirs, which->device,
+                    overlap == GW_OVERLAP_INSIDE ? "peers with an address there are not reached"
+                                                 : "what is there now is not reached any more",
+                    key, advice);
+    return 0;
+}
+
+/* The range of the network's virtual addresses, and our own address' network, where that is another one. */
+static int check_network(const struct gw_tun_setup *setup, const struct gw_network *network,
+                         const struct gw_known_routes *routes, struct gw_diag *diag)
+{
+    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+    const struct gw_prefix *range = &network->files->config->address_range;
+    int err = 0;
+    own_prefixes(network, own);
+    if (setup->config->tun.routes || gw_prefix_covers(&own[0], range))
+        err = tell_overlap(setup, routes, range, "address_range", diag);
+    if (err == 0 && !gw_prefix_covers(range, &own[0]) && own[0].bits < 32)
+        err = tell_overlap(setup, routes, &own[0], "address", diag);
+    return err;
+}
+
+static int check_overlaps(const struct gw_tun_setup *setup, struct gw_diag *diag)
+{
+    struct gw_known_routes routes;
+    int err = gw_known_routes_read(&routes, gw_device_tun(setup->device)->name);
+    if (err != 0) {
+        gw_log_warn("tun: cannot look at the machine's routes: %s", gw_strerror(err));
+        return 0;
+    }
+    gw_list_for_each (node, setup->networks) {
+        if (err == 0)
+            err = check_network(setup, gw_list_entry(node, struct gw_network, node), &routes, diag);
+    }
+    gw_known_routes_free(&routes);
+    return err;
+}
+
 int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *networks, struct gw_diag *diag)
 {
     char journal[GW_DIR_PATH_MAX + 32];
@@ -227,6 +288,9 @@ int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *network
         return 0;
     setup->networks = networks;
     snprintf(journal, sizeof journal, "%s/%s/tun.journal", setup->dir, GW_DIR_STATE);
+    int err = check_overlaps(setup, diag);
+    if (err != 0)
+        return err;
     apply_networks(setup);
     if (gw_privileges_held() & GW_PRIVILEGE_NET_ADMIN) {
         const struct gw_netconf_params params = {.loop = setup->loop,
@@ -234,7 +298,7 @@ int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *network
                                                  .mtu = (unsigned)setup->config->tun.mtu,
                                                  .on_lost = on_lost,
                                                  .ctx = setup};
-        int err = gw_netconf_new(&setup->netconf, &params);
+        err = gw_netconf_new(&setup->netconf, &params);
         if (err == 0)
             err = apply_netconf(setup);
         if (err != 0)

@@ -9,7 +9,7 @@
 
 #define GW_PEER_NAME_MAX 63u
 #define GW_PEER_ENDPOINTS_MAX 8u
-#define GW_PEER_ALLOWED_IPS_MAX 32u
+#define GW_PEER_ALLOWED_IPS_MAX 34u
 
 /* Which seal transport packets to this peer use (docs/PROTOCOL.md "Sealing"). */
 enum gw_seal_policy {
@@ -36,7 +36,11 @@ struct gw_peer_config {
     unsigned endpoint_count;
     struct gw_prefix allowed_ips[GW_PEER_ALLOWED_IPS_MAX]; /* tunnel_ip first, as /32 or /128 */
     unsigned allowed_ip_count;
-    int64_t keepalive_ns;          /* persistent keepalive; 0 = none */
+    struct gw_addr
+        alias; /* its IPv4 address here: packets are rewritten when it has another one; family 0: never */
+    struct gw_addr
+        own_ipv4;         /* what it most likely calls itself, until its HELLO tells; family 0: its alias */
+    int64_t keepalive_ns; /* persistent keepalive; 0 = none */
     int64_t connection_timeout_ns; /* 0 = 75 s */
     enum gw_seal_policy seal;
     enum gw_hello_policy hello;

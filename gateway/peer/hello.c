@@ -76,6 +76,14 @@ void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now)
     gw_peer_rearm(peer);
 }
 
+void gw_peer_hello_again(struct gw_peer *peer)
+{
+    if (peer->kind != GW_PEER_PEERGATE || !peer->hello.kp || peer->hello.acked == 0)
+        return; /* the first one says it */
+    peer->hello.is_answer_due = true;
+    gw_peer_mark_ready(peer);
+}
+
 bool gw_peer_hello_is_due(const struct gw_peer *peer, struct gw_mono now)
 {
     return peer->hello.kp && (peer->hello.is_answer_due || gw_mono_due(peer->hello.retry_at, now));
@@ -261,6 +269,7 @@ void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     memcpy(peer->hello_name, hello.name, sizeof peer->hello_name);
     peer->remote_capabilities = hello.capabilities;
     peer->remote_mtu = hello.mtu;
+    gw_peer_alias_told(peer, &hello);
     if (datagram_len > state->seen_len)
         state->seen_len = (uint16_t)datagram_len;
     became(peer, GW_PEER_PEERGATE, now);

@@ -29,7 +29,8 @@ struct gw_peer_host {
     uint8_t packet_seed[16]; /* of the packet queues' flow hashes */
     uint32_t max_peers;
     char hostname[GW_HELLO_NAME_MAX + 1];
-    struct gw_addr addresses[2];
+    struct gw_addr addresses[2]; /* as the peers are told */
+    struct gw_addr own_alias;    /* what our IPv4 one is on this machine; family 0 = the same */
     bool has_ed25519, is_derived;
     uint8_t ed25519[32], ed25519_secret[64]; /* libsodium's form: seed || public */
     uint16_t mtu_v4, mtu_v6;

@@ -97,8 +97,10 @@ static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_
     struct gw_ip ip;
     is_partial |= restore_version(bytes);
     bool is_good = gw_ip_parse(&ip, bytes, len) == 0;
-    if (is_good)
+    if (is_good) {
+        gw_peer_alias_in(peer, bytes, &ip, is_partial);
         gw_ip_source(&source, bytes, &ip);
+    }
     if (!is_good || !gw_peer_allows_source(peer, &source)) {
         host->stats.dropped_inner++;
         return;

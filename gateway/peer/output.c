@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
+
 enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp)
 {
     uint8_t both = peer->config.seal == GW_SEAL_FORBIDDEN ? 0 : kp->peer_suites & peer->host->local.suites;
@@ -220,7 +222,7 @@ static void mark_partial(uint8_t *packet)
 /* Room for an inner packet in a datagram of `payload` bytes. */
 static size_t packet_room(size_t payload, enum gw_suite suite)
 {
-    return frames_room(payload, suite) + 1;
+    return payload - gw_suite_overhead(suite);
 }
 
 /* The next packet of the queue's head into the train; false when there is none that is at most `room` long. */
@@ -258,20 +260,40 @@ static bool add_frag(struct build *b, struct gw_super *super, size_t cap)
     return is_cut && gw_writer_ok(&w) && seal_into(b, 1 + gw_writer_len(&w), cap);
 }
 
-/* A stock peer answers no probe: to it goes what the link takes, as WireGuard does. */
+/* A stock peer answers no probe: to it goes what the link takes, as WireGuard does, until the kernel says that the path takes less. */
+static size_t stock_cap(const struct gw_peer *peer, const struct gw_path *path)
+{
+    size_t full = path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4;
+    bool is_narrow = path->narrow_len > 0 && !gw_mono_due(path->narrow_until, peer->host->now);
+    return is_narrow && path->narrow_len < full ? path->narrow_len : full;
+}
+
+/* One that has not said yet what it is may be one. */
 static size_t packet_cap(const struct build *b)
 {
-    if (!gw_peer_is_stock(b->peer))
-        return b->path->payload_len;
-    return b->path->tuple.remote.family == 6 ? b->peer->host->mtu_v6 : b->peer->host->mtu_v4;
+    return b->peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(b->peer) ? b->path->payload_len
+                                                                           : stock_cap(b->peer, b->path);
+}
+
+void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now)
+{
+    static const uint16_t rungs[] = {1424, 1376, 1312, 1232, GW_PAYLOAD_START};
+    for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++) {
+        if (rungs[i] >= len && i + 1 < sizeof rungs / sizeof *rungs)
+            continue;
+        path->narrow_len = rungs[i];
+        path->narrow_until = gw_mono_add(now, NARROW_NS);
+        gw_log_info("peer %s: its path does not carry datagrams of %zu bytes, %u are tried",
+                    gw_peer_name(peer), len, rungs[i]);
+        return;
+    }
 }
 
 size_t gw_peer_packet_room(const struct gw_peer *peer)
 {
     const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
     if (path && gw_peer_is_stock(peer))
-        return packet_room(path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4,
-                           GW_SUITE_CHACHA20_POLY1305);
+        return packet_room(stock_cap(peer, path), GW_SUITE_CHACHA20_POLY1305);
     if (!path || !gw_peer_can_frag(peer))
         return SIZE_MAX;
     return 2 * gw_peer_frag_room(frames_room(path->payload_len, GW_SUITE_CHACHA20_POLY1305));

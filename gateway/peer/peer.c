@@ -125,6 +125,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     gw_peer_queues_init(&peer->queues);
     gw_deadline_init(&peer->deadline, on_deadline);
     peer->hello.retry_at = GW_NEVER;
+    gw_peer_alias_configured(peer);
     gw_peer_new_instance(peer);
 
     int err = gw_deadlines_reserve(&host->deadlines);
@@ -171,6 +172,7 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
     gw_session_set_persistent_keepalive(peer->session, config->keepalive_ns, now);
     if (!are_endpoints_same)
         peer->endpoints.next = 0;
+    gw_peer_alias_configured(peer);
     int err = gw_peer_route_all(peer->host);
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
@@ -257,20 +259,16 @@ int64_t gw_peer_rtt(const struct gw_peer *peer)
     return session.handshake_rtt_ns;
 }
 
-static uint64_t packets_dropped(const struct gw_peer *peer)
-{
-    struct gw_packet_queue_stats stats = {0};
-    if (peer->queues.packets)
-        gw_packet_queue_stats(peer->queues.packets, &stats);
-    return stats.dropped_full + stats.dropped_late + peer->queues.packets_refused;
-}
-
 void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_peer_status *out)
 {
     (void)now;
     *out = (struct gw_peer_status){.kind = gw_peer_is_stock(peer) ? GW_PEER_WIREGUARD : peer->kind,
                                    .rtt_ns = gw_peer_rtt(peer),
-                                   .packets_dropped = packets_dropped(peer)};
+                                   .packets_refused = peer->queues.packets_refused,
+                                   .ipv4 = peer->config.alias,
+                                   .own_ipv4 = peer->hello_ipv4};
+    if (peer->queues.packets)
+        gw_packet_queue_stats(peer->queues.packets, &out->packets);
     gw_session_stats(peer->session, &out->session);
     if (peer->mux) {
         out->has_flows = true;

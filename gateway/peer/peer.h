@@ -5,7 +5,7 @@
 #define GATEWAY_PEER_PEER_H
 
 #include "gateway/flow/mux.h"
-#include "gateway/packet/super.h"
+#include "gateway/packet/queue.h"
 #include "gateway/peer/config.h"
 #include "gateway/wire/train.h"
 
@@ -66,8 +66,10 @@ struct gw_peer_status {
     uint16_t payload_len; /* largest UDP payload that the path is known to carry */
     enum gw_suite sending_suite;
     uint8_t peer_suites;
-    char hello_name[64]; /* display name that the peer gave itself; "" = none */
-    uint64_t packets_dropped;
+    char hello_name[64];                  /* display name that the peer gave itself; "" = none */
+    struct gw_packet_queue_stats packets; /* IP packets to it */
+    uint64_t packets_refused;             /* longer than the path carries */
+    struct gw_addr ipv4, own_ipv4; /* its address here, and what it calls itself; family 0 = not known */
 };
 void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_peer_status *out);
 

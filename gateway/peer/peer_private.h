@@ -3,6 +3,7 @@
  *   peer.c    the object: birth, configuration, death, status      table.c   all peers of a gateway, routing by prefix
  *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
  *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
+ *   alias.c   its IPv4 address here, and as it has it itself
  *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
@@ -78,6 +79,12 @@ struct gw_frags {
     bool is_waiting_partial;
 };
 
+/* ---- alias.c */
+struct gw_alias {
+    bool is_on; /* the two differ */
+    uint8_t local[4], remote[4];
+};
+
 /* ---- endpoint.c */
 #define GW_PATH_RESPONSES_MAX 4u
 struct gw_path_response {
@@ -104,6 +111,8 @@ struct gw_peer {
     struct gw_hello_state hello;
     struct gw_peer_queues queues;
     struct gw_frags frags;
+    struct gw_alias alias;
+    struct gw_addr hello_ipv4; /* what its HELLO says it has; family 0 = none so far */
     struct gw_path_response path_responses[GW_PATH_RESPONSES_MAX];
     unsigned path_response_count;
     struct gw_deadline deadline; /* hello retries and path challenges */
@@ -162,6 +171,8 @@ void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
                          size_t datagram_len, uint64_t counter, struct gw_mono now);
 /* A HELLO without an answer: three tries tell a stock peer, or a size that does not get through. */
 void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now);
+/* What it says has changed: another one, soon. */
+void gw_peer_hello_again(struct gw_peer *peer);
 /* Must a HELLO go in front of what is sent next? */
 bool gw_peer_hello_is_due(const struct gw_peer *peer, struct gw_mono now);
 /* Must each train still begin with one, because the peer has not acknowledged any on this key pair? */
@@ -179,6 +190,8 @@ void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct 
 
 /* ---- output.c */
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
+/* The path to a peer that answers no probes does not take datagrams of this length: shorter ones, for a while. */
+void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now);
 
 /* ---- flows.c */
 /* The mux, made when there is none; NULL without memory. */
@@ -219,6 +232,16 @@ bool gw_peer_frag_second(struct gw_peer *peer, struct gw_writer *w);
 /* A FRAG frame: the whole packet in *packet when both parts are there (valid until the next call), else false. */
 bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view body, struct gw_view *packet,
                         bool *is_partial);
+
+/* ---- alias.c */
+/* The configuration is there, or another one. */
+void gw_peer_alias_configured(struct gw_peer *peer);
+void gw_peer_alias_told(struct gw_peer *peer, const struct gw_hello *hello);
+/* A packet on its way to the peer; one from it, before its source is looked at. is_checksum_left: as for gw_ip_rewrite. */
+void gw_peer_alias_out(const struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
+                       bool is_checksum_left);
+void gw_peer_alias_in(const struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
+                      bool is_checksum_left);
 
 /* ---- endpoint.c */
 /* Where the next initiation goes; false: no address is known. */

@@ -62,6 +62,7 @@ int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *pac
     int err = gw_super_new(&super, packet, len, hint);
     if (err)
         return err;
+    gw_peer_alias_out(peer, super->data, &super->ip, hint->is_checksum_left);
     gw_packet_queue_push(queues->packets, super, now);
     gw_peer_mark_ready(peer);
     return 0;

@@ -118,18 +118,18 @@ static inline void write_header(const struct gw_keypair *kp, enum gw_suite suite
     gw_store64_le(slot + 8, kp->send_counter);
 }
 
-/* Type 4 pads to 16 bytes with zeros; false when there is no room. */
+/* Type 4 pads to 16 bytes with zeros, but not beyond what the path carries (nor does WireGuard beyond its MTU); false when there is no room. */
 static inline bool pad(enum gw_suite suite, uint8_t *slot, size_t cap, size_t *plain_len)
 {
     const size_t len = *plain_len;
     size_t padded = len;
 
-    if (len > cap)
+    if (len > cap || len + gw_suite_overhead(suite) > cap)
         return false;
     if (suite == GW_SUITE_CHACHA20_POLY1305)
         padded = (len + PAD_TO - 1) & ~(size_t)(PAD_TO - 1);
     if (padded + gw_suite_overhead(suite) > cap)
-        return false;
+        padded = cap - gw_suite_overhead(suite);
     memset(slot + GW_DATA_HEADER_LEN + len, 0, padded - len);
     *plain_len = padded;
     return true;

@@ -65,7 +65,7 @@ void gw_keypair_export(const struct gw_keypair *kp, const char *label, const voi
                        size_t context_len, uint8_t *out, size_t len);
 
 /* Seals slot[16 .. 16 + plain_len) in place, writes header and tag, counts the counter up. CHACHA20_POLY1305 makes a
- * type 4 datagram padded with zeros to 16 bytes, the others type 5 without padding. `cap` is the room in slot; returns the
+ * type 4 datagram padded with zeros to 16 bytes as far as cap allows, the others type 5 without padding. `cap` is the room in slot; returns the
  * datagram's length, 0 when it does not fit or the key pair has sent GW_REJECT_AFTER_MESSAGES. plain_len 0 is a keepalive. */
 size_t gw_keypair_seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t cap,
                        size_t plain_len);

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
 peergate_script_test(NAME netns/tun COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun.py ROOT LOCK netns)
+peergate_script_test(NAME netns/tun_addresses COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_addresses.py ROOT LOCK netns)

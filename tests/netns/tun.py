@@ -9,53 +9,14 @@ and is gone after the end, also after kill -9.
                                    198.51.100.1     on home's lo: what an exit node leads to
                                    10.9.0.1         on home's lo: a subnet behind it
 """
-import os
 import socket
-import struct
 import subprocess
-import threading
 import time
 from ground import Ground, check, ip, needs, run, until
+from tunlab import answers, ping, set_up, transfer
 
 PORT = 7001
 MTU = 1380
-
-
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def ping(namespace, host, size=56, seconds=3.0, source=None):
-    """Milliseconds; None: no answer; a string: what an error message said."""
-    data = struct.pack("!BBHHH", 8, 0, 0, 77, 1) + bytes(size + size % 2)
-    data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
-    sock = namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    with sock:
-        if source:
-            sock.bind((source, 0))
-        began = time.monotonic()
-        try:
-            sock.sendto(data[:8 + size], (host, 0))
-        except OSError as error:
-            return error.strerror
-        while (left := seconds - (time.monotonic() - began)) > 0:
-            sock.settimeout(left)
-            try:
-                got = sock.recv(65536)[20:]
-            except TimeoutError:
-                break
-            if got[0] == 0:
-                return (time.monotonic() - began) * 1000
-            if got[0] == 3:
-                return {1: "host unreachable", 4: "too big"}.get(got[1], f"unreachable, code {got[1]}")
-    return None
-
-
-def answers(namespace, host, **options):
-    return isinstance(ping(namespace, host, seconds=0.5, **options), float)
 
 
 class Scene:
@@ -80,10 +41,7 @@ class Scene:
         self.laptop.configure(self.config(1, self.home, ["10.64.0.2", "fd64::2"], **options))
 
     def set_up(self):
-        """What of the set-up is there, as text."""
-        lines = self.a.ip("-4", "rule") + self.a.ip("-6", "rule") + self.a.ip("-4", "route", "show", "table", "all") + \
-            self.a.ip("-6", "route", "show", "table", "all") + self.a.ip("-br", "link")
-        return sorted(line.split("@")[0].strip() for line in lines.splitlines() if "fe80" not in line and "ff00" not in line)
+        return set_up(self.a)
 
 
 def carries(scene):
@@ -94,32 +52,6 @@ def carries(scene):
     for size in (0, 1, 56, 1000, MTU - 28, MTU, 8000, 60000):
         check(isinstance(ping(scene.a, "10.64.0.2", size), float), f"no answer to a ping with {size} bytes")
     check("mtu 1380" in scene.a.ip("link", "show", "peer0"), "the MTU is not 1380")
-
-
-def transfer(namespace_a, namespace_b, host, count, family=socket.AF_INET):
-    """count bytes from a to b over TCP, each checked."""
-    block = os.urandom(65536)
-    server = namespace_b.socket(family)
-    server.bind(("", 0))
-    server.listen(1)
-    got = []
-
-    def receive():
-        connection, _ = server.accept()
-        whole = bytearray()
-        while data := connection.recv(1 << 20):
-            whole += data
-        got.append(bytes(whole))
-    thread = threading.Thread(target=receive)
-    thread.start()
-    with namespace_a.socket(family) as sock, server:
-        sock.settimeout(20)
-        sock.connect((host, server.getsockname()[1]))
-        for _ in range(count // len(block)):
-            sock.sendall(block)
-        sock.shutdown(socket.SHUT_WR)
-        thread.join(20)
-    check(got and got[0] == block * (count // len(block)), f"{count} bytes over TCP to {host} came otherwise than they went")
 
 
 def tcp(scene):

@@ -153,13 +153,15 @@ static void test_no_room(void **state)
     uint8_t slot[256];
 
     (void)state;
-    assert_int_equal(seal_text(&initiator, GW_SUITE_CHACHA20_POLY1305, VECTOR_DATA, slot, 16 + 48 + 15), 0);
+    assert_int_equal(seal_text(&initiator, GW_SUITE_CHACHA20_POLY1305, VECTOR_DATA, slot, 16 + 37 + 15), 0);
     assert_int_equal(seal_text(&initiator, GW_SUITE_AEGIS128L, VECTOR_DATA, slot, 16 + 37 + 31), 0);
     assert_int_equal(gw_keypair_seal(&initiator, GW_SUITE_AEGIS128L, slot, sizeof slot, SIZE_MAX), 0);
     assert_int_equal(initiator.send_counter, 0);
     assert_int_equal(seal_text(&initiator, GW_SUITE_CHACHA20_POLY1305, VECTOR_DATA, slot, 16 + 48 + 16), 80);
+    /* No padding beyond what the path carries. */
+    assert_int_equal(seal_text(&initiator, GW_SUITE_CHACHA20_POLY1305, VECTOR_DATA, slot, 16 + 37 + 16), 69);
     assert_int_equal(seal_text(&initiator, GW_SUITE_AEGIS128L, VECTOR_DATA, slot, 16 + 37 + 32), 85);
-    assert_int_equal(initiator.send_counter, 2);
+    assert_int_equal(initiator.send_counter, 3);
 }
 
 /* A keepalive that gw_keypair_seal would not make. */

@@ -80,8 +80,8 @@ static void an_endpoint_is_not_swallowed(void **state)
 {
     const char *const lines[] = {
         "address peer0 0 0 0 10.64.0.1/16",        "route peer0 " TABLE " 2000 0 192.168.0.0/16",
-        "rule-port - 0 5200 1 0.0.0.0/0",          "rule-local - 0 5201 0 0.0.0.0/0",
-        "rule-table - " TABLE " 5202 0 0.0.0.0/0", NULL};
+        "rule-port - 0 5203 1 0.0.0.0/0",          "rule-local - 0 5204 0 0.0.0.0/0",
+        "rule-table - " TABLE " 5205 0 0.0.0.0/0", NULL};
     (void)state;
     expect(LIST("10.64.0.1/16"), LIST("192.168.0.0/16"), "192.168.3.4", false, lines);
 }
@@ -90,10 +90,10 @@ static void an_exit_node_of_one_family_refuses_the_other(void **state)
 {
     const char *const lines[] = {
         "address peer0 0 0 0 10.64.0.1/16",    "route peer0 " TABLE " 2000 0 0.0.0.0/0",
-        "unreachable - " TABLE " 2001 0 ::/0", "rule-port - 0 5200 1 0.0.0.0/0",
-        "rule-local - 0 5201 0 0.0.0.0/0",     "rule-table - " TABLE " 5202 0 0.0.0.0/0",
-        "rule-port - 0 5200 1 ::/0",           "rule-local - 0 5201 0 ::/0",
-        "rule-table - " TABLE " 5202 0 ::/0",  NULL};
+        "unreachable - " TABLE " 2001 0 ::/0", "rule-port - 0 5203 1 0.0.0.0/0",
+        "rule-local - 0 5204 0 0.0.0.0/0",     "rule-table - " TABLE " 5205 0 0.0.0.0/0",
+        "rule-port - 0 5203 1 ::/0",           "rule-local - 0 5204 0 ::/0",
+        "rule-table - " TABLE " 5205 0 ::/0",  NULL};
     (void)state;
     expect(LIST("10.64.0.1/16"), LIST("0.0.0.0/0"), NULL, false, lines);
     expect(LIST("10.64.0.1/16"), LIST("0.0.0.0/0", "::/0"), NULL, false,

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The TUN's part of `status`: what it is, what went through it, and what did not and why. */
+#include "gateway/daemon/daemon.h"
+
+#include "gateway/config/endpoint.h"
+#include "gateway/daemon/json.h"
+
+static json_t *integer(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *addresses(const struct gw_daemon *daemon)
+{
+    char text[GW_ADDR_STRLEN + 4];
+    json_t *list = json_array();
+    gw_list_for_each (node, &daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+        size_t count = gw_addresses_own(network->files->config, gw_gateway_public_key(network->gateway), own);
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(list, json_string(gw_prefix_format(&own[i], text, sizeof text)));
+    }
+    return list;
+}
+
+static json_t *offload(const struct gw_tun *tun)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } bits[] = {{GW_TUN_CHECKSUM, "checksum"}, {GW_TUN_TCP, "tcp"}, {GW_TUN_UDP, "udp"}};
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
+        if (tun->offload & bits[i].bit)
+            json_array_append_new(list, json_string(bits[i].name));
+    }
+    return list;
+}
+
+struct queues {
+    uint64_t bytes, full, late, refused;
+};
+
+static void add_queues(struct queues *sum, const struct gateway *gateway, struct gw_mono now)
+{
+    for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
+         peer = gw_gateway_next_peer(gateway, peer)) {
+        struct gw_peer_status status;
+        gw_peer_status(peer, now, &status);
+        sum->bytes += status.packets.bytes;
+        sum->full += status.packets.dropped_full;
+        sum->late += status.packets.dropped_late;
+        sum->refused += status.packets_refused;
+    }
+}
+
+static json_t *drops(const struct gw_device *device, const struct queues *queues)
+{
+    const struct gw_device_stats *stats = gw_device_stats(device);
+    json_t *object = json_object();
+    json_object_set_new(object, "malformed", integer(stats->malformed));
+    json_object_set_new(object, "foreign_source", integer(stats->martians));
+    json_object_set_new(object, "no_peer", integer(stats->no_peer));
+    json_object_set_new(object, "too_big", integer(stats->too_big + queues->refused));
+    json_object_set_new(object, "refused", integer(stats->refused));
+    json_object_set_new(object, "queue_full", integer(queues->full));
+    json_object_set_new(object, "queue_late", integer(queues->late));
+    json_object_set_new(object, "kernel_queue", integer(gw_tun_dropped(gw_device_tun(device))));
+    json_object_set_new(object, "read_errors", integer(stats->read_errors));
+    json_object_set_new(object, "write_errors", integer(stats->write_errors));
+    return object;
+}
+
+json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
+{
+    const struct gw_device *device = daemon->tun.device;
+    if (!device)
+        return json_null();
+    const struct gw_tun *tun = gw_device_tun(device);
+    const struct gw_device_stats *stats = gw_device_stats(device);
+    struct queues queues = {0};
+    gw_list_for_each (node, &daemon->networks)
+        add_queues(&queues, gw_list_entry(node, struct gw_network, node)->gateway, now);
+    json_t *object = json_object();
+    json_object_set_new(object, "name", json_string(tun->name));
+    json_object_set_new(object, "mtu", json_integer((json_int_t)daemon->files.config->tun.mtu));
+    json_object_set_new(object, "handed_over", json_boolean(tun->is_adopted));
+    json_object_set_new(object, "managed", json_boolean(daemon->tun.netconf != NULL));
+    json_object_set_new(object, "addresses", addresses(daemon));
+    json_object_set_new(object, "offload", offload(tun));
+    json_object_set_new(object, "packets_read", integer(stats->read));
+    json_object_set_new(object, "bytes_read", integer(stats->bytes_read));
+    json_object_set_new(object, "packets_written", integer(stats->written));
+    json_object_set_new(object, "bytes_written", integer(stats->bytes_written));
+    json_object_set_new(object, "bytes_queued", integer(queues.bytes));
+    json_object_set_new(object, "drops", drops(device, &queues));
+    json_object_set_new(object, "icmp_sent", integer(stats->icmp_sent));
+    json_object_set_new(object, "icmp_limited", integer(stats->icmp_limited));
+    return object;
+}
