@@ -14,7 +14,7 @@
 
 /* In the order in which they are done; undone the other way round. */
 enum gw_change_kind {
-    GW_CHANGE_ADDRESS,     /* prefix on the interface */
+    GW_CHANGE_ADDRESS,     /* on the interface, without a route to its prefix */
     GW_CHANGE_UNREACHABLE, /* prefix in table goes nowhere: rather refused than leaked */
     GW_CHANGE_ROUTE,       /* prefix in table goes into the interface */
     GW_CHANGE_RULE_PORT, /* what our UDP port sends looks in the main table first, so it never goes into the tunnel */

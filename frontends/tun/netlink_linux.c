@@ -131,8 +131,9 @@ static int ask_address(struct gw_netlink *netlink, const struct gw_change *chang
     body->ifa_index = if_nametoindex(change->device);
     if (body->ifa_index == 0)
         return -ENODEV;
-    if (body->ifa_family == AF_INET6)
-        body->ifa_flags = IFA_F_NODAD; /* nobody else is on the line to ask */
+    /* Its route is a change of its own; for IPv6 nobody else is on the line to ask. */
+    mnl_attr_put_u32(request.header, IFA_FLAGS,
+                     IFA_F_NOPREFIXROUTE | (body->ifa_family == AF_INET6 ? IFA_F_NODAD : 0u));
     mnl_attr_put(request.header, IFA_LOCAL, address_len(change), change->prefix.ip.ip);
     mnl_attr_put(request.header, IFA_ADDRESS, address_len(change), change->prefix.ip.ip);
     return ask(netlink, &request);

@@ -89,7 +89,7 @@ static bool have_address(const struct gw_plan_input *input, uint8_t family)
     return false;
 }
 
-/* Does the interface's own prefix bring the route with it? */
+/* Does the route of an address' own prefix lead there too? */
 static bool is_connected(const struct gw_plan_input *input, const struct gw_prefix *prefix)
 {
     for (size_t i = 0; i < input->address_count; i++) {
@@ -116,17 +116,33 @@ struct family_state {
     bool has_default, has_table;
 };
 
+static int add_route(struct gw_changes *out, const struct gw_plan_input *input,
+                     const struct gw_prefix *prefix, struct family_state *state)
+{
+    bool in_table = may_swallow_endpoint(input, prefix);
+    state->has_default |= prefix->bits == 0;
+    state->has_table |= in_table;
+    return add(out, input, GW_CHANGE_ROUTE, prefix, in_table ? own_table(input) : MAIN_TABLE, GW_PLAN_METRIC);
+}
+
+/* The kernel makes no route of it by itself, as one that it made would not be put back. */
+static int plan_address(struct gw_changes *out, const struct gw_plan_input *input,
+                        const struct gw_prefix *address, struct family_state *state)
+{
+    struct gw_prefix prefix = masked(address);
+    int err = add(out, input, GW_CHANGE_ADDRESS, address, 0, 0);
+    if (err != 0 || prefix.bits == (prefix.ip.family == 6 ? 128 : 32))
+        return err;
+    return add_route(out, input, &prefix, state);
+}
+
 static int plan_route(struct gw_changes *out, const struct gw_plan_input *input,
                       const struct gw_prefix *route, struct family_state *state)
 {
     struct gw_prefix prefix = masked(route);
     if (!have_address(input, prefix.ip.family) || is_connected(input, &prefix))
         return 0;
-    bool in_table = may_swallow_endpoint(input, &prefix);
-    state->has_default |= prefix.bits == 0;
-    state->has_table |= in_table;
-    return add(out, input, GW_CHANGE_ROUTE, &prefix, in_table ? own_table(input) : MAIN_TABLE,
-               GW_PLAN_METRIC);
+    return add_route(out, input, &prefix, state);
 }
 
 static int plan_refusal(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family,
@@ -142,7 +158,7 @@ int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input)
     struct family_state v4 = {0}, v6 = {0};
     int err = 0;
     for (size_t i = 0; i < input->address_count && err == 0; i++)
-        err = add(out, input, GW_CHANGE_ADDRESS, &input->addresses[i], 0, 0);
+        err = plan_address(out, input, &input->addresses[i], input->addresses[i].ip.family == 6 ? &v6 : &v4);
     for (size_t i = 0; i < input->route_count && err == 0; i++)
         err = plan_route(out, input, &input->routes[i], input->routes[i].ip.family == 6 ? &v6 : &v4);
     if (err == 0 && v4.has_default && !v6.has_default)

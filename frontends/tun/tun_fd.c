@@ -26,7 +26,7 @@ static const char *reason(int err)
     case -EPROTOTYPE:
         return "it is a TAP interface: a TUN is needed";
     case -EPROTONOSUPPORT:
-        return "it has a packet information header that we do not read: make it with IFF_NO_PI";
+        return "it has a virtio header of a length that we do not know";
     default:
         return gw_strerror(err);
     }

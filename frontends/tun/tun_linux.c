@@ -69,8 +69,7 @@ int gw_tun_inspect(struct gw_tun *tun)
         return errno == EBADFD || errno == ENOTTY || errno == EINVAL ? -ENOTTY : -errno;
     if ((request.ifr_flags & IFF_TUN) == 0)
         return -EPROTOTYPE; /* a TAP: Ethernet frames */
-    if ((request.ifr_flags & IFF_NO_PI) == 0)
-        return -EPROTONOSUPPORT;
+    /* Whether it has IFF_NO_PI, nobody tells: the bit here is IFF_NOFILTER, which is the same one. */
     request.ifr_name[IFNAMSIZ - 1] = 0;
     snprintf(tun->name, sizeof tun->name, "%s", request.ifr_name);
     tun->index = if_nametoindex(tun->name);
@@ -122,8 +121,8 @@ uint64_t gw_tun_dropped(const struct gw_tun *tun)
     if (getifaddrs(&all) < 0)
         return 0;
     for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
-        bool has_stats = one->ifa_addr && one->ifa_addr->sa_family == AF_PACKET && one->ifa_data;
-        if (has_stats && strcmp(one->ifa_name, tun->name) == 0)
+        /* Only the link's entry has data, and no address when the link has none. */
+        if (one->ifa_data && strcmp(one->ifa_name, tun->name) == 0)
             dropped = ((const struct rtnl_link_stats *)one->ifa_data)->tx_dropped;
     }
     freeifaddrs(all);

@@ -102,7 +102,7 @@ static const struct gw_key tun_keys[] = {
      .doc = "Make the network interface `name`, so that every program reaches the peers by address."},
     {"fd", GW_TYPE_INT, ROOT(tun.fd), RANGE(0, 1000000), .fallback = "0", .fallback_doc = "none",
      .doc =
-         "An open TUN that the daemon is started with, instead of making one: its number as a file descriptor."},
+         "An open TUN (on Linux made with IFF_NO_PI) that the daemon is started with, instead of making one: its number as a file descriptor."},
     {"mtu", GW_TYPE_INT, ROOT(tun.mtu), RANGE(1280, PORT_MAX), .fallback = "1380",
      .doc = "The interface's MTU."},
     {"routes", GW_TYPE_BOOL, ROOT(tun.routes), .fallback = "true",

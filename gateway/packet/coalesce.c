@@ -162,10 +162,15 @@ bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len
     struct gw_ip ip;
     if (gw_ip_parse(&ip, packet, len) != 0)
         return false;
+    if (is_partial && coalescer->takes_no_partial) {
+        gw_checksum_complete(packet, &ip);
+        is_partial = false;
+    }
     struct gw_coalesce_run *run =
         ip.protocol == GW_IP_TCP && !ip.is_fragment ? find_run(coalescer, packet, &ip) : NULL;
     /* The kernel computes a merged packet's checksum anew, so a wrong one would be blessed by merging. */
-    bool may_merge = is_mergeable(packet, &ip) && (is_partial || gw_checksum_is_right(packet, &ip));
+    bool may_merge = !coalescer->takes_no_bursts && is_mergeable(packet, &ip) &&
+                     (is_partial || gw_checksum_is_right(packet, &ip));
     if (run && may_merge && can_append(run, packet, &ip, is_partial)) {
         append(run, packet, &ip);
         return true;

@@ -38,6 +38,8 @@ struct gw_coalesce_run {
 struct gw_coalescer {
     gw_merged_fn *emit;
     void *ctx;
+    /* What the TUN cannot take (false after gw_coalesce_init): packets go one by one then, and what is left out is filled in. */
+    bool takes_no_bursts, takes_no_partial;
     unsigned next_victim;
     struct gw_coalesce_run runs[GW_COALESCE_RUNS];
 };

@@ -65,7 +65,8 @@ def transfer(namespace_a, namespace_b, host, count, family=socket.AF_INET):
         while data := connection.recv(1 << 20):
             whole += data
         got.append(bytes(whole))
-    thread = threading.Thread(target=receive)
+    server.settimeout(20)
+    thread = threading.Thread(target=receive, daemon=True)
     thread.start()
     with namespace_a.socket(family) as sock, server:
         sock.settimeout(20)

@@ -127,6 +127,32 @@ static void a_wrong_checksum_is_not_blessed(void **state)
     assert_int_not_equal(naive_l4(outs[1].data, outs[1].len), 0);
 }
 
+/* A TUN without offload, as a phone or a container may hand it over. */
+static void a_plain_tun_gets_plain_packets(void **state)
+{
+    struct gw_coalescer *coalescer = fresh();
+    static uint8_t packets[4][256], was[4][256];
+    size_t len = 0;
+    (void)state;
+    coalescer->takes_no_bursts = coalescer->takes_no_partial = true;
+    for (unsigned i = 0; i < 4; i++) {
+        const struct make make = {
+            .version = 4, .protocol = 6, .seq = 100 * i, .flags = GW_TCP_ACK, .payload = 100};
+        len = make_packet(packets[i], &make);
+        memcpy(was[i], packets[i], len);
+        if (i % 2) /* one whose checksum the seal replaced */
+            memset(packets[i] + 36, 0xee, 2);
+        assert_true(gw_coalesce_add(coalescer, packets[i], len, i % 2));
+    }
+    gw_coalesce_flush(coalescer);
+    assert_int_equal(out_count, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_false(outs[i].merged.is_checksum_left);
+        assert_int_equal(outs[i].merged.segment_len, 0);
+        assert_memory_equal(outs[i].data, was[i], len);
+    }
+}
+
 static void malformed_packets_are_refused(void **state)
 {
     struct gw_coalescer *coalescer = fresh();
@@ -206,6 +232,7 @@ int main(void)
         cmocka_unit_test(what_differs_stays_apart),
         cmocka_unit_test(a_wrong_checksum_is_not_blessed),
         cmocka_unit_test(malformed_packets_are_refused),
+        cmocka_unit_test(a_plain_tun_gets_plain_packets),
         cmocka_unit_test(cut_and_merged_is_the_same),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

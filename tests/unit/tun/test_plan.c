@@ -57,43 +57,52 @@ static void expect(const char *const *addresses, const char *const *routes, cons
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define TABLE "1885798401"
+#define OWN "route peer0 254 2000 0 10.64.0.0/16"
 
 static void what_the_address_covers_needs_no_route(void **state)
 {
     (void)state;
     expect(LIST("10.64.0.1/16"), LIST("10.64.0.2/32", "10.64.7.0/24"), "10.77.0.2", false,
-           LIST("address peer0 0 0 0 10.64.0.1/16"));
+           LIST("address peer0 0 0 0 10.64.0.1/16", OWN));
     expect(LIST("10.64.0.1/32"), LIST("10.64.0.2/32"), NULL, false,
            LIST("address peer0 0 0 0 10.64.0.1/32", "route peer0 254 2000 0 10.64.0.2/32"));
     expect(LIST("10.64.0.1/16"), LIST("fd00::/8"), NULL, false,
-           LIST("address peer0 0 0 0 10.64.0.1/16")); /* no IPv6 of ours */
+           LIST("address peer0 0 0 0 10.64.0.1/16", OWN)); /* no IPv6 of ours */
 }
 
 static void host_bits_do_not_matter(void **state)
 {
     (void)state;
     expect(LIST("10.64.0.1/16"), LIST("192.168.7.9/21"), NULL, true,
-           LIST("address peer0 0 0 0 10.64.0.1/16", "route peer0 254 2000 0 192.168.0.0/21"));
+           LIST("address peer0 0 0 0 10.64.0.1/16", OWN, "route peer0 254 2000 0 192.168.0.0/21"));
 }
 
 static void an_endpoint_is_not_swallowed(void **state)
 {
-    const char *const lines[] = {
-        "address peer0 0 0 0 10.64.0.1/16",        "route peer0 " TABLE " 2000 0 192.168.0.0/16",
-        "rule-port - 0 5203 1 0.0.0.0/0",          "rule-local - 0 5204 0 0.0.0.0/0",
-        "rule-table - " TABLE " 5205 0 0.0.0.0/0", NULL};
+    const char *const lines[] = {"address peer0 0 0 0 10.64.0.1/16",
+                                 OWN,
+                                 "route peer0 " TABLE " 2000 0 192.168.0.0/16",
+                                 "rule-port - 0 5203 1 0.0.0.0/0",
+                                 "rule-local - 0 5204 0 0.0.0.0/0",
+                                 "rule-table - " TABLE " 5205 0 0.0.0.0/0",
+                                 NULL};
     (void)state;
     expect(LIST("10.64.0.1/16"), LIST("192.168.0.0/16"), "192.168.3.4", false, lines);
 }
 
 static void an_exit_node_of_one_family_refuses_the_other(void **state)
 {
-    const char *const lines[] = {
-        "address peer0 0 0 0 10.64.0.1/16",    "route peer0 " TABLE " 2000 0 0.0.0.0/0",
-        "unreachable - " TABLE " 2001 0 ::/0", "rule-port - 0 5203 1 0.0.0.0/0",
-        "rule-local - 0 5204 0 0.0.0.0/0",     "rule-table - " TABLE " 5205 0 0.0.0.0/0",
-        "rule-port - 0 5203 1 ::/0",           "rule-local - 0 5204 0 ::/0",
-        "rule-table - " TABLE " 5205 0 ::/0",  NULL};
+    const char *const lines[] = {"address peer0 0 0 0 10.64.0.1/16",
+                                 OWN,
+                                 "route peer0 " TABLE " 2000 0 0.0.0.0/0",
+                                 "unreachable - " TABLE " 2001 0 ::/0",
+                                 "rule-port - 0 5203 1 0.0.0.0/0",
+                                 "rule-local - 0 5204 0 0.0.0.0/0",
+                                 "rule-table - " TABLE " 5205 0 0.0.0.0/0",
+                                 "rule-port - 0 5203 1 ::/0",
+                                 "rule-local - 0 5204 0 ::/0",
+                                 "rule-table - " TABLE " 5205 0 ::/0",
+                                 NULL};
     (void)state;
     expect(LIST("10.64.0.1/16"), LIST("0.0.0.0/0"), NULL, false, lines);
     expect(LIST("10.64.0.1/16"), LIST("0.0.0.0/0", "::/0"), NULL, false,
