@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Our DNS server against unbound serving the same names as local data: one thread each, on a core of its own, asked by dnsperf from others. How many
-answers a second, and how long one more client waits at half of that (99th percentile). In run.py: BENCHES["dns"] = bench_dns.dns. By itself: bench_dns.py."""
+answers a second, and how long one more client waits at half of that (99th percentile). By itself: bench_dns.py."""
 import json
 import os
 import re
@@ -176,7 +176,7 @@ class Alone:
     class tools:
         build = os.environ.get("PEERGATE_BUILD", "build/release")
 
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    runs = 3
 
     def seconds(self, usual):
         return usual
@@ -186,4 +186,5 @@ class Alone:
 
 
 if __name__ == "__main__":
+    Alone.runs = int(sys.argv[1]) if len(sys.argv) > 1 else Alone.runs
     dns(Alone())

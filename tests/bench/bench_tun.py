@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""`tun`: TCP by iperf3 through two TUN interfaces, against wireguard-go between the same namespaces in the same run. For benches.py's table:
-BENCHES["tun"] = bench_tun.tun."""
+"""`tun`: through two TUN interfaces, against wireguard-go between the same namespaces in the same run: TCP by iperf3, datagrams at a rate and as many as
+go, echo requests idle and beside TCP, memory, and how soon the first packet is through."""
+import contextlib
 import json
 import shutil
+import socket
+import struct
 import subprocess
+import time
 
 from lab import ADDRESS, Lab, LabError
 from measure import Cost, interleaved, median, median_ratio, rss_bytes
@@ -52,6 +56,11 @@ class PeergateTun:
 
 class WireguardGo:
     name = "wireguard-go"
+
+    @staticmethod
+    def version():
+        said = subprocess.run(["wireguard-go", "--version"], capture_output=True, text=True)
+        return (said.stdout + said.stderr).split("\n")[0].removeprefix("wireguard-go ").strip()
 
     def __init__(self, _tools, namespaces):
         missing = [program for program in ("wireguard-go", "wg") if not shutil.which(program)]
@@ -132,6 +141,147 @@ def result(name, transfers, values, noise):
             "repeated": noise["repeated"], "errors": [error for one in transfers.values() for error in one.errors]}
 
 
+IDLE_BEYOND_RAW_US, LOADED_MS, LOADED_P99_MS, RSS_MB, START_MS, LOSS_PERCENT = 160, 1, 5, 16, 200, 1
+
+
+def nsenter(namespace, *argv, **options):
+    return subprocess.run(["nsenter", f"--net=/run/netns/{namespace.name}", *map(str, argv)], capture_output=True, text=True, **options)
+
+
+ECHO = """
+import os, socket, struct, sys, time
+host, count, interval = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+sock.settimeout(1)
+for sequence in range(count):
+    began = time.perf_counter_ns()
+    data = struct.pack("!BBHHH", 8, 0, 0, 4242, sequence) + bytes(56)
+    total = sum(struct.unpack("!32H", data))
+    total = (total & 0xffff) + (total >> 16)
+    total = (total & 0xffff) + (total >> 16)
+    sock.sendto(data[:2] + struct.pack("!H", ~total & 0xffff) + data[4:], (host, 0))
+    try:
+        while True:
+            got = sock.recv(2048)[20:]
+            if got[0] == 0 and got[4:8] == struct.pack("!HH", 4242, sequence):
+                print((time.perf_counter_ns() - began) / 1000)
+                break
+    except TimeoutError:
+        pass
+    time.sleep(interval)
+"""
+
+
+def echoes(namespace, host, count, interval):
+    """Sorted round trips in us."""
+    done = nsenter(namespace, "python3", "-c", ECHO, host, count, interval, timeout=count * (interval + 1) + 10)
+    times = sorted(float(line) for line in done.stdout.split())
+    if len(times) < count // 2:
+        raise LabError(f"{len(times)} of {count} echo requests to {host} were answered: {done.stderr.strip()}")
+    return times
+
+
+def idle(ctx, a, ways):
+    """Median round trips beyond the raw link's."""
+    count = ctx.count(400)
+    raw = lambda: median(echoes(a, ADDRESS["b"], count, 0.005))
+    sides = {name: lambda name=name: median(echoes(a, TUNNEL[name]["b"], count, 0.005)) - raw() for name in ways}
+    values, noise = interleaved(ctx.runs, sides)
+    ours = median(values["peergate"])
+    theirs = median(values["wireguard-go"]) if "wireguard-go" in ways else None
+    ctx.emit({"name": "tun, ping idle, beyond the raw link", "value": round(ours), "unit": "us", "peer": "wireguard-go" if theirs else None,
+              "peer_value": theirs and round(theirs), "ratio": theirs and round(ours / theirs, 3), "target": f"<= {IDLE_BEYOND_RAW_US}",
+              "met": ours <= IDLE_BEYOND_RAW_US, "repeated": noise["repeated"]})
+
+
+def loaded(ctx, a, ways):
+    """Round trips while four TCP streams run, and the memory that takes."""
+    found = {}
+    for name, way in ways.items():
+        load = subprocess.Popen(["nsenter", f"--net=/run/netns/{a.name}", "iperf3", "-c", TUNNEL[name]["b"], "-p", str(IPERF_PORT), "-P", "4", "-t",
+                                 str(max(4, round(ctx.seconds(8))))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        times = echoes(a, TUNNEL[name]["b"], ctx.count(250), 0.005)
+        found[name] = (median(times) / 1000, times[int(len(times) * 0.99)] / 1000, max(rss_bytes(pid) for pid in way.pids.values()) / 1e6)
+        load.wait(30)
+    ours, theirs = found["peergate"], found.get("wireguard-go", (None, None, None))
+    for place, what, unit, limit in ((0, "ping beside 4 TCP streams, median", "ms", LOADED_MS), (1, "ping beside 4 TCP streams, p99", "ms", LOADED_P99_MS),
+                                     (2, "RSS beside 4 TCP streams", "MB", RSS_MB)):
+        ctx.emit({"name": f"tun, {what}", "value": round(ours[place], 3), "unit": unit, "peer": "wireguard-go" if theirs[0] else None,
+                  "peer_value": theirs[place] and round(theirs[place], 3), "ratio": theirs[place] and round(ours[place] / theirs[place], 3),
+                  "target": f"<= {limit}", "met": ours[place] <= limit})
+
+
+def datagrams(ctx, a, ways):
+    """Loss at rates, and what arrives of a flood. iperf3's own buffers lose some at 2 Gbit/s on the raw link too: that is told beside."""
+    hosts = {"raw": ADDRESS["b"], **{name: TUNNEL[name]["b"] for name in ways}}
+
+    def run(host, rate):
+        done = nsenter(a, "iperf3", "-u", "-c", host, "-p", IPERF_PORT, "-b", rate, "-l", 1350, "-t", max(2, round(ctx.seconds(4))), "-J", "-w", "4M", timeout=60)
+        got = json.loads(done.stdout or "{}").get("end", {}).get("sum")
+        if not got:
+            raise LabError(f"iperf3 by UDP to {host}: {done.stderr.strip()[-200:]}")
+        return got["lost_percent"], got["bits_per_second"] * (1 - got["lost_percent"] / 100) / 1e6
+
+    for rate in ("1G", "2G"):
+        values, _ = interleaved(ctx.runs, {name: lambda host=host: run(host, rate)[0] for name, host in hosts.items()})
+        loss = {name: round(median(row), 3) for name, row in values.items()}
+        ctx.emit({"name": f"tun, UDP 1350 bytes at {rate}bit/s, lost", "value": loss["peergate"], "unit": "%", "peer": "wireguard-go", "peer_value": loss.get("wireguard-go"),
+                  "ratio": None, "target": f"<= {LOSS_PERCENT}", "met": loss["peergate"] <= LOSS_PERCENT, "raw_value": loss["raw"]})
+    values, _ = interleaved(ctx.runs, {name: lambda host=host: run(host, "0")[1] for name, host in hosts.items()})
+    got = {name: median(row) for name, row in values.items()}
+    ratio, noise = median_ratio(values["peergate"], values.get("wireguard-go", []))
+    ctx.emit({"name": "tun, UDP flood, delivered", "value": round(got["peergate"]), "unit": "Mbit/s", "peer": "wireguard-go", "peer_value": got.get("wireguard-go") and round(got["wireguard-go"]),
+              "ratio": ratio and round(ratio, 3), "noise": round(noise, 3), "target": None, "met": None, "raw_value": round(got["raw"])})
+
+
+def first_packet(ctx, a, way):
+    """From the start of a's daemon, the other one running, to the first answer."""
+    times = []
+    for _ in range(ctx.runs):
+        way.processes["a"].stop()
+        began = time.monotonic()
+        way.processes["a"] = a.start([way.tools.peergate, "--dir", way.folder("a"), "up"])
+        with socket_in(a) as sock:
+            while not answered(sock, TUNNEL["peergate"]["b"]):
+                if time.monotonic() - began > 10:
+                    raise LabError("no answer within 10 s of the start")
+        times.append((time.monotonic() - began) * 1000)
+    ctx.emit({"name": "tun, start to first packet", "value": round(median(times), 1), "unit": "ms", "peer": None, "peer_value": None, "ratio": None,
+              "target": f"<= {START_MS}", "met": median(times) <= START_MS, "slowest": round(max(times), 1)})
+
+
+@contextlib.contextmanager
+def socket_in(namespace):
+    """An ICMP socket of the namespace in this process."""
+    import ctypes
+    import os
+    libc = ctypes.CDLL(None, use_errno=True)
+    home, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{namespace.name}", os.O_RDONLY)
+    try:
+        libc.setns(there, 0x40000000)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    finally:
+        libc.setns(home, 0x40000000)
+        os.close(home)
+        os.close(there)
+    with sock:
+        yield sock
+
+
+def answered(sock, host):
+    data = struct.pack("!BBHHH", 8, 0, 0, 4243, 1)
+    total = sum(struct.unpack("!4H", data))
+    sock.settimeout(0.005)
+    try:
+        sock.sendto(data[:2] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + data[4:], (host, 0))
+        got = sock.recv(2048)[20:]
+        return got[0] == 0
+    except OSError:
+        time.sleep(0.001)
+        return False
+
+
 def start(ctx, namespaces):
     ways = {}
     for kind in (PeergateTun, WireguardGo):
@@ -156,4 +306,8 @@ def tun(ctx):
                             ("tun, 4 streams down", ["-R", "-P", "4"])):
             transfers = {key: Transfer(a, TUNNEL[key]["b"], way.pids, words, ctx.seconds(4)) for key, way in ways.items()}
             values, noise = interleaved(ctx.runs, transfers)
-            ctx.emit(result(name, transfers, values, noise))
+            ctx.emit({**result(name, transfers, values, noise), "peer_version": WireguardGo.version() if "wireguard-go" in ways else None})
+        idle(ctx, a, ways)
+        loaded(ctx, a, ways)
+        datagrams(ctx, a, ways)
+        first_packet(ctx, a, ways["peergate"])
