@@ -33,6 +33,7 @@ lwip_min=2.2.0
 
 # Suites that are asked for a source package, in this order, until one has it new enough and lets us download it.
 sodium_suites=(forky unstable)
+wireguard_go_suites=(unstable bookworm-backports)
 lwip_suites=(trixie forky unstable)
 
 # --- Debian packages ------------------------------------------------------------------------------------------
@@ -178,17 +179,17 @@ private_apt() { # suite, apt tool, arguments...
         -o Dir::Cache="$dir/cache" -o Dir::Cache::archives="$dir/cache/archives" -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-private_apt_update() { # suite
-    local dir=$deps_dir/apt/$1 mirror keyring
+private_apt_update() { # suite, "deb" or "deb-src", and the folder if it is not the suite's
+    local dir=$deps_dir/apt/${3:-$1} mirror keyring
     [ ! -e "$dir/fresh" ] || return 0
     mirror=$(debian_mirror)
     [ -n "$mirror" ] || { warn "no Debian mirror found in /etc/apt/sources.list*"; return 1; }
     keyring=$(debian_keyring)
     mkdir -p "$dir/sources" "$dir/lists/partial" "$dir/cache/archives/partial"
-    printf '%s\n' "Types: deb-src" "URIs: $mirror" "Suites: $1" "Components: main" "Signed-By: $keyring" \
+    printf '%s\n' "Types: $2" "URIs: $mirror" "Suites: $1" "Components: main" "Signed-By: $keyring" \
         >"$dir/sources/source.sources"
     # Without this option apt shrugs at a suite it can't reach.
-    run_logged "$deps_dir/source.log" private_apt "$1" apt-get update -o APT::Update::Error-Mode=any || return 1
+    run_logged "$deps_dir/source.log" private_apt "${3:-$1}" apt-get update -o APT::Update::Error-Mode=any || return 1
     touch "$dir/fresh"
 }
 
@@ -199,7 +200,7 @@ fetch_source() { # package, minimum version, target folder, suites...
     download=$deps_dir/download/$package
     : >"$deps_dir/source.log"
     for suite in "$@"; do
-        private_apt_update "$suite" || { note "suite $suite: no package lists"; continue; }
+        private_apt_update "$suite" deb-src || { note "suite $suite: no package lists"; continue; }
         version=$(private_apt "$suite" apt-cache showsrc --only-source "$package" 2>/dev/null |
             sed -n 's/^Version: //p' | sort -V | tail -n 1)
         dpkg --compare-versions "${version:-0}" ge "$min" || { note "suite $suite: $package ${version:-not there}"; continue; }
@@ -285,6 +286,36 @@ ensure_lwip() {
     note "lwIP $source_version is unpacked"
 }
 
+# --- wireguard-go ---------------------------------------------------------------------------------------------
+
+# What ./dev bench compares with: the newest that Debian has, unpacked and not installed. It needs nothing but libc. Without it the installed
+# one is compared with, and each result says which it was.
+ensure_wireguard_go() {
+    local target=$deps_dir/wireguard-go suite version work=$deps_dir/download/wireguard-go
+    if [ -x "$target/usr/bin/wireguard-go" ] && [ -s "$target/.key" ]; then
+        is_there "wireguard-go $(cat "$target/.key") is unpacked"
+        return 0
+    fi
+    say "unpacking the newest wireguard-go that Debian has"
+    for suite in "${wireguard_go_suites[@]}"; do
+        private_apt_update "$suite" deb "$suite-bin" || { note "suite $suite: no package lists"; continue; }
+        version=$(private_apt "$suite-bin" apt-cache show --no-all-versions wireguard-go 2>/dev/null | sed -n 's/^Version: //p')
+        [ -n "$version" ] || { note "suite $suite: no wireguard-go"; continue; }
+        rm -rf "$work" "$target"
+        mkdir -p "$work" "$target"
+        if (cd "$work" && run_logged "$deps_dir/source.log" private_apt "$suite-bin" apt-get download "wireguard-go=$version") &&
+            dpkg-deb -x "$work"/wireguard-go_*.deb "$target" && "$target/usr/bin/wireguard-go" --version >/dev/null 2>&1; then
+            echo "$version" >"$target/.key"
+            rm -rf "$work"
+            note "wireguard-go $version of $suite is unpacked"
+            return 0
+        fi
+        note "suite $suite: wireguard-go $version cannot be had, or does not run here"
+        rm -rf "$work" "$target"
+    done
+    warn "no newer wireguard-go than the installed one: ./dev bench compares with that, and says so"
+}
+
 # --- all of it ------------------------------------------------------------------------------------------------
 
 # No stamp: asking dpkg and looking at the two libraries takes a tenth of a second and is never out of date.
@@ -299,6 +330,7 @@ ensure_deps() { # "all" or "build"
     install_packages "${packages[@]}"
     ensure_sodium
     ensure_lwip
+    [ "$1" = build ] || ensure_wireguard_go
     source_lists_forget
     exec 9>&-
 }

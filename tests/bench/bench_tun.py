@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 from lab import ADDRESS, Lab, LabError
 from measure import Cost, interleaved, median, median_ratio, rss_bytes
@@ -16,6 +17,7 @@ TUNNEL = {"peergate": {"a": "10.64.0.1", "b": "10.64.0.2"}, "wireguard-go": {"a"
 OTHER = {"a": "b", "b": "a"}
 PORT = {"peergate": 7001, "wireguard-go": 51820}
 IPERF_PORT = 5201
+UNPACKED = Path(__file__).resolve().parents[2] / "build/deps/wireguard-go/usr/bin/wireguard-go"
 RATIO, COST = 2.0, 2.2
 
 
@@ -57,16 +59,19 @@ class PeergateTun:
 class WireguardGo:
     name = "wireguard-go"
 
-    @staticmethod
-    def version():
-        said = subprocess.run(["wireguard-go", "--version"], capture_output=True, text=True)
-        return (said.stdout + said.stderr).split("\n")[0].removeprefix("wireguard-go ").strip()
-
     def __init__(self, _tools, namespaces):
-        missing = [program for program in ("wireguard-go", "wg") if not shutil.which(program)]
+        self.program = str(UNPACKED) if UNPACKED.exists() else shutil.which("wireguard-go")
+        missing = [name for name, path in (("wireguard-go", self.program), ("wg", shutil.which("wg"))) if not path]
         if missing:
             raise LabError(f"no {', '.join(missing)} on this machine")
         self.namespaces = namespaces
+
+    def version(self):
+        key = UNPACKED.parents[2] / ".key"
+        if self.program == str(UNPACKED) and key.exists():
+            return key.read_text().strip()
+        said = subprocess.run([self.program, "--version"], capture_output=True, text=True)
+        return (said.stdout + said.stderr).split("\n")[0].removeprefix("wireguard-go ").strip() + " (installed, maybe not the newest)"
 
     def key(self, side):
         path = self.namespaces[side].lab.folder / f"wg-{side}.key"
@@ -86,7 +91,7 @@ class WireguardGo:
     def start(self):
         self.processes = {}
         for side, namespace in self.namespaces.items():
-            process = namespace.start(["wireguard-go", "-f", self.device(side)], env={"LOG_LEVEL": "error"})
+            process = namespace.start([self.program, "-f", self.device(side)], env={"LOG_LEVEL": "error"})
             found = lambda: subprocess.run(["wg", "show", self.device(side)], capture_output=True).returncode == 0
             process.wait_for(found, "a control socket")
             self.processes[side] = process
@@ -297,6 +302,8 @@ def start(ctx, namespaces):
 def tun(ctx):
     if not shutil.which("iperf3"):
         raise LabError("no iperf3 on this machine")
+    if not UNPACKED.exists():
+        ctx.emit({"missing": "the newest wireguard-go", "why": f"{UNPACKED} is not there (./dev deps): the installed one is compared with"})
     with Lab() as lab:
         a, b = lab.namespace("a"), lab.namespace("b")
         lab.veth(a, b)
@@ -306,7 +313,7 @@ def tun(ctx):
                             ("tun, 4 streams down", ["-R", "-P", "4"])):
             transfers = {key: Transfer(a, TUNNEL[key]["b"], way.pids, words, ctx.seconds(4)) for key, way in ways.items()}
             values, noise = interleaved(ctx.runs, transfers)
-            ctx.emit({**result(name, transfers, values, noise), "peer_version": WireguardGo.version() if "wireguard-go" in ways else None})
+            ctx.emit({**result(name, transfers, values, noise), "peer_version": ways["wireguard-go"].version() if "wireguard-go" in ways else None})
         idle(ctx, a, ways)
         loaded(ctx, a, ways)
         datagrams(ctx, a, ways)
