@@ -51,6 +51,21 @@ static struct gw_prefix own_ipv4(const struct gw_config_network *config, const u
     return own;
 }
 
+const struct gw_prefix *gw_addresses_range(const struct gw_config_network *config)
+{
+    return config->alias_range.ip.family == 4 ? &config->alias_range : &config->address_range;
+}
+
+/* From where the network has it to where it is on this machine; what lies outside the range is the same. */
+static void place(const struct gw_config_network *config, struct gw_addr *address)
+{
+    uint32_t hosts = UINT32_MAX >> config->address_range.bits;
+    uint32_t wire = gw_load32_be(address->ip), range = gw_load32_be(config->address_range.ip.ip);
+    if (((wire ^ range) & ~hosts) == 0)
+        gw_store32_be(address->ip,
+                      (gw_load32_be(gw_addresses_range(config)->ip.ip) & ~hosts) | (wire & hosts));
+}
+
 size_t gw_addresses_own(const struct gw_config_network *config, const uint8_t key[GW_KEY_LEN],
                         struct gw_prefix out[GW_ADDRESSES_OWN_MAX])
 {
@@ -58,7 +73,8 @@ size_t gw_addresses_own(const struct gw_config_network *config, const uint8_t ke
     struct gw_prefix ula = {.bits = GW_ULA_BITS};
     size_t count = 0;
     gw_vip_ipv6(key, &ula.ip);
-    out[count++] = own_ipv4(config, key);
+    out[count] = own_ipv4(config, key);
+    place(config, &out[count++].ip);
     if (ipv6 && !gw_addr_same_ip(&ipv6->ip, &ula.ip))
         out[count++] = *ipv6;
     out[count++] = ula;
@@ -70,8 +86,8 @@ void gw_addresses_told(const struct gw_config_network *config, const uint8_t key
 {
     struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
     gw_addresses_own(config, key, own);
-    for (size_t i = 0; i < 2; i++)
-        out[i] = own[i].ip;
+    out[0] = own_ipv4(config, key).ip;
+    out[1] = own[1].ip;
 }
 
 /* ---- the peers' */
@@ -91,14 +107,17 @@ const struct gw_addr *gw_addresses_configured(const struct gw_config_peer *peer,
 }
 
 int gw_addresses_open(struct gw_vip_state *state, const char *state_dir,
-                      const struct gw_config_network *config, const uint8_t key[GW_KEY_LEN])
+                      const struct gw_config_network *config, struct gw_vip_space *space,
+                      struct gateway *gateway)
 {
-    struct gw_vip_params params = {.range = config->address_range, .local_range = gw_addresses_local_range};
-    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+    struct gw_vip_params params = {.space = space,
+                                   .gateway = gateway,
+                                   .range = config->address_range,
+                                   .alias_range = config->alias_range,
+                                   .local_range = gw_addresses_local_range};
     const struct gw_vip_entry *entry;
-    gw_addresses_own(config, key, own);
-    params.own_ipv4 = own[0].ip;
-    memcpy(params.own_key, key, GW_KEY_LEN);
+    memcpy(params.own_key, gw_gateway_public_key(gateway), GW_KEY_LEN);
+    params.own_ipv4 = own_ipv4(config, params.own_key).ip;
     int err = gw_vip_state_open(state, state_dir, &params);
     /* The owner's word first, as such an address may be somebody else's until then. */
     for (size_t i = 0; err == 0 && i < config->peers.count; i++) {
@@ -121,6 +140,18 @@ static void allow(struct gw_peer_config *peer, const struct gw_addr *ip)
         peer->allowed_ips[peer->allowed_ip_count++] = prefix;
 }
 
+/* That single address. */
+static void disallow(struct gw_peer_config *peer, const struct gw_addr *ip)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < peer->allowed_ip_count; i++) {
+        if (peer->allowed_ips[i].bits != 32 || !gw_addr_same_ip(&peer->allowed_ips[i].ip, ip))
+            peer->allowed_ips[kept++] = peer->allowed_ips[i];
+    }
+    memset(&peer->allowed_ips[kept], 0, (peer->allowed_ip_count - kept) * sizeof peer->allowed_ips[0]);
+    peer->allowed_ip_count = kept;
+}
+
 void gw_addresses_give(struct gw_vip_state *state, struct gw_peer_config *peer,
                        const struct gw_config_peer *configured)
 {
@@ -135,12 +166,12 @@ void gw_addresses_give(struct gw_vip_state *state, struct gw_peer_config *peer,
         return;
     }
     peer->alias = entry->ipv4;
-    allow(peer, &entry->ipv4);
-    if (peer->hello == GW_HELLO_NEVER)
-        return; /* WireGuard's: it has what it is configured with */
-    allow(peer, &entry->ipv6);
     if (ipv4)
-        peer->own_ipv4 = *ipv4;
-    else
-        gw_vip_derive_ipv4(&state->params.range, peer->public_key, 0, &peer->own_ipv4);
+        disallow(peer, ipv4); /* on this machine it may be another network's */
+    allow(peer, &entry->ipv4);
+    if (peer->hello == GW_HELLO_NEVER && !ipv4)
+        return; /* WireGuard's: it has what it is configured with */
+    peer->own_ipv4 = entry->wire;
+    if (peer->hello != GW_HELLO_NEVER)
+        allow(peer, &entry->ipv6);
 }

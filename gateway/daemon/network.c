@@ -20,11 +20,21 @@ static void on_open(struct gateway *gateway, struct gw_peer *peer, struct gw_str
     gw_services_on_open(gateway, peer, stream, open, now, network->services);
 }
 
+/* What it says it has, for those who ask the table. */
+static void announce(struct gw_network *network, const struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_peer_status status;
+    gw_peer_status(peer, now, &status);
+    if (network->addresses.vip && gw_addr_is_set(&status.own_ipv4))
+        gw_vip_announce(network->addresses.vip, gw_peer_config(peer)->public_key, &status.own_ipv4);
+}
+
 static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_network *network = ctx;
     (void)gateway;
     gw_peers_on_event(&network->peers, peer, now);
+    announce(network, peer, now);
     network->params.events->on_peer(network, peer, now, network->params.events->ctx);
 }
 

@@ -68,11 +68,20 @@ static void apply_addresses(struct gw_network *network)
 {
     const struct gw_config_network *config = network->files->config;
     const uint8_t *key = gw_gateway_public_key(network->gateway);
-    int err = gw_addresses_open(&network->addresses, network->state.dir, config, key);
+    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+    struct gw_addr told[2], alias = {.family = 0};
+    int err = gw_addresses_open(&network->addresses, network->state.dir, config, network->params.addresses,
+                                network->gateway);
     if (err != 0)
         gw_log_error("no virtual addresses: %s", gw_strerror(err));
-    gw_addresses_told(config, key, network->echo.addresses);
-    gw_gateway_set_addresses(network->gateway, network->echo.addresses);
+    gw_addresses_told(config, key, told);
+    gw_addresses_own(config, key, own);
+    if (!gw_addr_same_ip(&own[0].ip, &told[0]))
+        alias = own[0].ip;
+    gw_gateway_set_addresses(network->gateway, told);
+    gw_gateway_set_own_alias(network->gateway, &alias);
+    for (unsigned i = 0; i < 2; i++)
+        network->echo.addresses[i] = own[i].ip;
 }
 
 void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change)

@@ -128,7 +128,7 @@ static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer,
 
 static void add_network(struct wanted *wanted, const struct gw_network *network, bool with_routes)
 {
-    const struct gw_prefix ranges[NETWORK_ROUTES] = {network->files->config->address_range,
+    const struct gw_prefix ranges[NETWORK_ROUTES] = {*gw_addresses_range(network->files->config),
                                                      gw_addresses_ula()};
     for (unsigned i = 0; with_routes && i < NETWORK_ROUTES; i++)
         wanted->routes[wanted->input.route_count++] = ranges[i];
@@ -255,11 +255,13 @@ static int check_network(const struct gw_tun_setup *setup, const struct gw_netwo
                          const struct gw_known_routes *routes, struct gw_diag *diag)
 {
     struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
-    const struct gw_prefix *range = &network->files->config->address_range;
+    const struct gw_prefix *range = gw_addresses_range(network->files->config);
     int err = 0;
     own_prefixes(network, own);
     if (setup->config->tun.routes || gw_prefix_covers(&own[0], range))
-        err = tell_overlap(setup, routes, range, "address_range", diag);
+        err = tell_overlap(setup, routes, range,
+                           network->files->config->alias_range.ip.family ? "alias_range" : "address_range",
+                           diag);
     if (err == 0 && !gw_prefix_covers(range, &own[0]) && own[0].bits < 32)
         err = tell_overlap(setup, routes, &own[0], "address", diag);
     return err;
