@@ -64,6 +64,8 @@ static const char *const names[] = {
     [NAT_KIND_LINUX_BARE] = "linux-bare",
     [NAT_KIND_LINUX_RANDOM] = "linux-random",
     [NAT_KIND_CGNAT_SYMMETRIC] = "cgnat-symmetric",
+    [NAT_KIND_CARRIER] = "carrier",
+    [NAT_KIND_CARRIER_SYMMETRIC] = "carrier-symmetric",
 };
 static_assert(sizeof names / sizeof names[0] == NAT_KIND_COUNT, "a name for each kind");
 
@@ -110,6 +112,13 @@ void nat_line(struct nat_line *out, enum nat_kind kind)
     case NAT_KIND_CGNAT_SYMMETRIC:
         out->box_count = 2;
         symmetric(&out->v4[1], NAT_PORTS_RANDOM);
+        break;
+    case NAT_KIND_CARRIER:
+    case NAT_KIND_CARRIER_SYMMETRIC:
+        *home = carrier;
+        out->v6.is_open = true; /* filtering is the home router's */
+        if (kind == NAT_KIND_CARRIER_SYMMETRIC)
+            symmetric(home, NAT_PORTS_RANDOM);
         break;
     case NAT_KIND_LINUX_BARE:
         *home = overloading;

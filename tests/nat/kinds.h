@@ -22,6 +22,8 @@ enum nat_kind {
     NAT_KIND_LINUX_BARE,            /* ... without: strangers spoil the port */
     NAT_KIND_LINUX_RANDOM,          /* masquerade fully-random */
     NAT_KIND_CGNAT_SYMMETRIC, /* a home router behind a carrier's NAT with random ports for each remote, as in mobile networks */
+    NAT_KIND_CARRIER,           /* the carrier's NAT of cgnat-double alone, for lines that share one */
+    NAT_KIND_CARRIER_SYMMETRIC, /* that of cgnat-symmetric */
     NAT_KIND_COUNT,
 };
 

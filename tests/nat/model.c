@@ -26,16 +26,29 @@ struct nat {
     } forwards[NAT_FORWARDS_MAX];
 };
 
+bool nat_params_are_sound(const struct nat_params *params)
+{
+    if (params->is_open)
+        return true;
+    if (params->udp_fresh_ns <= 0 || params->udp_assured_ns <= 0 || params->tcp_fresh_ns <= 0 ||
+        params->tcp_open_ns <= 0 || params->tcp_closed_ns <= 0 || params->others < 0)
+        return false;
+    if (params->is_overloading &&
+        (params->mapping != NAT_ADDRESS_PORT || params->filtering != NAT_ADDRESS_PORT))
+        return false;
+    if (params->remembers_strangers && !params->is_overloading)
+        return false;
+    if (params->port_first && params->port_last && params->port_first > params->port_last)
+        return false;
+    return params->is_firewall || (params->pool_count >= 1 && params->pool_count <= NAT_POOL_MAX);
+}
+
 struct nat *nat_new(const struct nat_params *params, uint64_t seed)
 {
     struct nat *nat = calloc(1, sizeof *nat);
     if (!nat)
         return NULL;
-    assert(params->is_open || params->is_firewall ||
-           (params->pool_count >= 1 && params->pool_count <= NAT_POOL_MAX));
-    assert(!params->is_overloading ||
-           (params->mapping == NAT_ADDRESS_PORT && params->filtering == NAT_ADDRESS_PORT));
-    assert(!params->remembers_strangers || params->is_overloading);
+    assert(nat_params_are_sound(params));
     nat->params = *params;
     if (nat->params.max_mappings == 0)
         nat->params.max_mappings = MAPPINGS_MAX;
@@ -319,6 +332,14 @@ void nat_renumber(struct nat *nat, unsigned index, const struct gw_addr *ip)
 {
     assert(index < nat->params.pool_count);
     nat_forget(nat);
+    for (unsigned i = 0; i < nat->forward_count; i++) {
+        struct gw_addr *outside = &nat->forwards[i].outside;
+        uint16_t port = outside->port;
+        if (gw_addr_same_ip(outside, &nat->params.pool[index])) {
+            *outside = *ip;
+            outside->port = port;
+        }
+    }
     nat->params.pool[index] = *ip;
     nat->params.pool[index].port = 0;
 }

@@ -86,7 +86,9 @@ struct nat_stats {
 
 struct nat; /* heap object */
 
-/* `seed` is where all chance comes from. NULL without memory. */
+/* Do they make sense together? */
+bool nat_params_are_sound(const struct nat_params *params);
+/* They have to be sound. `seed` is where all chance comes from. NULL without memory. */
 struct nat *nat_new(const struct nat_params *params, uint64_t seed);
 void nat_free(struct nat *nat);
 const struct nat_params *nat_params(const struct nat *nat);
@@ -102,7 +104,8 @@ bool nat_owns(const struct nat *nat, const struct gw_addr *ip);
 void nat_forget(struct nat *nat);
 /* The same, and the next mappings get other ports. */
 void nat_rebind(struct nat *nat);
-/* The provider gives the pool's address `index` another value; all mappings are forgotten. */
+/* The provider gives the pool's address `index` another value; all mappings are forgotten, forwards go on
+ * at the new one. */
 void nat_renumber(struct nat *nat, unsigned index, const struct gw_addr *ip);
 /* What comes to this outside address from anybody goes to `inside`, and back, for ever: a port forward as owners configure
  * it or UPnP asks for. outside: one of the pool with a port. False when there are NAT_FORWARDS_MAX. */

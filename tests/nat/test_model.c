@@ -396,6 +396,9 @@ static void test_forward(void **state)
     assert_false(ask_in(&a, "1.1.1.1:10", "11.0.0.1:7778", HOST));
     ask_out(&a, HOST, "1.1.1.1:10", out);
     assert_string_equal(out, "11.0.0.1:7777");
+    gw_addr_parse_ip(&outside, "11.0.0.99", 0);
+    nat_renumber(a.nat, 0, &outside);
+    assert_true(ask_in(&a, "1.1.1.1:10", "11.0.0.99:7777", HOST));
     ask_end(&a);
 }
 

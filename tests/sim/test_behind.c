@@ -3,6 +3,8 @@
 #include "tests/sim/app.h"
 #include "tests/sim/behind.h"
 
+#include "gateway/base/log.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,5 +113,6 @@ int main(void)
         cmocka_unit_test(test_rebind),
         cmocka_unit_test(test_move),
     };
+    gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
