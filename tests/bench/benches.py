@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 
+import bench_relay
 from lab import ADDRESS, Lab, LabError
 from measure import (Cost, descriptors, interleaved, median, median_ratio, rss_bytes, run_seconds, spread)
 from peers import SERVICE_PORT, SOCKS_PORT, Direct, Kernel, Microsocks, Node, Peergate, Services, Ssh
@@ -484,4 +485,4 @@ def flow(ctx):
 
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
-           "engine": engine, "flow": flow}
+           "engine": engine, "flow": flow, "relay": bench_relay.relay}

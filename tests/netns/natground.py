@@ -127,9 +127,9 @@ class Internet:
     def anchor(self, short="anchor"):
         return self.machine(short, *ANCHOR)
 
-    def probe_server(self, namespace):
-        """natprobe's server on the anchor's addresses."""
-        return namespace.start([NATPROBE, "--serve", *ANCHOR], f"natprobe-{namespace.short}", ready='"ready"')
+    def probe_server(self, namespace, *addresses):
+        """natprobe's server, on two addresses or two of each family (the anchor's)."""
+        return namespace.start([NATPROBE, "--serve", *(addresses or ANCHOR)], f"natprobe-{namespace.short}", ready='"ready"')
 
     def carrier(self, short, kind="carrier", **options):
         """A carrier's NAT that several homes are behind."""

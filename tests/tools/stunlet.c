@@ -11,6 +11,12 @@
 enum {
     MAPPED = 0x0001, /* RFC 3489's, of servers that send both */
     CHANGE_REQUEST = 0x0003,
+    ERROR_CODE = 0x0009,
+    CHANNEL_NUMBER = 0x000c,
+    LIFETIME = 0x000d,
+    XOR_PEER = 0x0012,
+    XOR_RELAYED = 0x0016,
+    REQUESTED_TRANSPORT = 0x0019,
     XOR_MAPPED = 0x0020,
     RESPONSE_PORT = 0x0027,
     RESPONSE_ORIGIN = 0x802b,
@@ -116,6 +122,13 @@ static bool get_addr(struct stun_addr *out, const uint8_t *p, size_t len, const 
     return true;
 }
 
+static void put_word(uint8_t *out, size_t *at, uint16_t type, uint32_t word)
+{
+    put32(out + *at, (uint32_t)type << 16 | 4);
+    put32(out + *at + 4, word);
+    *at += 8;
+}
+
 size_t stun_encode(uint8_t *out, const struct stun_message *message)
 {
     size_t at = HEADER;
@@ -125,16 +138,17 @@ size_t stun_encode(uint8_t *out, const struct stun_message *message)
     put_addr(out, &at, XOR_MAPPED, &message->mapped, out + 4);
     put_addr(out, &at, RESPONSE_ORIGIN, &message->origin, NULL);
     put_addr(out, &at, OTHER_ADDRESS, &message->other, NULL);
-    if (message->change_ip || message->change_port) {
-        put32(out + at, (uint32_t)CHANGE_REQUEST << 16 | 4);
-        put32(out + at + 4, (message->change_ip ? 4u : 0) | (message->change_port ? 2u : 0));
-        at += 8;
-    }
-    if (message->response_port) {
-        put32(out + at, (uint32_t)RESPONSE_PORT << 16 | 4);
-        put32(out + at + 4, (uint32_t)message->response_port << 16);
-        at += 8;
-    }
+    put_addr(out, &at, XOR_PEER, &message->peer, out + 4);
+    if (message->change_ip || message->change_port)
+        put_word(out, &at, CHANGE_REQUEST, (message->change_ip ? 4u : 0) | (message->change_port ? 2u : 0));
+    if (message->response_port)
+        put_word(out, &at, RESPONSE_PORT, (uint32_t)message->response_port << 16);
+    if (message->channel)
+        put_word(out, &at, CHANNEL_NUMBER, (uint32_t)message->channel << 16);
+    if (message->type == TURN_REFRESH)
+        put_word(out, &at, LIFETIME, 0);
+    if (message->transport)
+        put_word(out, &at, REQUESTED_TRANSPORT, (uint32_t)message->transport << 24);
     put16(out + 2, (uint16_t)(at - HEADER));
     return at;
 }
@@ -146,10 +160,16 @@ static bool take(struct stun_message *out, uint16_t type, const uint8_t *p, size
         return out->mapped.sa.sa_family || get_addr(&out->mapped, p, len, NULL);
     case XOR_MAPPED:
         return get_addr(&out->mapped, p, len, mask);
+    case XOR_RELAYED:
+        return get_addr(&out->relayed, p, len, mask);
     case RESPONSE_ORIGIN:
         return get_addr(&out->origin, p, len, NULL);
     case OTHER_ADDRESS:
         return get_addr(&out->other, p, len, NULL);
+    case ERROR_CODE:
+        if (len >= 4)
+            out->error = (uint16_t)(p[2] * 100 + p[3]);
+        return len >= 4;
     case CHANGE_REQUEST:
         if (len == 4) {
             out->change_ip = p[3] & 4;

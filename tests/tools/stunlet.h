@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* As much of STUN (RFC 8489) as measuring a NAT takes (RFC 5780): the tools' own, so that what the product makes of STUN has something
+/* As much of STUN (RFC 8489) as measuring a NAT (RFC 5780) and being relayed (TURN, RFC 8656, without a login) takes: the tools' own, so that what the product makes of STUN has something
  * independent to be tested against. */
 #ifndef TESTS_TOOLS_STUNLET_H
 #define TESTS_TOOLS_STUNLET_H
@@ -14,7 +14,17 @@
 #define STUN_MAX 256u
 #define STUN_ID_LEN 12u
 
-enum { STUN_REQUEST = 0x0001, STUN_RESPONSE = 0x0101 };
+enum {
+    STUN_REQUEST = 0x0001, /* Binding */
+    STUN_RESPONSE = 0x0101,
+    TURN_ALLOCATE = 0x0003,
+    TURN_ALLOCATED = 0x0103,
+    TURN_REFRESH = 0x0004, /* encoded with a lifetime of 0: the allocation ends */
+    TURN_REFRESHED = 0x0104,
+    TURN_CHANNEL_BIND = 0x0009,
+    TURN_CHANNEL_BOUND = 0x0109,
+};
+#define TURN_CHANNEL 0x4000u /* the first channel number there is */
 
 /* An address of either family; zeroed: none. */
 struct stun_addr {
@@ -31,6 +41,10 @@ struct stun_message {
     struct stun_addr mapped, origin, other; /* XOR-MAPPED-ADDRESS, RESPONSE-ORIGIN, OTHER-ADDRESS */
     bool change_ip, change_port;            /* CHANGE-REQUEST */
     uint16_t response_port;                 /* RESPONSE-PORT; 0: none */
+    struct stun_addr relayed, peer;         /* XOR-RELAYED-ADDRESS, XOR-PEER-ADDRESS */
+    uint16_t channel;                       /* CHANNEL-NUMBER; 0: none */
+    uint16_t error;                         /* ERROR-CODE; 0: none */
+    uint8_t transport;                      /* REQUESTED-TRANSPORT: 17 = UDP; 0: none */
 };
 
 /* Writes at most STUN_MAX bytes; returns how many. */
