@@ -181,7 +181,7 @@ void sim_nat_send(struct sim_nat_net *net, struct sim_end *end, const struct sim
             realm = realm->box->outside.realm;
         /* NAT_IN: back by hairpin, to an address in this very realm. */
     }
-    assert(!"a loop in the topology");
+    abort(); /* a loop in the topology */
 }
 
 /* ---- in: down through the boxes, to a host */
