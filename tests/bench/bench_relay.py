@@ -65,7 +65,7 @@ class Coturn:
         self.server = {"server": f"{ADDRESS['relay']}:3478"}
 
     def start(self):
-        """One relay thread, beside the one that listens: two on one core are slower."""
+        """One relay thread, beside the one that listens; other numbers of threads were not tried."""
         folder = self.ground.lab.folder
         self.process = self.ground.r.start(
             ["taskset", "-c", relay_core(), "turnserver", "-n", "-L", ADDRESS["relay"], "-E", ADDRESS["relay-far"], "-m", 1, "-z",

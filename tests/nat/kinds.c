@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Time-outs: Linux's own (nf_conntrack_udp_timeout and its kin) where Linux is meant, else what RFC 4787 asks for at least, 2 minutes;
- * a carrier's NAT has less (RFC 6888 allows the 2 minutes; 30 to 60 s are seen). */
+ * a carrier's NAT is given less, 30 and 60 s: our choice, to be on the hard side. */
 #include "tests/nat/kinds.h"
 
 #include <string.h>
@@ -34,8 +34,8 @@ static const struct nat_params overloading = {
     .tcp_closed_ns = GW_S(120),
 };
 
-/* RFC 6888: endpoint-independent mapping, a limit for each subscriber, addresses paired. Filtering is left open there and
- * address and port dependent in most that were measured. Ports as they come, since many share an address. */
+/* RFC 6888: endpoint-independent mapping, a limit for each subscriber, addresses paired. Filtering by
+ * address and port is our choice again, the strictest. Ports as they come, since many share an address. */
 static const struct nat_params carrier = {
     .mapping = NAT_INDEPENDENT,
     .filtering = NAT_ADDRESS_PORT,

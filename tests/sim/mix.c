@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The shares are our reading of published measurements, rounded against us where they disagree. None of these studies counted exactly
  * our kinds, most are older than the carriers' NATs of today, and their peers chose themselves; the table is an assumption to compare
- * results under, not a measurement.
+ * results under, not a measurement. The papers' figures below are from memory and were not looked up again: check one before quoting it.
  *
  * Mapping and filtering:
  * - Ford, Srisuresh, Kegel, "Peer-to-Peer Communication Across Network Address Translators" (USENIX ATC 2005): 82 % of 380 NATs keep one
