@@ -26,6 +26,7 @@ test_packages=(
     curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf
+    coturn miniupnpd miniupnpd-nftables
 )
 
 sodium_min=1.0.22
@@ -95,6 +96,8 @@ services_disable() {
         openssh-server) as_root systemctl disable --quiet --now ssh.service ssh.socket >/dev/null 2>&1 || true ;;
         nginx-light) as_root systemctl disable --quiet --now nginx.service >/dev/null 2>&1 || true ;;
         unbound) as_root systemctl disable --quiet --now unbound.service >/dev/null 2>&1 || true ;;
+        coturn) as_root systemctl disable --quiet --now coturn.service >/dev/null 2>&1 || true ;;
+        miniupnpd) as_root systemctl disable --quiet --now miniupnpd.service >/dev/null 2>&1 || true ;;
         esac
     done
 }

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import bench_dns
+import bench_relay
 import bench_tun
 from lab import ADDRESS, Lab, LabError
 from measure import (Cost, descriptors, interleaved, median, median_ratio, rss_bytes, run_seconds, spread)
@@ -486,4 +487,4 @@ def flow(ctx):
 
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
-           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns}
+           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay}

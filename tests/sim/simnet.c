@@ -64,6 +64,20 @@ struct sim_link *sim_net_link(struct sim_net *net, const struct sim_node *a, con
     return link_between(net, &a->addr, &b->addr);
 }
 
+static void carry_train(struct sim_node *node, const struct gw_train *train)
+{
+    int err = 0;
+    for (unsigned i = 0; i < train->count; i++) {
+        const uint8_t *datagram = gw_train_datagram(train, i);
+        size_t len = gw_train_datagram_len(train, i);
+        node->datagrams_out++;
+        if (!node->is_down && (!node->filter || node->filter(node, &train->tuple, datagram, len)))
+            err = node->net->carry(node, train, datagram, len);
+    }
+    if (err)
+        gw_gateway_send_failed(node->gateway, sim_now(node), train, err);
+}
+
 static void send_train(struct sim_node *node, const struct gw_train *train)
 {
     static uint8_t buffer[sizeof(struct label) + GW_TRAIN_SLAB];
@@ -88,8 +102,12 @@ void sim_node_pump(struct sim_node *node)
     struct gw_train train = {.slab = node->slab};
     while (gw_gateway_handshake(node->gateway, now))
         ;
-    while (gw_gateway_output(node->gateway, now, &train))
-        send_train(node, &train);
+    while (gw_gateway_output(node->gateway, now, &train)) {
+        if (node->place)
+            carry_train(node, &train);
+        else
+            send_train(node, &train);
+    }
     sim_clock_at(&node->net->clock, &node->wake, gw_gateway_next_deadline(node->gateway));
 }
 
@@ -100,23 +118,32 @@ static void on_wake(struct sim_clock *clock, struct sim_event *event)
     sim_node_pump(node);
 }
 
+void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const void *datagram, size_t len,
+                      uint8_t ecn)
+{
+    if (node->is_down)
+        return;
+    memcpy(node->slab, datagram, len);
+    struct gw_train train = {.tuple = *tuple,
+                             .slab = node->slab,
+                             .stride = (uint16_t)len,
+                             .last_len = (uint16_t)len,
+                             .count = 1,
+                             .ecn = ecn};
+    gw_gateway_input(node->gateway, sim_now(node), &train);
+    sim_node_pump(node);
+}
+
 static void deliver(struct sim_port *port, struct gw_mono now, const void *data, size_t len, uint8_t ecn)
 {
     struct sim_node *node = gw_container_of(port, struct sim_node, port);
     struct label label;
+    (void)now;
     memcpy(&label, data, sizeof label);
     if (node->is_down || !gw_addr_equal(&label.to, &node->addr))
         return; /* to an address that the node has left */
-    size_t datagram_len = len - sizeof label;
-    memcpy(node->slab, (const uint8_t *)data + sizeof label, datagram_len);
-    struct gw_train train = {.tuple = {.local = node->addr, .remote = label.from},
-                             .slab = node->slab,
-                             .stride = (uint16_t)datagram_len,
-                             .last_len = (uint16_t)datagram_len,
-                             .count = 1,
-                             .ecn = ecn};
-    gw_gateway_input(node->gateway, now, &train);
-    sim_node_pump(node);
+    struct gw_tuple tuple = {.local = node->addr, .remote = label.from};
+    sim_node_receive(node, &tuple, (const uint8_t *)data + sizeof label, len - sizeof label, ecn);
 }
 
 /* ---- nodes */

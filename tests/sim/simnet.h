@@ -31,10 +31,13 @@ struct sim_node {
     /* A test's eye on what leaves: false drops it. */
     bool (*filter)(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len);
     uint64_t datagrams_out;
+    struct sim_place *place; /* where it is among NATs (tests/sim/behind.h); NULL: straight in the net */
 };
 
 struct sim_net {
     struct sim_clock clock;
+    /* Takes the datagrams of nodes that have a place. 0, or -errno as a socket's: the engine hears of it. */
+    int (*carry)(struct sim_node *from, const struct gw_train *train, const uint8_t *datagram, size_t len);
     struct sim_link_params params; /* of links made from now on */
     uint64_t seed;
     struct sim_node *nodes[SIM_NODES_MAX];
@@ -62,6 +65,9 @@ struct gw_peer *sim_node_add_peer(struct sim_node *node, const struct sim_node *
 void sim_net_pair(struct sim_node *a, struct sim_node *b);
 /* The link for datagrams from a to b. */
 struct sim_link *sim_net_link(struct sim_net *net, const struct sim_node *a, const struct sim_node *b);
+/* One datagram has arrived at the node. */
+void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const void *datagram, size_t len,
+                      uint8_t ecn);
 /* Sends what the node has to send; called by itself after input and deadlines, by a test after it used the gateway from outside. */
 void sim_node_pump(struct sim_node *node);
 void sim_net_run(struct sim_net *net, int64_t duration_ns);

@@ -12,12 +12,7 @@
  * A side is the namespace's name, or "-" for the one it is started in, the device's name and any number of addresses.
  * A line {"ready": true} says when the devices are there; SIGUSR1 prints the counters, SIGTERM and SIGINT print
  * them and end it (the devices go away with it). */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <linux/ipv6.h>
-#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -26,25 +21,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "tests/tools/delayline.h"
 #include "tests/tools/tool.h"
+#include "tests/tools/tundev.h"
 
 enum {
-    QUEUE_LEN = 10000,  /* of the devices: the kernel must not drop what the emulator is to judge */
     BATCH = 64,         /* packets moved between two looks at the clock */
     LATE_BUCKETS = 24,  /* of 2^n microseconds */
     MEMORY = 256 << 20, /* for packets on the way, a direction; taken as it is needed */
-};
-
-struct side {
-    const char *namespace;
-    const char *device;
-    int tun;
-    int stats; /* the namespace's /proc/net/dev */
 };
 
 struct direction {
@@ -76,148 +63,6 @@ struct options {
     uint64_t quantum_us;
     bool reverse_clean;
 };
-
-/* --- devices ------------------------------------------------------------------------------------------------- */
-
-static void enter_namespace(const char *name)
-{
-    char path[256];
-    int fd;
-
-    if (strcmp(name, "-") == 0)
-        return;
-    snprintf(path, sizeof path, "/run/netns/%s", name);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || setns(fd, CLONE_NEWNET))
-        tool_die("namespace %s", name);
-    close(fd);
-}
-
-static void device_ioctl(int family, unsigned long request, void *arg, const char *what)
-{
-    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || ioctl(fd, request, arg))
-        tool_die("%s", what);
-    close(fd);
-}
-
-static struct ifreq device_request(const char *device)
-{
-    struct ifreq ifr = {0};
-
-    if (strlen(device) >= IFNAMSIZ) {
-        errno = 0;
-        tool_die("the device name \"%s\" is too long", device);
-    }
-    strcpy(ifr.ifr_name, device);
-    return ifr;
-}
-
-static void device_add_ipv4(const char *device, struct in_addr address, unsigned prefix)
-{
-    struct ifreq ifr = device_request(device);
-    struct sockaddr_in *sin = (struct sockaddr_in *)&ifr.ifr_addr;
-
-    sin->sin_family = AF_INET;
-    sin->sin_addr = address;
-    device_ioctl(AF_INET, SIOCSIFADDR, &ifr, "SIOCSIFADDR");
-    sin->sin_addr.s_addr = htonl(prefix ? ~0u << (32 - prefix) : 0);
-    device_ioctl(AF_INET, SIOCSIFNETMASK, &ifr, "SIOCSIFNETMASK");
-}
-
-static void device_add_ipv6(const char *device, struct in6_addr address, unsigned prefix)
-{
-    struct ifreq ifr = device_request(device);
-    struct in6_ifreq ifr6 = {.ifr6_addr = address, .ifr6_prefixlen = prefix};
-
-    device_ioctl(AF_INET6, SIOCGIFINDEX, &ifr, "SIOCGIFINDEX");
-    ifr6.ifr6_ifindex = ifr.ifr_ifindex;
-    device_ioctl(AF_INET6, SIOCSIFADDR, &ifr6, "SIOCSIFADDR (IPv6)");
-}
-
-static void device_add_address(const char *device, char *text)
-{
-    char *slash = strchr(text, '/');
-    unsigned prefix = slash ? (unsigned)strtoul(slash + 1, NULL, 10) : 0;
-    struct in_addr ipv4;
-    struct in6_addr ipv6;
-
-    if (slash)
-        *slash = 0;
-    if (slash && prefix <= 32 && inet_pton(AF_INET, text, &ipv4) == 1) {
-        device_add_ipv4(device, ipv4, prefix);
-    } else if (slash && prefix <= 128 && inet_pton(AF_INET6, text, &ipv6) == 1) {
-        device_add_ipv6(device, ipv6, prefix);
-    } else {
-        errno = 0;
-        tool_die("not an address with a prefix length: %s", text);
-    }
-}
-
-static void device_up(const char *device, int mtu)
-{
-    struct ifreq ifr = device_request(device);
-
-    ifr.ifr_mtu = mtu;
-    device_ioctl(AF_INET, SIOCSIFMTU, &ifr, "SIOCSIFMTU");
-    ifr.ifr_qlen = QUEUE_LEN;
-    device_ioctl(AF_INET, SIOCSIFTXQLEN, &ifr, "SIOCSIFTXQLEN");
-    device_ioctl(AF_INET, SIOCGIFFLAGS, &ifr, "SIOCGIFFLAGS");
-    ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
-    device_ioctl(AF_INET, SIOCSIFFLAGS, &ifr, "SIOCSIFFLAGS");
-}
-
-static int device_new(const char *device)
-{
-    struct ifreq ifr = device_request(device);
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-    ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr))
-        tool_die("TUN device %s", device);
-    return fd;
-}
-
-static struct side side_open(char *text, int mtu)
-{
-    struct side side = {.namespace = strtok(text, ","), .device = strtok(NULL, ",")};
-    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    char *address;
-
-    errno = 0;
-    if (!side.namespace || !side.device)
-        tool_die("a side is NAMESPACE,DEVICE[,ADDRESS/PREFIX ...]");
-    enter_namespace(side.namespace);
-    side.tun = device_new(side.device);
-    device_up(side.device, mtu);
-    while ((address = strtok(NULL, ",")))
-        device_add_address(side.device, address);
-    side.stats = open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC);
-    if (side.stats < 0 || home < 0 || setns(home, CLONE_NEWNET))
-        tool_die("back from namespace %s", side.namespace);
-    close(home);
-    return side;
-}
-
-/* Packets that the kernel dropped before they got here (the device's transmit drops); to be 0. */
-static uint64_t side_kernel_drops(const struct side *side)
-{
-    char text[16384];
-    ssize_t n = pread(side->stats, text, sizeof text - 1, 0);
-    size_t name_len = strlen(side->device);
-
-    text[n > 0 ? n : 0] = 0;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-        unsigned long long drops;
-
-        line += strspn(line, " ");
-        if (strncmp(line, side->device, name_len) == 0 && line[name_len] == ':' &&
-            sscanf(line + name_len + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &drops) == 1)
-            return drops;
-    }
-    return 0;
-}
 
 /* --- moving packets ------------------------------------------------------------------------------------------ */
 
@@ -329,21 +174,21 @@ static uint64_t late_quantile(const struct direction *d, double q)
 
 #define U(x) ((unsigned long long)(x))
 
-static void print_direction(const struct direction *d, const struct side *from)
+static void print_direction(const struct direction *d, const struct tundev *from)
 {
     const struct delayline_stats *s = delayline_stats(d->line);
 
     printf("\"%s\": {\"packets_in\": %llu, \"bytes_in\": %llu, \"packets_out\": %llu, \"bytes_out\": %llu, ",
            d->name, U(s->packets_in), U(s->bytes_in), U(s->packets_out), U(s->bytes_out));
     printf("\"lost\": %llu, \"dropped_queue\": %llu, \"dropped_room\": %llu, \"dropped_kernel\": %llu, ",
-           U(s->lost), U(s->dropped_queue), U(s->dropped_room), U(side_kernel_drops(from)));
+           U(s->lost), U(s->dropped_queue), U(s->dropped_room), U(tundev_kernel_drops(from)));
     printf("\"refused\": %llu, \"reordered\": %llu, \"duplicated\": %llu, \"queue_max_ms\": %.3f, ",
            U(d->out_refused), U(s->reordered), U(s->duplicated), (double)s->queue_max_ns / 1e6);
     printf("\"late_us_p50\": %llu, \"late_us_p99\": %llu, \"late_us_max\": %llu}", U(late_quantile(d, 0.5)),
            U(late_quantile(d, 0.99)), U(d->late_max_ns / 1000));
 }
 
-static void print_all(const struct direction d[2], const struct side sides[2])
+static void print_all(const struct direction d[2], const struct tundev sides[2])
 {
     printf("{");
     print_direction(&d[0], &sides[0]);
@@ -378,15 +223,15 @@ static struct delayline_config line_config(const struct options *o, uint64_t see
     return c;
 }
 
-static void start(struct direction *d, const struct side *from, const struct side *to, const char *name,
+static void start(struct direction *d, const struct tundev *from, const struct tundev *to, const char *name,
                   int stop, const struct options *o, bool clean)
 {
     struct delayline_config config = line_config(o, o->seed + (from > to), clean);
 
     *d = (struct direction){
         .name = name,
-        .in = from->tun,
-        .out = to->tun,
+        .in = from->fd,
+        .out = to->fd,
         .stop = stop,
         .quantum_ns = o->quantum_us * 1000,
         .line = delayline_new(&config),
@@ -434,7 +279,7 @@ int main(int argc, char **argv)
 {
     char *text[2];
     struct options o = read_options(argc, argv, text);
-    struct side sides[2];
+    struct tundev sides[2];
     struct direction d[2];
     int stop = eventfd(0, EFD_CLOEXEC);
     sigset_t signals;
@@ -447,7 +292,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     for (int i = 0; i < 2; i++)
-        sides[i] = side_open(text[i], (int)o.mtu);
+        sides[i] = tundev_open(text[i], (int)o.mtu);
     mtu_bytes = (size_t)o.mtu;
     start(&d[0], &sides[0], &sides[1], "left_to_right", stop, &o, false);
     start(&d[1], &sides[1], &sides[0], "right_to_left", stop, &o, o.reverse_clean);
