@@ -42,6 +42,7 @@ static void init_host(struct gateway *gateway, const struct gw_gateway_params *p
     host->takes_partial = params->takes_partial;
     gw_deadlines_init(&host->deadlines);
     gw_peer_init_session_events(host);
+    gw_hooks_init(gateway);
 }
 
 int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params, struct gw_mono now)
@@ -58,9 +59,18 @@ int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params,
     err = gw_handshakes_init(gateway);
     if (err)
         goto no_handshakes;
+    err = gw_discovery_new(&gateway->discovery, &gateway->host);
+    if (err)
+        goto no_handshakes;
+    if (params->anchor.is_enabled)
+        err = gw_anchor_new(&gateway->anchor, &gateway->host, &params->anchor, now);
+    if (err)
+        goto no_anchor;
     *out = gateway;
     return 0;
 
+no_anchor:
+    gw_discovery_free(gateway->discovery);
 no_handshakes:
     gw_handshakes_fini(gateway);
     gw_session_local_fini(&gateway->host.local);
@@ -79,6 +89,8 @@ void gw_gateway_free(struct gateway *gateway, struct gw_mono now)
     gateway->host.now = now;
     for (struct gw_map_node *node; (node = gw_map_first(&gateway->host.peers)) != NULL;)
         gw_peer_free(gw_map_entry(node, struct gw_peer, by_key), now, GW_REASON_SHUTTING_DOWN);
+    gw_discovery_free(gateway->discovery);
+    gw_anchor_free(gateway->anchor);
     gw_handshakes_fini(gateway);
     gw_session_local_fini(&gateway->host.local);
     gw_map_fini(&gateway->host.peers);
@@ -321,6 +333,34 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
         gw_session_kick(peer->session, now);
         gw_peer_mark_ready(peer);
     }
+}
+
+/* ---- anchors */
+
+void gw_gateway_set_addresses(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
+                              unsigned count)
+{
+    gateway->host.now = now;
+    gw_discovery_set_addresses(gateway->discovery, now, list, count);
+}
+
+bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
+                            struct gw_anchor_view *out)
+{
+    const struct gw_anchor_use *use = NULL;
+    do
+        use = gw_discovery_next_anchor(gateway->discovery, use);
+    while (use && index-- > 0);
+    if (use)
+        gw_anchor_use_view(use, now, out);
+    return use != NULL;
+}
+
+bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_stats *out)
+{
+    if (gateway->anchor)
+        gw_anchor_stats(gateway->anchor, out);
+    return gateway->anchor != NULL;
 }
 
 /* ---- to read */

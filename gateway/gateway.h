@@ -8,12 +8,16 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
+#include "gateway/anchor/params.h"
+#include "gateway/discovery/view.h"
 #include "gateway/flow/mux.h"
 #include "gateway/peer/events.h"
 #include "gateway/peer/peer.h"
+#include "gateway/wire/candidate.h"
 #include "gateway/wire/train.h"
 
 struct gateway;
+struct gw_anchor_stats;
 
 struct gw_gateway_params {
     const struct gw_crypto *crypto;
@@ -30,8 +34,9 @@ struct gw_gateway_params {
     struct gw_addr addresses[2];         /* own virtual addresses (IPv4, IPv6), family 0 = none */
     bool
         takes_partial; /* on_packet's user completes layer-4 checksums that are left out (a TUN with offload) */
-    uint32_t max_peers;      /* 0 = 4096; provisional ones included */
-    uint16_t mtu_v4, mtu_v6; /* largest UDP payload ever tried; 0 = 1472 / 1452 */
+    uint32_t max_peers;             /* 0 = 4096; provisional ones included */
+    uint16_t mtu_v4, mtu_v6;        /* largest UDP payload ever tried; 0 = 1472 / 1452 */
+    struct gw_anchor_params anchor; /* is_enabled: this node is an anchor */
 };
 
 /* 0, GW_E_NOMEM, GW_E_INVAL (key refused). */
@@ -73,6 +78,17 @@ void gw_gateway_set_addresses(struct gateway *gateway, const struct gw_addr addr
 void gw_gateway_set_own_alias(struct gateway *gateway, const struct gw_addr *alias);
 /* The link changed or the machine slept: every session tries at once. */
 void gw_gateway_kick(struct gateway *gateway, struct gw_mono now);
+
+/* ---- finding peers through anchors (gateway/discovery) */
+
+/* Where this node may be reached, as far as it knows itself: interfaces' addresses and configured ones, best first. What cannot be offered is left out. */
+void gw_gateway_set_addresses(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
+                              unsigned count);
+/* The anchors that we use; index from 0. false: no more. */
+bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
+                            struct gw_anchor_view *out);
+/* false: this node is no anchor. */
+bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_stats *out);
 
 void gw_gateway_stats(const struct gateway *gateway, struct gw_gateway_stats *out);
 const uint8_t *gw_gateway_public_key(const struct gateway *gateway);

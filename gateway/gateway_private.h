@@ -3,7 +3,9 @@
 #ifndef GATEWAY_GATEWAY_PRIVATE_H
 #define GATEWAY_GATEWAY_PRIVATE_H
 
+#include "gateway/anchor/anchor.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/discovery/discovery.h"
 #include "gateway/gateway.h"
 #include "gateway/peer/peer_private.h"
 #include "gateway/wire/message.h"
@@ -32,7 +34,12 @@ struct gateway {
     struct gw_handshake_ring handshakes; /* in */
     struct gw_handshake_ring replies;    /* out */
     struct gw_ratelimit *sources;
+    struct gw_discovery *discovery;
+    struct gw_anchor *anchor; /* NULL: this node is none */
 };
+
+/* ---- hooks.c: what discovery and anchor hear of peers */
+void gw_hooks_init(struct gateway *gateway);
 
 /* ---- handshakes.c: strangers' messages wait here, behind data, in bounded room */
 int gw_handshakes_init(struct gateway *gateway);

@@ -47,6 +47,7 @@ struct gw_peer_config {
     enum gw_cc_kind cc;
     bool is_provisional; /* admitted, not configured: bounded and evicted first */
     bool is_eager;       /* connect at start, not at first use */
+    bool is_anchor;      /* it helps us to find others: gateway/discovery registers with it */
 };
 
 #endif

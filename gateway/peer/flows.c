@@ -80,10 +80,13 @@ void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono 
         gw_log_info("peer %s: restarted, its flows are over", gw_peer_name(peer));
         gw_peer_flows_end(peer, now, GW_REASON_PEER_RESTARTED);
     }
+    bool is_new = !peer->has_remote_instance || peer->remote_instance != instance;
     peer->has_remote_instance = true;
     peer->remote_instance = instance;
     if (peer->mux)
         peer->has_mux_bound = true;
+    if (is_new)
+        gw_peer_report(peer, now);
 }
 
 bool gw_peer_flows_may_send(const struct gw_peer *peer)

@@ -12,8 +12,23 @@
 #include "gateway/session/session.h"
 #include "gateway/wire/frame.h"
 
+/* What stands above peers in the engine (gateway/discovery, gateway/anchor) hears of them by these. Set before the first peer; all are there. None may
+ * remove a peer. */
+struct gw_peer_hooks {
+    /* Added, or its configuration changed. */
+    void (*on_known)(struct gw_peer *peer, struct gw_mono now, void *ctx);
+    /* Before it is freed. */
+    void (*on_gone)(struct gw_peer *peer, struct gw_mono now, void *ctx);
+    /* A CONTROL message: true when it was for the engine, so that on_control of the user is not told. */
+    bool (*on_control)(struct gw_peer *peer, struct gw_view body, struct gw_mono now, void *ctx);
+    /* The session's state, the peer's kind or instance, or the path that we send on changed. */
+    void (*on_changed)(struct gw_peer *peer, struct gw_mono now, void *ctx);
+    void *ctx;
+};
+
 struct gw_peer_host {
     struct gateway *gateway;
+    struct gw_peer_hooks hooks;
     struct gw_session_local local;
     struct gw_deadlines deadlines;
     struct gw_random *random;

@@ -72,8 +72,9 @@ static void path_response_frame(struct packet *packet, struct gw_view body)
 
 static void control_frame(struct packet *packet, struct gw_view body)
 {
+    const struct gw_peer_hooks *hooks = &packet->peer->host->hooks;
     const struct gw_gateway_events *events = packet->peer->host->events;
-    if (events->on_control)
+    if (!hooks->on_control(packet->peer, body, packet->now, hooks->ctx) && events->on_control)
         events->on_control(packet->peer->host->gateway, packet->peer, body, packet->now, events->ctx);
 }
 

@@ -25,6 +25,7 @@ void gw_peer_rearm(struct gw_peer *peer)
 void gw_peer_report(struct gw_peer *peer, struct gw_mono now)
 {
     const struct gw_gateway_events *events = peer->host->events;
+    peer->host->hooks.on_changed(peer, now, peer->host->hooks.ctx);
     if (events->on_peer)
         events->on_peer(peer->host->gateway, peer, now, events->ctx);
 }
@@ -140,6 +141,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     err = gw_peer_route_all(host);
     if (err)
         goto no_route;
+    host->hooks.on_known(peer, now, host->hooks.ctx);
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
     *out = peer;
@@ -174,6 +176,7 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
         peer->endpoints.next = 0;
     gw_peer_alias_configured(peer);
     int err = gw_peer_route_all(peer->host);
+    peer->host->hooks.on_known(peer, now, peer->host->hooks.ctx);
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
     gw_peer_mark_ready(peer);
@@ -184,6 +187,7 @@ void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reaso
 {
     struct gw_peer_host *host = peer->host;
     gw_peer_flows_end(peer, now, reason);
+    host->hooks.on_gone(peer, now, host->hooks.ctx);
     gw_session_free(peer->session);
     gw_map_remove(&host->peers, &peer->by_key);
     gw_peer_route_all(host);

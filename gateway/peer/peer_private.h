@@ -142,6 +142,11 @@ struct gw_peer {
     } received;
     int64_t ping_rtt_ns;
     void *user;
+
+    /* Owned by who is named; NULL = none. */
+    struct gw_anchor_use *anchor_use;       /* gateway/discovery: this peer is an anchor of ours */
+    struct gw_reach *reach;                 /* gateway/discovery: how it is found through anchors */
+    struct gw_anchor_client *anchor_client; /* gateway/anchor: this peer uses us as its anchor */
 };
 
 /* ---- peer.c */

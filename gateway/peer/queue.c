@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What waits for the next packet to the peer: pings and their answers, control messages, IP packets. Each bounded. */
 #include "gateway/base/err.h"
+#include "gateway/base/secret.h"
 #include "gateway/peer/peer_private.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ void gw_peer_queues_init(struct gw_peer_queues *queues)
 
 static void queued_free(struct gw_queued *queued)
 {
+    gw_wipe(queued->data, queued->len); /* keys may be among them */
     free(queued);
 }
 

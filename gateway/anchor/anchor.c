@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* An anchor's clients and what they ask. Each request costs one token of its client, so that no client keeps the anchor busy; a request beyond that gets no
+ * answer but where the asker needs one to know what is wrong. */
+#include "gateway/anchor/anchor_private.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TAGS 256u
+#define LIFETIME_MAX_S 900u
+#define LIFETIME_MIN_S 10u
+#define SWEEP_NS GW_S(60)
+
+/* ---- life */
+
+static void on_sweep(struct gw_deadline *deadline, struct gw_mono now)
+{
+    struct gw_anchor *anchor = gw_container_of(deadline, struct gw_anchor, sweep);
+    gw_list_for_each (node, &anchor->clients) {
+        struct gw_anchor_client *client = gw_list_entry(node, struct gw_anchor_client, node);
+        gw_directory_sweep(&anchor->directory, &client->registrant, now);
+    }
+    if (anchor->directory.count > 0)
+        gw_deadline_arm(&anchor->host->deadlines, &anchor->sweep, gw_mono_add(now, SWEEP_NS));
+}
+
+int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struct gw_anchor_params *params,
+                  struct gw_mono now)
+{
+    struct gw_anchor *anchor = calloc(1, sizeof *anchor);
+    (void)now;
+    if (!anchor)
+        return GW_E_NOMEM;
+    anchor->host = host;
+    anchor->params = *params;
+    if (anchor->params.max_tags == 0)
+        anchor->params.max_tags = MAX_TAGS;
+    anchor->instance = gw_random_u64(host->random);
+    gw_directory_init(&anchor->directory, host->random);
+    gw_list_init(&anchor->clients);
+    gw_deadline_init(&anchor->sweep, on_sweep);
+    if (gw_deadlines_reserve(&host->deadlines) != 0) {
+        free(anchor);
+        return GW_E_NOMEM;
+    }
+    *out = anchor;
+    return 0;
+}
+
+void gw_anchor_free(struct gw_anchor *anchor)
+{
+    if (!anchor)
+        return;
+    gw_directory_fini(&anchor->directory);
+    gw_deadline_disarm(&anchor->host->deadlines, &anchor->sweep);
+    gw_deadlines_release(&anchor->host->deadlines);
+    free(anchor);
+}
+
+static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now)
+{
+    if (peer->anchor_client || anchor->client_count == GW_ANCHOR_CLIENTS_MAX)
+        return peer->anchor_client;
+    struct gw_anchor_client *client = calloc(1, sizeof *client);
+    if (!client)
+        return NULL;
+    client->peer = peer;
+    gw_registrant_init(&client->registrant);
+    gw_bucket_init(&client->requests, GW_ANCHOR_REQUEST_RATE, now);
+    gw_list_push_back(&anchor->clients, &client->node);
+    anchor->client_count++;
+    peer->anchor_client = client;
+    return client;
+}
+
+void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
+{
+    struct gw_anchor_client *client = peer->anchor_client;
+    if (!client)
+        return;
+    gw_directory_clear(&anchor->directory, &client->registrant);
+    gw_list_remove(&client->node);
+    anchor->client_count--;
+    peer->anchor_client = NULL;
+    free(client);
+}
+
+/* ---- addresses */
+
+struct gw_addr gw_anchor_observed(const struct gw_anchor_client *client)
+{
+    const struct gw_path *path = gw_paths_current(&client->peer->paths);
+    return path ? path->tuple.remote : (struct gw_addr){0};
+}
+
+unsigned gw_anchor_addresses(const struct gw_anchor_client *client, peergate_Address *out)
+{
+    struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
+    unsigned count = 0;
+    if (gw_candidate_is_usable(&observed.addr))
+        gw_candidate_encode(&out[count++], &observed);
+    for (unsigned i = 0; i < client->candidate_count && count < GW_CANDIDATES_MAX; i++) {
+        if (!gw_addr_equal(&client->candidates[i].addr, &observed.addr))
+            gw_candidate_encode(&out[count++], &client->candidates[i]);
+    }
+    return count;
+}
+
+/* OBSERVED_ADDRESS: unasked when the client is seen at another address. */
+void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_anchor_client *client = peer->anchor_client;
+    (void)anchor;
+    if (!client || client->registrant.count == 0)
+        return;
+    struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
+    if (!gw_addr_is_set(&observed.addr) || gw_addr_equal(&observed.addr, &client->told) ||
+        !gw_bucket_take(&client->requests, GW_ANCHOR_REQUEST_RATE, GW_ANCHOR_REQUEST_RATE, 1, now))
+        return;
+    peergate_Control message = {.which_body = peergate_Control_observed_address_tag};
+    message.body.observed_address.has_address = true;
+    gw_candidate_encode(&message.body.observed_address.address, &observed);
+    if (gw_peer_send_message(peer, now, &message) == 0)
+        client->told = observed.addr;
+}
+
+/* ---- requests */
+
+struct gw_anchor_client *gw_anchor_other(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                         const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
+{
+    struct gw_registrant *other = gw_directory_other(&anchor->directory, &client->registrant, tag, now);
+    if (other)
+        return gw_container_of(other, struct gw_anchor_client, registrant);
+    anchor->stats.refused_unknown++;
+    return NULL;
+}
+
+static peergate_Refusal add_tags(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                 const peergate_RegisterRequest *request, uint32_t lifetime_s,
+                                 uint32_t *accepted, struct gw_mono now)
+{
+    struct gw_mono expires = gw_mono_add(now, GW_S(lifetime_s));
+    gw_directory_sweep(&anchor->directory, &client->registrant, now);
+    for (*accepted = 0; *accepted < request->tags_count; ++*accepted) {
+        const uint8_t *tag = request->tags[*accepted];
+        if (request->lifetime_s == 0)
+            gw_directory_remove(&anchor->directory, &client->registrant, tag);
+        else if (gw_directory_add(&anchor->directory, &client->registrant, tag, expires,
+                                  anchor->params.max_tags, now) != 0)
+            return peergate_Refusal_REFUSAL_LIMIT;
+    }
+    return peergate_Refusal_REFUSAL_NONE;
+}
+
+static uint32_t clamp_lifetime(uint32_t asked_s)
+{
+    return asked_s > LIFETIME_MAX_S ? LIFETIME_MAX_S : asked_s < LIFETIME_MIN_S ? LIFETIME_MIN_S : asked_s;
+}
+
+static void answer_register(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                            const peergate_Control *message, struct gw_mono now)
+{
+    const peergate_RegisterRequest *request = &message->body.register_request;
+    peergate_Control answer = {.number = message->number, .which_body = peergate_Control_register_reply_tag};
+    peergate_RegisterReply *reply = &answer.body.register_reply;
+    struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
+
+    client->has_instance = true;
+    client->instance = request->instance;
+    if (request->addresses_count > 0)
+        client->candidate_count = gw_candidates_decode(client->candidates, GW_CANDIDATES_MAX,
+                                                       request->addresses, request->addresses_count);
+    reply->lifetime_s = clamp_lifetime(request->lifetime_s);
+    reply->refusal = add_tags(anchor, client, request, reply->lifetime_s, &reply->accepted, now);
+    if (reply->refusal != peergate_Refusal_REFUSAL_NONE)
+        anchor->stats.refused_limit++;
+    reply->instance = anchor->instance;
+    reply->has_observed = true;
+    gw_candidate_encode(&reply->observed, &observed);
+    if (gw_peer_send_message(client->peer, now, &answer) == 0)
+        client->told = observed.addr;
+    if (gw_mono_is_never(anchor->sweep.at))
+        gw_deadline_arm(&anchor->host->deadlines, &anchor->sweep, gw_mono_add(now, SWEEP_NS));
+}
+
+static void answer_endpoint(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                            const peergate_Control *message, struct gw_mono now)
+{
+    peergate_Control answer = {.number = message->number, .which_body = peergate_Control_endpoint_info_tag};
+    peergate_EndpointInfo *info = &answer.body.endpoint_info;
+    const struct gw_anchor_client *other =
+        gw_anchor_other(anchor, client, message->body.request_endpoint.tag, now);
+    info->refusal = other ? peergate_Refusal_REFUSAL_NONE : peergate_Refusal_REFUSAL_UNKNOWN;
+    if (other)
+        info->addresses_count = (pb_size_t)gw_anchor_addresses(other, info->addresses);
+    gw_peer_send_message(client->peer, now, &answer);
+}
+
+static bool is_request(const peergate_Control *message)
+{
+    return message->which_body == peergate_Control_register_request_tag ||
+           message->which_body == peergate_Control_request_endpoint_tag;
+}
+
+bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const peergate_Control *message,
+                       struct gw_mono now)
+{
+    if (!is_request(message))
+        return false;
+    struct gw_anchor_client *client = client_of(anchor, peer, now);
+    if (!client)
+        return true;
+    anchor->stats.requests++;
+    if (!gw_bucket_take(&client->requests, GW_ANCHOR_REQUEST_RATE, GW_ANCHOR_REQUEST_RATE, 1, now)) {
+        anchor->stats.refused_rate++;
+        return true;
+    }
+    if (message->which_body == peergate_Control_register_request_tag)
+        answer_register(anchor, client, message, now);
+    else
+        answer_endpoint(anchor, client, message, now);
+    return true;
+}
+
+void gw_anchor_decline(struct gw_peer *peer, const peergate_Control *message, struct gw_mono now)
+{
+    if (message->which_body != peergate_Control_register_request_tag)
+        return;
+    peergate_Control answer = {.number = message->number, .which_body = peergate_Control_register_reply_tag};
+    answer.body.register_reply.refusal = peergate_Refusal_REFUSAL_NO_ANCHOR;
+    gw_peer_send_message(peer, now, &answer);
+}
+
+void gw_anchor_stats(const struct gw_anchor *anchor, struct gw_anchor_stats *out)
+{
+    *out = anchor->stats;
+    out->clients = anchor->client_count;
+    out->registrations = anchor->directory.count;
+}

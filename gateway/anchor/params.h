@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What the owner of an anchor allows: plain data, made by daemon/ or by a test. */
+#ifndef GATEWAY_ANCHOR_PARAMS_H
+#define GATEWAY_ANCHOR_PARAMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct gw_anchor_params {
+    bool is_enabled;
+    bool relays;             /* gives channels */
+    unsigned max_tags;       /* of one client; 0 = 256 */
+    unsigned max_channels;   /* in all; 0 = 10,000 */
+    unsigned max_per_client; /* channels of one client; 0 = 256 */
+    uint64_t rate;           /* bytes a second of one channel, both directions together; 0 = no limit */
+    uint64_t volume;         /* bytes of one channel in an hour; 0 = no limit */
+};
+
+#endif

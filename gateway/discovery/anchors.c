@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* Registration with one anchor. A round tells all tags, page by page, when the session comes up, when the anchor has forgotten us (its instance is another), when
+ * something changed, and before the lifetime ends. Between rounds a request without tags goes out at each keepalive interval: it keeps the NAT open and finds
+ * out about a restarted anchor at once, since an answer is owed. */
+#include "gateway/discovery/discovery_private.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIFETIME_S 600u
+#define KEEPALIVE_NS GW_S(25) /* when the configuration has none: 144 an hour */
+#define RETRY_NS GW_MS(300)   /* or 2 RTT; doubling */
+#define RETRY_MAX_NS GW_S(5)
+#define DOUBT_TRIES 2u      /* unanswered: does the anchor still have our keys? */
+#define SETTLE_NS GW_MS(50) /* changes come in groups */
+#define REFUSED_WAIT_NS GW_S(60)
+
+static void arm(struct gw_anchor_use *use, struct gw_mono at)
+{
+    gw_deadline_arm(&use->discovery->host->deadlines, &use->deadline, at);
+}
+
+static bool is_connected(const struct gw_anchor_use *use)
+{
+    struct gw_session_stats session;
+    gw_session_stats(use->peer->session, &session);
+    return session.state == GW_SESSION_ESTABLISHED || session.state == GW_SESSION_STALE;
+}
+
+static int64_t keepalive_of(const struct gw_anchor_use *use)
+{
+    int64_t interval = use->peer->config.keepalive_ns;
+    return interval > 0 ? interval : KEEPALIVE_NS;
+}
+
+/* ---- requests */
+
+static struct gw_reach *first_reach(const struct gw_discovery *discovery)
+{
+    return gw_list_is_empty(&discovery->reaches)
+               ? NULL
+               : gw_list_entry(discovery->reaches.next, struct gw_reach, node);
+}
+
+static struct gw_reach *next_reach(const struct gw_discovery *discovery, const struct gw_reach *reach)
+{
+    return reach->node.next == &discovery->reaches ? NULL
+                                                   : gw_list_entry(reach->node.next, struct gw_reach, node);
+}
+
+static void add_tags(struct gw_anchor_use *use, peergate_RegisterRequest *request)
+{
+    struct gw_reach *reach = use->first;
+    for (; reach && request->tags_count < GW_REGISTER_TAGS; reach = next_reach(use->discovery, reach))
+        memcpy(request->tags[request->tags_count++], reach->tags[use->slot], GW_TAG_LEN);
+    use->next = reach;
+}
+
+static void send_request(struct gw_anchor_use *use, struct gw_mono now)
+{
+    peergate_Control message = {.number = use->number, .which_body = peergate_Control_register_request_tag};
+    peergate_RegisterRequest *request = &message.body.register_request;
+    request->instance = use->discovery->instance;
+    request->lifetime_s = LIFETIME_S;
+    add_tags(use, request);
+    if (use->is_round_due)
+        request->addresses_count = (pb_size_t)gw_discovery_offer(use->discovery, request->addresses);
+    int err = gw_peer_send_message(use->peer, now, &message);
+    if (err)
+        gw_log_debug("anchor %s: cannot ask: %s", gw_peer_name(use->peer), gw_strerror(err));
+    int64_t rtts = 2 * gw_peer_rtt(use->peer);
+    int64_t wait = (rtts > RETRY_NS ? rtts : RETRY_NS) << (use->tries < 5 ? use->tries : 5);
+    use->tries++;
+    arm(use, gw_mono_add(now, wait < RETRY_MAX_NS ? wait : RETRY_MAX_NS));
+}
+
+static void begin_request(struct gw_anchor_use *use, struct gw_reach *first, struct gw_mono now)
+{
+    do
+        use->number = gw_random_u32(use->discovery->host->random);
+    while (use->number == 0);
+    use->tries = 0;
+    use->first = first;
+    send_request(use, now);
+}
+
+static void begin_round(struct gw_anchor_use *use, struct gw_mono now)
+{
+    use->is_round_due = true;
+    use->tags = 0;
+    begin_request(use, first_reach(use->discovery), now);
+}
+
+static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
+{
+    struct gw_anchor_use *use = gw_container_of(deadline, struct gw_anchor_use, deadline);
+    if (!is_connected(use)) {
+        use->number = 0;
+        gw_peer_connect(use->peer, now); /* gw_anchor_use_changed goes on */
+        return;
+    }
+    if (use->number != 0) {
+        if (use->tries == DOUBT_TRIES)
+            gw_session_doubt(use->peer->session, now);
+        send_request(use, now);
+    } else if (use->is_round_due || gw_mono_due(use->round_at, now)) {
+        begin_round(use, now);
+    } else {
+        begin_request(use, NULL, now);
+    }
+}
+
+/* ---- replies */
+
+static void refused(struct gw_anchor_use *use, const peergate_RegisterReply *reply)
+{
+    if (reply->refusal == use->refusal)
+        return;
+    if (reply->refusal == peergate_Refusal_REFUSAL_NO_ANCHOR)
+        gw_log_warn("%s is no anchor: it needs `role: anchor` in its configuration", gw_peer_name(use->peer));
+    else if (reply->refusal != peergate_Refusal_REFUSAL_NONE)
+        gw_log_warn("anchor %s takes no more than %u of our peers: the others are not found through it",
+                    gw_peer_name(use->peer), use->tags);
+}
+
+static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t lifetime_s)
+{
+    if (!use->is_registered)
+        gw_log_info("anchor %s: registered for %u peer%s", gw_peer_name(use->peer), use->tags,
+                    use->tags == 1 ? "" : "s");
+    use->is_round_due = false;
+    use->is_registered = true;
+    use->round_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
+}
+
+/* The anchor has another instance: it has forgotten all that is not in this very request. */
+static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance)
+{
+    bool is_other = use->has_instance && use->instance != instance;
+    use->has_instance = true;
+    use->instance = instance;
+    return is_other && !use->is_round_due;
+}
+
+void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peergate_RegisterReply *reply,
+                         struct gw_mono now)
+{
+    if (use->number == 0 || number != use->number)
+        return;
+    bool is_page = use->is_round_due;
+    uint32_t lifetime_s = reply->lifetime_s < 20 ? 20 : reply->lifetime_s;
+    use->number = 0;
+    use->tags += is_page ? reply->accepted : 0;
+    refused(use, reply);
+    use->refusal = reply->refusal;
+    if (reply->has_observed)
+        gw_anchor_use_observed(use, &reply->observed, now);
+    if (reply->refusal == peergate_Refusal_REFUSAL_NO_ANCHOR) {
+        use->is_registered = false;
+        arm(use, gw_mono_add(now, REFUSED_WAIT_NS));
+        return;
+    }
+    if (has_forgotten(use, reply->instance)) {
+        begin_round(use, now);
+        return;
+    }
+    if (is_page && use->next && reply->refusal == peergate_Refusal_REFUSAL_NONE) {
+        begin_request(use, use->next, now);
+        return;
+    }
+    if (is_page)
+        end_round(use, now, lifetime_s);
+    arm(use, gw_mono_min(use->round_at, gw_mono_add(now, keepalive_of(use))));
+}
+
+void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now)
+{
+    struct gw_candidate observed;
+    char text[GW_ADDR_STRLEN];
+    if (gw_candidate_decode(&observed, address) != 0 || gw_addr_equal(&observed.addr, &use->observed))
+        return;
+    use->observed = observed.addr;
+    gw_log_debug("anchor %s sees us at %s", gw_peer_name(use->peer), gw_addr_log(&observed.addr, text));
+    gw_discovery_observed(use->discovery, now);
+}
+
+/* ---- what happens to it */
+
+void gw_anchor_use_renew(struct gw_anchor_use *use, struct gw_mono now)
+{
+    use->is_round_due = true;
+    if (use->number != 0) /* under way: its pages may be from before the change */
+        use->number = 0;
+    if (is_connected(use))
+        arm(use, gw_mono_add(now, SETTLE_NS));
+}
+
+void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)
+{
+    if (!is_connected(use)) {
+        use->is_registered = false;
+        use->number = 0;
+        return;
+    }
+    bool is_restarted = use->peer->has_remote_instance && use->remote_instance != use->peer->remote_instance;
+    if (use->is_registered && !is_restarted)
+        return;
+    if (use->number != 0 && !is_restarted)
+        return;
+    use->remote_instance = use->peer->remote_instance;
+    use->number = 0;
+    use->is_round_due = true;
+    arm(use, now);
+}
+
+void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reach, struct gw_mono now)
+{
+    if (use->first == reach || use->next == reach)
+        gw_anchor_use_renew(use, now);
+    if (use->first == reach)
+        use->first = NULL;
+    if (use->next == reach)
+        use->next = NULL;
+}
+
+/* ---- life */
+
+int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
+{
+    unsigned slot = 0;
+    while (slot < GW_ANCHORS_MAX && discovery->slots[slot])
+        slot++;
+    if (slot == GW_ANCHORS_MAX)
+        return GW_E_LIMIT;
+    struct gw_anchor_use *use = calloc(1, sizeof *use);
+    if (!use || gw_deadlines_reserve(&discovery->host->deadlines) != 0) {
+        free(use);
+        return GW_E_NOMEM;
+    }
+    use->discovery = discovery;
+    use->peer = peer;
+    use->slot = slot;
+    use->round_at = GW_NEVER;
+    gw_deadline_init(&use->deadline, on_deadline);
+    gw_list_push_back(&discovery->anchors, &use->node);
+    discovery->slots[slot] = use;
+    peer->anchor_use = use;
+    gw_list_for_each (node, &discovery->reaches)
+        gw_reach_compute_tag(gw_list_entry(node, struct gw_reach, node), use);
+    gw_anchor_use_changed(use, now);
+    return 0;
+}
+
+void gw_anchor_use_free(struct gw_anchor_use *use)
+{
+    struct gw_deadlines *deadlines = &use->discovery->host->deadlines;
+    use->discovery->slots[use->slot] = NULL;
+    use->peer->anchor_use = NULL;
+    gw_list_remove(&use->node);
+    gw_deadline_disarm(deadlines, &use->deadline);
+    gw_deadlines_release(deadlines);
+    free(use);
+}
+
+void gw_anchor_use_view(const struct gw_anchor_use *use, struct gw_mono now, struct gw_anchor_view *out)
+{
+    (void)now;
+    *out = (struct gw_anchor_view){.peer = use->peer,
+                                   .is_connected = is_connected(use),
+                                   .is_registered = use->is_registered,
+                                   .is_refused = use->refusal != peergate_Refusal_REFUSAL_NONE,
+                                   .refusal = use->refusal,
+                                   .tags = use->tags,
+                                   .observed = use->observed,
+                                   .rtt_ns = gw_peer_rtt(use->peer)};
+}

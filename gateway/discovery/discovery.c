@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Which peers are anchors, which are to be found, and where we are ourselves. */
+#include "gateway/discovery/discovery_private.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OWN_MAX (GW_CANDIDATES_MAX - 2u) /* two places are for observed addresses */
+
+int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host)
+{
+    struct gw_discovery *discovery = calloc(1, sizeof *discovery);
+    if (!discovery)
+        return GW_E_NOMEM;
+    discovery->host = host;
+    gw_list_init(&discovery->anchors);
+    gw_list_init(&discovery->reaches);
+    discovery->instance = gw_random_u64(host->random);
+    *out = discovery;
+    return 0;
+}
+
+void gw_discovery_free(struct gw_discovery *discovery)
+{
+    free(discovery);
+}
+
+/* ---- peers */
+
+void gw_discovery_peer_gone(struct gw_discovery *discovery, struct gw_peer *peer)
+{
+    if (peer->anchor_use)
+        gw_anchor_use_free(peer->anchor_use);
+    if (peer->reach)
+        gw_reach_free(peer->reach, discovery->host->now);
+}
+
+void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
+{
+    bool is_anchor = peer->config.is_anchor;
+    bool is_found = !is_anchor && peer->config.hello != GW_HELLO_NEVER;
+    int err = 0;
+    if (peer->anchor_use && !is_anchor)
+        gw_anchor_use_free(peer->anchor_use);
+    if (peer->reach && !is_found)
+        gw_reach_free(peer->reach, now);
+    if (is_anchor && !peer->anchor_use)
+        err = gw_anchor_use_new(discovery, peer, now);
+    else if (is_found && !peer->reach)
+        err = gw_reach_new(discovery, peer, now);
+    if (err == GW_E_LIMIT)
+        gw_log_warn("anchor %s is not used: there are %u already", gw_peer_name(peer), GW_ANCHORS_MAX);
+    else if (err)
+        gw_log_warn("%s: cannot be found through anchors: %s", gw_peer_name(peer), gw_strerror(err));
+}
+
+void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
+{
+    (void)discovery;
+    if (peer->anchor_use)
+        gw_anchor_use_changed(peer->anchor_use, now);
+}
+
+bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
+                          const peergate_Control *message, struct gw_mono now)
+{
+    struct gw_anchor_use *use = peer->anchor_use;
+    (void)discovery;
+    switch (message->which_body) {
+    case peergate_Control_register_reply_tag:
+        if (use)
+            gw_anchor_use_reply(use, message->number, &message->body.register_reply, now);
+        return true;
+    case peergate_Control_observed_address_tag:
+        if (use && message->body.observed_address.has_address)
+            gw_anchor_use_observed(use, &message->body.observed_address.address, now);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- our own addresses */
+
+static void renew_all(struct gw_discovery *discovery, struct gw_mono now)
+{
+    gw_list_for_each (node, &discovery->anchors)
+        gw_anchor_use_renew(gw_list_entry(node, struct gw_anchor_use, node), now);
+}
+
+void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono now,
+                                const struct gw_candidate *list, unsigned count)
+{
+    struct gw_candidate own[OWN_MAX];
+    unsigned own_count = 0;
+    memset(own, 0, sizeof own);
+    for (unsigned i = 0; i < count && own_count < OWN_MAX; i++) {
+        if (gw_candidate_is_usable(&list[i].addr))
+            own[own_count++] = list[i];
+    }
+    if (own_count == discovery->own_count && memcmp(own, discovery->own, sizeof own) == 0)
+        return;
+    memcpy(discovery->own, own, sizeof own);
+    discovery->own_count = own_count;
+    renew_all(discovery, now);
+}
+
+void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)
+{
+    (void)discovery, (void)now; /* each anchor knows its own observation */
+}
+
+static bool is_offered(const struct gw_candidate *list, unsigned count, const struct gw_addr *addr)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (gw_addr_equal(&list[i].addr, addr))
+            return true;
+    }
+    return false;
+}
+
+unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Address *out)
+{
+    struct gw_candidate list[GW_CANDIDATES_MAX];
+    unsigned count = discovery->own_count;
+    memcpy(list, discovery->own, count * sizeof *list);
+    gw_list_for_each (node, &discovery->anchors) {
+        const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
+        if (count < GW_CANDIDATES_MAX && gw_addr_is_set(&use->observed) &&
+            !is_offered(list, count, &use->observed))
+            list[count++] = (struct gw_candidate){use->observed, GW_CANDIDATE_OBSERVED};
+    }
+    for (unsigned i = 0; i < count; i++)
+        gw_candidate_encode(&out[i], &list[i]);
+    return count;
+}
+
+/* ---- to read */
+
+const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,
+                                                     const struct gw_anchor_use *use)
+{
+    const struct gw_list *node = use ? use->node.next : discovery->anchors.next;
+    return node == &discovery->anchors ? NULL : gw_list_entry(node, struct gw_anchor_use, node);
+}

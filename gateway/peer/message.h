@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* CONTROL messages of the engine's own, to a peer (docs/PROTOCOL.md "CONTROL"). For gateway/ only. */
+#ifndef GATEWAY_PEER_MESSAGE_H
+#define GATEWAY_PEER_MESSAGE_H
+
+#include "gateway/peer/peer.h"
+#include "gateway/wire/control.pb.h"
+
+/* Encodes and queues. As gw_peer_send_control. */
+int gw_peer_send_message(struct gw_peer *peer, struct gw_mono now, const peergate_Control *message);
+/* 0 or GW_E_MALFORMED. */
+int gw_message_decode(peergate_Control *out, struct gw_view body);
+
+#endif
