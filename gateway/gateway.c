@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
 #include "gateway/gateway_private.h"
+#include "gateway/wire/relay_frame.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,8 @@ struct input {
     const struct gw_train *train;
     struct gw_keypair *kp; /* of the last datagram */
     struct gw_peer *peer;
+    const struct gw_train *outer; /* as it came */
+    struct gw_train inner;        /* the same, as what is in relay frames sees it */
 };
 
 static void count_open_failure(struct gw_gateway_stats *stats, int err)
@@ -157,6 +160,48 @@ static void input_data(struct input *in, uint8_t *datagram, size_t len)
         in->kp = NULL;
 }
 
+/* Datagrams before came another way. */
+static void switch_train(struct input *in, const struct gw_train *train)
+{
+    if (in->peer)
+        gw_peer_input_flush(in->peer, in->now, in->train);
+    in->peer = NULL;
+    in->kp = NULL;
+    in->train = train;
+}
+
+static void input_datagram(struct input *in, uint8_t *datagram, size_t len);
+
+/* A datagram of a peer's that came through a relay. */
+static bool input_unwrapped(struct input *in, uint8_t *frame, size_t len)
+{
+    struct gateway *gateway = in->gateway;
+    uint8_t *datagram = frame + GW_RELAY_HEADER_LEN;
+    const struct gw_tuple *tuple = gw_discovery_unwrap(gateway->discovery, &in->outer->tuple, frame, len);
+    if (!tuple || gw_message_gate(datagram, len - GW_RELAY_HEADER_LEN) == GW_MESSAGE_RELAY)
+        return false;
+    if (in->train != &in->inner || !gw_tuple_equal(&in->inner.tuple, tuple)) {
+        switch_train(in, &in->inner);
+        in->inner = *in->outer;
+        in->inner.tuple = *tuple;
+    }
+    input_datagram(in, datagram, len - GW_RELAY_HEADER_LEN);
+    return true;
+}
+
+/* Returns how many datagrams of the train, from the i-th on, were dealt with. */
+static unsigned input_relay(struct input *in, unsigned i)
+{
+    struct gateway *gateway = in->gateway;
+    gateway->host.stats.datagrams_received++;
+    if (input_unwrapped(in, gw_train_datagram(in->outer, i), gw_train_datagram_len(in->outer, i)))
+        return 1;
+    if (gateway->anchor)
+        return gw_anchor_forward(gateway->anchor, in->now, in->outer, i);
+    gateway->host.stats.dropped_unknown++;
+    return 1;
+}
+
 static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
 {
     struct gateway *gateway = in->gateway;
@@ -185,12 +230,22 @@ static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
 
 void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
 {
-    struct input in = {gateway, now, train, NULL, NULL};
+    struct input in = {.gateway = gateway, .now = now, .train = train, .outer = train};
     gateway->host.now = now;
-    for (unsigned i = 0; i < train->count; i++)
-        input_datagram(&in, gw_train_datagram(train, i), gw_train_datagram_len(train, i));
+    for (unsigned i = 0; i < train->count;) {
+        uint8_t *datagram = gw_train_datagram(train, i);
+        size_t len = gw_train_datagram_len(train, i);
+        if (gw_message_gate(datagram, len) == GW_MESSAGE_RELAY) {
+            i += input_relay(&in, i);
+            continue;
+        }
+        if (in.train != train)
+            switch_train(&in, train);
+        input_datagram(&in, datagram, len);
+        i++;
+    }
     if (in.peer)
-        gw_peer_input_flush(in.peer, now, train);
+        gw_peer_input_flush(in.peer, now, in.train);
     if (gateway->host.has_packets && gateway->host.events->on_packets_end)
         gateway->host.events->on_packets_end(gateway, now, gateway->host.events->ctx);
     gateway->host.has_packets = false;
@@ -198,23 +253,46 @@ void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_tra
 
 /* ---- out */
 
-bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
+/* What goes to a relay's channel becomes frames to the relay. false: there is no way to it now, so it is lost. */
+static bool wrap(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
+{
+    return !gw_tuple_is_relay(&train->tuple) || gw_discovery_wrap(gateway->discovery, now, train);
+}
+
+static bool output_peers(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
 {
     struct gw_peer_host *host = &gateway->host;
-    host->now = now;
-    if (gw_handshakes_output(gateway, train)) {
-        host->stats.datagrams_sent += train->count;
-        return true;
-    }
     for (struct gw_list *node; (node = gw_list_pop_front(&host->ready)) != NULL;) {
         struct gw_peer *peer = gw_list_entry(node, struct gw_peer, ready);
         if (!gw_peer_output(peer, now, train))
             continue;             /* whatever makes it ready links it again */
         gw_peer_mark_ready(peer); /* maybe more, after the others had their turn */
-        host->stats.datagrams_sent += train->count;
-        return true;
+        if (wrap(gateway, now, train))
+            return true;
     }
     return false;
+}
+
+/* Others' frames and our own trains in turn. */
+static bool output_any(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
+{
+    while (gw_handshakes_output(gateway, train)) {
+        if (wrap(gateway, now, train))
+            return true;
+    }
+    gateway->is_forward_turn = gateway->anchor && !gateway->is_forward_turn;
+    if (gateway->is_forward_turn)
+        return gw_anchor_output(gateway->anchor, train) || output_peers(gateway, now, train);
+    return output_peers(gateway, now, train) || (gateway->anchor && gw_anchor_output(gateway->anchor, train));
+}
+
+bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
+{
+    gateway->host.now = now;
+    if (!output_any(gateway, now, train))
+        return false;
+    gateway->host.stats.datagrams_sent += train->count;
+    return true;
 }
 
 static bool is_address_gone(int err)
@@ -241,6 +319,11 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
                             int err)
 {
     gateway->host.stats.send_errors++;
+    struct gw_peer *relayed = gw_message_gate(train->slab, train->stride) == GW_MESSAGE_RELAY
+                                  ? gw_discovery_peer_of_frame(gateway->discovery, train->slab)
+                                  : NULL;
+    if (relayed && err == -EMSGSIZE)
+        gw_peer_path_narrowed(relayed, now);
     for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
          node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);

@@ -36,6 +36,7 @@ struct gateway {
     struct gw_ratelimit *sources;
     struct gw_discovery *discovery;
     struct gw_anchor *anchor; /* NULL: this node is none */
+    bool is_forward_turn;     /* the next train is one that this node relays */
 };
 
 /* ---- hooks.c: what discovery and anchor hear of peers */

@@ -60,6 +60,10 @@ void gw_handshakes_fini(struct gateway *gateway)
 
 static size_t source_of(const struct gw_tuple *tuple, uint8_t out[GW_COOKIE_SOURCE_MAX])
 {
+    if (gw_tuple_is_relay(tuple)) {
+        gw_store32_le(out, tuple->link);
+        return 4;
+    }
     memcpy(out, tuple->remote.ip, 16);
     out[16] = (uint8_t)(tuple->remote.port >> 8);
     out[17] = (uint8_t)tuple->remote.port;
@@ -100,7 +104,10 @@ static bool passes_load(struct gateway *gateway, struct gw_mono now, const struc
         reply_cookie(gateway, now, tuple, msg, len);
         return false;
     }
-    gw_addr_prefix(&tuple->remote, prefix);
+    if (gw_tuple_is_relay(tuple))
+        gw_store64_le(prefix, (uint64_t)tuple->link << 32);
+    else
+        gw_addr_prefix(&tuple->remote, prefix);
     if (gw_ratelimit_take(gateway->sources, prefix, now))
         return true;
     gateway->host.stats.dropped_limit++;

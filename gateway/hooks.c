@@ -44,7 +44,14 @@ static void on_changed(struct gw_peer *peer, struct gw_mono now, void *ctx)
         gw_anchor_peer_changed(gateway->anchor, peer, now);
 }
 
+static void on_wanted(struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    struct gateway *gateway = ctx;
+    gw_discovery_peer_wanted(gateway->discovery, peer, now);
+}
+
 void gw_hooks_init(struct gateway *gateway)
 {
-    gateway->host.hooks = (struct gw_peer_hooks){on_known, on_gone, on_control, on_changed, gateway};
+    gateway->host.hooks =
+        (struct gw_peer_hooks){on_known, on_gone, on_control, on_changed, on_wanted, gateway};
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define MAX_TAGS 256u
+#define MAX_CHANNELS 10000u
+#define MAX_PER_CLIENT 256u
 #define LIFETIME_MAX_S 900u
 #define LIFETIME_MIN_S 10u
 #define SWEEP_NS GW_S(60)
@@ -22,8 +24,9 @@ static void on_sweep(struct gw_deadline *deadline, struct gw_mono now)
     gw_list_for_each (node, &anchor->clients) {
         struct gw_anchor_client *client = gw_list_entry(node, struct gw_anchor_client, node);
         gw_directory_sweep(&anchor->directory, &client->registrant, now);
+        gw_anchor_channels_sweep(anchor, client, now);
     }
-    if (anchor->directory.count > 0)
+    if (anchor->directory.count > 0 || anchor->channel_count > 0)
         gw_deadline_arm(&anchor->host->deadlines, &anchor->sweep, gw_mono_add(now, SWEEP_NS));
 }
 
@@ -31,6 +34,7 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
                   struct gw_mono now)
 {
     struct gw_anchor *anchor = calloc(1, sizeof *anchor);
+    uint8_t seed[16];
     (void)now;
     if (!anchor)
         return GW_E_NOMEM;
@@ -38,7 +42,14 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
     anchor->params = *params;
     if (anchor->params.max_tags == 0)
         anchor->params.max_tags = MAX_TAGS;
+    if (anchor->params.max_channels == 0)
+        anchor->params.max_channels = MAX_CHANNELS;
+    if (anchor->params.max_per_client == 0)
+        anchor->params.max_per_client = MAX_PER_CLIENT;
     anchor->instance = gw_random_u64(host->random);
+    gw_random_fill(host->random, seed, sizeof seed);
+    gw_map_init(&anchor->sides, sizeof(uint32_t), seed);
+    gw_list_init(&anchor->queue);
     gw_directory_init(&anchor->directory, host->random);
     gw_list_init(&anchor->clients);
     gw_deadline_init(&anchor->sweep, on_sweep);
@@ -54,6 +65,8 @@ void gw_anchor_free(struct gw_anchor *anchor)
 {
     if (!anchor)
         return;
+    gw_anchor_queue_clear(anchor);
+    gw_map_fini(&anchor->sides);
     gw_directory_fini(&anchor->directory);
     gw_deadline_disarm(&anchor->host->deadlines, &anchor->sweep);
     gw_deadlines_release(&anchor->host->deadlines);
@@ -69,6 +82,8 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
         return NULL;
     client->peer = peer;
     gw_registrant_init(&client->registrant);
+    gw_list_init(&client->sides);
+    client->asked_where = GW_NEVER;
     gw_bucket_init(&client->requests, GW_ANCHOR_REQUEST_RATE, now);
     gw_list_push_back(&anchor->clients, &client->node);
     anchor->client_count++;
@@ -81,6 +96,7 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
     struct gw_anchor_client *client = peer->anchor_client;
     if (!client)
         return;
+    gw_anchor_channels_end(anchor, client);
     gw_directory_clear(&anchor->directory, &client->registrant);
     gw_list_remove(&client->node);
     anchor->client_count--;
@@ -169,6 +185,8 @@ static void answer_register(struct gw_anchor *anchor, struct gw_anchor_client *c
     peergate_RegisterReply *reply = &answer.body.register_reply;
     struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
 
+    if (client->has_instance && client->instance != request->instance)
+        gw_anchor_channels_forgotten(client);
     client->has_instance = true;
     client->instance = request->instance;
     if (request->addresses_count > 0)
@@ -203,7 +221,9 @@ static void answer_endpoint(struct gw_anchor *anchor, struct gw_anchor_client *c
 static bool is_request(const peergate_Control *message)
 {
     return message->which_body == peergate_Control_register_request_tag ||
-           message->which_body == peergate_Control_request_endpoint_tag;
+           message->which_body == peergate_Control_request_endpoint_tag ||
+           message->which_body == peergate_Control_channel_request_tag ||
+           message->which_body == peergate_Control_channel_taken_tag;
 }
 
 bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const peergate_Control *message,
@@ -219,10 +239,21 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
         anchor->stats.refused_rate++;
         return true;
     }
-    if (message->which_body == peergate_Control_register_request_tag)
+    switch (message->which_body) {
+    case peergate_Control_register_request_tag:
         answer_register(anchor, client, message, now);
-    else
+        break;
+    case peergate_Control_request_endpoint_tag:
         answer_endpoint(anchor, client, message, now);
+        break;
+    case peergate_Control_channel_request_tag:
+        gw_anchor_answer_channel(anchor, client, message, now);
+        break;
+    case peergate_Control_channel_taken_tag:
+    default:
+        gw_anchor_channel_taken(client, message->body.channel_taken.channel);
+        break;
+    }
     return true;
 }
 
@@ -240,4 +271,5 @@ void gw_anchor_stats(const struct gw_anchor *anchor, struct gw_anchor_stats *out
     *out = anchor->stats;
     out->clients = anchor->client_count;
     out->registrations = anchor->directory.count;
+    out->channels = anchor->channel_count;
 }

@@ -8,6 +8,7 @@
 #include "gateway/anchor/params.h"
 #include "gateway/peer/host.h"
 #include "gateway/wire/control.pb.h"
+#include "gateway/wire/train.h"
 
 struct gw_anchor;
 
@@ -22,6 +23,13 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
                        struct gw_mono now);
 void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer);
+
+/* Frames of the train, the i-th and those behind it on the same channel: changed in place, copied to the queue. Returns how many were dealt with, forwarded or
+ * not; at least 1. */
+unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const struct gw_train *train,
+                           unsigned i);
+/* The oldest train of the queue, copied to the slab; false when there is none. */
+bool gw_anchor_output(struct gw_anchor *anchor, struct gw_train *train);
 
 /* This node is no anchor: says so to who asks. */
 void gw_anchor_decline(struct gw_peer *peer, const peergate_Control *message, struct gw_mono now);

@@ -10,9 +10,42 @@
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
 #include "gateway/wire/candidate.h"
+#include "gateway/wire/relay_frame.h"
 
 #define GW_ANCHOR_CLIENTS_MAX 4096u
 #define GW_ANCHOR_REQUEST_RATE 63.0 /* a second of one client */
+
+struct gw_anchor_client;
+
+/* One end of a channel: the number and the keys are this client's alone. */
+struct gw_channel_side {
+    struct gw_map_node by_id; /* anchor->sides */
+    struct gw_list of_client; /* client->sides */
+    struct gw_channel *channel;
+    struct gw_anchor_client *client;
+    uint32_t id;
+    uint8_t from_key[GW_RELAY_KEY_LEN], to_key[GW_RELAY_KEY_LEN]; /* of frames from and to the client */
+    bool is_taken;                                                /* the client knows of it */
+    struct gw_mono offered;                                       /* when it was told last, unasked */
+};
+
+struct gw_channel {
+    struct gw_channel_side sides[2];
+    uint8_t tag[GW_TAG_LEN];
+    struct gw_mono expires;
+    struct gw_bucket rate;
+    uint64_t volume; /* bytes since volume_began */
+    struct gw_mono volume_began;
+};
+
+/* A train on its way. */
+struct gw_forwarded {
+    struct gw_list node; /* anchor->queue */
+    struct gw_tuple tuple;
+    uint16_t stride, count, last_len;
+    uint8_t ecn;
+    uint8_t data[];
+};
 
 /* A peer that asked something of us. peer->anchor_client; lives as long as the peer. */
 struct gw_anchor_client {
@@ -25,6 +58,10 @@ struct gw_anchor_client {
     unsigned candidate_count;
     struct gw_addr told; /* the observed address that it was told last */
     struct gw_bucket requests;
+    struct gw_list sides; /* of its channels */
+    unsigned channel_count;
+    struct gw_mono
+        asked_where; /* a frame came from elsewhere: the last time that it was asked to prove that it is there */
 };
 
 struct gw_anchor {
@@ -35,9 +72,14 @@ struct gw_anchor {
     struct gw_list clients;
     unsigned client_count;
     struct gw_deadline sweep;
+    struct gw_map sides; /* gw_channel_side by id */
+    unsigned channel_count;
+    struct gw_list queue; /* gw_forwarded */
+    size_t queued;        /* bytes */
     struct gw_anchor_stats stats;
 };
 
+/* ---- anchor.c */
 /* The one who shares the tag with `client`, or NULL; counts the refusal. */
 struct gw_anchor_client *gw_anchor_other(struct gw_anchor *anchor, struct gw_anchor_client *client,
                                          const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
@@ -45,5 +87,26 @@ struct gw_anchor_client *gw_anchor_other(struct gw_anchor *anchor, struct gw_anc
 struct gw_addr gw_anchor_observed(const struct gw_anchor_client *client);
 /* Observed, then what it offers itself; at most GW_CANDIDATES_MAX. Returns how many. */
 unsigned gw_anchor_addresses(const struct gw_anchor_client *client, peergate_Address *out);
+
+/* ---- grants.c */
+void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                              const peergate_Control *message, struct gw_mono now);
+void gw_anchor_channel_taken(struct gw_anchor_client *client, uint32_t id);
+/* Tells the side of its channel, unless it was told just now. */
+void gw_anchor_offer(struct gw_anchor *anchor, struct gw_channel_side *side, struct gw_mono now);
+/* The client has forgotten its channels. */
+void gw_anchor_channels_forgotten(struct gw_anchor_client *client);
+void gw_anchor_channels_end(struct gw_anchor *anchor, struct gw_anchor_client *client);
+/* Those that expired. */
+void gw_anchor_channels_sweep(struct gw_anchor *anchor, struct gw_anchor_client *client, struct gw_mono now);
+
+/* ---- forward.c */
+/* What a channel's bucket holds: a second's worth, a train at least. */
+static inline double gw_anchor_burst(const struct gw_anchor *anchor)
+{
+    double rate = (double)anchor->params.rate;
+    return rate > GW_TRAIN_SLAB ? rate : GW_TRAIN_SLAB;
+}
+void gw_anchor_queue_clear(struct gw_anchor *anchor);
 
 #endif

@@ -126,6 +126,13 @@ static void refused(struct gw_anchor_use *use, const peergate_RegisterReply *rep
                     gw_peer_name(use->peer), use->tags);
 }
 
+/* Peers that are waited for may be found through it from now on. */
+static void tell_reaches(struct gw_anchor_use *use, struct gw_mono now)
+{
+    gw_list_for_each (node, &use->discovery->reaches)
+        gw_reach_anchors_changed(gw_list_entry(node, struct gw_reach, node), now);
+}
+
 static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t lifetime_s)
 {
     if (!use->is_registered)
@@ -134,14 +141,31 @@ static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t li
     use->is_round_due = false;
     use->is_registered = true;
     use->round_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
+    tell_reaches(use, now);
+}
+
+/* Channels by this anchor are gone with its memory; the paths wait for new ones. */
+static void end_channels(struct gw_anchor_use *use, struct gw_mono now, bool keeps_paths)
+{
+    gw_list_for_each (node, &use->discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+        reach->asks[use->slot] = (struct gw_ask){.at = now};
+        if (channel)
+            gw_relay_channel_end(channel, now, keeps_paths);
+        if (channel && keeps_paths)
+            gw_reach_wanted(reach, now);
+    }
 }
 
 /* The anchor has another instance: it has forgotten all that is not in this very request. */
-static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance)
+static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance, struct gw_mono now)
 {
     bool is_other = use->has_instance && use->instance != instance;
     use->has_instance = true;
     use->instance = instance;
+    if (is_other)
+        end_channels(use, now, true);
     return is_other && !use->is_round_due;
 }
 
@@ -163,7 +187,7 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
         arm(use, gw_mono_add(now, REFUSED_WAIT_NS));
         return;
     }
-    if (has_forgotten(use, reply->instance)) {
+    if (has_forgotten(use, reply->instance, now)) {
         begin_round(use, now);
         return;
     }
@@ -248,8 +272,11 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     gw_list_push_back(&discovery->anchors, &use->node);
     discovery->slots[slot] = use;
     peer->anchor_use = use;
-    gw_list_for_each (node, &discovery->reaches)
-        gw_reach_compute_tag(gw_list_entry(node, struct gw_reach, node), use);
+    gw_list_for_each (node, &discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        gw_reach_compute_tag(reach, use);
+        reach->peer->endpoints.is_findable = true;
+    }
     gw_anchor_use_changed(use, now);
     return 0;
 }
@@ -257,9 +284,14 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
 void gw_anchor_use_free(struct gw_anchor_use *use)
 {
     struct gw_deadlines *deadlines = &use->discovery->host->deadlines;
+    end_channels(use, use->discovery->host->now, false);
     use->discovery->slots[use->slot] = NULL;
     use->peer->anchor_use = NULL;
     gw_list_remove(&use->node);
+    if (gw_list_is_empty(&use->discovery->anchors)) {
+        gw_list_for_each (node, &use->discovery->reaches)
+            gw_list_entry(node, struct gw_reach, node)->peer->endpoints.is_findable = false;
+    }
     gw_deadline_disarm(deadlines, &use->deadline);
     gw_deadlines_release(deadlines);
     free(use);

@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,11 @@ int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host)
     struct gw_discovery *discovery = calloc(1, sizeof *discovery);
     if (!discovery)
         return GW_E_NOMEM;
+    uint8_t seed[16];
     discovery->host = host;
+    gw_random_fill(host->random, seed, sizeof seed);
+    gw_map_init(&discovery->handles, sizeof(uint32_t), seed);
+    gw_map_init(&discovery->ids, sizeof(uint32_t), seed);
     gw_list_init(&discovery->anchors);
     gw_list_init(&discovery->reaches);
     discovery->instance = gw_random_u64(host->random);
@@ -25,6 +30,10 @@ int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host)
 
 void gw_discovery_free(struct gw_discovery *discovery)
 {
+    if (!discovery)
+        return;
+    gw_map_fini(&discovery->handles);
+    gw_map_fini(&discovery->ids);
     free(discovery);
 }
 
@@ -64,11 +73,38 @@ void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *p
         gw_anchor_use_changed(peer->anchor_use, now);
 }
 
+void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
+{
+    (void)discovery;
+    if (peer->reach)
+        gw_reach_wanted(peer->reach, now);
+}
+
+/* The peer that an anchor's message is about. */
+static struct gw_reach *reach_of_tag(struct gw_discovery *discovery, const struct gw_anchor_use *use,
+                                     const uint8_t tag[GW_TAG_LEN])
+{
+    gw_list_for_each (node, &discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        if (gw_secret_equal(reach->tags[use->slot], tag, GW_TAG_LEN))
+            return reach;
+    }
+    return NULL;
+}
+
+static void grant_input(struct gw_discovery *discovery, struct gw_anchor_use *use,
+                        const peergate_Control *message, struct gw_mono now)
+{
+    const peergate_ChannelGrant *grant = &message->body.channel_grant;
+    struct gw_reach *reach = use ? reach_of_tag(discovery, use, grant->tag) : NULL;
+    if (reach)
+        gw_reach_granted(reach, use, message->number, grant, now);
+}
+
 bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
                           const peergate_Control *message, struct gw_mono now)
 {
     struct gw_anchor_use *use = peer->anchor_use;
-    (void)discovery;
     switch (message->which_body) {
     case peergate_Control_register_reply_tag:
         if (use)
@@ -77,6 +113,9 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
     case peergate_Control_observed_address_tag:
         if (use && message->body.observed_address.has_address)
             gw_anchor_use_observed(use, &message->body.observed_address.address, now);
+        return true;
+    case peergate_Control_channel_grant_tag:
+        grant_input(discovery, use, message, now);
         return true;
     default:
         return false;

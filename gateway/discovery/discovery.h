@@ -8,6 +8,7 @@
 #include "gateway/discovery/view.h"
 #include "gateway/peer/host.h"
 #include "gateway/wire/candidate.h"
+#include "gateway/wire/train.h"
 
 struct gw_discovery;
 
@@ -27,6 +28,18 @@ void gw_discovery_peer_gone(struct gw_discovery *discovery, struct gw_peer *peer
 void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
                           const peergate_Control *message, struct gw_mono now);
+
+void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
+
+/* A train whose tuple is a relay channel becomes frames to the relay, in place: each datagram gets a header, for which the slab has room (the train's
+ * builder saw to it). false: there is no such channel now, so the train is lost. */
+bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struct gw_train *train);
+/* A frame of type 6 that passed the gate, from `from`. The tuple of the channel that it belongs to; NULL when it is none of ours, its mac is
+ * wrong or it does not come from the relay. */
+const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, const struct gw_tuple *from,
+                                           const uint8_t *frame, size_t len);
+/* Whose channel it is, for what went wrong with a train that had been wrapped; NULL = nobody's. */
+struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery, const uint8_t *frame);
 
 /* For status. NULL starts, NULL ends. */
 const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
- *   reach.c       one peer to be found */
+ *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 
 #include "gateway/discovery/discovery.h"
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
+#include "gateway/wire/relay_frame.h"
 
 #define GW_ANCHORS_MAX 8u /* anchors that we use at a time */
 #define GW_TAG_LEN 16u
@@ -35,12 +36,38 @@ struct gw_anchor_use {
     struct gw_addr observed;
 };
 
+/* A channel to a peer through an anchor. The handle, not the channel's number, is what the path is known by: it stays when the anchor gives another
+ * channel. */
+struct gw_relay_channel {
+    struct gw_map_node by_handle,
+        by_id;             /* in discovery->handles always, in discovery->ids while there is one */
+    struct gw_tuple tuple; /* link: GW_LINK_RELAY and the handle */
+    struct gw_reach *reach;
+    struct gw_anchor_use *via; /* NULL: free */
+    uint32_t id;
+    uint8_t send_key[GW_RELAY_KEY_LEN], receive_key[GW_RELAY_KEY_LEN];
+    struct gw_mono expires, renew_at;
+};
+
+/* What was asked of one anchor about one peer. */
+struct gw_ask {
+    uint32_t number; /* of the request under way; 0 = none */
+    unsigned tries;
+    struct gw_mono at;      /* the next try, or when it may be asked again */
+    unsigned refusal;       /* of the last answer */
+    unsigned refused_count; /* in a row */
+};
+
 /* One peer that can be found through anchors. peer->reach. */
 struct gw_reach {
     struct gw_list node; /* discovery->reaches */
     struct gw_discovery *discovery;
     struct gw_peer *peer;
+    struct gw_deadline deadline;
     uint8_t tags[GW_ANCHORS_MAX][GW_TAG_LEN];
+    struct gw_ask asks[GW_ANCHORS_MAX];
+    struct gw_relay_channel channels[GW_PEER_RELAYS_MAX];
+    struct gw_mono wanted; /* the last time that somebody wanted it; GW_NEVER */
 };
 
 struct gw_discovery {
@@ -48,6 +75,8 @@ struct gw_discovery {
     struct gw_list anchors; /* in the order of the configuration */
     struct gw_anchor_use *slots[GW_ANCHORS_MAX];
     struct gw_list reaches;
+    struct gw_map handles, ids; /* gw_relay_channel by tuple.link and by id */
+    uint32_t next_handle;
     uint64_t instance; /* ours, towards anchors */
     struct gw_candidate own[GW_CANDIDATES_MAX];
     unsigned own_count;
@@ -70,6 +99,23 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
 void gw_reach_free(struct gw_reach *reach, struct gw_mono now);
 /* An anchor took the slot: the tag of this peer with it. */
 void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *use);
+
+/* Somebody wants to reach it, or the anchors changed: asks for channels where there are none. */
+void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now);
+void gw_reach_anchors_changed(struct gw_reach *reach, struct gw_mono now);
+/* An answer (number) or an offer (number 0) from an anchor. */
+void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
+                      const peergate_ChannelGrant *grant, struct gw_mono now);
+
+/* ---- relay.c: the channels that we hold */
+void gw_relay_channels_init(struct gw_reach *reach);
+void gw_relay_channels_fini(struct gw_reach *reach, struct gw_mono now);
+struct gw_relay_channel *gw_relay_channel_of(struct gw_reach *reach, const struct gw_anchor_use *use);
+/* Takes the grant; the peer has a path by it from now on. false: no room, or it makes no sense. */
+bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
+                          const peergate_ChannelGrant *grant, struct gw_mono now);
+/* The anchor does not know it any more, or its time is over. keeps_path: another grant is asked for, and the path waits for it. */
+void gw_relay_channel_end(struct gw_relay_channel *channel, struct gw_mono now, bool keeps_path);
 
 /* ---- discovery.c */
 /* What we offer: our own addresses and the observed ones. Returns how many, at most GW_CANDIDATES_MAX. */

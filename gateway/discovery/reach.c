@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* One peer that can be found through anchors. */
+/* One peer that can be found through anchors. As soon as somebody wants it and its own addresses do not answer, the anchors are asked for a channel to it, the nearest first; with
+ * more than one anchor, a second channel is held for the case that the first fails. Requests are repeated until they are answered; a refused one is asked again
+ * later, for as long as the peer is wanted. */
 #include "gateway/discovery/discovery_private.h"
 
 #include "gateway/base/err.h"
+#include "gateway/base/log.h"
 #include "gateway/base/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define TAG_LABEL "peergate rendezvous v1"
+#define RETRY_NS GW_MS(300) /* or 2 RTT; doubling */
+#define RETRY_MAX_NS GW_S(5)
+#define TRIES 5u
+#define REFUSED_NS GW_S(1) /* doubling with each refusal */
+#define REFUSED_MAX_NS GW_S(30)
+#define WANTED_NS GW_S(30)  /* so long after it was wanted last it is looked for */
+#define IN_USE_NS GW_S(180) /* heard of so lately: channels are renewed */
 
 /* tag = KDF(DH(a, B), label || anchor key): the same for both of us, of no meaning to the anchor, another one with each anchor. */
 void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *use)
@@ -17,21 +27,215 @@ void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *us
     gw_session_static_kdf(reach->peer->session, TAG_LABEL, use->peer->config.public_key, GW_KEY_LEN, out);
     memcpy(reach->tags[use->slot], out, GW_TAG_LEN);
     gw_wipe(out, sizeof out);
+    reach->asks[use->slot] = (struct gw_ask){.at = reach->discovery->host->now};
 }
+
+/* ---- asking */
+
+static int64_t backoff(int64_t first, unsigned times, int64_t max)
+{
+    int64_t wait = first << (times < 16 ? times : 16);
+    return wait < max ? wait : max;
+}
+
+static void send_request(struct gw_reach *reach, struct gw_anchor_use *use, struct gw_mono now)
+{
+    struct gw_ask *ask = &reach->asks[use->slot];
+    peergate_Control message = {.which_body = peergate_Control_channel_request_tag};
+    int64_t rtts = 2 * gw_peer_rtt(use->peer);
+    while (ask->number == 0)
+        ask->number = gw_random_u32(reach->discovery->host->random);
+    message.number = ask->number;
+    memcpy(message.body.channel_request.tag, reach->tags[use->slot], GW_TAG_LEN);
+    int err = gw_peer_send_message(use->peer, now, &message);
+    if (err)
+        gw_log_debug("anchor %s: cannot ask for %s: %s", gw_peer_name(use->peer), gw_peer_name(reach->peer),
+                     gw_strerror(err));
+    ask->at = gw_mono_add(now, backoff(rtts > RETRY_NS ? rtts : RETRY_NS, ask->tries++, RETRY_MAX_NS));
+}
+
+static void refused(struct gw_ask *ask, unsigned refusal, struct gw_mono now)
+{
+    ask->number = 0;
+    ask->tries = 0;
+    ask->refusal = refusal;
+    ask->at = gw_mono_add(now, backoff(REFUSED_NS, ask->refused_count++, REFUSED_MAX_NS));
+}
+
+/* Registered ones, nearest first, that are not among `done`. */
+static struct gw_anchor_use *nearest(const struct gw_discovery *discovery, const bool done[GW_ANCHORS_MAX])
+{
+    struct gw_anchor_use *best = NULL;
+    for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
+        struct gw_anchor_use *use = discovery->slots[i];
+        if (use && !done[i] && use->is_registered &&
+            (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer)))
+            best = use;
+    }
+    return best;
+}
+
+static bool is_in_use(const struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    gw_session_stats(reach->peer->session, &session);
+    return session.state == GW_SESSION_ESTABLISHED && !gw_mono_is_never(session.last_received) &&
+           gw_mono_sub(now, session.last_received) < IN_USE_NS;
+}
+
+static bool is_wanted(const struct gw_reach *reach, struct gw_mono now)
+{
+    return !gw_mono_is_never(reach->wanted) && gw_mono_sub(now, reach->wanted) < WANTED_NS;
+}
+
+/* What is to be done with one anchor; returns true when it has, or may get, a channel by it. *next becomes the earliest of what is to come. */
+static bool step_one(struct gw_reach *reach, struct gw_anchor_use *use, struct gw_mono now,
+                     struct gw_mono *next)
+{
+    struct gw_ask *ask = &reach->asks[use->slot];
+    struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+    bool has_channel = channel && gw_map_node_is_linked(&channel->by_id);
+    if (has_channel && ask->number == 0 && !gw_mono_due(channel->renew_at, now)) {
+        *next = gw_mono_min(*next, channel->renew_at);
+        return true;
+    }
+    if (gw_mono_due(ask->at, now)) {
+        if (ask->number != 0 && ask->tries >= TRIES)
+            refused(ask, peergate_Refusal_REFUSAL_NONE, now);
+        else
+            send_request(reach, use, now);
+    }
+    *next = gw_mono_min(*next, ask->at);
+    return has_channel || ask->number != 0;
+}
+
+static void end_expired(struct gw_reach *reach, struct gw_mono now, struct gw_mono *next)
+{
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
+        struct gw_relay_channel *channel = &reach->channels[i];
+        if (channel->via && gw_mono_due(channel->expires, now))
+            gw_relay_channel_end(channel, now, false);
+        else if (channel->via)
+            *next = gw_mono_min(*next, channel->expires);
+    }
+}
+
+static void step(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_discovery *discovery = reach->discovery;
+    bool done[GW_ANCHORS_MAX] = {false};
+    struct gw_mono next = GW_NEVER;
+    unsigned count = 0;
+    end_expired(reach, now, &next);
+    bool is_looked_for = is_wanted(reach, now) || is_in_use(reach, now);
+    for (struct gw_anchor_use *use;
+         is_looked_for && count < GW_PEER_RELAYS_MAX && (use = nearest(discovery, done)) != NULL;) {
+        /* Once there is a session, only what there is already is kept. */
+        bool is_asked = is_wanted(reach, now) || gw_relay_channel_of(reach, use);
+        done[use->slot] = true;
+        count += is_asked && step_one(reach, use, now, &next);
+    }
+    gw_deadline_arm(&discovery->host->deadlines, &reach->deadline, next);
+}
+
+static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
+{
+    step(gw_container_of(deadline, struct gw_reach, deadline), now);
+}
+
+void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now)
+{
+    bool was_wanted = is_wanted(reach, now);
+    reach->wanted = now;
+    if (was_wanted)
+        return;
+    for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
+        if (reach->asks[i].number == 0)
+            reach->asks[i] = (struct gw_ask){.at = now};
+    }
+    step(reach, now);
+}
+
+void gw_reach_anchors_changed(struct gw_reach *reach, struct gw_mono now)
+{
+    if (is_wanted(reach, now))
+        step(reach, now);
+}
+
+/* ---- answers */
+
+static void take(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
+                 const peergate_ChannelGrant *grant, struct gw_mono now)
+{
+    peergate_Control taken = {.which_body = peergate_Control_channel_taken_tag};
+    bool is_new = !gw_relay_channel_of(reach, use);
+    if (!gw_relay_channel_set(reach, use, grant, now))
+        return;
+    if (is_new)
+        gw_log_info("%s: reachable through anchor %s", gw_peer_name(reach->peer), gw_peer_name(use->peer));
+    if (number != 0)
+        return;
+    taken.body.channel_taken.channel = grant->channel;
+    gw_peer_send_message(use->peer, now, &taken);
+}
+
+static const char *reason_of(unsigned refusal)
+{
+    switch (refusal) {
+    case peergate_Refusal_REFUSAL_UNKNOWN:
+        return "is not there, or does not authorize this node";
+    case peergate_Refusal_REFUSAL_LIMIT:
+        return "the anchor has no room for more";
+    case peergate_Refusal_REFUSAL_RATE:
+        return "the anchor was asked too often";
+    case peergate_Refusal_REFUSAL_NO_RELAY:
+        return "the anchor relays nothing";
+    default:
+        return "the anchor refused";
+    }
+}
+
+void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
+                      const peergate_ChannelGrant *grant, struct gw_mono now)
+{
+    struct gw_ask *ask = &reach->asks[use->slot];
+    if (number != 0 && number != ask->number)
+        return; /* an answer to what was answered already */
+    if (grant->refusal != peergate_Refusal_REFUSAL_NONE) {
+        if (number == 0)
+            return;
+        if (ask->refusal != grant->refusal)
+            gw_log_debug("%s: not by anchor %s: %s", gw_peer_name(reach->peer), gw_peer_name(use->peer),
+                         reason_of(grant->refusal));
+        refused(ask, grant->refusal, now);
+    } else {
+        *ask = (struct gw_ask){.at = now};
+        take(reach, use, number, grant, now);
+    }
+    step(reach, now);
+}
+
+/* ---- life */
 
 int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_reach *reach = calloc(1, sizeof *reach);
-    if (!reach)
+    if (!reach || gw_deadlines_reserve(&discovery->host->deadlines) != 0) {
+        free(reach);
         return GW_E_NOMEM;
+    }
     reach->discovery = discovery;
     reach->peer = peer;
+    reach->wanted = GW_NEVER;
+    gw_deadline_init(&reach->deadline, on_deadline);
+    gw_relay_channels_init(reach);
     gw_list_push_back(&discovery->reaches, &reach->node);
     peer->reach = reach;
     gw_list_for_each (node, &discovery->anchors) {
         struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
         gw_reach_compute_tag(reach, use);
         gw_anchor_use_renew(use, now);
+        peer->endpoints.is_findable = true;
     }
     return 0;
 }
@@ -41,7 +245,11 @@ void gw_reach_free(struct gw_reach *reach, struct gw_mono now)
     struct gw_discovery *discovery = reach->discovery;
     gw_list_for_each (node, &discovery->anchors)
         gw_anchor_use_forget(gw_list_entry(node, struct gw_anchor_use, node), reach, now);
+    gw_relay_channels_fini(reach, now);
+    gw_deadline_disarm(&discovery->host->deadlines, &reach->deadline);
+    gw_deadlines_release(&discovery->host->deadlines);
     gw_list_remove(&reach->node);
+    reach->peer->endpoints.is_findable = false;
     reach->peer->reach = NULL;
     gw_wipe(reach, sizeof *reach);
     free(reach);

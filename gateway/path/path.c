@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The set of paths to one peer; see path.h for the rules. */
-#include "gateway/path/path.h"
+/* The set of paths to one peer; see path.h for the rules. Which of them is used is in choose.c. */
+#include "gateway/path/path_private.h"
 
 #include <string.h>
 
 #define CHALLENGE_INTERVAL_NS GW_MS(300)
+#define PROBE_INTERVAL_NS GW_MS(100) /* or 2 RTT */
 
 void gw_paths_init(struct gw_paths *paths)
 {
     memset(paths, 0, sizeof *paths);
     paths->current = -1;
+    paths->switched = GW_NEVER;
 }
 
 void gw_paths_clear(struct gw_paths *paths)
@@ -22,21 +24,25 @@ struct gw_path *gw_paths_current(struct gw_paths *paths)
     return paths->current < 0 ? NULL : &paths->list[paths->current];
 }
 
-static bool tuple_equal(const struct gw_tuple *a, const struct gw_tuple *b)
-{
-    return a->link == b->link && gw_addr_equal(&a->remote, &b->remote) && gw_addr_equal(&a->local, &b->local);
-}
-
 struct gw_path *gw_paths_find(struct gw_paths *paths, const struct gw_tuple *tuple)
 {
     for (unsigned i = 0; i < paths->count; i++) {
-        if (tuple_equal(&paths->list[i].tuple, tuple))
+        if (gw_tuple_equal(&paths->list[i].tuple, tuple))
             return &paths->list[i];
     }
     return NULL;
 }
 
-/* The slot for one more: a free one, else that of the path heard longest ago, never the current one. */
+bool gw_paths_have_other(const struct gw_paths *paths)
+{
+    for (unsigned i = 0; i < paths->count; i++) {
+        if ((int)i != paths->current && paths->list[i].is_validated)
+            return true;
+    }
+    return false;
+}
+
+/* The slot for one more: a free one, else that of the path heard longest ago, never the current one; a relay only if there is nothing else. */
 static struct gw_path *free_slot(struct gw_paths *paths)
 {
     if (paths->count < GW_PATHS_MAX)
@@ -44,8 +50,11 @@ static struct gw_path *free_slot(struct gw_paths *paths)
     struct gw_path *oldest = NULL;
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        if ((int)i != paths->current &&
-            (!oldest || gw_mono_before(path->last_received, oldest->last_received)))
+        if ((int)i == paths->current)
+            continue;
+        bool is_kept = oldest && gw_tuple_is_relay(&path->tuple) && !gw_tuple_is_relay(&oldest->tuple);
+        if (!oldest || (!is_kept && gw_mono_before(path->last_received, oldest->last_received)) ||
+            (gw_tuple_is_relay(&oldest->tuple) && !gw_tuple_is_relay(&path->tuple)))
             oldest = path;
     }
     return oldest;
@@ -60,29 +69,36 @@ static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const str
                              .first_received = now,
                              .last_received = now,
                              .last_sent = GW_NEVER,
-                             .payload_len = GW_PAYLOAD_START};
+                             .awaiting = GW_NEVER,
+                             .probed = now,
+                             .payload_len = gw_path_start(tuple)};
     gw_random_fill(random, path->challenge, sizeof path->challenge);
     return path;
 }
 
-static bool make_current(struct gw_paths *paths, const struct gw_path *path)
-{
-    int index = (int)(path - paths->list);
-    if (paths->current == index)
-        return false;
-    paths->current = index;
-    return true;
-}
-
 static void validate(struct gw_path *path)
 {
+    if (!path->is_validated) /* else a probe may be under way, which goes on */
+        path->challenge_at = GW_NEVER;
     path->is_validated = true;
-    path->challenge_at = GW_NEVER;
 }
 
-static bool is_silent(const struct gw_path *current, struct gw_mono now, int64_t silence_ns)
+/* ---- what comes in */
+
+/* Something came over a path that we know, while we send on another one. */
+static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path *current, struct gw_mono now,
+                   bool proves_round_trip, bool was_validated, int64_t silence_ns, struct gw_random *random)
 {
-    return gw_mono_sub(now, current->last_received) > silence_ns;
+    bool is_silent = gw_mono_sub(now, current->last_received) > silence_ns;
+    bool is_relay_and_direct = gw_tuple_is_relay(&path->tuple) != gw_tuple_is_relay(&current->tuple);
+    if (!is_relay_and_direct || !current->is_validated)
+        return (is_silent || proves_round_trip) && gw_paths_make_current(paths, path, now);
+    /* Each side chooses its own way, so that the peer sends by the relay says nothing of our direct path, and the other way round: it is asked. */
+    if (is_silent && was_validated)
+        gw_path_probe(current, now, random);
+    else if (path->is_validated)
+        return gw_paths_choose(paths, now);
+    return false;
 }
 
 bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
@@ -95,19 +111,28 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
         return false;
     if (!path)
         path = add(paths, now, tuple, random);
+    bool was_validated = path->is_validated;
     path->bytes_received += bytes;
     path->last_received = now;
+    path->awaiting = GW_NEVER;
     if (proves_round_trip || rule == GW_PATH_RULE_WIREGUARD)
         validate(path);
 
     struct gw_path *current = gw_paths_current(paths);
     if (!current)
-        return make_current(paths, path);
+        return gw_paths_make_current(paths, path, now);
     if (path == current || !is_highest)
         return false;
-    if (rule == GW_PATH_RULE_WIREGUARD || proves_round_trip || is_silent(current, now, silence_ns))
-        return make_current(paths, path);
-    return false;
+    if (rule == GW_PATH_RULE_WIREGUARD)
+        return gw_paths_make_current(paths, path, now);
+    return follow(paths, path, current, now, proves_round_trip, was_validated, silence_ns, random);
+}
+
+static void learn_rtt(struct gw_path *path, int64_t sample)
+{
+    path->rtt_ns = path->rtt_ns == 0 ? sample : (3 * path->rtt_ns + sample) / 4;
+    if (path->rtt_ns <= 0)
+        path->rtt_ns = 1;
 }
 
 bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
@@ -115,45 +140,139 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        if (path->is_validated || path->challenge_tries == 0 ||
+        if (gw_mono_is_never(path->challenge_at) || path->challenge_tries == 0 ||
             memcmp(path->challenge, challenge, GW_PATH_CHALLENGE_LEN) != 0)
             continue;
-        validate(path);
-        path->rtt_ns = gw_mono_sub(now, path->challenge_sent);
+        /* All of a series are alike: an answer to the second one may belong to the first. */
+        learn_rtt(path, gw_mono_sub(now, path->challenge_tries == 1 ? path->challenge_sent
+                                                                    : path->challenge_began));
+        bool was_validated = path->is_validated;
+        path->is_validated = true;
+        path->challenge_at = GW_NEVER;
         /* The peer has left the current path if nothing came over it since the new one appeared. */
         struct gw_path *current = gw_paths_current(paths);
-        if (!current || (path != current && gw_mono_before(current->last_received, path->first_received)))
-            return make_current(paths, path);
-        return false;
+        if (!current || (!was_validated && path != current &&
+                         gw_mono_before(current->last_received, path->first_received)))
+            return gw_paths_make_current(paths, path, now);
+        return gw_paths_choose(paths, now);
     }
     return false;
+}
+
+bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                         int64_t rtt_ns, struct gw_random *random)
+{
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!path)
+        path = add(paths, now, tuple, random);
+    validate(path);
+    path->challenge_at = GW_NEVER;
+    path->last_received = now;
+    learn_rtt(path, rtt_ns);
+    struct gw_path *current = gw_paths_current(paths);
+    if (current && current != path && current->rtt_ns == 0)
+        gw_path_probe(current, now, random); /* to compare */
+    return gw_paths_choose(paths, now);
+}
+
+bool gw_paths_remove(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!path)
+        return false;
+    int index = (int)(path - paths->list), last = (int)--paths->count;
+    bool was_current = paths->current == index;
+    *path = paths->list[last];
+    if (was_current)
+        paths->current = -1;
+    else if (paths->current == last)
+        paths->current = index;
+    return was_current && gw_paths_choose(paths, now);
+}
+
+/* ---- challenges */
+
+void gw_path_probe(struct gw_path *path, struct gw_mono now, struct gw_random *random)
+{
+    if (!gw_mono_is_never(path->challenge_at))
+        return;
+    path->challenge_at = now;
+    path->challenge_tries = 0;
+    path->probed = now;
+    gw_random_fill(random, path->challenge, sizeof path->challenge);
+}
+
+static int64_t interval_of(const struct gw_path *path)
+{
+    if (!path->is_validated)
+        return CHALLENGE_INTERVAL_NS << (path->challenge_tries - 1);
+    return 2 * path->rtt_ns > PROBE_INTERVAL_NS ? 2 * path->rtt_ns : PROBE_INTERVAL_NS;
 }
 
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now)
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        if (path->is_validated || !gw_mono_due(path->challenge_at, now))
+        unsigned tries = path->is_validated ? GW_PATH_PROBE_TRIES : GW_PATH_CHALLENGE_TRIES;
+        if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries)
             continue;
-        path->challenge_tries++;
+        if (path->challenge_tries++ == 0)
+            path->challenge_began = now;
         path->challenge_sent = now;
-        path->challenge_at = path->challenge_tries < GW_PATH_CHALLENGE_TRIES
-                                 ? gw_mono_add(now, CHALLENGE_INTERVAL_NS << (path->challenge_tries - 1))
-                                 : GW_NEVER;
+        path->challenge_at = gw_mono_add(now, interval_of(path));
         return path;
     }
     return NULL;
 }
 
-struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths)
+/* Asked often enough: it does not answer. */
+static bool is_lost(const struct gw_path *path, struct gw_mono now)
+{
+    unsigned tries = path->is_validated ? GW_PATH_PROBE_TRIES : GW_PATH_CHALLENGE_TRIES;
+    return path->challenge_tries >= tries && gw_mono_due(path->challenge_at, now);
+}
+
+bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns, struct gw_random *random)
+{
+    struct gw_path *current = gw_paths_current(paths);
+    bool is_active = current && !gw_mono_is_never(current->last_sent) &&
+                     gw_mono_sub(now, current->last_sent) < GW_PATH_REFRESH_NS;
+    bool is_current_lost = false;
+    for (unsigned i = 0; i < paths->count; i++) {
+        struct gw_path *path = &paths->list[i];
+        if (is_lost(path, now)) {
+            is_current_lost |= path == current && path->is_validated;
+            path->is_validated = false;
+            path->challenge_at = GW_NEVER;
+        } else if (path == current) {
+            if (!gw_mono_is_never(path->awaiting) && gw_paths_have_other(paths) &&
+                gw_mono_due(gw_mono_add(path->awaiting, silence_ns), now))
+                gw_path_probe(path, now, random);
+        } else if (is_active && path->is_validated &&
+                   gw_mono_due(gw_mono_add(path->probed, GW_PATH_REFRESH_NS), now)) {
+            gw_path_probe(path, now, random);
+        }
+    }
+    if (!is_current_lost)
+        return false;
+    if (gw_paths_choose(paths, now))
+        return true;
+    current->is_validated = true; /* nothing better is left: it may come back */
+    return false;
+}
+
+struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths, int64_t silence_ns)
 {
     struct gw_mono next = GW_NEVER;
-    for (unsigned i = 0; i < paths->count; i++) {
-        if (!paths->list[i].is_validated)
-            next = gw_mono_min(next, paths->list[i].challenge_at);
-    }
+    for (unsigned i = 0; i < paths->count; i++)
+        next = gw_mono_min(next, paths->list[i].challenge_at);
+    if (paths->current >= 0 && gw_paths_have_other(paths) &&
+        gw_mono_is_never(paths->list[paths->current].challenge_at))
+        next = gw_mono_min(next, gw_mono_add(paths->list[paths->current].awaiting, silence_ns));
     return next;
 }
+
+/* ---- what goes out */
 
 uint64_t gw_path_allowance(const struct gw_path *path)
 {
@@ -167,4 +286,10 @@ void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes)
 {
     path->bytes_sent += bytes;
     path->last_sent = now;
+}
+
+void gw_path_sent_data(struct gw_path *path, struct gw_mono now)
+{
+    if (gw_mono_is_never(path->awaiting))
+        path->awaiting = now;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The paths to one peer: which addresses may we send to, and which one do we? A path is (link, local address, remote address).
+/* The paths to one peer: which addresses may we send to, and which one do we? A path is (link, local address, remote address), or a relay channel.
  * Ours: receiving never moves sending - a packet from an unknown place makes a candidate that must answer a PATH_CHALLENGE, and until it
- * does it gets at most three times the bytes it brought (RFC 9000, section 8). Stock WireGuard peers roam by its rule: the source of
+ * does it gets at most three times the bytes it brought (RFC 9000, section 8). Of those that answered, the one with the shortest round trip is
+ * used, with hysteresis; one that stops answering is left. Stock WireGuard peers roam by its rule: the source of
  * the newest authenticated packet is where we send. Knows nothing of keys and frames; docs/PROTOCOL.md "Paths". */
 #ifndef GATEWAY_PATH_PATH_H
 #define GATEWAY_PATH_PATH_H
@@ -12,22 +13,33 @@
 
 #define GW_PATHS_MAX 8u
 #define GW_PATH_CHALLENGE_LEN 8u
-#define GW_PATH_CHALLENGE_TRIES 4u
+#define GW_PATH_CHALLENGE_TRIES 4u    /* of a candidate */
+#define GW_PATH_PROBE_TRIES 3u        /* of a path that answered before */
 #define GW_PATH_SILENCE_NS GW_MS(300) /* or 3 RTT: the current path has gone quiet */
 #define GW_PATH_AMPLIFICATION 3u
 #define GW_PAYLOAD_START 1200u /* UDP payload that every path is trusted to carry */
+#define GW_PATH_RELAY_OVERHEAD 16u
+#define GW_PATH_RELAY_PENALTY_NS GW_MS(10)
+#define GW_PATH_V6_BONUS_NS GW_MS(3)
+#define GW_PATH_GAIN_NS GW_MS(5) /* what a switch must gain, or: */
+#define GW_PATH_GAIN_PART 5      /* a fifth, if that is at least: */
+#define GW_PATH_GAIN_LEAST_NS GW_MS(1)
+#define GW_PATH_SWITCH_SPACING_NS GW_S(1) /* between two switches for a shorter round trip */
+#define GW_PATH_REFRESH_NS GW_S(15)       /* while data flows, the other paths are asked so often */
 
 struct gw_path {
     struct gw_tuple tuple;
     bool is_validated;
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
-    uint8_t challenge_tries;     /* sent so far */
-    struct gw_mono challenge_at; /* when the next one is due; GW_NEVER = none */
-    struct gw_mono challenge_sent;
+    uint8_t challenge_tries;     /* sent so far in this series */
+    struct gw_mono challenge_at; /* when the next one is due, or the verdict; GW_NEVER = none */
+    struct gw_mono challenge_began, challenge_sent;
     struct gw_mono first_received, last_received, last_sent;
+    struct gw_mono awaiting;             /* data went out and nothing has come in since; GW_NEVER */
+    struct gw_mono probed;               /* the last series */
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
-    int64_t rtt_ns;                      /* of the challenge; 0 unknown */
-    uint16_t payload_len;                /* largest UDP payload known to arrive */
+    int64_t rtt_ns;                      /* of challenges; 0 unknown */
+    uint16_t payload_len; /* largest UDP payload known to arrive; a relay's frame header is not in it */
     uint16_t narrow_len; /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
     struct gw_mono narrow_until;
 };
@@ -36,6 +48,7 @@ struct gw_paths {
     struct gw_path list[GW_PATHS_MAX];
     unsigned count;
     int current; /* index, -1 = none */
+    struct gw_mono switched;
 };
 
 void gw_paths_init(struct gw_paths *paths);
@@ -43,6 +56,8 @@ void gw_paths_init(struct gw_paths *paths);
 void gw_paths_clear(struct gw_paths *paths);
 struct gw_path *gw_paths_current(struct gw_paths *paths); /* NULL when none */
 struct gw_path *gw_paths_find(struct gw_paths *paths, const struct gw_tuple *tuple);
+/* Is there another one that may be sent to without limit? */
+bool gw_paths_have_other(const struct gw_paths *paths);
 
 enum gw_path_rule { GW_PATH_RULE_CHALLENGE, GW_PATH_RULE_WIREGUARD };
 
@@ -56,14 +71,33 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
 /* A PATH_RESPONSE came in. Returns true when the path to send on changed. */
 bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
                        const uint8_t challenge[GW_PATH_CHALLENGE_LEN]);
+/* A check outside of the paths (gateway/punch) proved the round trip. Returns true when the path to send on changed. */
+bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                         int64_t rtt_ns, struct gw_random *random);
+/* It is no more (a relay channel that ended). Returns true when the path to send on changed. */
+bool gw_paths_remove(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple);
 
-/* The candidate whose challenge is due, or NULL; counts the try and arms the next one. */
+/* Asks the path whether it still works and how long the round trip is, unless that is being asked already. */
+void gw_path_probe(struct gw_path *path, struct gw_mono now, struct gw_random *random);
+/* What time brings: the current path is asked when data on it stays unanswered for silence_ns and another one is there; those that do not
+ * answer are no longer validated. Returns true when the path to send on changed. */
+bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns,
+                     struct gw_random *random);
+
+/* The path whose challenge is due, or NULL; counts the try and arms the next one. */
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now);
-/* When the next challenge is due. */
-struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths);
+/* When gw_paths_expire or gw_paths_take_challenge has something to do. */
+struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths, int64_t silence_ns);
 
 /* Bytes that may be sent there now (UINT64_MAX when validated). */
 uint64_t gw_path_allowance(const struct gw_path *path);
 void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes);
+/* Of what was sent, something wants an answer: data, not a keepalive. */
+void gw_path_sent_data(struct gw_path *path, struct gw_mono now);
+/* The payload that a path of this kind is trusted to carry from the start. */
+static inline uint16_t gw_path_start(const struct gw_tuple *tuple)
+{
+    return (uint16_t)(GW_PAYLOAD_START - (gw_tuple_is_relay(tuple) ? GW_PATH_RELAY_OVERHEAD : 0));
+}
 
 #endif

@@ -8,14 +8,30 @@
 #define ATTEMPTS_ON_PATH \
     2u /* so many initiations try the current path before the configured addresses get their turn */
 
-bool gw_peer_has_endpoint(const struct gw_peer *peer)
+bool gw_peer_has_address(const struct gw_peer *peer)
 {
-    return peer->config.endpoint_count > 0 || peer->paths.current >= 0;
+    return peer->config.endpoint_count > 0 || peer->paths.current >= 0 || peer->endpoints.relay_count > 0;
 }
 
-static void remember_asked(struct gw_endpoints *endpoints, const struct gw_addr *remote)
+bool gw_peer_has_endpoint(const struct gw_peer *peer)
 {
-    endpoints->sent_to[endpoints->sent_count++ % GW_INITIATORS] = *remote;
+    return gw_peer_has_address(peer) || peer->endpoints.is_findable;
+}
+
+static void remember_asked(struct gw_endpoints *endpoints, const struct gw_tuple *tuple)
+{
+    endpoints->sent_to[endpoints->sent_count++ % GW_INITIATORS] = *tuple;
+}
+
+/* Configured addresses and relays in turn. */
+static struct gw_tuple known_place(struct gw_peer *peer)
+{
+    struct gw_endpoints *endpoints = &peer->endpoints;
+    unsigned i = endpoints->next++ % (peer->config.endpoint_count + endpoints->relay_count);
+    if (i < endpoints->relay_count)
+        return endpoints->relays[i];
+    return (struct gw_tuple){.remote = peer->config.endpoints[i - endpoints->relay_count],
+                             .link = GW_LINK_PRIMARY};
 }
 
 bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *out)
@@ -23,42 +39,72 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
     struct gw_endpoints *endpoints = &peer->endpoints;
     struct gw_path *current = gw_paths_current(&peer->paths);
     unsigned attempt = endpoints->attempts++;
+    bool has_known = peer->config.endpoint_count + endpoints->relay_count > 0;
     (void)now;
     /* A path that worked comes first, then it takes turns with the configured addresses. */
-    bool use_path =
-        current && (peer->config.endpoint_count == 0 || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0);
-    if (use_path) {
+    if (current && (!has_known || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0))
         *out = current->tuple;
-    } else if (peer->config.endpoint_count > 0) {
-        *out = (struct gw_tuple){.remote =
-                                     peer->config.endpoints[endpoints->next++ % peer->config.endpoint_count],
-                                 .link = GW_LINK_PRIMARY};
-    } else {
+    else if (has_known)
+        *out = known_place(peer);
+    else
         return false;
-    }
-    remember_asked(endpoints, &out->remote);
+    remember_asked(endpoints, out);
     return true;
 }
 
-bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr *remote)
+bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple)
 {
     for (unsigned i = 0; i < GW_INITIATORS; i++) {
-        if (gw_addr_equal(&peer->endpoints.sent_to[i], remote))
+        if (gw_tuple_same_remote(&peer->endpoints.sent_to[i], tuple))
             return true;
     }
     return false;
 }
 
+/* ---- relays */
+
+void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    struct gw_endpoints *endpoints = &peer->endpoints;
+    struct gw_session_stats session;
+    for (unsigned i = 0; i < endpoints->relay_count; i++) {
+        if (gw_tuple_equal(&endpoints->relays[i], tuple))
+            return;
+    }
+    if (endpoints->relay_count == GW_PEER_RELAYS_MAX)
+        return;
+    endpoints->relays[endpoints->relay_count++] = *tuple;
+    gw_session_stats(peer->session, &session);
+    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
+        gw_session_kick(peer->session, now);
+    gw_peer_mark_ready(peer); /* an initiation may wait for an address */
+}
+
+void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    struct gw_endpoints *endpoints = &peer->endpoints;
+    for (unsigned i = 0; i < endpoints->relay_count; i++) {
+        if (gw_tuple_equal(&endpoints->relays[i], tuple))
+            endpoints->relays[i--] = endpoints->relays[--endpoints->relay_count];
+    }
+    if (gw_paths_remove(&peer->paths, now, tuple))
+        gw_peer_path_changed(peer, now);
+}
+
+/* ---- paths */
+
 void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
 {
     char text[GW_ADDR_STRLEN];
     const struct gw_path *path = gw_paths_current(&peer->paths);
-    gw_log_debug("peer %s: path %s", gw_peer_name(peer), gw_addr_log(&path->tuple.remote, text));
+    gw_log_debug("peer %s: path %s", gw_peer_name(peer),
+                 gw_tuple_is_relay(&path->tuple) ? "by relay" : gw_addr_log(&path->tuple.remote, text));
+    gw_peer_hello_path_changed(peer, now);
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, now);
 }
 
-static int64_t silence_of(const struct gw_peer *peer)
+int64_t gw_peer_silence(const struct gw_peer *peer)
 {
     int64_t three_rtts = 3 * gw_peer_rtt(peer);
     return three_rtts > GW_PATH_SILENCE_NS ? three_rtts : GW_PATH_SILENCE_NS;
@@ -71,7 +117,7 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
     struct gw_path *path = gw_paths_find(&peer->paths, tuple);
     bool is_current = path && path == gw_paths_current(&peer->paths);
     bool is_changed = gw_paths_received(&peer->paths, now, tuple, bytes, is_highest, proves_round_trip, rule,
-                                        is_current ? 0 : silence_of(peer), peer->host->random);
+                                        is_current ? 0 : gw_peer_silence(peer), peer->host->random);
     if (!path) /* a challenge is due */
         gw_peer_mark_ready(peer);
     if (is_changed)
@@ -91,8 +137,7 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
 {
     peer->endpoints.is_refusal_logged = false;
     peer->endpoints.attempts = 0;
-    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true,
-                           gw_peer_endpoint_was_asked(peer, &tuple->remote));
+    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, tuple));
 }
 
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body)

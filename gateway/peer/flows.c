@@ -105,6 +105,9 @@ void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
     peer->probes_seen = probes;
     if (probes >= NARROW_PROBES)
         gw_peer_path_narrowed(peer, now);
+    struct gw_path *path = gw_paths_current(&peer->paths);
+    if (probes > 0 && path && gw_paths_have_other(&peer->paths))
+        gw_path_probe(path, now, peer->host->random);
     if (probes >= GONE_PROBES)
         gw_session_doubt(peer->session, now);
 }
@@ -113,6 +116,8 @@ void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw
                        enum gw_suite suite)
 {
     size_t ip_len = path->tuple.remote.family == 6 ? IP_UDP_V6 : IP_UDP_V4;
+    if (gw_tuple_is_relay(&path->tuple))
+        ip_len += GW_PATH_RELAY_OVERHEAD;
     size_t plain = path->payload_len - gw_suite_overhead(suite);
     if (suite == GW_SUITE_CHACHA20_POLY1305)
         plain &= ~(size_t)15;     /* type 4 pads to 16 */

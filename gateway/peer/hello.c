@@ -21,7 +21,8 @@ static const uint16_t ladder[] = {0 /* full */, 1424, 1376, 1312};
 static uint16_t full_len(const struct gw_peer *peer, const struct gw_path *path)
 {
     uint16_t ours = path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4;
-    return peer->remote_mtu && peer->remote_mtu < ours ? peer->remote_mtu : ours;
+    uint16_t len = peer->remote_mtu && peer->remote_mtu < ours ? peer->remote_mtu : ours;
+    return gw_tuple_is_relay(&path->tuple) ? (uint16_t)(len - GW_PATH_RELAY_OVERHEAD) : len;
 }
 
 /* The next size worth trying on this path; 0 = none. Type 4 comes in steps of 16. */
@@ -65,9 +66,18 @@ void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
 void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_path *path = gw_paths_current(&peer->paths);
-    if (!path || path->payload_len <= GW_PAYLOAD_START)
+    if (!path || path->payload_len <= gw_path_start(&path->tuple))
         return;
-    path->payload_len = GW_PAYLOAD_START;
+    path->payload_len = gw_path_start(&path->tuple);
+    gw_peer_hello_path_changed(peer, now);
+}
+
+void gw_peer_hello_path_changed(struct gw_peer *peer, struct gw_mono now)
+{
+    const struct gw_path *path = gw_paths_current(&peer->paths);
+    peer->hello.probe_seq = 0; /* its answer would be taken for one about this path */
+    if (!path || path->payload_len > gw_path_start(&path->tuple) || gw_peer_is_stock(peer))
+        return;
     if (!peer->hello.kp || peer->hello.acked == 0)
         return;
     peer->hello.probe = 0;

@@ -23,6 +23,8 @@ struct gw_peer_hooks {
     bool (*on_control)(struct gw_peer *peer, struct gw_view body, struct gw_mono now, void *ctx);
     /* The session's state, the peer's kind or instance, or the path that we send on changed. */
     void (*on_changed)(struct gw_peer *peer, struct gw_mono now, void *ctx);
+    /* It is to be reached, and the addresses that are known do not answer, or there are none. Called again and again while that is so. */
+    void (*on_wanted)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     void *ctx;
 };
 

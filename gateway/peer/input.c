@@ -185,7 +185,7 @@ static void confirm(struct packet *packet, size_t plain_len)
 {
     struct gw_peer *peer = packet->peer;
     gw_session_packets_received(peer->session, packet->kp, packet->now, plain_len > 0, packet->datagram_len);
-    bool is_answer = gw_addr_equal(&packet->train->tuple.remote, &peer->endpoints.response_tuple.remote);
+    bool is_answer = gw_tuple_same_remote(&packet->train->tuple, &peer->endpoints.response_tuple);
     gw_peer_paths_received(peer, packet->now, &packet->train->tuple, packet->datagram_len, true, is_answer);
 }
 

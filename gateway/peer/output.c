@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
+#define ATTEMPTS_ALONE 1u /* so many initiations go unanswered before anchors are asked */
 
 enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp)
 {
@@ -30,6 +31,20 @@ struct build {
     bool may_send_data; /* seal: required, and no suite agreed yet: HELLO only */
 };
 
+/* What each datagram gets in front of it on its way: a relay's frame header. */
+static size_t wrap_len(const struct gw_tuple *tuple)
+{
+    return gw_tuple_is_relay(tuple) ? GW_PATH_RELAY_OVERHEAD : 0;
+}
+
+/* Is there room for one more datagram of the train's length? */
+static bool train_has_room(const struct gw_train *train)
+{
+    size_t wrap = wrap_len(&train->tuple);
+    return train->count < GW_TRAIN_DATAGRAMS &&
+           gw_train_len(train) + train->stride + (train->count + 1u) * wrap <= GW_TRAIN_BYTES;
+}
+
 static void begin_train(struct gw_train *train, const struct gw_tuple *tuple)
 {
     train->tuple = *tuple;
@@ -51,8 +66,12 @@ static bool output_initiation(struct gw_peer *peer, struct gw_mono now, struct g
 {
     struct gw_initiation msg;
     struct gw_tuple tuple;
-    if (!(gw_session_wants(peer->session) & GW_WANT_INITIATION) || !gw_peer_has_endpoint(peer))
+    if (!(gw_session_wants(peer->session) & GW_WANT_INITIATION))
         return false;
+    if (!gw_peer_has_address(peer) || peer->endpoints.attempts >= ATTEMPTS_ALONE)
+        peer->host->hooks.on_wanted(peer, now, peer->host->hooks.ctx);
+    if (!gw_peer_has_address(peer))
+        return false; /* it stays wanted */
     if (gw_session_create_initiation(peer->session, now, &msg) != 0)
         return false;
     if (!gw_peer_endpoint_next(peer, now, &tuple))
@@ -127,7 +146,8 @@ static size_t frames_room(size_t payload, enum gw_suite suite)
 /* The packet with a HELLO goes as type 4; what may ride along rides along. */
 static size_t fill_hello(struct build *b, uint8_t *frames)
 {
-    struct gw_writer w = gw_writer_of(frames, frames_room(GW_PAYLOAD_START, GW_SUITE_CHACHA20_POLY1305));
+    size_t room_len = frames_room(gw_path_start(&b->path->tuple), GW_SUITE_CHACHA20_POLY1305);
+    struct gw_writer w = gw_writer_of(frames, room_len);
     uint16_t probe_len;
     b->suite = GW_SUITE_CHACHA20_POLY1305;
     gw_peer_hello_output(b->peer, &w, b->now, &probe_len);
@@ -173,8 +193,7 @@ static void extend_train(struct build *b)
     size_t stride = train->stride, room = frames_room(stride, b->suite);
     if (!gw_peer_flows_may_send(b->peer))
         return;
-    while (train->count < GW_TRAIN_DATAGRAMS && train->last_len == stride &&
-           gw_train_len(train) + stride <= GW_TRAIN_BYTES) {
+    while (train->last_len == stride && train_has_room(train)) {
         uint8_t *slot = train->slab + gw_train_len(train);
         size_t len = gw_mux_output(b->peer->mux, b->now, slot + GW_DATA_HEADER_LEN + 1, room);
         if (len == 0)
@@ -322,9 +341,7 @@ static bool output_ip(struct build *b)
     size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
         struct gw_train *train = b->train;
-        bool is_full =
-            train->count > 0 && (train->last_len < train->stride || train->count == GW_TRAIN_DATAGRAMS ||
-                                 gw_train_len(train) + train->stride > GW_TRAIN_BYTES);
+        bool is_full = train->count > 0 && (train->last_len < train->stride || !train_has_room(train));
         if (is_full)
             break;
         if (add_packet(b, super, room, cap)) {
@@ -371,8 +388,20 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     if (!is_data && !output_keepalive(&b))
         return false;
     gw_path_sent(path, now, gw_train_len(train));
+    if (is_data && gw_mono_is_never(path->awaiting)) {
+        gw_path_sent_data(path, now);
+        if (gw_paths_have_other(&peer->paths))
+            gw_peer_rearm(peer);
+    }
     gw_session_packets_sent(peer->session, kp, now, is_data, gw_train_len(train));
     return true;
+}
+
+static void expire_paths(struct gw_peer *peer, struct gw_mono now)
+{
+    int64_t silence = gw_paths_have_other(&peer->paths) ? gw_peer_silence(peer) : 0;
+    if (!gw_peer_is_stock(peer) && gw_paths_expire(&peer->paths, now, silence, peer->host->random))
+        gw_peer_path_changed(peer, now);
 }
 
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)
@@ -390,5 +419,6 @@ bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *t
     struct gw_keypair *kp = gw_session_sending_key(peer->session, now);
     if (!kp)
         return false;
+    expire_paths(peer, now);
     return output_path_frame(peer, kp, now, train) || output_data(peer, kp, now, train);
 }

@@ -18,7 +18,11 @@ void gw_peer_mark_ready(struct gw_peer *peer)
 
 void gw_peer_rearm(struct gw_peer *peer)
 {
-    struct gw_mono at = gw_mono_min(gw_peer_hello_deadline(peer), gw_paths_next_deadline(&peer->paths));
+    struct gw_mono at = gw_peer_hello_deadline(peer);
+    if (!gw_peer_is_stock(peer))
+        at =
+            gw_mono_min(at, gw_paths_next_deadline(
+                                &peer->paths, gw_paths_have_other(&peer->paths) ? gw_peer_silence(peer) : 0));
     gw_deadline_arm(&peer->host->deadlines, &peer->deadline, at);
 }
 

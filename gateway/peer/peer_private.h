@@ -91,10 +91,14 @@ struct gw_path_response {
     struct gw_tuple tuple;
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
 };
+#define GW_PEER_RELAYS_MAX 2u
 struct gw_endpoints {
-    unsigned next;                         /* of config.endpoints, for the next initiation */
-    unsigned attempts;                     /* initiations since the last handshake */
-    struct gw_addr sent_to[GW_INITIATORS]; /* where the last initiations went */
+    unsigned next;                              /* of config.endpoints and relays, for the next initiation */
+    unsigned attempts;                          /* initiations since the last handshake */
+    struct gw_tuple relays[GW_PEER_RELAYS_MAX]; /* channels to the peer */
+    unsigned relay_count;
+    bool is_findable;                       /* there are anchors that may know where it is */
+    struct gw_tuple sent_to[GW_INITIATORS]; /* where the last initiations went */
     unsigned sent_count;
     bool is_refusal_logged;
     struct gw_tuple response_tuple; /* where our last response went */
@@ -171,6 +175,8 @@ void gw_peer_init_session_events(struct gw_peer_host *host);
 /* ---- hello.c */
 /* What the path was known to carry gets through no longer: back to what every path does, and the sizes are tried anew. */
 void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now);
+/* Packets go another way: how large they may be there is found out, unless that is known. */
+void gw_peer_hello_path_changed(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now);
 void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
                          size_t datagram_len, uint64_t counter, struct gw_mono now);
@@ -251,9 +257,17 @@ void gw_peer_alias_in(const struct gw_peer *peer, uint8_t *packet, const struct 
 /* ---- endpoint.c */
 /* Where the next initiation goes; false: no address is known. */
 bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *out);
+/* An address is known, or one may be found. */
 bool gw_peer_has_endpoint(const struct gw_peer *peer);
+/* An address is known that an initiation may go to now. */
+bool gw_peer_has_address(const struct gw_peer *peer);
+/* A channel of a relay leads to the peer; it does not any more. */
+void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Our initiations went there, so an answer from there proves a round trip. */
-bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr *remote);
+bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple);
+/* max(3 RTT, 300 ms): so long nothing came from where something should have. */
+int64_t gw_peer_silence(const struct gw_peer *peer);
 /* An answer to our initiation does not open: says so, once until one does. */
 void gw_peer_answer_refused(struct gw_peer *peer);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);

@@ -22,6 +22,22 @@ struct gw_tuple {
 static_assert(sizeof(struct gw_tuple) == 52, "a map key without padding");
 
 #define GW_LINK_PRIMARY 0u
+/* A link with this bit is no socket but a channel of a relay; the other bits number it. Both addresses are unset then. */
+#define GW_LINK_RELAY 0x80000000u
+
+static inline bool gw_tuple_is_relay(const struct gw_tuple *tuple)
+{
+    return (tuple->link & GW_LINK_RELAY) != 0;
+}
+static inline bool gw_tuple_equal(const struct gw_tuple *a, const struct gw_tuple *b)
+{
+    return a->link == b->link && gw_addr_equal(&a->remote, &b->remote) && gw_addr_equal(&a->local, &b->local);
+}
+/* Did b come from where a goes to? Which of our addresses it was for does not matter. */
+static inline bool gw_tuple_same_remote(const struct gw_tuple *a, const struct gw_tuple *b)
+{
+    return a->link == b->link && gw_addr_equal(&a->remote, &b->remote);
+}
 
 struct gw_train {
     struct gw_tuple tuple;

@@ -219,13 +219,330 @@ static void test_observed_address_changes(void **state)
     sim_net_fini(&net);
 }
 
+/* ---- relay */
+
+static struct gw_peer_status status_of(struct gw_peer *peer)
+{
+    struct gw_peer_status status;
+    gw_peer_status(peer, net.clock.now, &status);
+    return status;
+}
+
+/* Nothing but the anchor is known, nothing but the anchor is reachable: a stream there and back. */
+static void test_relayed_stream(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(20, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 3000000), 0);
+    sim_net_run(&net, GW_S(10));
+    assert_true(sim_client_is_done(&client));
+    /* One round trip with the anchor for the channel, two through it for the handshake and the open. */
+    print_message("accepted after %lld ms\n",
+                  (long long)(gw_mono_sub(client.accepted_at, client.opened_at) / GW_MS(1)));
+    assert_in_range(gw_mono_sub(client.accepted_at, client.opened_at), 10 * DELAY, 11 * DELAY);
+    struct gw_peer_status status = status_of(a_to_b);
+    assert_true(status.has_path);
+    assert_true(gw_tuple_is_relay(&status.path));
+    assert_int_equal(status.payload_len, 1456);
+    assert_int_equal(stats_of(anchor).channels, 1);
+    assert_true(stats_of(anchor).relayed_bytes > 6000000);
+    assert_int_equal(stats_of(anchor).dropped_channel, 0);
+    sim_net_fini(&net);
+}
+
+static void test_relayed_on_bad_links(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 200; seed < 210; seed++) {
+        struct sim_client clients[4];
+        three_nodes(seed, &(struct sim_link_params){.rate_bps = 50000000,
+                                                    .delay_ns = DELAY,
+                                                    .buffer_bytes = 200000,
+                                                    .loss = 0.05,
+                                                    .jitter_ns = GW_MS(2),
+                                                    .reorder = 0.02,
+                                                    .reorder_ns = GW_MS(5),
+                                                    .duplicate = 0.02});
+        for (unsigned i = 0; i < 4; i++)
+            sim_client_start(&clients[i], i % 2 ? b : a, i % 2 ? b_to_a : a_to_b, "echo", 100000u * (i + 1));
+        sim_net_run(&net, GW_S(60));
+        for (unsigned i = 0; i < 4; i++)
+            assert_true(sim_client_is_done(&clients[i]));
+        sim_net_fini(&net);
+    }
+}
+
+/* Both ask at once, and the initiations cross. */
+static void test_both_ask(void **state)
+{
+    (void)state;
+    struct sim_client of_a, of_b;
+    three_nodes(21, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&of_a, a, a_to_b, "echo", 1000);
+    sim_client_start(&of_b, b, b_to_a, "echo", 1000);
+    sim_net_run(&net, GW_S(2));
+    assert_true(sim_client_is_done(&of_a));
+    assert_true(sim_client_is_done(&of_b));
+    assert_int_equal(stats_of(anchor).channels, 1);
+    sim_net_fini(&net);
+}
+
+/* The peer registers only after it was asked for. */
+static void test_peer_comes_later(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(22, &(struct sim_link_params){.delay_ns = DELAY});
+    b->is_down = true;
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(5));
+    assert_false(client.is_closed);
+    assert_true(stats_of(anchor).refused_unknown > 0);
+    b->is_down = false;
+    sim_net_run(&net, GW_S(20));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* The peer does not know us: the anchor's answer is the same as for nobody at all. */
+static void test_stranger(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(23, &(struct sim_link_params){.delay_ns = DELAY});
+    gw_gateway_remove_peer(b->gateway, sim_now(b), b_to_a);
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(5));
+    assert_false(client.is_accepted);
+    assert_int_equal(stats_of(anchor).channels, 0);
+    assert_true(stats_of(anchor).refused_unknown > 0);
+    assert_int_equal(stats_of(anchor).relayed_datagrams, 0);
+    sim_net_fini(&net);
+}
+
+static void test_relay_outlives_lifetimes(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(24, &(struct sim_link_params){.rate_bps = 2000000, .delay_ns = DELAY, .buffer_bytes = 50000});
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo",
+                     300000000); /* 20 minutes at 2 Mbit/s: channels are prolonged, keys renewed */
+    sim_net_run(&net, GW_S(2000));
+    assert_true(sim_client_is_done(&client));
+    assert_int_equal(stats_of(anchor).channels, 1);
+    sim_net_run(&net, GW_S(1000)); /* nobody needs it any more */
+    assert_int_equal(stats_of(anchor).channels, 0);
+    sim_net_fini(&net);
+}
+
+/* The anchor loses its memory in the middle of a stream. */
+static void test_anchor_restarts_under_a_stream(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(25,
+                &(struct sim_link_params){.rate_bps = 20000000, .delay_ns = DELAY, .buffer_bytes = 100000});
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 10000000);
+    sim_net_run(&net, GW_S(1));
+    make_anchor();
+    sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* The peer forgets its channel by a restart; frames for it make the anchor tell it again. */
+static void test_peer_restarts(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(26, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(1));
+    assert_true(sim_client_is_done(&client));
+    sim_node_restart(b);
+    add_anchor(b);
+    add_unlocated(b, a);
+    sim_net_run(&net, GW_S(3));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(20));
+    if (!sim_client_is_done(&client)) { /* the first one may be told of the restart */
+        sim_client_start(&client, a, a_to_b, "echo", 1000);
+        sim_net_run(&net, GW_S(5));
+    }
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* Two anchors; the one in use falls silent. */
+static void test_failover(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(27,
+                &(struct sim_link_params){.rate_bps = 20000000, .delay_ns = DELAY, .buffer_bytes = 100000});
+    struct sim_node *first = anchor, *second = sim_net_add(&net, "10.0.0.4:7004");
+    anchor = second;
+    make_anchor();
+    add_anchor(a);
+    add_anchor(b);
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 30000000);
+    sim_net_run(&net, GW_S(2));
+    struct gw_anchor_stats one = stats_of(first), two = stats_of(second);
+    assert_int_equal(one.channels, 1);
+    assert_int_equal(two.channels, 1);
+    (one.relayed_bytes > two.relayed_bytes ? first : second)->is_down = true;
+    uint64_t before = client.received;
+    sim_net_run(&net, GW_S(2));
+    assert_true(client.received > before);
+    sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* ---- the relay against bad input */
+
+static uint8_t captured[2048];
+static size_t captured_len;
+static bool is_captured;
+
+static bool captures_frames(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                            size_t len)
+{
+    if (datagram[0] == 6 && !is_captured && len <= sizeof captured) {
+        memcpy(captured, datagram, len);
+        captured_len = len;
+        is_captured = true;
+    }
+    return blocks_direct(from, tuple, datagram, len);
+}
+
+static void feed(struct sim_node *node, const char *from, const uint8_t *datagram, size_t len)
+{
+    static uint8_t slab[GW_TRAIN_SLAB];
+    struct gw_train train = {.slab = slab, .stride = (uint16_t)len, .last_len = (uint16_t)len, .count = 1};
+    memcpy(slab, datagram, len);
+    train.tuple.local = node->addr;
+    assert_int_equal(gw_addr_parse(&train.tuple.remote, from), 0);
+    gw_gateway_input(node->gateway, sim_now(node), &train);
+    sim_node_pump(node);
+}
+
+static void test_stolen_channel(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(28, &(struct sim_link_params){.delay_ns = DELAY});
+    a->filter = captures_frames;
+    is_captured = false;
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(1));
+    assert_true(is_captured);
+    struct gw_anchor_stats before = stats_of(anchor), after;
+    uint64_t sent_before = anchor->datagrams_out;
+
+    /* The number with another mac; nothing is said. */
+    captured[9] ^= 1;
+    for (unsigned i = 0; i < 100; i++)
+        feed(anchor, "10.0.0.2:7002", captured, captured_len);
+    captured[9] ^= 1;
+    after = stats_of(anchor);
+    assert_int_equal(after.dropped_channel - before.dropped_channel, 100);
+    assert_int_equal(after.relayed_datagrams, before.relayed_datagrams);
+    assert_int_equal(anchor->datagrams_out, sent_before);
+
+    /* Number and mac, as somebody on the way has them, from elsewhere: dropped, and at most one small question a second. */
+    for (unsigned i = 0; i < 100; i++)
+        feed(anchor, "6.6.6.6:666", captured, captured_len);
+    after = stats_of(anchor);
+    assert_int_equal(after.dropped_place - before.dropped_place, 100);
+    assert_int_equal(after.relayed_datagrams, before.relayed_datagrams);
+    assert_in_range(anchor->datagrams_out - sent_before, 0, 1);
+
+    /* Cut, and with another relay's frame in it. */
+    feed(anchor, "10.0.0.2:7002", captured, 47);
+    captured[16] = 6;
+    feed(anchor, "10.0.0.2:7002", captured, captured_len);
+    assert_int_equal(stats_of(anchor).relayed_datagrams, before.relayed_datagrams);
+
+    /* To a client: not from the relay's address, so nothing. */
+    struct gw_gateway_stats stats;
+    gw_gateway_stats(a->gateway, &stats);
+    uint64_t unknown = stats.dropped_unknown;
+    feed(a, "6.6.6.6:666", captured, captured_len);
+    gw_gateway_stats(a->gateway, &stats);
+    assert_int_equal(stats.dropped_unknown, unknown + 1);
+    sim_net_fini(&net);
+}
+
+static void test_limits_of_a_channel(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(29, &(struct sim_link_params){.delay_ns = DELAY});
+    anchor->params.anchor.rate = 125000; /* 1 Mbit/s */
+    make_anchor();
+    sim_net_run(&net, GW_S(30));
+    sim_client_start(&client, a, a_to_b, "sink", 1000000);
+    sim_net_run(&net, GW_S(5));
+    assert_true(client.sent > 200000); /* at its rate, not at all, would be wrong too */
+    assert_true(stats_of(anchor).relayed_bytes < 125000 * 7);
+    assert_true(stats_of(anchor).dropped_rate > 0);
+    sim_net_run(&net, GW_S(60));
+    assert_int_equal(client.sent, 1000000);
+    sim_net_fini(&net);
+}
+
+static void test_no_relay(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(30, &(struct sim_link_params){.delay_ns = DELAY});
+    make_anchor();
+    anchor->params.anchor.relays = false;
+    sim_node_restart(anchor);
+    add_unlocated(anchor, a);
+    add_unlocated(anchor, b);
+    sim_net_run(&net, GW_S(30));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(5));
+    assert_false(client.is_accepted);
+    assert_int_equal(stats_of(anchor).channels, 0);
+    sim_net_fini(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_register),        cmocka_unit_test(test_register_on_bad_links),
-        cmocka_unit_test(test_many_peers),      cmocka_unit_test(test_not_an_anchor),
-        cmocka_unit_test(test_anchor_restarts), cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_expires),         cmocka_unit_test(test_observed_address_changes),
+        cmocka_unit_test(test_register),
+        cmocka_unit_test(test_register_on_bad_links),
+        cmocka_unit_test(test_many_peers),
+        cmocka_unit_test(test_not_an_anchor),
+        cmocka_unit_test(test_anchor_restarts),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_observed_address_changes),
+        cmocka_unit_test(test_relayed_stream),
+        cmocka_unit_test(test_relayed_on_bad_links),
+        cmocka_unit_test(test_both_ask),
+        cmocka_unit_test(test_peer_comes_later),
+        cmocka_unit_test(test_stranger),
+        cmocka_unit_test(test_relay_outlives_lifetimes),
+        cmocka_unit_test(test_anchor_restarts_under_a_stream),
+        cmocka_unit_test(test_peer_restarts),
+        cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_stolen_channel),
+        cmocka_unit_test(test_limits_of_a_channel),
+        cmocka_unit_test(test_no_relay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

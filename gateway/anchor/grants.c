@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* Channels given: to two clients that registered the same tag, a number and keys of its own for each. Asking again prolongs. Whoever did not ask is told,
+ * and told again when frames come for it, until it says that it knows. */
+#include "gateway/anchor/anchor_private.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIFETIME_S 600u
+#define OFFER_SPACING_NS GW_MS(200)
+#define VOLUME_PERIOD_NS GW_S(3600)
+
+/* ---- life */
+
+static void free_channel(struct gw_anchor *anchor, struct gw_channel *channel)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct gw_channel_side *side = &channel->sides[i];
+        gw_map_remove(&anchor->sides, &side->by_id);
+        if (!side->client)
+            continue;
+        gw_list_remove(&side->of_client);
+        side->client->channel_count--;
+    }
+    anchor->channel_count--;
+    gw_wipe(channel, sizeof *channel);
+    free(channel);
+}
+
+static int init_side(struct gw_anchor *anchor, struct gw_channel *channel, unsigned which,
+                     struct gw_anchor_client *client)
+{
+    struct gw_channel_side *side = &channel->sides[which];
+    struct gw_random *random = anchor->host->random;
+    gw_list_init(&side->of_client);
+    side->channel = channel;
+    side->offered = GW_NEVER;
+    do
+        side->id = gw_random_u32(random);
+    while (side->id == 0 || gw_map_find(&anchor->sides, &side->id));
+    gw_random_fill(random, side->from_key, sizeof side->from_key);
+    gw_random_fill(random, side->to_key, sizeof side->to_key);
+    int err = gw_map_insert(&anchor->sides, &side->by_id, &side->id);
+    if (err)
+        return err;
+    side->client = client;
+    gw_list_push_back(&client->sides, &side->of_client);
+    client->channel_count++;
+    return 0;
+}
+
+static struct gw_channel *new_channel(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                      struct gw_anchor_client *other, const uint8_t tag[GW_TAG_LEN],
+                                      struct gw_mono now)
+{
+    struct gw_channel *channel = calloc(1, sizeof *channel);
+    if (!channel)
+        return NULL;
+    anchor->channel_count++;
+    memcpy(channel->tag, tag, GW_TAG_LEN);
+    gw_bucket_init(&channel->rate, gw_anchor_burst(anchor), now);
+    channel->volume_began = now;
+    if (init_side(anchor, channel, 0, client) != 0 || init_side(anchor, channel, 1, other) != 0) {
+        free_channel(anchor, channel);
+        return NULL;
+    }
+    return channel;
+}
+
+void gw_anchor_channels_end(struct gw_anchor *anchor, struct gw_anchor_client *client)
+{
+    while (!gw_list_is_empty(&client->sides))
+        free_channel(anchor, gw_list_entry(client->sides.next, struct gw_channel_side, of_client)->channel);
+}
+
+void gw_anchor_channels_sweep(struct gw_anchor *anchor, struct gw_anchor_client *client, struct gw_mono now)
+{
+    gw_list_for_each (node, &client->sides) {
+        struct gw_channel *channel = gw_list_entry(node, struct gw_channel_side, of_client)->channel;
+        if (gw_mono_due(channel->expires, now))
+            free_channel(anchor, channel);
+    }
+}
+
+void gw_anchor_channels_forgotten(struct gw_anchor_client *client)
+{
+    gw_list_for_each (node, &client->sides)
+        gw_list_entry(node, struct gw_channel_side, of_client)->is_taken = false;
+}
+
+/* ---- telling */
+
+static struct gw_channel_side *other_side(struct gw_channel_side *side)
+{
+    return side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];
+}
+
+static uint64_t volume_left(const struct gw_anchor *anchor, const struct gw_channel *channel)
+{
+    uint64_t limit = anchor->params.volume;
+    return limit == 0 ? 0 : limit > channel->volume ? limit - channel->volume : 1;
+}
+
+static void send_grant(struct gw_anchor *anchor, const struct gw_channel_side *side, uint32_t number,
+                       struct gw_mono now)
+{
+    peergate_Control message = {.number = number, .which_body = peergate_Control_channel_grant_tag};
+    peergate_ChannelGrant *grant = &message.body.channel_grant;
+    memcpy(grant->tag, side->channel->tag, sizeof grant->tag);
+    grant->channel = side->id;
+    memcpy(grant->send_key, side->from_key, sizeof grant->send_key);
+    memcpy(grant->receive_key, side->to_key, sizeof grant->receive_key);
+    grant->lifetime_s = (uint32_t)(gw_mono_sub(side->channel->expires, now) / GW_S(1));
+    grant->bytes_left = volume_left(anchor, side->channel);
+    grant->bytes_per_second = anchor->params.rate;
+    int err = gw_peer_send_message(side->client->peer, now, &message);
+    if (err)
+        gw_log_debug("%s: cannot tell it of its channel: %s", gw_peer_name(side->client->peer),
+                     gw_strerror(err));
+    gw_wipe(&message, sizeof message);
+}
+
+void gw_anchor_offer(struct gw_anchor *anchor, struct gw_channel_side *side, struct gw_mono now)
+{
+    bool was_told_now =
+        !gw_mono_is_never(side->offered) && gw_mono_sub(now, side->offered) < OFFER_SPACING_NS;
+    if (side->is_taken || was_told_now)
+        return;
+    side->offered = now;
+    send_grant(anchor, side, 0, now);
+}
+
+void gw_anchor_channel_taken(struct gw_anchor_client *client, uint32_t id)
+{
+    gw_list_for_each (node, &client->sides) {
+        struct gw_channel_side *side = gw_list_entry(node, struct gw_channel_side, of_client);
+        if (side->id == id)
+            side->is_taken = true;
+    }
+}
+
+/* ---- asked */
+
+static struct gw_channel_side *find_side(struct gw_anchor_client *client,
+                                         const struct gw_anchor_client *other, const uint8_t tag[GW_TAG_LEN])
+{
+    gw_list_for_each (node, &client->sides) {
+        struct gw_channel_side *side = gw_list_entry(node, struct gw_channel_side, of_client);
+        if (memcmp(side->channel->tag, tag, GW_TAG_LEN) == 0 && other_side(side)->client == other)
+            return side;
+    }
+    return NULL;
+}
+
+static void refuse(struct gw_anchor *anchor, struct gw_anchor_client *client, const peergate_Control *request,
+                   peergate_Refusal refusal, struct gw_mono now)
+{
+    peergate_Control message = {.number = request->number, .which_body = peergate_Control_channel_grant_tag};
+    message.body.channel_grant.refusal = refusal;
+    memcpy(message.body.channel_grant.tag, request->body.channel_request.tag, GW_TAG_LEN);
+    if (refusal == peergate_Refusal_REFUSAL_LIMIT)
+        anchor->stats.refused_limit++;
+    gw_peer_send_message(client->peer, now, &message);
+}
+
+static bool is_full(const struct gw_anchor *anchor, const struct gw_anchor_client *client,
+                    const struct gw_anchor_client *other)
+{
+    return anchor->channel_count >= anchor->params.max_channels ||
+           client->channel_count >= anchor->params.max_per_client ||
+           other->channel_count >= anchor->params.max_per_client;
+}
+
+void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                              const peergate_Control *message, struct gw_mono now)
+{
+    const uint8_t *tag = message->body.channel_request.tag;
+    struct gw_anchor_client *other = gw_anchor_other(anchor, client, tag, now);
+    if (!other || !anchor->params.relays) {
+        refuse(anchor, client, message,
+               other ? peergate_Refusal_REFUSAL_NO_RELAY : peergate_Refusal_REFUSAL_UNKNOWN, now);
+        return;
+    }
+    struct gw_channel_side *side = find_side(client, other, tag);
+    if (side && gw_mono_due(side->channel->expires, now)) {
+        free_channel(anchor, side->channel);
+        side = NULL;
+    }
+    if (!side && !is_full(anchor, client, other)) {
+        struct gw_channel *channel = new_channel(anchor, client, other, tag, now);
+        side = channel ? &channel->sides[0] : NULL;
+    }
+    if (!side) {
+        refuse(anchor, client, message, peergate_Refusal_REFUSAL_LIMIT, now);
+        return;
+    }
+    if (gw_mono_sub(now, side->channel->volume_began) >= VOLUME_PERIOD_NS) {
+        side->channel->volume_began = now;
+        side->channel->volume = 0;
+    }
+    side->channel->expires = gw_mono_add(now, GW_S(LIFETIME_S));
+    side->is_taken = true;
+    send_grant(anchor, side, message->number, now);
+    gw_anchor_offer(anchor, other_side(side), now);
+}

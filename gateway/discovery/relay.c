@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The channels that we hold: each is a path to a peer. Our frames leave by the path of our session with the relay, and only what comes from there counts. */
+#include "gateway/discovery/discovery_private.h"
+
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+
+#include <string.h>
+
+#define LIFETIME_MAX_S 3600u
+
+/* ---- channels */
+
+void gw_relay_channels_init(struct gw_reach *reach)
+{
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
+        struct gw_relay_channel *channel = &reach->channels[i];
+        channel->reach = reach;
+        channel->expires = channel->renew_at = GW_NEVER;
+    }
+}
+
+struct gw_relay_channel *gw_relay_channel_of(struct gw_reach *reach, const struct gw_anchor_use *use)
+{
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
+        if (reach->channels[i].via == use)
+            return &reach->channels[i];
+    }
+    return NULL;
+}
+
+/* A handle that no other channel has, nor had lately. */
+static bool take_handle(struct gw_relay_channel *channel)
+{
+    struct gw_discovery *discovery = channel->reach->discovery;
+    channel->tuple = (struct gw_tuple){.link = GW_LINK_RELAY | discovery->next_handle++};
+    return gw_map_insert(&discovery->handles, &channel->by_handle, &channel->tuple.link) == 0;
+}
+
+void gw_relay_channel_end(struct gw_relay_channel *channel, struct gw_mono now, bool keeps_path)
+{
+    struct gw_discovery *discovery = channel->reach->discovery;
+    gw_map_remove(&discovery->ids, &channel->by_id);
+    channel->expires = channel->renew_at = GW_NEVER;
+    gw_wipe(channel->send_key, sizeof channel->send_key);
+    gw_wipe(channel->receive_key, sizeof channel->receive_key);
+    if (keeps_path)
+        return;
+    gw_map_remove(&discovery->handles, &channel->by_handle);
+    channel->via = NULL;
+    gw_peer_remove_relay(channel->reach->peer, now, &channel->tuple);
+}
+
+void gw_relay_channels_fini(struct gw_reach *reach, struct gw_mono now)
+{
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
+        if (reach->channels[i].via)
+            gw_relay_channel_end(&reach->channels[i], now, false);
+    }
+}
+
+bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
+                          const peergate_ChannelGrant *grant, struct gw_mono now)
+{
+    struct gw_discovery *discovery = reach->discovery;
+    struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+    struct gw_map_node *other = gw_map_find(&discovery->ids, &grant->channel);
+    if (grant->channel == 0 || grant->lifetime_s == 0 || (other && (!channel || other != &channel->by_id)))
+        return false;
+    if (!channel && !(channel = gw_relay_channel_of(reach, NULL)))
+        return false;
+    if (!channel->via && !take_handle(channel))
+        return false;
+    gw_map_remove(&discovery->ids, &channel->by_id);
+    channel->via = use;
+    channel->id = grant->channel;
+    if (gw_map_insert(&discovery->ids, &channel->by_id, &channel->id) != 0) {
+        gw_relay_channel_end(channel, now, false);
+        return false;
+    }
+    memcpy(channel->send_key, grant->send_key, sizeof channel->send_key);
+    memcpy(channel->receive_key, grant->receive_key, sizeof channel->receive_key);
+    uint32_t lifetime_s = grant->lifetime_s < LIFETIME_MAX_S ? grant->lifetime_s : LIFETIME_MAX_S;
+    channel->expires = gw_mono_add(now, GW_S(lifetime_s));
+    channel->renew_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
+    gw_peer_add_relay(reach->peer, now, &channel->tuple);
+    return true;
+}
+
+/* ---- frames */
+
+static struct gw_relay_channel *by_handle(const struct gw_discovery *discovery, uint32_t link)
+{
+    struct gw_map_node *node = gw_map_find(&discovery->handles, &link);
+    return node ? gw_map_entry(node, struct gw_relay_channel, by_handle) : NULL;
+}
+
+static struct gw_relay_channel *by_id(const struct gw_discovery *discovery, const uint8_t *frame)
+{
+    uint32_t id = gw_load32_le(frame + 4);
+    struct gw_map_node *node = gw_map_find(&discovery->ids, &id);
+    return node ? gw_map_entry(node, struct gw_relay_channel, by_id) : NULL;
+}
+
+/* Each datagram moves up to make room for the headers in front of it and of those before it; so the last one goes first. */
+static void make_frames(struct gw_train *train, const struct gw_relay_channel *channel)
+{
+    size_t stride = train->stride + (size_t)GW_RELAY_HEADER_LEN;
+    for (unsigned i = train->count; i-- > 0;) {
+        size_t len = gw_train_datagram_len(train, i);
+        uint8_t *frame = train->slab + i * stride;
+        memmove(frame + GW_RELAY_HEADER_LEN, train->slab + (size_t)i * train->stride, len);
+        gw_relay_frame_write(frame, GW_RELAY_HEADER_LEN + len, channel->id, channel->send_key);
+    }
+    train->stride = (uint16_t)stride;
+    train->last_len = (uint16_t)(train->last_len + GW_RELAY_HEADER_LEN);
+}
+
+bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struct gw_train *train)
+{
+    struct gw_relay_channel *channel = by_handle(discovery, train->tuple.link);
+    if (!channel || !gw_map_node_is_linked(&channel->by_id) || gw_mono_due(channel->expires, now))
+        return false;
+    struct gw_path *path = gw_paths_current(&channel->via->peer->paths);
+    if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple))
+        return false;
+    make_frames(train, channel);
+    train->tuple = path->tuple;
+    gw_path_sent(path, now, gw_train_len(train));
+    return true;
+}
+
+const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, const struct gw_tuple *from,
+                                           const uint8_t *frame, size_t len)
+{
+    struct gw_relay_channel *channel = by_id(discovery, frame);
+    if (!channel || !gw_relay_frame_is_right(frame, len, channel->receive_key))
+        return NULL;
+    const struct gw_path *path = gw_paths_find(&channel->via->peer->paths, from);
+    return path && path->is_validated ? &channel->tuple : NULL;
+}
+
+struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery, const uint8_t *frame)
+{
+    struct gw_relay_channel *channel = by_id(discovery, frame);
+    return channel ? channel->reach->peer : NULL;
+}

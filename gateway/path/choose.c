@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Which of the paths that answered is sent on: the one with the shortest round trip, a relay's counted 10 ms longer and IPv6's 3 ms shorter. A switch has to gain
+ * something that a person could notice, and there is at most one a second, so that jitter moves nothing. */
+#include "gateway/path/path_private.h"
+
+#define UNKNOWN_RTT_NS GW_S(1)
+
+bool gw_paths_make_current(struct gw_paths *paths, const struct gw_path *path, struct gw_mono now)
+{
+    int index = (int)(path - paths->list);
+    if (paths->current == index)
+        return false;
+    paths->current = index;
+    paths->switched = now;
+    return true;
+}
+
+static int64_t cost(const struct gw_path *path)
+{
+    int64_t ns = path->rtt_ns > 0 ? path->rtt_ns : UNKNOWN_RTT_NS;
+    if (gw_tuple_is_relay(&path->tuple))
+        ns += GW_PATH_RELAY_PENALTY_NS;
+    else if (path->tuple.remote.family == 6)
+        ns -= GW_PATH_V6_BONUS_NS;
+    return ns;
+}
+
+static bool is_worth_it(const struct gw_path *from, const struct gw_path *to)
+{
+    /* A direct path whose round trip nobody measured yet is not left for another one. */
+    if (from->rtt_ns == 0 && !gw_tuple_is_relay(&from->tuple))
+        return false;
+    int64_t gain = cost(from) - cost(to);
+    return gain >= GW_PATH_GAIN_NS ||
+           (gain >= GW_PATH_GAIN_LEAST_NS && gain * GW_PATH_GAIN_PART >= cost(from));
+}
+
+bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)
+{
+    const struct gw_path *current = paths->current < 0 ? NULL : &paths->list[paths->current];
+    const struct gw_path *best = NULL;
+    bool is_lost = !current || !current->is_validated;
+    for (unsigned i = 0; i < paths->count; i++) {
+        const struct gw_path *path = &paths->list[i];
+        if (path != current && path->is_validated && (!best || cost(path) < cost(best)))
+            best = path;
+    }
+    if (!best)
+        return false;
+    if (is_lost)
+        return gw_paths_make_current(paths, best, now);
+    bool is_too_soon = !gw_mono_is_never(paths->switched) &&
+                       gw_mono_sub(now, paths->switched) < GW_PATH_SWITCH_SPACING_NS &&
+                       gw_tuple_is_relay(&current->tuple) == gw_tuple_is_relay(&best->tuple);
+    return !is_too_soon && is_worth_it(current, best) && gw_paths_make_current(paths, best, now);
+}
