@@ -439,6 +439,11 @@ bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struc
     return use != NULL;
 }
 
+struct gw_peer *gw_gateway_relay_of(const struct gateway *gateway, const struct gw_tuple *tuple)
+{
+    return gw_discovery_relay_of(gateway->discovery, tuple);
+}
+
 bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_stats *out)
 {
     if (gateway->anchor)

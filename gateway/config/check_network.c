@@ -291,10 +291,32 @@ static int check_routes(const struct gw_loading *loading, const struct gw_config
     return 0;
 }
 
+static void check_anchors(const struct gw_loading *loading, const struct gw_config_network *network)
+{
+    for (size_t i = 0; i < network->anchors.count; i++) {
+        struct gw_config_peer *anchor = &network->anchors.items[i];
+        check_peer_key(loading, anchor);
+        check_endpoints(loading, anchor);
+        anchor->role = GW_CONFIG_ROLE_ANCHOR;
+        anchor->eager = true;
+        anchor->seal = network->seal;
+        anchor->congestion = network->congestion;
+        for (size_t j = 0; j < i; j++)
+            check_same_key(loading, &network->anchors.items[j], anchor);
+    }
+    for (size_t i = 0; i < network->advertise.count; i++) {
+        const struct gw_config_endpoint *at = &network->advertise.items[i];
+        if (at->kind != GW_CONFIG_ENDPOINT_IP || gw_addr_is_unspecified(&at->addr))
+            complain(loading, 0, "advertise: expected IP:PORT, found a %s",
+                     at->kind == GW_CONFIG_ENDPOINT_IP ? "wildcard" : "name");
+    }
+}
+
 static int check_peers(const struct gw_loading *loading, const struct gw_config_network *network)
 {
     for (size_t i = 0; i < network->peers.count; i++)
         check_peer(loading, &network->peers.items[i]);
+    check_anchors(loading, network);
     if (network->private_key.is_set) {
         uint8_t own[GW_KEY_LEN];
         crypto_scalarmult_base(own, network->private_key.bytes);
@@ -309,6 +331,14 @@ static int check_peers(const struct gw_loading *loading, const struct gw_config_
 bool gw_config_check_self(const struct gw_config *config, const struct gw_config_network *network,
                           const uint8_t x25519[GW_KEY_LEN], struct gw_diag *diag)
 {
+    for (size_t i = 0; i < network->anchors.count; i++) {
+        const struct gw_config_peer *anchor = &network->anchors.items[i];
+        if (!anchor->public_key.is_set || memcmp(anchor->public_key.bytes, x25519, GW_KEY_LEN) != 0)
+            continue;
+        gw_diag_error(diag, config->path, anchor->line, "anchors[]: %s has this node's own key",
+                      name_of(anchor));
+        return false;
+    }
     for (size_t i = 0; i < network->peers.count; i++) {
         const struct gw_config_peer *peer = &network->peers.items[i];
         if (!peer->public_key.is_set || memcmp(peer->public_key.bytes, x25519, GW_KEY_LEN) != 0)

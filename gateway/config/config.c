@@ -184,6 +184,10 @@ static bool network_has_secret(const struct gw_config_network *network)
 {
     if (network->private_key.is_set)
         return true;
+    for (size_t i = 0; i < network->anchors.count; i++) {
+        if (network->anchors.items[i].preshared_keys.count > 0)
+            return true;
+    }
     for (size_t i = 0; i < network->peers.count; i++) {
         if (network->peers.items[i].preshared_keys.count > 0)
             return true;
@@ -268,5 +272,6 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     out->seal = peer->seal;
     out->hello = peer->hello;
     out->cc = peer->congestion;
-    out->is_eager = peer->eager;
+    out->is_anchor = peer->role == GW_CONFIG_ROLE_ANCHOR && peer->endpoints.count > 0;
+    out->is_eager = peer->eager || out->is_anchor;
 }

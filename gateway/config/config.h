@@ -138,6 +138,14 @@ struct gw_config_network {
     } security;
     char *names_file; /* path; its names.yaml */
     char *dir;        /* path; where its state is kept */
+    enum gw_config_role role;
+    struct {
+        bool relay;
+        int64_t rate, volume; /* bytes a second and an hour of one channel; 0 = no limit */
+        int64_t max_channels, max_tags;
+    } anchor;                                            /* with role ANCHOR */
+    GW_CONFIG_LIST(struct gw_config_endpoint) advertise; /* all GW_CONFIG_ENDPOINT_IP */
+    GW_CONFIG_LIST(struct gw_config_peer) anchors;       /* role ANCHOR all; they may not use services */
     GW_CONFIG_LIST(struct gw_config_peer) peers;
     GW_CONFIG_LIST(struct gw_config_service) services;
 };

@@ -250,6 +250,41 @@ static const struct gw_section peer_section = {
     .either = {"peer_id", "public_key"},
 };
 
+static const struct gw_key anchors_keys[] = {
+    {"name", GW_TYPE_TEXT, PEER(name), RANGE(1, GW_PEER_NAME_MAX), .doc = "What the anchor is called here."},
+    {"peer_id", GW_TYPE_PEER_ID, PEER(peer_id),
+     .doc = "Its peer ID. Either this or `public_key` must be given."},
+    {"public_key", GW_TYPE_KEY, PEER(public_key), .doc = "Its X25519 public key."},
+    {"preshared_key", GW_TYPE_SECRET, GW_LIST, PEER(preshared_keys), .max_count = GW_PSK_MAX,
+     .is_secret = true, .doc = "As for peers."},
+    {"endpoint", GW_TYPE_HOSTPORT, GW_LIST, PEER(endpoints), RANGE(1, PORT_MAX), .is_required = true,
+     .max_count = GW_PEER_ENDPOINTS_MAX, .doc = "Where it is reached. Must be given."},
+    {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(GW_S(5), GW_S(3600)),
+     .fallback = "25s", .doc = "How often the anchor is told that this node is still there."},
+    END};
+static const struct gw_section anchors_section = {
+    .keys = anchors_keys,
+    .size = sizeof(struct gw_config_peer),
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_peer, line),
+    .either = {"peer_id", "public_key"},
+};
+
+static const struct gw_key anchor_keys[] = {
+    {"relay", GW_TYPE_BOOL, NETWORK(anchor.relay), .fallback = "true",
+     .doc =
+         "Carry what two peers say to each other (sealed, and unreadable here) where they have no direct way."},
+    {"rate", GW_TYPE_BYTES, NETWORK(anchor.rate), RANGE(0, 100 * GIGABYTE), .fallback = "0",
+     .doc = "How much of that a second, for each pair of peers; 0: no limit."},
+    {"volume", GW_TYPE_BYTES, NETWORK(anchor.volume), RANGE(0, 1000000 * GIGABYTE), .fallback = "0",
+     .doc = "How much of that an hour, for each pair of peers; 0: no limit."},
+    {"max_channels", GW_TYPE_INT, NETWORK(anchor.max_channels), RANGE(1, 100000), .fallback = "10000",
+     .doc = "How many pairs of peers at a time."},
+    {"max_tags", GW_TYPE_INT, NETWORK(anchor.max_tags), RANGE(1, 1024), .fallback = "256",
+     .doc = "Through how many pairs one peer may be found: one for each peer that it knows."},
+    END};
+static const struct gw_section anchor_section = {.keys = anchor_keys};
+
 /* ---- a network */
 
 static const struct gw_key network_keys[] = {
@@ -279,6 +314,16 @@ static const struct gw_key network_keys[] = {
      .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
     {"congestion", GW_TYPE_ENUM, NETWORK(congestion), .choices = congestions, .fallback = "bbr",
      .further = GW_FURTHER_COMMON, .doc = "Congestion control of streams."},
+    {"role", GW_TYPE_ENUM, NETWORK(role), .choices = roles, .fallback = "dynamic",
+     .doc = "`anchor`: reachable from anywhere, and every peer that this node knows may find the peers it "
+            "shares with others through it."},
+    {"anchor", GW_TYPE_SECTION, .section = &anchor_section},
+    {"anchors", GW_TYPE_SECTION, GW_LIST, NETWORK(anchors), .section = &anchors_section, .max_count = 8,
+     .doc = "The anchors that peers without an `endpoint` are found through. They may use no service here."},
+    {"advertise", GW_TYPE_HOSTPORT, GW_LIST, NETWORK(advertise), RANGE(1, PORT_MAX), .max_count = 4,
+     .doc =
+         "Addresses (IP:PORT) that this node is reached at from outside, by a port forwarded to it for example. "
+         "Peers are told them, beside those that are found out."},
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,

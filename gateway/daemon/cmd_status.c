@@ -218,6 +218,30 @@ static void print_self(const json_t *answer)
            gw_json_text(answer, "version"));
 }
 
+/* The anchors that are used, and what this node does as one. */
+static void print_anchors(const json_t *answer)
+{
+    const json_t *serving = json_object_get(answer, "anchor"), *anchor;
+    char text[GW_TEXT_LEN];
+    size_t i;
+    if (json_array_size(json_object_get(answer, "anchors")) > 0)
+        putchar('\n');
+    json_array_foreach(json_object_get(answer, "anchors"), i, anchor)
+    {
+        const json_t *observed = json_object_get(anchor, "observed");
+        printf("anchor %s: %s, %d peer%s may be found through it", gw_json_text(anchor, "name"),
+               gw_json_text(anchor, "state"), (int)gw_json_int(anchor, "peers"),
+               gw_json_int(anchor, "peers") == 1 ? "" : "s");
+        if (json_is_string(observed))
+            printf("; it sees us at %s", json_string_value(observed));
+        putchar('\n');
+    }
+    if (json_is_object(serving))
+        printf("\nthis node is an anchor: %d clients, %d channels, %s relayed\n",
+               (int)gw_json_int(serving, "clients"), (int)gw_json_int(serving, "channels"),
+               gw_text_bytes(text, gw_json_real(serving, "relayed_bytes")));
+}
+
 /* The command with the network that was asked for, if one was. */
 static int ask(struct gw_cmd_context *ctx, int argc, char **argv, json_t **answer)
 {
@@ -244,6 +268,7 @@ static int run_status(struct gw_cmd_context *ctx, int argc, char **argv)
         print_peers(answer);
         print_services(answer);
         print_tun(json_object_get(answer, "tun"));
+        print_anchors(answer);
         print_router(json_object_get(answer, "virtual_router"));
     }
     json_decref(answer);

@@ -3,6 +3,7 @@
 #include "gateway/daemon/json.h"
 
 #include "gateway/config/endpoint.h"
+#include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/peers.h"
 #include "gateway/wire/peer_id.h"
 
@@ -20,11 +21,15 @@ json_t *gw_json_ago(struct gw_mono then, struct gw_mono now)
     return json_real((double)(gw_mono_sub(now, then) / GW_MS(1)) / 1000.0);
 }
 
-static json_t *way(const struct gw_peer_status *status)
+static json_t *way(const struct gw_peer *peer, const struct gw_peer_status *status)
 {
     char at[GW_ADDR_STRLEN];
     if (!status->has_path)
         return json_null();
+    if (status->is_relayed)
+        return json_pack("{s:s,s:s,s:i}", "kind", "relay", "endpoint",
+                         gw_anchor_setup_relay_name(peer, &status->path), "payload",
+                         (int)status->payload_len);
     json_t *path = json_pack("{s:s,s:s,s:i}", "kind", "direct", "endpoint",
                              gw_addr_format(&status->path.remote, at), "payload", (int)status->payload_len);
     if (gw_addr_is_set(&status->path.local))
@@ -32,17 +37,17 @@ static json_t *way(const struct gw_peer_status *status)
     return path;
 }
 
-static void add_way(json_t *object, const struct gw_peer_status *status)
+static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_peer_status *status)
 {
     json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
-    json_object_set_new(object, "path", way(status));
+    json_object_set_new(object, "path", way(peer, status));
 }
 
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_peer_status status;
     gw_peer_status(peer, now, &status);
-    add_way(object, &status);
+    add_way(object, peer, &status);
 }
 
 void gw_json_add_who(json_t *object, const struct gw_peer *peer)
@@ -111,7 +116,7 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
                         json_string(known && known->is_configured ? "config" : "authorized_keys"));
     json_object_set_new(object, "protocol", json_string(gw_peer_kind_names[status.kind]));
     json_object_set_new(object, "hello_name", json_string(status.hello_name));
-    add_way(object, &status);
+    add_way(object, peer, &status);
     add_session(object, &status.session, now);
     json_object_set_new(object, "seal", json_string(suite_names[status.sending_suite]));
     json_object_set_new(object, "rtt_ms", status.rtt_ns > 0 ? gw_json_ms(status.rtt_ns) : json_null());

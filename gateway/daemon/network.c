@@ -5,6 +5,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
+#include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/wall.h"
 
 #include <stdio.h>
@@ -120,6 +121,7 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_netw
                                          .takes_partial = network->params.takes_partial,
                                          .has_ed25519 = identity->has_ed25519,
                                          .is_derived = identity->is_derived};
+    gw_anchor_setup_params(&params->anchor, config);
     memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
     memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);
     memcpy(params->ed25519_seed, identity->ed25519_seed, sizeof params->ed25519_seed);

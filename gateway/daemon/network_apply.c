@@ -2,6 +2,8 @@
 /* From the files of a network to its services and peers, at the start and again at each reload. */
 #include "gateway/daemon/network.h"
 
+#include "gateway/daemon/anchor_setup.h"
+
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/wall.h"
@@ -95,11 +97,13 @@ void gw_network_use(struct gw_network *network, const struct gw_network_files *f
                     struct gw_peers_change *change)
 {
     network->files = files;
+    gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
     gw_network_apply_peers(network, change);
 }
 
 void gw_network_kick(struct gw_network *network, struct gw_mono now)
 {
     gw_peers_look_up_again(&network->peers);
+    gw_anchor_setup_addresses(network, now);
     gw_gateway_kick(network->gateway, now);
 }

@@ -168,6 +168,26 @@ static void apply_keys(struct gw_peers *peers, const struct gw_network_files *fi
     }
 }
 
+/* An anchor that is among the peers too has its line there: with `role: anchor` it serves as one. */
+static void apply_anchors(struct gw_peers *peers, const struct gw_network_files *files, struct gw_mono now,
+                          struct gw_peers_change *change)
+{
+    for (size_t i = 0; i < files->config->anchors.count; i++) {
+        const struct gw_config_peer *anchor = &files->config->anchors.items[i];
+        struct gw_known_peer *known = find(peers, anchor->public_key.bytes);
+        struct gw_peer_config config;
+        if (known && known->is_wanted) {
+            gw_log_warn("anchor %s is among the peers too: write `role: anchor` there, and it out of anchors",
+                        gw_peer_name(known->peer));
+            continue;
+        }
+        memset(&config, 0, sizeof config);
+        gw_config_to_peer(&config, files->config, anchor);
+        apply_one(peers, &config, anchor, now, change);
+        gw_wipe(&config, sizeof config);
+    }
+}
+
 void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
                     struct gw_mono now, struct gw_peers_change *change)
 {
@@ -183,6 +203,7 @@ void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files
         apply_one(peers, &config, &files->config->peers.items[i], now, change);
         gw_wipe(&config, sizeof config);
     }
+    apply_anchors(peers, files, now, change);
     apply_keys(peers, files, wall, now, change);
     gw_list_for_each (node, &peers->list) {
         struct gw_known_peer *known = gw_list_entry(node, struct gw_known_peer, node);
@@ -210,6 +231,8 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
     const char *name = name_of(peers, known->peer);
     char at[GW_ADDR_STRLEN];
     gw_addr_log(&status->path.remote, at);
+    if (status->is_relayed)
+        snprintf(at, sizeof at, "relay");
 
     if (status->session.state == GW_SESSION_ESTABLISHED && status->has_path && !known->is_connected) {
         set_connected(peers, known, true);
@@ -255,13 +278,14 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     if (status.sending_suite != known->suite)
         gw_log_debug("%s: sealed with %s", name_of(peers, peer), suite_names[status.sending_suite]);
     known->suite = status.sending_suite;
-    if (status.has_path && gw_addr_is_set(&known->remote) &&
-        !gw_addr_equal(&known->remote, &status.path.remote)) {
+    if (status.has_path && known->has_path && !gw_tuple_same_remote(&known->path, &status.path)) {
         char at[GW_ADDR_STRLEN];
-        gw_log_info("%s: now by %s", name_of(peers, peer), gw_addr_log(&status.path.remote, at));
+        gw_log_info("%s: now by %s", name_of(peers, peer),
+                    status.is_relayed ? "relay" : gw_addr_log(&status.path.remote, at));
     }
+    known->has_path |= status.has_path;
     if (status.has_path)
-        known->remote = status.path.remote;
+        known->path = status.path;
     if (status.session.handshakes_refused_as_replay > known->refused_as_replay &&
         known->refused_as_replay == 0)
         gw_log_warn(

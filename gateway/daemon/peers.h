@@ -33,7 +33,8 @@ struct gw_known_peer {
     bool is_connected;
     enum gw_peer_kind kind;
     enum gw_suite suite;
-    struct gw_addr remote;
+    bool has_path;
+    struct gw_tuple path;
     uint64_t refused_as_replay;
 };
 

@@ -16,6 +16,7 @@
 #define RETRY_MAX_NS GW_S(5)
 #define DOUBT_TRIES 2u      /* unanswered: does the anchor still have our keys? */
 #define SETTLE_NS GW_MS(50) /* changes come in groups */
+#define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
 
 static void arm(struct gw_anchor_use *use, struct gw_mono at)
@@ -220,6 +221,16 @@ void gw_anchor_use_renew(struct gw_anchor_use *use, struct gw_mono now)
         use->number = 0;
     if (is_connected(use))
         arm(use, gw_mono_add(now, SETTLE_NS));
+}
+
+void gw_anchor_use_touch(struct gw_anchor_use *use, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    gw_session_stats(use->peer->session, &session);
+    bool was_heard =
+        !gw_mono_is_never(session.last_received) && gw_mono_sub(now, session.last_received) < TOUCH_NS;
+    if (is_connected(use) && use->number == 0 && !was_heard)
+        begin_request(use, use->is_round_due ? first_reach(use->discovery) : NULL, now);
 }
 
 void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)

@@ -41,6 +41,9 @@ const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, const
 /* Whose channel it is, for what went wrong with a train that had been wrapped; NULL = nobody's. */
 struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery, const uint8_t *frame);
 
+/* The anchor that it goes through; NULL when there is no such channel. */
+struct gw_peer *gw_discovery_relay_of(const struct gw_discovery *discovery, const struct gw_tuple *tuple);
+
 /* For status. NULL starts, NULL ends. */
 const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,
                                                      const struct gw_anchor_use *use);

@@ -88,6 +88,8 @@ void gw_anchor_use_free(struct gw_anchor_use *use);
 void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now);
 /* Tags or addresses changed: a round is due soon. */
 void gw_anchor_use_renew(struct gw_anchor_use *use, struct gw_mono now);
+/* What goes through it stays unanswered: is it still there? */
+void gw_anchor_use_touch(struct gw_anchor_use *use, struct gw_mono now);
 void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peergate_RegisterReply *reply,
                          struct gw_mono now);
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now);

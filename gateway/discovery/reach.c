@@ -147,6 +147,10 @@ void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now)
 {
     bool was_wanted = is_wanted(reach, now);
     reach->wanted = now;
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
+        if (reach->channels[i].via)
+            gw_anchor_use_touch(reach->channels[i].via, now);
+    }
     if (was_wanted)
         return;
     for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {

@@ -145,3 +145,9 @@ struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery,
     struct gw_relay_channel *channel = by_id(discovery, frame);
     return channel ? channel->reach->peer : NULL;
 }
+
+struct gw_peer *gw_discovery_relay_of(const struct gw_discovery *discovery, const struct gw_tuple *tuple)
+{
+    struct gw_relay_channel *channel = by_handle(discovery, tuple->link);
+    return channel ? channel->via->peer : NULL;
+}

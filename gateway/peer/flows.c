@@ -106,6 +106,8 @@ void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
     if (probes >= NARROW_PROBES)
         gw_peer_path_narrowed(peer, now);
     struct gw_path *path = gw_paths_current(&peer->paths);
+    if (probes > 0 && path && gw_tuple_is_relay(&path->tuple)) /* is the relay still there? */
+        peer->host->hooks.on_wanted(peer, now, peer->host->hooks.ctx);
     if (probes > 0 && path && gw_paths_have_other(&peer->paths))
         gw_path_probe(path, now, peer->host->random);
     if (probes >= GONE_PROBES)

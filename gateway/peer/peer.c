@@ -286,6 +286,7 @@ void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_pe
         const struct gw_path *path = &peer->paths.list[peer->paths.current];
         out->has_path = true;
         out->path = path->tuple;
+        out->is_relayed = gw_tuple_is_relay(&path->tuple);
         out->payload_len = path->payload_len;
     }
     if (peer->hello.kp) {

@@ -62,6 +62,7 @@ struct gw_peer_status {
     struct gw_mux_stats flows; /* when has_flows */
     bool has_path;
     struct gw_tuple path; /* the one we send to */
+    bool is_relayed;      /* path is a relay's channel */
     int64_t rtt_ns;       /* best known: flows', else ping's, else the handshake's; 0 unknown */
     uint16_t payload_len; /* largest UDP payload that the path is known to carry */
     enum gw_suite sending_suite;

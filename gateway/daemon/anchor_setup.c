@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Files to anchors, addresses to candidates, both to JSON. */
+#include "gateway/daemon/anchor_setup.h"
+
+#include "gateway/anchor/anchor.h"
+#include "gateway/config/endpoint.h"
+#include "gateway/daemon/json.h"
+#include "gateway/link/interfaces.h"
+
+#include <string.h>
+
+#define INTERFACES_MAX 64u
+
+void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config)
+{
+    *out = (struct gw_anchor_params){.is_enabled = config->role == GW_CONFIG_ROLE_ANCHOR,
+                                     .relays = config->anchor.relay,
+                                     .max_tags = (unsigned)config->anchor.max_tags,
+                                     .max_channels = (unsigned)config->anchor.max_channels,
+                                     .rate = (uint64_t)config->anchor.rate,
+                                     .volume = (uint64_t)config->anchor.volume};
+}
+
+/* ---- addresses */
+
+/* An address inside of the tunnel leads nowhere from outside of it. */
+static bool is_virtual(const struct gw_config_network *config, const struct gw_addr *addr)
+{
+    static const uint8_t ula[6] = {0xfd, 0x83, 0xe1, 0x28, 0x5e, 0x51};
+    for (size_t i = 0; i < config->addresses.count; i++) {
+        if (gw_addr_same_ip(&config->addresses.items[i].ip, addr))
+            return true;
+    }
+    return gw_prefix_contains(&config->address_range, addr) ||
+           (addr->family == 6 && memcmp(addr->ip, ula, sizeof ula) == 0);
+}
+
+/* Bound to one address, a socket is not reached at the others. */
+static bool is_listened_on(const struct gw_config_network *config, const struct gw_addr *addr)
+{
+    for (size_t i = 0; i < config->listen.count; i++) {
+        const struct gw_addr *at = &config->listen.items[i];
+        if (at->family == addr->family && (gw_addr_is_unspecified(at) || gw_addr_same_ip(at, addr)))
+            return true;
+    }
+    return config->listen.count == 0;
+}
+
+void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
+{
+    const struct gw_config_network *config = network->files->config;
+    struct gw_addr found[INTERFACES_MAX];
+    struct gw_candidate list[INTERFACES_MAX + 4];
+    unsigned count = 0, found_count = gw_interfaces_list(found, INTERFACES_MAX);
+    for (size_t i = 0; i < config->advertise.count && i < 4; i++)
+        list[count++] = (struct gw_candidate){config->advertise.items[i].addr, GW_CANDIDATE_CONFIGURED};
+    for (unsigned i = 0; i < found_count; i++) {
+        if (is_virtual(config, &found[i]) || !is_listened_on(config, &found[i]))
+            continue;
+        found[i].port = gw_link_port(network->link);
+        list[count++] = (struct gw_candidate){found[i], GW_CANDIDATE_HOST};
+    }
+    gw_gateway_set_addresses(network->gateway, now, list, count);
+}
+
+/* ---- to read */
+
+const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct gw_tuple *path)
+{
+    const struct gw_peer *anchor = gw_gateway_relay_of(gw_peer_gateway(peer), path);
+    return anchor ? gw_peer_name(anchor) : "?";
+}
+
+static const char *state_of(const struct gw_anchor_view *view)
+{
+    if (!view->is_connected)
+        return "unreachable";
+    if (view->is_refused && !view->is_registered)
+        return "refused";
+    return view->is_registered ? "registered" : "registering";
+}
+
+json_t *gw_anchor_setup_anchors_json(const struct gw_network *network, struct gw_mono now)
+{
+    struct gw_anchor_view view;
+    char at[GW_ADDR_STRLEN];
+    json_t *list = json_array();
+    for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &view); i++) {
+        json_t *object = json_pack("{s:s,s:s,s:i}", "name", gw_peer_name(view.peer), "state", state_of(&view),
+                                   "peers", (int)view.tags);
+        json_object_set_new(object, "observed",
+                            gw_addr_is_set(&view.observed) ? json_string(gw_addr_format(&view.observed, at))
+                                                           : json_null());
+        json_object_set_new(object, "rtt_ms", view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
+{
+    struct gw_anchor_stats stats;
+    if (!gw_gateway_anchor_stats(network->gateway, &stats))
+        return json_null();
+    return json_pack("{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "clients", (int)stats.clients,
+                     "registrations", (int)stats.registrations, "channels", (int)stats.channels, "requests",
+                     (json_int_t)stats.requests, "refused_unknown", (json_int_t)stats.refused_unknown,
+                     "refused_limit", (json_int_t)stats.refused_limit, "refused_rate",
+                     (json_int_t)stats.refused_rate, "relayed_datagrams", (json_int_t)stats.relayed_datagrams,
+                     "relayed_bytes", (json_int_t)stats.relayed_bytes, "dropped_channel",
+                     (json_int_t)stats.dropped_channel, "dropped_place", (json_int_t)stats.dropped_place,
+                     "dropped_rate", (json_int_t)stats.dropped_rate, "dropped_gone",
+                     (json_int_t)stats.dropped_gone);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Anchors between the files and the engine: what this node allows as one, where it says that it may be reached, and what status says of it. */
+#ifndef GATEWAY_DAEMON_ANCHOR_SETUP_H
+#define GATEWAY_DAEMON_ANCHOR_SETUP_H
+
+#include "gateway/anchor/params.h"
+#include "gateway/daemon/network.h"
+
+#include <jansson.h>
+
+/* What the configuration allows, for gw_gateway_params. Changing it needs a restart. */
+void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config);
+/* Tells the engine this machine's addresses: at the start, after a reload, when the network changed. Virtual addresses of ours are left out. */
+void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now);
+
+/* The name of the anchor that a relayed path goes through; "?" when there is none any more. */
+const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct gw_tuple *path);
+/* The anchors that this node uses. */
+json_t *gw_anchor_setup_anchors_json(const struct gw_network *network, struct gw_mono now);
+/* What it does as an anchor itself; null when it is none. */
+json_t *gw_anchor_setup_serving_json(const struct gw_network *network);
+
+#endif
