@@ -328,8 +328,10 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
          node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
         struct gw_path *path = gw_paths_find(&peer->paths, &train->tuple);
-        if (!path)
+        if (!path) {
+            gw_discovery_send_failed(peer, &train->tuple.remote, err);
             continue;
+        }
         if (err == -EMSGSIZE && train->stride <= path->payload_len)
             gw_peer_path_narrowed(peer, now);
         else if (err == -EMSGSIZE && peer->kind != GW_PEER_PEERGATE)

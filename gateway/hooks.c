@@ -50,8 +50,35 @@ static void on_wanted(struct gw_peer *peer, struct gw_mono now, void *ctx)
     gw_discovery_peer_wanted(gateway->discovery, peer, now);
 }
 
+static bool take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to, uint8_t nonce[8],
+                       void *ctx)
+{
+    (void)ctx;
+    return gw_discovery_take_check(peer, now, to, nonce);
+}
+
+static bool on_check_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
+                              const uint8_t nonce[8], struct gw_tuple *path, int64_t *rtt_ns, void *ctx)
+{
+    (void)ctx;
+    return gw_discovery_check_answered(peer, now, from, nonce, path, rtt_ns);
+}
+
+static void on_challenged(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from, void *ctx)
+{
+    (void)ctx;
+    gw_discovery_challenged(peer, now, from);
+}
+
 void gw_hooks_init(struct gateway *gateway)
 {
-    gateway->host.hooks =
-        (struct gw_peer_hooks){on_known, on_gone, on_control, on_changed, on_wanted, gateway};
+    gateway->host.hooks = (struct gw_peer_hooks){.on_known = on_known,
+                                                 .on_gone = on_gone,
+                                                 .on_control = on_control,
+                                                 .on_changed = on_changed,
+                                                 .on_wanted = on_wanted,
+                                                 .take_check = take_check,
+                                                 .on_check_answered = on_check_answered,
+                                                 .on_challenged = on_challenged,
+                                                 .ctx = gateway};
 }

@@ -269,6 +269,10 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     copy_addresses(out, peer);
     out->keepalive_ns = peer->keepalive_ns;
     out->connection_timeout_ns = network->protocol.connection_timeout_ns;
+    out->punch_timeout_ns = network->protocol.punch_timeout_ns;
+    out->punch_attempts = network->protocol.max_punch_attempts > 0
+                              ? (unsigned)network->protocol.max_punch_attempts
+                              : GW_PUNCH_NEVER;
     out->seal = peer->seal;
     out->hello = peer->hello;
     out->cc = peer->congestion;

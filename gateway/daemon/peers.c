@@ -146,6 +146,10 @@ static void config_of_key(struct gw_peer_config *out, const struct gw_config_net
     memcpy(out->ed25519, key->ed25519, sizeof out->ed25519);
     out->keepalive_ns = config->protocol.keepalive_ns;
     out->connection_timeout_ns = config->protocol.connection_timeout_ns;
+    out->punch_timeout_ns = config->protocol.punch_timeout_ns;
+    out->punch_attempts = config->protocol.max_punch_attempts > 0
+                              ? (unsigned)config->protocol.max_punch_attempts
+                              : GW_PUNCH_NEVER;
     out->seal = config->seal;
     out->cc = config->congestion;
 }

@@ -71,6 +71,33 @@ void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *p
     (void)discovery;
     if (peer->anchor_use)
         gw_anchor_use_changed(peer->anchor_use, now);
+    if (peer->reach)
+        gw_direct_changed(peer->reach, now);
+}
+
+bool gw_discovery_take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to,
+                             uint8_t nonce[GW_PATH_CHALLENGE_LEN])
+{
+    return peer->reach && gw_direct_take_check(peer->reach, now, to, nonce);
+}
+
+bool gw_discovery_check_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
+                                 const uint8_t nonce[GW_PATH_CHALLENGE_LEN], struct gw_tuple *path,
+                                 int64_t *rtt_ns)
+{
+    return peer->reach && gw_direct_answered(peer->reach, now, from, nonce, path, rtt_ns);
+}
+
+void gw_discovery_challenged(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from)
+{
+    if (peer->reach)
+        gw_direct_challenged(peer->reach, from, now);
+}
+
+void gw_discovery_send_failed(struct gw_peer *peer, const struct gw_addr *addr, int err)
+{
+    if (peer->reach)
+        gw_punch_send_failed(&peer->reach->direct.punch, addr, err);
 }
 
 void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
@@ -117,12 +144,71 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
     case peergate_Control_channel_grant_tag:
         grant_input(discovery, use, message, now);
         return true;
+    case peergate_Control_punch_me_now_tag:
+        if (peer->reach)
+            gw_direct_punch_input(peer->reach, message->number, &message->body.punch_me_now, now);
+        return true;
+    case peergate_Control_add_address_tag:
+        if (peer->reach)
+            gw_direct_add_input(peer->reach, &message->body.add_address, now);
+        return true;
+    case peergate_Control_remove_address_tag:
+        if (peer->reach)
+            gw_direct_remove_input(peer->reach, &message->body.remove_address);
+        return true;
     default:
         return false;
     }
 }
 
 /* ---- our own addresses */
+
+static bool is_offered(const struct gw_candidate *list, unsigned count, const struct gw_addr *addr)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (gw_addr_equal(&list[i].addr, addr))
+            return true;
+    }
+    return false;
+}
+
+/* Peers that we have a session with hear of it, and what failed is tried anew. */
+static void tell_peers(struct gw_discovery *discovery, struct gw_mono now)
+{
+    peergate_Control add = {.which_body = peergate_Control_add_address_tag};
+    add.body.add_address.addresses_count =
+        (pb_size_t)gw_discovery_offer(discovery, add.body.add_address.addresses);
+    gw_list_for_each (node, &discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        struct gw_session_stats session;
+        gw_session_stats(reach->peer->session, &session);
+        if (session.state != GW_SESSION_ESTABLISHED || reach->peer->kind != GW_PEER_PEERGATE)
+            continue;
+        gw_peer_send_message(reach->peer, now, &add);
+        gw_direct_restart(reach, now);
+    }
+}
+
+/* What is not offered any more is taken back. */
+static void take_back(struct gw_discovery *discovery, struct gw_mono now, const struct gw_candidate *old,
+                      unsigned count)
+{
+    peergate_Control message = {.which_body = peergate_Control_remove_address_tag};
+    peergate_RemoveAddress *remove = &message.body.remove_address;
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_offered(discovery->own, discovery->own_count, &old[i].addr))
+            gw_candidate_encode(&remove->addresses[remove->addresses_count++], &old[i]);
+    }
+    if (remove->addresses_count == 0)
+        return;
+    gw_list_for_each (node, &discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        struct gw_session_stats session;
+        gw_session_stats(reach->peer->session, &session);
+        if (session.state == GW_SESSION_ESTABLISHED && reach->peer->kind == GW_PEER_PEERGATE)
+            gw_peer_send_message(reach->peer, now, &message);
+    }
+}
 
 static void renew_all(struct gw_discovery *discovery, struct gw_mono now)
 {
@@ -142,23 +228,19 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
     }
     if (own_count == discovery->own_count && memcmp(own, discovery->own, sizeof own) == 0)
         return;
+    struct gw_candidate old[OWN_MAX];
+    unsigned old_count = discovery->own_count;
+    memcpy(old, discovery->own, sizeof old);
     memcpy(discovery->own, own, sizeof own);
     discovery->own_count = own_count;
     renew_all(discovery, now);
+    take_back(discovery, now, old, old_count);
+    tell_peers(discovery, now);
 }
 
 void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)
 {
-    (void)discovery, (void)now; /* each anchor knows its own observation */
-}
-
-static bool is_offered(const struct gw_candidate *list, unsigned count, const struct gw_addr *addr)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (gw_addr_equal(&list[i].addr, addr))
-            return true;
-    }
-    return false;
+    tell_peers(discovery, now); /* each anchor knows its own observation */
 }
 
 unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Address *out)

@@ -31,6 +31,14 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
 
 void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 
+/* As in gw_peer_hooks. */
+bool gw_discovery_take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to, uint8_t nonce[8]);
+bool gw_discovery_check_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
+                                 const uint8_t nonce[8], struct gw_tuple *path, int64_t *rtt_ns);
+void gw_discovery_challenged(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from);
+/* The link could not send to addr: err is -errno. */
+void gw_discovery_send_failed(struct gw_peer *peer, const struct gw_addr *addr, int err);
+
 /* A train whose tuple is a relay channel becomes frames to the relay, in place: each datagram gets a header, for which the slab has room (the train's
  * builder saw to it). false: there is no such channel now, so the train is lost. */
 bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struct gw_train *train);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
+ *   direct.c      from the relay to a direct path
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
@@ -8,6 +9,7 @@
 #include "gateway/discovery/discovery.h"
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
+#include "gateway/punch/punch.h"
 #include "gateway/wire/relay_frame.h"
 
 #define GW_ANCHORS_MAX 8u /* anchors that we use at a time */
@@ -58,6 +60,18 @@ struct gw_ask {
     unsigned refused_count; /* in a row */
 };
 
+/* Getting from the relay to a direct path. */
+struct gw_direct {
+    struct gw_punch punch;
+    uint32_t number;   /* of our PUNCH_ME_NOW that waits for its answer; 0 = none */
+    unsigned tries;    /* of it */
+    unsigned failures; /* attempts without a direct path, since something changed */
+    struct gw_mono at; /* the next try, or the next attempt */
+    bool was_direct;
+    bool has_peer_number; /* of the peer's last PUNCH_ME_NOW */
+    uint32_t peer_number;
+};
+
 /* One peer that can be found through anchors. peer->reach. */
 struct gw_reach {
     struct gw_list node; /* discovery->reaches */
@@ -67,7 +81,9 @@ struct gw_reach {
     uint8_t tags[GW_ANCHORS_MAX][GW_TAG_LEN];
     struct gw_ask asks[GW_ANCHORS_MAX];
     struct gw_relay_channel channels[GW_PEER_RELAYS_MAX];
-    struct gw_mono wanted; /* the last time that somebody wanted it; GW_NEVER */
+    struct gw_mono wanted;  /* the last time that somebody wanted it; GW_NEVER */
+    struct gw_mono step_at; /* when its channels need something; GW_NEVER */
+    struct gw_direct direct;
 };
 
 struct gw_discovery {
@@ -108,6 +124,31 @@ void gw_reach_anchors_changed(struct gw_reach *reach, struct gw_mono now);
 /* An answer (number) or an offer (number 0) from an anchor. */
 void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
                       const peergate_ChannelGrant *grant, struct gw_mono now);
+
+/* Recomputes the deadline. */
+void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now);
+
+/* ---- direct.c */
+void gw_direct_init(struct gw_direct *direct);
+void gw_direct_expire(struct gw_reach *reach, struct gw_mono now);
+struct gw_mono gw_direct_next_deadline(const struct gw_reach *reach);
+/* The path or the session changed. */
+void gw_direct_changed(struct gw_reach *reach, struct gw_mono now);
+/* Something goes to the peer by a relay. */
+void gw_direct_used(struct gw_reach *reach, struct gw_mono now);
+/* Addresses changed, ours or the peer's: what failed may succeed. */
+void gw_direct_restart(struct gw_reach *reach, struct gw_mono now);
+void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peergate_PunchMeNow *punch,
+                           struct gw_mono now);
+void gw_direct_add_input(struct gw_reach *reach, const peergate_AddAddress *add, struct gw_mono now);
+void gw_direct_remove_input(struct gw_reach *reach, const peergate_RemoveAddress *remove);
+/* The peer's own check came from there. */
+void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, struct gw_mono now);
+/* As in gw_peer_hooks. */
+bool gw_direct_take_check(struct gw_reach *reach, struct gw_mono now, struct gw_tuple *to,
+                          uint8_t nonce[GW_CHECK_NONCE_LEN]);
+bool gw_direct_answered(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
+                        const uint8_t nonce[GW_CHECK_NONCE_LEN], struct gw_tuple *path, int64_t *rtt_ns);
 
 /* ---- relay.c: the channels that we hold */
 void gw_relay_channels_init(struct gw_reach *reach);

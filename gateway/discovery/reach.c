@@ -135,12 +135,26 @@ static void step(struct gw_reach *reach, struct gw_mono now)
         done[use->slot] = true;
         count += is_asked && step_one(reach, use, now, &next);
     }
-    gw_deadline_arm(&discovery->host->deadlines, &reach->deadline, next);
+    reach->step_at = next;
+    gw_reach_rearm(reach, now);
+}
+
+void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_mono at = gw_mono_min(reach->step_at, gw_direct_next_deadline(reach));
+    (void)now;
+    gw_deadline_arm(&reach->discovery->host->deadlines, &reach->deadline, at);
 }
 
 static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 {
-    step(gw_container_of(deadline, struct gw_reach, deadline), now);
+    struct gw_reach *reach = gw_container_of(deadline, struct gw_reach, deadline);
+    gw_direct_expire(reach, now);
+    gw_peer_mark_ready(reach->peer); /* a check may be due */
+    if (gw_mono_due(reach->step_at, now))
+        step(reach, now);
+    else if (gw_mono_before(now, gw_direct_next_deadline(reach)))
+        gw_reach_rearm(reach, now);
 }
 
 void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now)
@@ -231,7 +245,9 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
     reach->discovery = discovery;
     reach->peer = peer;
     reach->wanted = GW_NEVER;
+    reach->step_at = GW_NEVER;
     gw_deadline_init(&reach->deadline, on_deadline);
+    gw_direct_init(&reach->direct);
     gw_relay_channels_init(reach);
     gw_list_push_back(&discovery->reaches, &reach->node);
     peer->reach = reach;

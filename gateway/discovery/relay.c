@@ -124,6 +124,7 @@ bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struc
     struct gw_path *path = gw_paths_current(&channel->via->peer->paths);
     if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple))
         return false;
+    gw_direct_used(channel->reach, now);
     make_frames(train, channel);
     train->tuple = path->tuple;
     gw_path_sent(path, now, gw_train_len(train));

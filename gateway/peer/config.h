@@ -10,6 +10,8 @@
 #define GW_PEER_NAME_MAX 63u
 #define GW_PEER_ENDPOINTS_MAX 8u
 #define GW_PEER_ALLOWED_IPS_MAX 34u
+#define GW_PEER_ALLOWED_IPS_MAX 32u
+#define GW_PUNCH_NEVER 0xffffffffu
 
 /* Which seal transport packets to this peer use (docs/PROTOCOL.md "Sealing"). */
 enum gw_seal_policy {
@@ -42,6 +44,8 @@ struct gw_peer_config {
         own_ipv4;         /* what it most likely calls itself, until its HELLO tells; family 0: its alias */
     int64_t keepalive_ns; /* persistent keepalive; 0 = none */
     int64_t connection_timeout_ns; /* 0 = 75 s */
+    int64_t punch_timeout_ns;      /* 0 = 10 s */
+    unsigned punch_attempts;       /* 0 = 5, GW_PUNCH_NEVER = none */
     enum gw_seal_policy seal;
     enum gw_hello_policy hello;
     enum gw_cc_kind cc;

@@ -142,7 +142,10 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
 
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body)
 {
-    if (body.len < GW_PATH_CHALLENGE_LEN || peer->path_response_count == GW_PATH_RESPONSES_MAX)
+    if (body.len < GW_PATH_CHALLENGE_LEN)
+        return;
+    peer->host->hooks.on_challenged(peer, peer->host->now, tuple, peer->host->hooks.ctx);
+    if (peer->path_response_count == GW_PATH_RESPONSES_MAX)
         return; /* the peer asks again */
     struct gw_path_response *response = &peer->path_responses[peer->path_response_count++];
     response->tuple = *tuple;

@@ -11,6 +11,7 @@
 #include "gateway/peer/events.h"
 #include "gateway/session/session.h"
 #include "gateway/wire/frame.h"
+#include "gateway/wire/train.h"
 
 /* What stands above peers in the engine (gateway/discovery, gateway/anchor) hears of them by these. Set before the first peer; all are there. None may
  * remove a peer. */
@@ -25,6 +26,14 @@ struct gw_peer_hooks {
     void (*on_changed)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* It is to be reached, and the addresses that are known do not answer, or there are none. Called again and again while that is so. */
     void (*on_wanted)(struct gw_peer *peer, struct gw_mono now, void *ctx);
+    /* The next PATH_CHALLENGE to an address that is no path yet: where to and with which 8 bytes; false: none is due. */
+    bool (*take_check)(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to, uint8_t nonce[8],
+                       void *ctx);
+    /* A PATH_RESPONSE that belongs to no path: true when it proves one, with its round trip. */
+    bool (*on_check_answered)(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
+                              const uint8_t nonce[8], struct gw_tuple *path, int64_t *rtt_ns, void *ctx);
+    /* A PATH_CHALLENGE came from there. */
+    void (*on_challenged)(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from, void *ctx);
     void *ctx;
 };
 

@@ -65,9 +65,19 @@ static void ping_frame(struct packet *packet, struct gw_view body)
 
 static void path_response_frame(struct packet *packet, struct gw_view body)
 {
-    if (body.len < GW_PATH_CHALLENGE_LEN || !gw_paths_answered(&packet->peer->paths, packet->now, body.data))
+    struct gw_peer *peer = packet->peer;
+    const struct gw_peer_hooks *hooks = &peer->host->hooks;
+    struct gw_tuple path;
+    int64_t rtt_ns;
+    if (body.len < GW_PATH_CHALLENGE_LEN)
         return;
-    gw_peer_path_changed(packet->peer, packet->now);
+    bool is_changed = hooks->on_check_answered(peer, packet->now, &packet->train->tuple, body.data, &path,
+                                               &rtt_ns, hooks->ctx)
+                          ? gw_paths_add_proven(&peer->paths, packet->now, &path, rtt_ns, peer->host->random)
+                          : gw_paths_answered(&peer->paths, packet->now, body.data);
+    if (is_changed)
+        gw_peer_path_changed(peer, packet->now);
+    gw_peer_mark_ready(peer); /* another path may have to be asked, to compare */
 }
 
 static void control_frame(struct packet *packet, struct gw_view body)

@@ -111,6 +111,19 @@ static size_t write_challenge(struct gw_train *train, enum gw_frame_type type,
     return gw_writer_len(&w);
 }
 
+/* To an address that may be the peer's. */
+static bool output_check(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                         struct gw_train *train)
+{
+    const struct gw_peer_hooks *hooks = &peer->host->hooks;
+    uint8_t nonce[GW_PATH_CHALLENGE_LEN];
+    struct gw_tuple tuple;
+    if (!hooks->take_check(peer, now, &tuple, nonce, hooks->ctx))
+        return false;
+    size_t len = write_challenge(train, GW_FRAME_PATH_CHALLENGE, nonce);
+    return output_single(peer, kp, now, train, &tuple, len);
+}
+
 static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                               struct gw_train *train)
 {
@@ -124,10 +137,10 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     struct gw_path *path = gw_paths_take_challenge(&peer->paths, now);
     gw_peer_rearm(peer);
     if (!path)
-        return false;
+        return output_check(peer, kp, now, train);
     size_t len = write_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
     if (gw_path_allowance(path) < len + 64)
-        return false;
+        return output_check(peer, kp, now, train);
     struct gw_tuple tuple = path->tuple;
     return output_single(peer, kp, now, train, &tuple, len);
 }

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* From the relay to a direct way. While a peer is in use and only a relay leads to it, both sides tell each other where they may be reached (PUNCH_ME_NOW, inside the
+ * session) and ask all of these addresses at the same time, so that each NAT has let a packet out before the other's arrives. What answers
+ * becomes a path; which path is used is the paths' own business. Failed attempts are repeated at growing intervals, at once when something changed. */
+#include "gateway/discovery/discovery_private.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+#include <string.h>
+
+#define RETRY_NS GW_MS(300) /* of the message, or 2 RTT; doubling */
+#define ASK_TRIES 5u
+#define BACKOFF_NS GW_S(10) /* between attempts; doubling */
+#define BACKOFF_MAX_NS GW_S(3600)
+#define ACTIVE_NS GW_S(30) /* sent to so lately: in use */
+#define START_MAX_MS 5000u
+#define TIMEOUT_NS GW_S(10)
+#define ATTEMPTS_MAX 5u
+
+void gw_direct_init(struct gw_direct *direct)
+{
+    gw_punch_init(&direct->punch);
+    direct->at = GW_NEVER;
+}
+
+static bool is_relayed_and_used(struct gw_reach *reach, struct gw_mono now)
+{
+    const struct gw_path *path = gw_paths_current(&reach->peer->paths);
+    struct gw_session_stats session;
+    gw_session_stats(reach->peer->session, &session);
+    return session.state == GW_SESSION_ESTABLISHED && reach->peer->kind == GW_PEER_PEERGATE && path &&
+           gw_tuple_is_relay(&path->tuple) && !gw_mono_is_never(path->last_sent) &&
+           gw_mono_sub(now, path->last_sent) < ACTIVE_NS;
+}
+
+static unsigned attempts_max(const struct gw_reach *reach)
+{
+    unsigned max = reach->peer->config.punch_attempts;
+    return max == GW_PUNCH_NEVER ? 0 : max > 0 ? max : ATTEMPTS_MAX;
+}
+
+static int64_t timeout_of(const struct gw_reach *reach)
+{
+    int64_t timeout = reach->peer->config.punch_timeout_ns;
+    return timeout > 0 ? timeout : TIMEOUT_NS;
+}
+
+/* ---- messages */
+
+static void send_punch(struct gw_reach *reach, uint32_t number, bool is_answer, uint32_t start_ms,
+                       struct gw_mono now)
+{
+    peergate_Control message = {.number = number, .which_body = peergate_Control_punch_me_now_tag};
+    peergate_PunchMeNow *punch = &message.body.punch_me_now;
+    punch->round = reach->direct.punch.attempts + (is_answer ? 0 : 1);
+    punch->is_answer = is_answer;
+    punch->start_ms = start_ms;
+    punch->addresses_count = (pb_size_t)gw_discovery_offer(reach->discovery, punch->addresses);
+    int err = gw_peer_send_message(reach->peer, now, &message);
+    if (err)
+        gw_log_debug("%s: cannot say that we punch: %s", gw_peer_name(reach->peer), gw_strerror(err));
+}
+
+static bool is_own(const struct gw_discovery *discovery, const struct gw_addr *addr)
+{
+    for (unsigned i = 0; i < discovery->own_count; i++) {
+        if (gw_addr_equal(&discovery->own[i].addr, addr))
+            return true;
+    }
+    return false;
+}
+
+static bool take_addresses(struct gw_reach *reach, const peergate_Address *addresses, unsigned count,
+                           struct gw_mono now)
+{
+    struct gw_candidate list[GW_CANDIDATES_MAX];
+    unsigned taken = gw_candidates_decode(list, GW_CANDIDATES_MAX, addresses, count);
+    bool is_new = false;
+    for (unsigned i = 0; i < taken; i++) {
+        if (!is_own(reach->discovery, &list[i].addr))
+            is_new |=
+                gw_punch_add(&reach->direct.punch, now, &list[i], false, reach->discovery->host->random);
+    }
+    return is_new;
+}
+
+/* ---- attempts */
+
+static void ask(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    int64_t rtt = gw_peer_rtt(reach->peer), wait = 2 * rtt > RETRY_NS ? 2 * rtt : RETRY_NS;
+    while (direct->number == 0)
+        direct->number = gw_random_u32(reach->discovery->host->random);
+    /* The answer takes half a round trip: the peer waits for so long, and we begin when it comes. */
+    send_punch(reach, direct->number, false, (uint32_t)(rtt / 2 / GW_MS(1)), now);
+    direct->at = gw_mono_add(now, wait << direct->tries++);
+}
+
+static void failed(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    unsigned times = direct->failures < 9 ? direct->failures : 9;
+    int64_t wait = BACKOFF_NS << times < BACKOFF_MAX_NS ? BACKOFF_NS << times : BACKOFF_MAX_NS;
+    direct->number = 0;
+    direct->failures++;
+    direct->at = direct->failures < attempts_max(reach) ? gw_mono_add(now, wait) : GW_NEVER;
+    gw_log_debug("%s: no direct way in attempt %u%s", gw_peer_name(reach->peer), direct->failures,
+                 gw_mono_is_never(direct->at) ? "; tried again when something changes" : "");
+}
+
+static void begin(struct gw_reach *reach, struct gw_mono start)
+{
+    reach->direct.number = 0;
+    reach->direct.at = GW_NEVER;
+    gw_punch_begin(&reach->direct.punch, start, timeout_of(reach), reach->discovery->host->random);
+}
+
+void gw_direct_expire(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    if (gw_punch_expire(&direct->punch, now)) {
+        if (direct->punch.has_proven)
+            direct->failures = 0;
+        else
+            failed(reach, now);
+    }
+    if (!gw_mono_due(direct->at, now) || direct->punch.is_running)
+        return;
+    if (!is_relayed_and_used(reach, now)) {
+        direct->number = 0;
+        direct->at = GW_NEVER; /* gw_direct_used begins anew */
+    } else if (direct->number != 0 && direct->tries >= ASK_TRIES) {
+        failed(reach, now);
+    } else {
+        if (direct->number == 0)
+            direct->tries = 0;
+        ask(reach, now);
+    }
+}
+
+struct gw_mono gw_direct_next_deadline(const struct gw_reach *reach)
+{
+    return gw_mono_min(reach->direct.at, gw_punch_next_deadline(&reach->direct.punch));
+}
+
+/* Is an attempt under way, or one due? */
+static bool is_busy(const struct gw_direct *direct)
+{
+    return direct->punch.is_running || direct->number != 0 || !gw_mono_is_never(direct->at);
+}
+
+void gw_direct_changed(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    const struct gw_path *path = gw_paths_current(&reach->peer->paths);
+    bool is_relayed = path && gw_tuple_is_relay(&path->tuple);
+    if (!is_relayed) {
+        direct->was_direct = path != NULL;
+        return;
+    }
+    if (direct->was_direct) /* there was a way: the count of failures begins anew */
+        direct->failures = 0;
+    direct->was_direct = false;
+    if (is_busy(direct) || direct->failures >= attempts_max(reach) || !is_relayed_and_used(reach, now))
+        return;
+    direct->at = now;
+    gw_reach_rearm(reach, now);
+}
+
+void gw_direct_used(struct gw_reach *reach, struct gw_mono now)
+{
+    const struct gw_direct *direct = &reach->direct;
+    if (!is_busy(direct) && direct->failures < attempts_max(reach))
+        gw_direct_changed(reach, now);
+}
+
+void gw_direct_restart(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    direct->failures = 0;
+    if (direct->punch.is_running || direct->number != 0 || attempts_max(reach) == 0 ||
+        !is_relayed_and_used(reach, now))
+        return;
+    direct->at = now;
+    gw_reach_rearm(reach, now);
+}
+
+/* ---- what comes in */
+
+void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peergate_PunchMeNow *punch,
+                           struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    if (punch->is_answer && (direct->number == 0 || number != direct->number))
+        return;
+    take_addresses(reach, punch->addresses, punch->addresses_count, now);
+    if (punch->is_answer) {
+        begin(reach, now);
+    } else {
+        uint32_t start_ms = punch->start_ms < START_MAX_MS ? punch->start_ms : START_MAX_MS;
+        bool is_again = direct->has_peer_number && direct->peer_number == number;
+        send_punch(reach, number, true, 0, now);
+        if (!is_again && !direct->punch.is_running)
+            begin(reach, gw_mono_add(now, GW_MS(start_ms)));
+        direct->has_peer_number = true;
+        direct->peer_number = number;
+    }
+    gw_reach_rearm(reach, now);
+}
+
+void gw_direct_add_input(struct gw_reach *reach, const peergate_AddAddress *add, struct gw_mono now)
+{
+    if (take_addresses(reach, add->addresses, add->addresses_count, now))
+        gw_direct_restart(reach, now);
+}
+
+void gw_direct_remove_input(struct gw_reach *reach, const peergate_RemoveAddress *remove)
+{
+    struct gw_candidate list[GW_CANDIDATES_MAX];
+    unsigned count =
+        gw_candidates_decode(list, GW_CANDIDATES_MAX, remove->addresses, remove->addresses_count);
+    for (unsigned i = 0; i < count; i++)
+        gw_punch_forget(&reach->direct.punch, &list[i].addr);
+}
+
+void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, struct gw_mono now)
+{
+    struct gw_candidate seen = {from->remote, GW_CANDIDATE_OBSERVED};
+    if (!reach->direct.punch.is_running || gw_tuple_is_relay(from) || !gw_candidate_is_usable(&seen.addr))
+        return;
+    if (gw_punch_add(&reach->direct.punch, now, &seen, true, reach->discovery->host->random))
+        gw_peer_mark_ready(reach->peer);
+}
+
+/* ---- what goes out */
+
+bool gw_direct_take_check(struct gw_reach *reach, struct gw_mono now, struct gw_tuple *to,
+                          uint8_t nonce[GW_CHECK_NONCE_LEN])
+{
+    const struct gw_check *check = gw_punch_take(&reach->direct.punch, now);
+    if (!check)
+        return false;
+    *to = (struct gw_tuple){.remote = check->remote.addr, .link = GW_LINK_PRIMARY};
+    memcpy(nonce, check->nonce, GW_CHECK_NONCE_LEN);
+    gw_reach_rearm(reach, now);
+    return true;
+}
+
+bool gw_direct_answered(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
+                        const uint8_t nonce[GW_CHECK_NONCE_LEN], struct gw_tuple *path, int64_t *rtt_ns)
+{
+    const struct gw_check *check = gw_punch_answered(&reach->direct.punch, now, nonce);
+    char text[GW_ADDR_STRLEN];
+    if (!check)
+        return false;
+    /* That it came back shows that we reach the peer there; which of our addresses it was for is known if it came from there, too. */
+    *path = (struct gw_tuple){.remote = check->remote.addr, .link = GW_LINK_PRIMARY};
+    if (gw_tuple_same_remote(path, from))
+        *path = *from;
+    *rtt_ns = check->rtt_ns;
+    gw_log_debug("%s: answers at %s (%s)", gw_peer_name(reach->peer), gw_addr_log(&check->remote.addr, text),
+                 gw_candidate_kind_names[check->remote.kind]);
+    gw_reach_rearm(reach, now);
+    return true;
+}
