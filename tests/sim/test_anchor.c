@@ -4,6 +4,7 @@
 #include "tests/sim/app.h"
 
 #include "gateway/anchor/anchor.h"
+#include "gateway/base/log.h"
 #include "gateway/peer/message.h"
 
 #include <setjmp.h>
@@ -522,6 +523,7 @@ static void test_no_relay(void **state)
 
 int main(void)
 {
+    gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_register),
         cmocka_unit_test(test_register_on_bad_links),
