@@ -441,6 +441,11 @@ bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struc
     return use != NULL;
 }
 
+void gw_peer_reach_view(const struct gw_peer *peer, struct gw_reach_view *out)
+{
+    gw_discovery_reach_view(peer, out);
+}
+
 struct gw_peer *gw_gateway_relay_of(const struct gateway *gateway, const struct gw_tuple *tuple)
 {
     return gw_discovery_relay_of(gateway->discovery, tuple);

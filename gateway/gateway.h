@@ -87,6 +87,8 @@ void gw_gateway_set_addresses(struct gateway *gateway, struct gw_mono now, const
 /* The anchors that we use; index from 0. false: no more. */
 bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
                             struct gw_anchor_view *out);
+/* How the peer is, or is not, reached. */
+void gw_peer_reach_view(const struct gw_peer *peer, struct gw_reach_view *out);
 /* The anchor whose channel it is, as long as there is one; else NULL. */
 struct gw_peer *gw_gateway_relay_of(const struct gateway *gateway, const struct gw_tuple *tuple);
 /* false: this node is no anchor. */

@@ -14,6 +14,7 @@ const struct gw_control_command gw_daemon_commands[] = {
     {"status", gw_control_status},
     {"peers", gw_control_peers},
     {"ping", gw_control_ping},
+    {"why", gw_control_why},
     {"resolve", gw_control_resolve},
     {"services", gw_control_services},
     {"reload", gw_control_reload},

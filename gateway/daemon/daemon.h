@@ -94,9 +94,9 @@ void gw_daemon_watch_expiry(struct gw_daemon *daemon);
 void gw_daemon_log_diag(const struct gw_diag *diag);
 
 /* The control socket's commands: control_*.c. */
-gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_resolve, gw_control_services,
-    gw_control_reload, gw_control_down, gw_control_connect, gw_control_forward, gw_control_verdict,
-    gw_control_dns;
+gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_why, gw_control_resolve,
+    gw_control_services, gw_control_reload, gw_control_down, gw_control_connect, gw_control_forward,
+    gw_control_verdict, gw_control_dns;
 extern const struct gw_control_command gw_daemon_commands[];
 
 /* The network that the request is about ("network"), or NULL: all. false: there is none of that name, and the client was told. */

@@ -18,6 +18,7 @@ static const struct gw_command *const commands[] = {
     &gw_cmd_status,
     &gw_cmd_peers,
     &gw_cmd_ping,
+    &gw_cmd_why,
     &gw_cmd_resolve,
     &gw_cmd_services,
     &gw_cmd_nc,

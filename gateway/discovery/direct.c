@@ -34,7 +34,7 @@ static bool is_relayed_and_used(struct gw_reach *reach, struct gw_mono now)
            gw_mono_sub(now, path->last_sent) < ACTIVE_NS;
 }
 
-static unsigned attempts_max(const struct gw_reach *reach)
+unsigned gw_direct_attempts_max(const struct gw_reach *reach)
 {
     unsigned max = reach->peer->config.punch_attempts;
     return max == GW_PUNCH_NEVER ? 0 : max > 0 ? max : ATTEMPTS_MAX;
@@ -105,7 +105,7 @@ static void failed(struct gw_reach *reach, struct gw_mono now)
     int64_t wait = BACKOFF_NS << times < BACKOFF_MAX_NS ? BACKOFF_NS << times : BACKOFF_MAX_NS;
     direct->number = 0;
     direct->failures++;
-    direct->at = direct->failures < attempts_max(reach) ? gw_mono_add(now, wait) : GW_NEVER;
+    direct->at = direct->failures < gw_direct_attempts_max(reach) ? gw_mono_add(now, wait) : GW_NEVER;
     gw_log_debug("%s: no direct way in attempt %u%s", gw_peer_name(reach->peer), direct->failures,
                  gw_mono_is_never(direct->at) ? "; tried again when something changes" : "");
 }
@@ -163,7 +163,8 @@ void gw_direct_changed(struct gw_reach *reach, struct gw_mono now)
     if (direct->was_direct) /* there was a way: the count of failures begins anew */
         direct->failures = 0;
     direct->was_direct = false;
-    if (is_busy(direct) || direct->failures >= attempts_max(reach) || !is_relayed_and_used(reach, now))
+    if (is_busy(direct) || direct->failures >= gw_direct_attempts_max(reach) ||
+        !is_relayed_and_used(reach, now))
         return;
     direct->at = now;
     gw_reach_rearm(reach, now);
@@ -172,7 +173,7 @@ void gw_direct_changed(struct gw_reach *reach, struct gw_mono now)
 void gw_direct_used(struct gw_reach *reach, struct gw_mono now)
 {
     const struct gw_direct *direct = &reach->direct;
-    if (!is_busy(direct) && direct->failures < attempts_max(reach))
+    if (!is_busy(direct) && direct->failures < gw_direct_attempts_max(reach))
         gw_direct_changed(reach, now);
 }
 
@@ -180,7 +181,7 @@ void gw_direct_restart(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
     direct->failures = 0;
-    if (direct->punch.is_running || direct->number != 0 || attempts_max(reach) == 0 ||
+    if (direct->punch.is_running || direct->number != 0 || gw_direct_attempts_max(reach) == 0 ||
         !is_relayed_and_used(reach, now))
         return;
     direct->at = now;

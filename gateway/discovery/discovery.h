@@ -57,4 +57,6 @@ const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *
                                                      const struct gw_anchor_use *use);
 void gw_anchor_use_view(const struct gw_anchor_use *use, struct gw_mono now, struct gw_anchor_view *out);
 
+void gw_discovery_reach_view(const struct gw_peer *peer, struct gw_reach_view *out);
+
 #endif

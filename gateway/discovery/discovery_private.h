@@ -132,6 +132,8 @@ void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now);
 void gw_direct_init(struct gw_direct *direct);
 void gw_direct_expire(struct gw_reach *reach, struct gw_mono now);
 struct gw_mono gw_direct_next_deadline(const struct gw_reach *reach);
+/* Attempts in a row; 0 = none at all. */
+unsigned gw_direct_attempts_max(const struct gw_reach *reach);
 /* The path or the session changed. */
 void gw_direct_changed(struct gw_reach *reach, struct gw_mono now);
 /* Something goes to the peer by a relay. */

@@ -4,7 +4,8 @@
 #define GATEWAY_DISCOVERY_VIEW_H
 
 #include "gateway/base/mono.h"
-#include "gateway/wire/addr.h"
+#include "gateway/wire/candidate.h"
+#include "gateway/wire/train.h"
 
 #include <stdbool.h>
 
@@ -20,6 +21,51 @@ struct gw_anchor_view {
     unsigned tags;           /* registered with it */
     struct gw_addr observed; /* how it sees us; family 0 = not told yet */
     int64_t rtt_ns;          /* 0 = unknown */
+};
+
+#define GW_VIEW_CANDIDATES_MAX 16u
+#define GW_VIEW_ANCHORS_MAX 8u
+#define GW_VIEW_PATHS_MAX 8u
+
+/* What became of one address of the peer's. */
+struct gw_candidate_view {
+    struct gw_candidate candidate;
+    bool is_reflexive;                  /* nobody told it: the peer's own check came from there */
+    const char *outcome;                /* gw_check_state_names */
+    unsigned sent;                      /* checks */
+    struct gw_mono last_sent, answered; /* GW_NEVER */
+    int64_t rtt_ns;
+    int error; /* -errno of the last try to send there; 0 = none */
+};
+
+/* What one anchor said about the peer. */
+struct gw_asked_view {
+    struct gw_peer *anchor;
+    bool is_registered; /* with the anchor */
+    bool has_channel;
+    bool is_asked;    /* a request is under way */
+    unsigned refusal; /* peergate_Refusal of the last answer */
+};
+
+struct gw_path_view {
+    struct gw_tuple tuple;
+    bool is_current, is_validated;
+    int64_t rtt_ns; /* 0 = unknown */
+};
+
+struct gw_reach_view {
+    bool is_findable; /* by anchors; else the members down to `failures` say nothing */
+    bool is_punching;
+    unsigned attempts; /* begun */
+    unsigned failures; /* in a row since something changed */
+    unsigned attempts_max;
+    struct gw_mono next_attempt; /* GW_NEVER: when something changes */
+    struct gw_candidate_view candidates[GW_VIEW_CANDIDATES_MAX];
+    unsigned candidate_count;
+    struct gw_asked_view asked[GW_VIEW_ANCHORS_MAX];
+    unsigned asked_count;
+    struct gw_path_view paths[GW_VIEW_PATHS_MAX];
+    unsigned path_count;
 };
 
 #endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `why`: how a peer is reached, what was tried, and what would have to change. */
+#include "gateway/daemon/daemon.h"
+
+#include "gateway/base/err.h"
+#include "gateway/daemon/anchor_setup.h"
+#include "gateway/daemon/json.h"
+#include "gateway/wire/control.pb.h"
+
+#include <string.h>
+
+static const char *refusal_text(unsigned refusal)
+{
+    switch (refusal) {
+    case peergate_Refusal_REFUSAL_NONE:
+        return "does not answer";
+    case peergate_Refusal_REFUSAL_UNKNOWN:
+        return "the peer is not there, or does not have this node among its peers";
+    case peergate_Refusal_REFUSAL_LIMIT:
+        return "the anchor has no room for more";
+    case peergate_Refusal_REFUSAL_RATE:
+        return "the anchor was asked too often";
+    case peergate_Refusal_REFUSAL_NO_RELAY:
+        return "the anchor relays nothing";
+    case peergate_Refusal_REFUSAL_NO_ANCHOR:
+        return "it is no anchor: it needs `role: anchor`";
+    default:
+        return "the anchor refused";
+    }
+}
+
+static json_t *anchors(const struct gw_reach_view *view)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < view->asked_count; i++) {
+        const struct gw_asked_view *asked = &view->asked[i];
+        const char *state = !asked->is_registered ? "unreachable"
+                            : asked->has_channel  ? "relays"
+                            : asked->is_asked     ? "asked"
+                            : asked->refusal      ? "refused"
+                                                  : "not needed";
+        json_t *object = json_pack("{s:s,s:s}", "name", gw_peer_name(asked->anchor), "state", state);
+        if (asked->refusal)
+            json_object_set_new(object, "reason", json_string(refusal_text(asked->refusal)));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static const char *candidate_reason(const struct gw_candidate_view *view)
+{
+    if (view->error)
+        return gw_strerror(view->error);
+    if (strcmp(view->outcome, "silent") != 0)
+        return NULL;
+    if (view->candidate.kind == GW_CANDIDATE_HOST)
+        return "no answer: an address behind the peer's NAT, or a firewall";
+    return "no answer: a NAT or firewall, there or here, lets nothing through or uses another port for each destination";
+}
+
+static json_t *candidates(const struct gw_reach_view *view, struct gw_mono now)
+{
+    char at[GW_ADDR_STRLEN];
+    json_t *list = json_array();
+    for (unsigned i = 0; i < view->candidate_count; i++) {
+        const struct gw_candidate_view *one = &view->candidates[i];
+        const char *reason = candidate_reason(one);
+        json_t *object = json_pack(
+            "{s:s,s:s,s:s,s:i}", "address", gw_addr_format(&one->candidate.addr, at), "kind",
+            one->is_reflexive ? "from the peer's own check" : gw_candidate_kind_names[one->candidate.kind],
+            "outcome", one->outcome, "checks", (int)one->sent);
+        json_object_set_new(object, "last_check_s", gw_json_ago(one->last_sent, now));
+        json_object_set_new(object, "answered_s", gw_json_ago(one->answered, now));
+        json_object_set_new(object, "rtt_ms",
+                            gw_mono_is_never(one->answered) ? json_null() : gw_json_ms(one->rtt_ns));
+        json_object_set_new(object, "reason", reason ? json_string(reason) : json_null());
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static json_t *paths(const struct gw_peer *peer, const struct gw_reach_view *view)
+{
+    char at[GW_ADDR_STRLEN];
+    json_t *list = json_array();
+    for (unsigned i = 0; i < view->path_count; i++) {
+        const struct gw_path_view *path = &view->paths[i];
+        bool is_relay = gw_tuple_is_relay(&path->tuple);
+        json_t *object = json_pack("{s:s,s:s,s:b,s:b}", "kind", is_relay ? "relay" : "direct", "endpoint",
+                                   is_relay ? gw_anchor_setup_relay_name(peer, &path->tuple)
+                                            : gw_addr_format(&path->tuple.remote, at),
+                                   "used", path->is_current, "works", path->is_validated);
+        json_object_set_new(object, "rtt_ms", path->rtt_ns > 0 ? gw_json_ms(path->rtt_ns) : json_null());
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+struct answer {
+    const char *verdict, *advice;
+};
+
+static struct answer not_reached(const struct gw_peer *peer, const struct gw_reach_view *view)
+{
+    bool has_endpoint = gw_peer_config(peer)->endpoint_count > 0, is_refused = false, has_anchor = false;
+    for (unsigned i = 0; i < view->asked_count; i++) {
+        has_anchor |= view->asked[i].is_registered;
+        is_refused |= view->asked[i].is_registered && view->asked[i].refusal != 0;
+    }
+    if (!view->is_findable && !has_endpoint)
+        return (struct answer){"nowhere to look for it", "give it an `endpoint`, or configure `anchors`"};
+    if (!view->is_findable)
+        return (struct answer){
+            "its endpoint does not answer, and there is no anchor to ask",
+            "check the endpoint and the firewall there, or configure `anchors` on both nodes"};
+    if (!has_anchor)
+        return (struct answer){
+            "none of the anchors can be reached",
+            "check this machine's network, and that the anchors run and have this node among their peers"};
+    if (is_refused)
+        return (struct answer){
+            "no anchor can connect you with it",
+            "start it, give it one of the same anchors, and this node's peer ID among its peers"};
+    return (struct answer){"not connected", "use it, and it is looked for: `peergate ping`"};
+}
+
+static struct answer relayed(const struct gw_reach_view *view)
+{
+    if (view->is_punching)
+        return (struct answer){"relayed; a direct path is being looked for", "wait a few seconds"};
+    if (view->attempts_max == 0)
+        return (struct answer){"relayed: direct paths are not looked for",
+                               "set `protocol.max_punch_attempts` to more than 0"};
+    if (view->candidate_count == 0)
+        return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
+    if (view->attempts == 0)
+        return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
+    return (struct answer){
+        "relayed: none of its addresses answered",
+        "forward the UDP port at one of the two sides and say so by `advertise` there, use IPv6 at both, "
+        "or a NAT that keeps one port for all destinations"};
+}
+
+static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_status *status,
+                              const struct gw_reach_view *view)
+{
+    bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
+    if (!is_up)
+        return not_reached(peer, view);
+    return status->is_relayed ? relayed(view) : (struct answer){"connected directly", NULL};
+}
+
+static void why(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
+                const struct gw_answer *answer)
+{
+    struct gw_mono now = gw_loop_now(daemon->loop);
+    struct gw_peer_status status;
+    struct gw_reach_view view;
+    (void)request;
+    if (!answer->peer) {
+        gw_control_fail(client, "own-name", "%s is this node itself", answer->canonical);
+        return;
+    }
+    gw_peer_status(answer->peer, now, &status);
+    gw_peer_reach_view(answer->peer, &view);
+    struct answer said = conclude(answer->peer, &status, &view);
+    json_t *object = json_object();
+    gw_json_add_who(object, answer->peer);
+    gw_json_add_way(object, answer->peer, now);
+    json_object_set_new(object, "verdict", json_string(said.verdict));
+    json_object_set_new(object, "advice", said.advice ? json_string(said.advice) : json_null());
+    json_object_set_new(object, "paths", paths(answer->peer, &view));
+    json_object_set_new(object, "anchors", anchors(&view));
+    json_object_set_new(object, "candidates", candidates(&view, now));
+    json_object_set_new(object, "attempts", json_integer((json_int_t)view.attempts));
+    json_object_set_new(object, "failures", json_integer((json_int_t)view.failures));
+    json_object_set_new(object, "next_attempt_s",
+                        gw_mono_is_never(view.next_attempt)
+                            ? json_null()
+                            : json_real((double)(gw_mono_sub(view.next_attempt, now) / GW_MS(1)) / 1000.0));
+    gw_control_reply(client, object);
+}
+
+void gw_control_why(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
+{
+    (void)now;
+    gw_control_with_host(ctx, client, request, why);
+}

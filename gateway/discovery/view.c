@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* How a peer is, or is not, reached: plain data out of what discovery, punch and the paths know. */
+#include "gateway/discovery/discovery_private.h"
+
+#include <string.h>
+
+static_assert(GW_VIEW_CANDIDATES_MAX >= GW_CHECKS_MAX && GW_VIEW_ANCHORS_MAX >= GW_ANCHORS_MAX &&
+                  GW_VIEW_PATHS_MAX >= GW_PATHS_MAX,
+              "everything has its place");
+
+static void view_paths(const struct gw_peer *peer, struct gw_reach_view *out)
+{
+    for (unsigned i = 0; i < peer->paths.count; i++) {
+        const struct gw_path *path = &peer->paths.list[i];
+        out->paths[out->path_count++] = (struct gw_path_view){.tuple = path->tuple,
+                                                              .is_current = (int)i == peer->paths.current,
+                                                              .is_validated = path->is_validated,
+                                                              .rtt_ns = path->rtt_ns};
+    }
+}
+
+static void view_candidates(const struct gw_punch *punch, struct gw_reach_view *out)
+{
+    for (unsigned i = 0; i < punch->count; i++) {
+        const struct gw_check *check = &punch->checks[i];
+        out->candidates[out->candidate_count++] =
+            (struct gw_candidate_view){.candidate = check->remote,
+                                       .is_reflexive = check->is_reflexive,
+                                       .outcome = gw_check_state_names[check->state],
+                                       .sent = check->sent,
+                                       .last_sent = check->last_sent,
+                                       .answered = check->answered,
+                                       .rtt_ns = check->rtt_ns,
+                                       .error = check->error};
+    }
+}
+
+static void view_anchors(struct gw_reach *reach, struct gw_reach_view *out)
+{
+    gw_list_for_each (node, &reach->discovery->anchors) {
+        const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
+        const struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+        const struct gw_ask *ask = &reach->asks[use->slot];
+        out->asked[out->asked_count++] =
+            (struct gw_asked_view){.anchor = use->peer,
+                                   .is_registered = use->is_registered,
+                                   .has_channel = channel && gw_map_node_is_linked(&channel->by_id),
+                                   .is_asked = ask->number != 0,
+                                   .refusal = ask->refusal};
+    }
+}
+
+void gw_discovery_reach_view(const struct gw_peer *peer, struct gw_reach_view *out)
+{
+    memset(out, 0, sizeof *out);
+    out->next_attempt = GW_NEVER;
+    view_paths(peer, out);
+    if (!peer->reach)
+        return;
+    const struct gw_direct *direct = &peer->reach->direct;
+    out->is_findable = peer->endpoints.is_findable;
+    out->is_punching = direct->punch.is_running || direct->number != 0;
+    out->attempts = direct->punch.attempts;
+    out->failures = direct->failures;
+    out->attempts_max = gw_direct_attempts_max(peer->reach);
+    out->next_attempt = direct->at;
+    view_candidates(&direct->punch, out);
+    view_anchors(peer->reach, out);
+}
