@@ -307,7 +307,7 @@ static void check_anchors(const struct gw_loading *loading, const struct gw_conf
     for (size_t i = 0; i < network->advertise.count; i++) {
         const struct gw_config_endpoint *at = &network->advertise.items[i];
         if (at->kind != GW_CONFIG_ENDPOINT_IP || gw_addr_is_unspecified(&at->addr))
-            complain(loading, 0, "advertise: expected IP:PORT, found a %s",
+            complain(loading, network->line, "advertise: expected IP:PORT, found a %s",
                      at->kind == GW_CONFIG_ENDPOINT_IP ? "wildcard" : "name");
     }
 }

@@ -80,21 +80,19 @@ static const char *state_of(const struct gw_anchor_view *view)
     return view->is_registered ? "registered" : "registering";
 }
 
-json_t *gw_anchor_setup_anchors_json(const struct gw_network *network, struct gw_mono now)
+void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network, struct gw_mono now)
 {
     struct gw_anchor_view view;
     char at[GW_ADDR_STRLEN];
-    json_t *list = json_array();
     for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &view); i++) {
-        json_t *object = json_pack("{s:s,s:s,s:i}", "name", gw_peer_name(view.peer), "state", state_of(&view),
-                                   "peers", (int)view.tags);
+        json_t *object = json_pack("{s:s,s:s,s:s,s:i}", "name", gw_peer_name(view.peer), "network",
+                                   network->name, "state", state_of(&view), "peers", (int)view.tags);
         json_object_set_new(object, "observed",
                             gw_addr_is_set(&view.observed) ? json_string(gw_addr_format(&view.observed, at))
                                                            : json_null());
         json_object_set_new(object, "rtt_ms", view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
         json_array_append_new(list, object);
     }
-    return list;
 }
 
 json_t *gw_anchor_setup_serving_json(const struct gw_network *network)

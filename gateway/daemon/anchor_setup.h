@@ -15,8 +15,8 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now);
 
 /* The name of the anchor that a relayed path goes through; "?" when there is none any more. */
 const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct gw_tuple *path);
-/* The anchors that this node uses. */
-json_t *gw_anchor_setup_anchors_json(const struct gw_network *network, struct gw_mono now);
+/* Appends the anchors that this node uses in the network. */
+void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network, struct gw_mono now);
 /* What it does as an anchor itself; null when it is none. */
 json_t *gw_anchor_setup_serving_json(const struct gw_network *network);
 

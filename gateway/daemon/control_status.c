@@ -41,6 +41,7 @@ static void add_identity(json_t *object, const struct gw_network *network)
     json_object_set_new(object, "public_key",
                         json_string(gw_key_base64_format(gw_gateway_public_key(network->gateway), key)));
     json_object_set_new(object, "port", json_integer(gw_link_port(network->link)));
+    json_object_set_new(object, "anchor", gw_anchor_setup_serving_json(network));
     json_object_set_new(object, "ipv4", json_boolean(gw_link_has(network->link, GW_UDP_V4)));
     json_object_set_new(object, "ipv6", json_boolean(gw_link_has(network->link, GW_UDP_V6)));
 }
@@ -163,14 +164,14 @@ static void add_up(json_t *sum, json_t *more)
 }
 
 struct networks_json {
-    json_t *networks, *peers, *services, *service_flows, *drops, *link;
+    json_t *networks, *peers, *anchors, *services, *service_flows, *drops, *link;
 };
 
 /* only: NULL = all. */
 static struct networks_json describe_networks(const struct gw_daemon *daemon, const struct gw_network *only,
                                               struct gw_mono now)
 {
-    struct networks_json all = {json_array(),  json_array(),  json_array(),
+    struct networks_json all = {json_array(),  json_array(),  json_array(), json_array(),
                                 json_object(), json_object(), json_object()};
     gw_list_for_each (node, &daemon->networks) {
         const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
@@ -180,6 +181,7 @@ static struct networks_json describe_networks(const struct gw_daemon *daemon, co
         add_identity(object, network);
         json_array_append_new(all.networks, object);
         add_peers(all.peers, network, now);
+        gw_anchor_setup_add_anchors(all.anchors, network, now);
         add_services(all.services, network);
         add_up(all.service_flows, service_stats(network));
         add_up(all.drops, drops(network));
@@ -238,6 +240,7 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     json_object_set_new(object, "tun", gw_daemon_tun_json(daemon, now));
     json_object_set_new(object, "anchors", gw_anchor_setup_anchors_json(network, now));
     json_object_set_new(object, "anchor", gw_anchor_setup_serving_json(network));
+    json_object_set_new(object, "anchors", all.anchors);
     json_object_set_new(object, "dns", gw_daemon_dns_json(daemon));
     json_object_set_new(object, "virtual_router", gw_daemon_virtual_router_json(daemon));
     json_object_set_new(object, "peers", all.peers);

@@ -22,7 +22,7 @@ static void check_reply(const peergate_ServicesReply *reply)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     peergate_Control message = peergate_Control_init_zero;
-    uint8_t again[1200];
+    static uint8_t again[4096]; /* numbers may be written longer than they came */
     pb_istream_t in = pb_istream_from_buffer(data, size);
     if (!pb_decode(&in, peergate_Control_fields, &message))
         return 0;

@@ -2,6 +2,8 @@
 /* The gate reads no byte that is not there, and what it lets through has the length that its struct needs. */
 #include "gateway/wire/message.h"
 
+#include "gateway/wire/relay_frame.h"
+
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,6 +21,8 @@ static size_t least_len(enum gw_message_type type)
         return sizeof(struct gw_data_header) + 16;
     case GW_MESSAGE_FAST_DATA:
         return sizeof(struct gw_data_header) + 32;
+    case GW_MESSAGE_RELAY:
+        return GW_RELAY_MIN_LEN;
     default:
         abort(); /* not one that exists */
     }
