@@ -240,7 +240,7 @@ void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, s
 bool gw_direct_take_check(struct gw_reach *reach, struct gw_mono now, struct gw_tuple *to,
                           uint8_t nonce[GW_CHECK_NONCE_LEN])
 {
-    const struct gw_check *check = gw_punch_take(&reach->direct.punch, now);
+    const struct gw_check *check = gw_punch_take(&reach->direct.punch, now, reach->discovery->host->random);
     if (!check)
         return false;
     *to = (struct gw_tuple){.remote = check->remote.addr, .link = GW_LINK_PRIMARY};

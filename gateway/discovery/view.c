@@ -26,6 +26,7 @@ static void view_candidates(const struct gw_punch *punch, struct gw_reach_view *
         out->candidates[out->candidate_count++] =
             (struct gw_candidate_view){.candidate = check->remote,
                                        .is_reflexive = check->is_reflexive,
+                                       .is_predicted = check->is_predicted,
                                        .outcome = gw_check_state_names[check->state],
                                        .sent = check->sent,
                                        .last_sent = check->last_sent,

@@ -30,6 +30,7 @@ struct gw_anchor_view {
 /* What became of one address of the peer's. */
 struct gw_candidate_view {
     struct gw_candidate candidate;
+    bool is_predicted;                  /* a port that may follow on an observed one */
     bool is_reflexive;                  /* nobody told it: the peer's own check came from there */
     const char *outcome;                /* gw_check_state_names */
     unsigned sent;                      /* checks */

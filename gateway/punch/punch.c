@@ -13,7 +13,7 @@ const char *const gw_check_state_names[4] = {"waiting", "running", "answered", "
 void gw_punch_init(struct gw_punch *punch)
 {
     memset(punch, 0, sizeof *punch);
-    punch->ends = GW_NEVER;
+    punch->ends = punch->predict_at = GW_NEVER;
 }
 
 static struct gw_check *find(struct gw_punch *punch, const struct gw_addr *addr)
@@ -81,20 +81,55 @@ bool gw_punch_add(struct gw_punch *punch, struct gw_mono now, const struct gw_ca
     return true;
 }
 
+static void remove_at(struct gw_punch *punch, unsigned i)
+{
+    memmove(&punch->checks[i], &punch->checks[i + 1], (punch->count - i - 1) * sizeof punch->checks[0]);
+    punch->count--;
+}
+
 void gw_punch_forget(struct gw_punch *punch, const struct gw_addr *addr)
 {
     struct gw_check *check = find(punch, addr);
     if (!check)
         return;
-    unsigned i = (unsigned)(check - punch->checks);
-    memmove(check, check + 1, (punch->count - i - 1) * sizeof *check);
-    punch->count--;
+    remove_at(punch, (unsigned)(check - punch->checks));
+}
+
+/* ---- predicted ports */
+
+static void forget_predicted(struct gw_punch *punch)
+{
+    for (unsigned i = punch->count; i-- > 0;) {
+        if (punch->checks[i].is_predicted && gw_mono_is_never(punch->checks[i].answered))
+            remove_at(punch, i);
+    }
+}
+
+/* A NAT that gives each destination a port of its own, in a row, has seen us as the next ones after that which an anchor saw. */
+static void predict(struct gw_punch *punch, struct gw_mono now, struct gw_random *random)
+{
+    unsigned count = punch->count;
+    punch->predict_at = GW_NEVER;
+    for (unsigned i = 0; i < count; i++) {
+        const struct gw_check seen = punch->checks[i];
+        if (seen.remote.kind != GW_CANDIDATE_OBSERVED || seen.is_reflexive || seen.is_predicted ||
+            seen.remote.addr.family != 4)
+            continue;
+        for (unsigned j = 1; j <= GW_PREDICTED && punch->count < GW_CHECKS_MAX; j++) {
+            struct gw_candidate next = seen.remote;
+            next.addr.port = (uint16_t)(seen.remote.addr.port + j);
+            if (next.addr.port > seen.remote.addr.port && gw_punch_add(punch, now, &next, false, random))
+                punch->checks[punch->count - 1].is_predicted = true;
+        }
+    }
 }
 
 /* ---- an attempt */
 
 void gw_punch_begin(struct gw_punch *punch, struct gw_mono at, int64_t timeout_ns, struct gw_random *random)
 {
+    forget_predicted(punch);
+    punch->predict_at = gw_mono_add(at, GW_PREDICT_AFTER_NS);
     punch->is_running = true;
     punch->has_proven = false;
     punch->ends = gw_mono_add(at, timeout_ns);
@@ -106,7 +141,7 @@ void gw_punch_begin(struct gw_punch *punch, struct gw_mono at, int64_t timeout_n
 void gw_punch_end(struct gw_punch *punch)
 {
     punch->is_running = false;
-    punch->ends = GW_NEVER;
+    punch->ends = punch->predict_at = GW_NEVER;
     for (unsigned i = 0; i < punch->count; i++) {
         struct gw_check *check = &punch->checks[i];
         check->next = GW_NEVER;
@@ -121,13 +156,16 @@ static int64_t interval(unsigned tries)
     return ns < LAST_INTERVAL_NS ? ns : LAST_INTERVAL_NS;
 }
 
-struct gw_check *gw_punch_take(struct gw_punch *punch, struct gw_mono now)
+struct gw_check *gw_punch_take(struct gw_punch *punch, struct gw_mono now, struct gw_random *random)
 {
+    if (punch->is_running && gw_mono_due(punch->predict_at, now))
+        predict(punch, now, random);
     for (unsigned i = 0; punch->is_running && i < punch->count; i++) {
         struct gw_check *check = &punch->checks[i];
         if (check->state != GW_CHECK_RUNNING || !gw_mono_due(check->next, now))
             continue;
-        check->next = check->tries + 1 < GW_CHECK_TRIES ? gw_mono_add(now, interval(check->tries)) : GW_NEVER;
+        unsigned most = check->is_predicted ? GW_PREDICTED_TRIES : GW_CHECK_TRIES;
+        check->next = check->tries + 1 < most ? gw_mono_add(now, interval(check->tries)) : GW_NEVER;
         check->tries++;
         check->sent++;
         check->last_sent = now;
@@ -150,6 +188,7 @@ struct gw_check *gw_punch_answered(struct gw_punch *punch, struct gw_mono now,
             gw_mono_sub(now, check->last_sent); /* or of one before: the path is measured again in use */
         check->next = GW_NEVER;
         check->error = 0;
+        punch->predict_at = GW_NEVER;
         if (!punch->has_proven)
             punch->ends = gw_mono_min(punch->ends, gw_mono_add(now, GW_PUNCH_SETTLE_NS));
         punch->has_proven = true;
@@ -175,7 +214,7 @@ bool gw_punch_expire(struct gw_punch *punch, struct gw_mono now)
 
 struct gw_mono gw_punch_next_deadline(const struct gw_punch *punch)
 {
-    struct gw_mono next = punch->ends;
+    struct gw_mono next = gw_mono_min(punch->ends, punch->predict_at);
     for (unsigned i = 0; punch->is_running && i < punch->count; i++)
         next = gw_mono_min(next, punch->checks[i].next);
     return next;

@@ -13,7 +13,10 @@
 #define GW_CHECKS_MAX 16u  /* candidates remembered of a peer; the oldest that did not answer makes room */
 #define GW_CHECK_TRIES 20u /* packets to an address in an attempt, as long as it has not answered */
 #define GW_CHECK_NONCE_LEN 8u
-#define GW_PUNCH_SETTLE_NS GW_MS(500) /* after the first answer the others have so long */
+#define GW_PREDICTED 4u       /* ports behind an observed one that are tried too: NATs that number in a row */
+#define GW_PREDICTED_TRIES 5u /* packets to each of them */
+#define GW_PREDICT_AFTER_NS GW_MS(300) /* ... when nothing has answered by then */
+#define GW_PUNCH_SETTLE_NS GW_MS(500)  /* after the first answer the others have so long */
 
 enum gw_check_state {
     GW_CHECK_WAITING, /* for the next attempt */
@@ -27,6 +30,7 @@ extern const char *const gw_check_state_names[4];
 struct gw_check {
     struct gw_candidate remote;
     bool is_reflexive; /* nobody told it: the peer's own check came from there */
+    bool is_predicted; /* nobody told it: it follows on an observed one. For one attempt, unless it answers */
     enum gw_check_state state;
     uint8_t nonce[GW_CHECK_NONCE_LEN]; /* of this attempt */
     unsigned tries;                    /* in this attempt */
@@ -44,7 +48,8 @@ struct gw_punch {
     bool is_running;
     bool has_proven; /* in this attempt */
     struct gw_mono ends;
-    unsigned attempts; /* begun, in all */
+    struct gw_mono predict_at; /* GW_NEVER */
+    unsigned attempts;         /* begun, in all */
 };
 
 void gw_punch_init(struct gw_punch *punch);
@@ -57,7 +62,7 @@ void gw_punch_begin(struct gw_punch *punch, struct gw_mono start, int64_t timeou
                     struct gw_random *random);
 void gw_punch_end(struct gw_punch *punch);
 /* The check that a packet is due for, or NULL; counts it. */
-struct gw_check *gw_punch_take(struct gw_punch *punch, struct gw_mono now);
+struct gw_check *gw_punch_take(struct gw_punch *punch, struct gw_mono now, struct gw_random *random);
 /* An answer with this nonce came: its check, or NULL. It is proven from now on. */
 struct gw_check *gw_punch_answered(struct gw_punch *punch, struct gw_mono now,
                                    const uint8_t nonce[GW_CHECK_NONCE_LEN]);
