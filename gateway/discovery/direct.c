@@ -110,11 +110,11 @@ static void failed(struct gw_reach *reach, struct gw_mono now)
                  gw_mono_is_never(direct->at) ? "; tried again when something changes" : "");
 }
 
-static void begin(struct gw_reach *reach, struct gw_mono start)
+static void begin(struct gw_reach *reach, struct gw_mono start, bool is_asker)
 {
     reach->direct.number = 0;
     reach->direct.at = GW_NEVER;
-    gw_punch_begin(&reach->direct.punch, start, timeout_of(reach), reach->discovery->host->random);
+    gw_punch_begin(&reach->direct.punch, start, timeout_of(reach), is_asker, reach->discovery->host->random);
 }
 
 void gw_direct_expire(struct gw_reach *reach, struct gw_mono now)
@@ -198,13 +198,13 @@ void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peerga
         return;
     take_addresses(reach, punch->addresses, punch->addresses_count, now);
     if (punch->is_answer) {
-        begin(reach, now);
+        begin(reach, now, true);
     } else {
         uint32_t start_ms = punch->start_ms < START_MAX_MS ? punch->start_ms : START_MAX_MS;
         bool is_again = direct->has_peer_number && direct->peer_number == number;
         send_punch(reach, number, true, 0, now);
         if (!is_again && !direct->punch.is_running)
-            begin(reach, gw_mono_add(now, GW_MS(start_ms)));
+            begin(reach, gw_mono_add(now, GW_MS(start_ms)), false);
         direct->has_peer_number = true;
         direct->peer_number = number;
     }

@@ -117,7 +117,7 @@ static void predict(struct gw_punch *punch, struct gw_mono now, struct gw_random
             continue;
         for (unsigned j = 1; j <= GW_PREDICTED && punch->count < GW_CHECKS_MAX; j++) {
             struct gw_candidate next = seen.remote;
-            next.addr.port = (uint16_t)(seen.remote.addr.port + j);
+            next.addr.port = (uint16_t)(seen.remote.addr.port + (punch->is_asker ? GW_PREDICTED + 1 - j : j));
             if (next.addr.port > seen.remote.addr.port && gw_punch_add(punch, now, &next, false, random))
                 punch->checks[punch->count - 1].is_predicted = true;
         }
@@ -126,11 +126,13 @@ static void predict(struct gw_punch *punch, struct gw_mono now, struct gw_random
 
 /* ---- an attempt */
 
-void gw_punch_begin(struct gw_punch *punch, struct gw_mono at, int64_t timeout_ns, struct gw_random *random)
+void gw_punch_begin(struct gw_punch *punch, struct gw_mono at, int64_t timeout_ns, bool is_asker,
+                    struct gw_random *random)
 {
     forget_predicted(punch);
     punch->predict_at = gw_mono_add(at, GW_PREDICT_AFTER_NS);
     punch->is_running = true;
+    punch->is_asker = is_asker;
     punch->has_proven = false;
     punch->ends = gw_mono_add(at, timeout_ns);
     punch->attempts++;

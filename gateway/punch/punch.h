@@ -13,8 +13,8 @@
 #define GW_CHECKS_MAX 16u  /* candidates remembered of a peer; the oldest that did not answer makes room */
 #define GW_CHECK_TRIES 20u /* packets to an address in an attempt, as long as it has not answered */
 #define GW_CHECK_NONCE_LEN 8u
-#define GW_PREDICTED 4u       /* ports behind an observed one that are tried too: NATs that number in a row */
-#define GW_PREDICTED_TRIES 5u /* packets to each of them */
+#define GW_PREDICTED 5u       /* ports behind an observed one that are tried too: NATs that number in a row */
+#define GW_PREDICTED_TRIES 4u /* packets to each of them */
 #define GW_PREDICT_AFTER_NS GW_MS(300) /* ... when nothing has answered by then */
 #define GW_PUNCH_SETTLE_NS GW_MS(500)  /* after the first answer the others have so long */
 
@@ -46,6 +46,7 @@ struct gw_punch {
     struct gw_check checks[GW_CHECKS_MAX];
     unsigned count;
     bool is_running;
+    bool is_asker;
     bool has_proven; /* in this attempt */
     struct gw_mono ends;
     struct gw_mono predict_at; /* GW_NEVER */
@@ -57,8 +58,9 @@ void gw_punch_init(struct gw_punch *punch);
 bool gw_punch_add(struct gw_punch *punch, struct gw_mono now, const struct gw_candidate *candidate,
                   bool is_reflexive, struct gw_random *random);
 void gw_punch_forget(struct gw_punch *punch, const struct gw_addr *addr);
-/* Begins an attempt: checks start at `start`, and it is over `timeout_ns` later. */
-void gw_punch_begin(struct gw_punch *punch, struct gw_mono start, int64_t timeout_ns,
+/* Begins an attempt: checks start at `start`, and it is over `timeout_ns` later. is_asker: this side asked for it. Two sides behind NATs that number in a row meet
+ * only if one of them asks the predicted ports upwards and the other downwards: each packet takes the next number. */
+void gw_punch_begin(struct gw_punch *punch, struct gw_mono start, int64_t timeout_ns, bool is_asker,
                     struct gw_random *random);
 void gw_punch_end(struct gw_punch *punch);
 /* The check that a packet is due for, or NULL; counts it. */

@@ -59,14 +59,14 @@ static void test_bounded(void **state)
     assert_false(add(1, GW_CANDIDATE_HOST, false));
     assert_true(add(2, GW_CANDIDATE_HOST, false));
     assert_null(gw_punch_take(&punch, at(0), &seeded.random)); /* no attempt yet */
-    gw_punch_begin(&punch, at(100), GW_S(60), &seeded.random);
+    gw_punch_begin(&punch, at(100), GW_S(60), 100 != 0, &seeded.random);
     assert_null(gw_punch_take(&punch, at(99), &seeded.random));
     assert_int_equal(run(1, &total), GW_CHECK_TRIES);
     assert_int_equal(total, 2 * GW_CHECK_TRIES);
     assert_false(punch.has_proven);
     assert_int_equal(punch.checks[0].state, GW_CHECK_SILENT);
     /* The next attempt begins anew. */
-    gw_punch_begin(&punch, at(100000), GW_S(1), &seeded.random);
+    gw_punch_begin(&punch, at(100000), GW_S(1), 100000 != 0, &seeded.random);
     assert_in_range(run(1, &total), 4, 7);
     assert_int_equal(punch.attempts, 2);
 }
@@ -76,7 +76,7 @@ static void test_answer(void **state)
     (void)state;
     add(1, GW_CANDIDATE_HOST, false);
     add(2, GW_CANDIDATE_HOST, false);
-    gw_punch_begin(&punch, at(0), GW_S(10), &seeded.random);
+    gw_punch_begin(&punch, at(0), GW_S(10), 0 != 0, &seeded.random);
     const struct gw_check *check = gw_punch_take(&punch, at(0), &seeded.random);
     uint8_t nonce[GW_CHECK_NONCE_LEN], other[GW_CHECK_NONCE_LEN] = {0};
     memcpy(nonce, check->nonce, sizeof nonce);
@@ -97,7 +97,7 @@ static void test_not_before_it_was_asked(void **state)
 {
     (void)state;
     add(1, GW_CANDIDATE_HOST, false);
-    gw_punch_begin(&punch, at(0), GW_S(10), &seeded.random);
+    gw_punch_begin(&punch, at(0), GW_S(10), 0 != 0, &seeded.random);
     assert_null(gw_punch_answered(&punch, at(0), punch.checks[0].nonce));
 }
 
@@ -123,7 +123,7 @@ static void test_answered_stay(void **state)
 {
     (void)state;
     add(1, GW_CANDIDATE_HOST, false);
-    gw_punch_begin(&punch, at(0), GW_S(10), &seeded.random);
+    gw_punch_begin(&punch, at(0), GW_S(10), 0 != 0, &seeded.random);
     const struct gw_check *check = gw_punch_take(&punch, at(0), &seeded.random);
     assert_non_null(gw_punch_answered(&punch, at(1), check->nonce));
     gw_punch_end(&punch);
@@ -138,14 +138,14 @@ static void test_predicted(void **state)
     unsigned total;
     add(1000, GW_CANDIDATE_OBSERVED, false);
     add(7, GW_CANDIDATE_HOST, false);
-    gw_punch_begin(&punch, at(0), GW_S(60), &seeded.random);
+    gw_punch_begin(&punch, at(0), GW_S(60), 0 != 0, &seeded.random);
     assert_int_equal(run(1002, &total), GW_PREDICTED_TRIES);
     assert_int_equal(total, 2 * GW_CHECK_TRIES + GW_PREDICTED * GW_PREDICTED_TRIES);
-    gw_punch_begin(&punch, at(100000), GW_S(1), &seeded.random);
+    gw_punch_begin(&punch, at(100000), GW_S(1), 100000 != 0, &seeded.random);
     assert_int_equal(punch.count, 2); /* forgotten, and predicted anew */
     gw_punch_init(&punch);
     add(65534, GW_CANDIDATE_OBSERVED, false); /* there is only one behind it */
-    gw_punch_begin(&punch, at(0), GW_S(60), &seeded.random);
+    gw_punch_begin(&punch, at(0), GW_S(60), 0 != 0, &seeded.random);
     run(65535, &total);
     assert_int_equal(punch.count, 2);
 }
