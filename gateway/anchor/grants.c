@@ -205,5 +205,7 @@ void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client 
     side->channel->expires = gw_mono_add(now, GW_S(LIFETIME_S));
     side->is_taken = true;
     send_grant(anchor, side, message->number, now);
+    /* The other side, too: its end of the channel would end sooner than this one, or may be forgotten. */
+    other_side(side)->is_taken = false;
     gw_anchor_offer(anchor, other_side(side), now);
 }

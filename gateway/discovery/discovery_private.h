@@ -48,7 +48,7 @@ struct gw_relay_channel {
     struct gw_anchor_use *via; /* NULL: free */
     uint32_t id;
     uint8_t send_key[GW_RELAY_KEY_LEN], receive_key[GW_RELAY_KEY_LEN];
-    struct gw_mono expires, renew_at;
+    struct gw_mono granted, expires, renew_at;
 };
 
 /* What was asked of one anchor about one peer. */

@@ -17,6 +17,7 @@
 #define TRIES 5u
 #define REFUSED_NS GW_S(1) /* doubling with each refusal */
 #define REFUSED_MAX_NS GW_S(30)
+#define DOUBT_NS GW_S(2)    /* a channel younger than this is not asked for again */
 #define WANTED_NS GW_S(30)  /* so long after it was wanted last it is looked for */
 #define IN_USE_NS GW_S(180) /* heard of so lately: channels are renewed */
 
@@ -157,21 +158,34 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
         gw_reach_rearm(reach, now);
 }
 
+/* What goes through the channels stays unanswered: is the relay there, does the peer still know of its end? true: one is to be asked for again. */
+static bool doubt_channels(struct gw_reach *reach, struct gw_mono now)
+{
+    bool is_due = false;
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
+        struct gw_relay_channel *channel = &reach->channels[i];
+        if (!channel->via)
+            continue;
+        gw_anchor_use_touch(channel->via, now);
+        if (!gw_map_node_is_linked(&channel->by_id) || gw_mono_sub(now, channel->granted) < DOUBT_NS)
+            continue;
+        channel->renew_at = now;
+        is_due = true;
+    }
+    return is_due;
+}
+
 void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now)
 {
     bool was_wanted = is_wanted(reach, now);
     reach->wanted = now;
-    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
-        if (reach->channels[i].via)
-            gw_anchor_use_touch(reach->channels[i].via, now);
-    }
-    if (was_wanted)
-        return;
-    for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
+    bool is_due = doubt_channels(reach, now);
+    for (unsigned i = 0; i < GW_ANCHORS_MAX && !was_wanted; i++) {
         if (reach->asks[i].number == 0)
             reach->asks[i] = (struct gw_ask){.at = now};
     }
-    step(reach, now);
+    if (is_due || !was_wanted)
+        step(reach, now);
 }
 
 void gw_reach_anchors_changed(struct gw_reach *reach, struct gw_mono now)

@@ -81,6 +81,7 @@ bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
     memcpy(channel->send_key, grant->send_key, sizeof channel->send_key);
     memcpy(channel->receive_key, grant->receive_key, sizeof channel->receive_key);
     uint32_t lifetime_s = grant->lifetime_s < LIFETIME_MAX_S ? grant->lifetime_s : LIFETIME_MAX_S;
+    channel->granted = now;
     channel->expires = gw_mono_add(now, GW_S(lifetime_s));
     channel->renew_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
     gw_peer_add_relay(reach->peer, now, &channel->tuple);

@@ -342,6 +342,23 @@ static void test_relay_outlives_lifetimes(void **state)
     sim_net_fini(&net);
 }
 
+/* Silence of any length, and then somebody wants something: at whatever moment, it works within seconds. */
+static void test_after_silence(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(31, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    for (unsigned i = 0; i < 60; i++) {
+        bool is_b = i % 3 == 2;
+        sim_client_start(&client, is_b ? b : a, is_b ? b_to_a : a_to_b, "echo", 1000);
+        sim_net_run(&net, GW_S(8));
+        assert_true(sim_client_is_done(&client));
+        sim_net_run(&net, GW_S(i * 31));
+    }
+    sim_net_fini(&net);
+}
+
 /* The anchor loses its memory in the middle of a stream. */
 static void test_anchor_restarts_under_a_stream(void **state)
 {
@@ -525,25 +542,16 @@ int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_register),
-        cmocka_unit_test(test_register_on_bad_links),
-        cmocka_unit_test(test_many_peers),
-        cmocka_unit_test(test_not_an_anchor),
-        cmocka_unit_test(test_anchor_restarts),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_expires),
-        cmocka_unit_test(test_observed_address_changes),
-        cmocka_unit_test(test_relayed_stream),
-        cmocka_unit_test(test_relayed_on_bad_links),
-        cmocka_unit_test(test_both_ask),
-        cmocka_unit_test(test_peer_comes_later),
-        cmocka_unit_test(test_stranger),
-        cmocka_unit_test(test_relay_outlives_lifetimes),
-        cmocka_unit_test(test_anchor_restarts_under_a_stream),
-        cmocka_unit_test(test_peer_restarts),
-        cmocka_unit_test(test_failover),
-        cmocka_unit_test(test_stolen_channel),
-        cmocka_unit_test(test_limits_of_a_channel),
+        cmocka_unit_test(test_register),        cmocka_unit_test(test_register_on_bad_links),
+        cmocka_unit_test(test_many_peers),      cmocka_unit_test(test_not_an_anchor),
+        cmocka_unit_test(test_anchor_restarts), cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_expires),         cmocka_unit_test(test_observed_address_changes),
+        cmocka_unit_test(test_relayed_stream),  cmocka_unit_test(test_relayed_on_bad_links),
+        cmocka_unit_test(test_both_ask),        cmocka_unit_test(test_peer_comes_later),
+        cmocka_unit_test(test_stranger),        cmocka_unit_test(test_relay_outlives_lifetimes),
+        cmocka_unit_test(test_after_silence),   cmocka_unit_test(test_anchor_restarts_under_a_stream),
+        cmocka_unit_test(test_peer_restarts),   cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_stolen_channel),  cmocka_unit_test(test_limits_of_a_channel),
         cmocka_unit_test(test_no_relay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
