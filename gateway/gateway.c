@@ -422,8 +422,8 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
 
 /* ---- anchors */
 
-void gw_gateway_set_addresses(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
-                              unsigned count)
+void gw_gateway_set_candidates(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
+                               unsigned count)
 {
     gateway->host.now = now;
     gw_discovery_set_addresses(gateway->discovery, now, list, count);

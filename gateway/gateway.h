@@ -82,8 +82,8 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now);
 /* ---- finding peers through anchors (gateway/discovery) */
 
 /* Where this node may be reached, as far as it knows itself: interfaces' addresses and configured ones, best first. What cannot be offered is left out. */
-void gw_gateway_set_addresses(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
-                              unsigned count);
+void gw_gateway_set_candidates(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
+                               unsigned count);
 /* The anchors that we use; index from 0. false: no more. */
 bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
                             struct gw_anchor_view *out);

@@ -60,7 +60,7 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
         found[i].port = gw_link_port(network->link);
         list[count++] = (struct gw_candidate){found[i], GW_CANDIDATE_HOST};
     }
-    gw_gateway_set_addresses(network->gateway, now, list, count);
+    gw_gateway_set_candidates(network->gateway, now, list, count);
 }
 
 /* ---- to read */

@@ -238,8 +238,6 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     json_object_set_new(object, "networks", all.networks);
     json_object_set_new(object, "proxies", proxies(daemon));
     json_object_set_new(object, "tun", gw_daemon_tun_json(daemon, now));
-    json_object_set_new(object, "anchors", gw_anchor_setup_anchors_json(network, now));
-    json_object_set_new(object, "anchor", gw_anchor_setup_serving_json(network));
     json_object_set_new(object, "anchors", all.anchors);
     json_object_set_new(object, "dns", gw_daemon_dns_json(daemon));
     json_object_set_new(object, "virtual_router", gw_daemon_virtual_router_json(daemon));

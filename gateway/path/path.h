@@ -40,7 +40,7 @@ struct gw_path {
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
     int64_t rtt_ns;                      /* of challenges; 0 unknown */
     uint16_t payload_len; /* largest UDP payload known to arrive; a relay's frame header is not in it */
-    uint16_t narrow_len; /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
+    uint16_t narrow_len;  /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
     struct gw_mono narrow_until;
 };
 

@@ -10,7 +10,6 @@
 #define GW_PEER_NAME_MAX 63u
 #define GW_PEER_ENDPOINTS_MAX 8u
 #define GW_PEER_ALLOWED_IPS_MAX 34u
-#define GW_PEER_ALLOWED_IPS_MAX 32u
 #define GW_PUNCH_NEVER 0xffffffffu
 
 /* Which seal transport packets to this peer use (docs/PROTOCOL.md "Sealing"). */

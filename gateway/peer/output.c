@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
-#define ATTEMPTS_ALONE 1u /* so many initiations go unanswered before anchors are asked */
+#define ATTEMPTS_ALONE 1u   /* so many initiations go unanswered before anchors are asked */
 
 enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp)
 {
@@ -300,11 +300,12 @@ static size_t stock_cap(const struct gw_peer *peer, const struct gw_path *path)
     return is_narrow && path->narrow_len < full ? path->narrow_len : full;
 }
 
-/* One that has not said yet what it is may be one. */
+/* One that has not said yet what it is may be one, unless it came by a relay. */
 static size_t packet_cap(const struct build *b)
 {
-    return b->peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(b->peer) ? b->path->payload_len
-                                                                           : stock_cap(b->peer, b->path);
+    bool is_ours = gw_tuple_is_relay(&b->path->tuple) ||
+                   (b->peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(b->peer));
+    return is_ours ? b->path->payload_len : stock_cap(b->peer, b->path);
 }
 
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now)

@@ -261,7 +261,7 @@ static void test_never_direct(void **state)
     struct gw_candidate own = {b->addr, GW_CANDIDATE_CONFIGURED};
     sim_client_start(&client, a, a_to_b, "echo", 1000000);
     sim_net_run(&net, GW_S(1));
-    gw_gateway_set_addresses(b->gateway, sim_now(b), &own, 1);
+    gw_gateway_set_candidates(b->gateway, sim_now(b), &own, 1);
     sim_node_pump(b);
     assert_true(time_until(is_direct, GW_S(10)) < GW_S(3));
     sim_net_fini(&net);
@@ -281,7 +281,7 @@ static void test_candidates_of_third_parties(void **state)
         char text[GW_ADDR_STRLEN];
         sim_net_add(&net, gw_addr_format(&victims[i].addr, text));
     }
-    gw_gateway_set_addresses(b->gateway, sim_now(b), victims, GW_CANDIDATES_MAX);
+    gw_gateway_set_candidates(b->gateway, sim_now(b), victims, GW_CANDIDATES_MAX);
     sim_client_start(&client, a, a_to_b, "echo", 60000000);
     sim_net_run(&net, GW_S(12));
     print_message("%llu packets to third parties, %llu bytes at most\n", (unsigned long long)to_third,
