@@ -6,6 +6,8 @@
 
 #define CHALLENGE_INTERVAL_NS GW_MS(300)
 #define PROBE_INTERVAL_NS GW_MS(100) /* or 2 RTT */
+#define TRIES_UNPROVEN 2u /* so many challenges a path that we followed the peer to may leave unanswered */
+#define ASK_AGAIN_NS GW_S(5)
 
 void gw_paths_init(struct gw_paths *paths)
 {
@@ -91,8 +93,11 @@ static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path 
 {
     bool is_silent = gw_mono_sub(now, current->last_received) > silence_ns;
     bool is_relay_and_direct = gw_tuple_is_relay(&path->tuple) != gw_tuple_is_relay(&current->tuple);
-    if (!is_relay_and_direct || !current->is_validated)
-        return (is_silent || proves_round_trip) && gw_paths_make_current(paths, path, now);
+    if (!is_relay_and_direct || !current->is_validated) {
+        /* Who only sends from there, and does not hear what goes there, is not followed a second time. */
+        bool may_follow = is_silent && (path->is_validated || path->challenge_tries <= TRIES_UNPROVEN);
+        return (may_follow || proves_round_trip) && gw_paths_make_current(paths, path, now);
+    }
     /* Each side chooses its own way, so that the peer sends by the relay says nothing of our direct path, and the other way round: it is asked. */
     if (is_silent && was_validated)
         gw_path_probe(current, now, random);
@@ -111,6 +116,8 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
         return false;
     if (!path)
         path = add(paths, now, tuple, random);
+    else if (is_highest && !path->is_validated && gw_mono_sub(now, path->probed) >= ASK_AGAIN_NS)
+        gw_path_probe(path, now, random);
     bool was_validated = path->is_validated;
     path->bytes_received += bytes;
     path->last_received = now;
@@ -225,6 +232,13 @@ struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono n
     return NULL;
 }
 
+/* We followed the peer there before it answered, and it does not: somebody may be sending its packets from where it is not. */
+static bool is_unproven_too_long(const struct gw_path *path, struct gw_mono now)
+{
+    return !path->is_validated && path->challenge_tries >= TRIES_UNPROVEN &&
+           gw_mono_due(path->challenge_at, now);
+}
+
 /* Asked often enough: it does not answer. */
 static bool is_lost(const struct gw_path *path, struct gw_mono now)
 {
@@ -244,6 +258,8 @@ bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence
             is_current_lost |= path == current && path->is_validated;
             path->is_validated = false;
             path->challenge_at = GW_NEVER;
+        } else if (path == current && is_unproven_too_long(path, now)) {
+            is_current_lost |= gw_paths_have_other(paths);
         } else if (path == current) {
             if (!gw_mono_is_never(path->awaiting) && gw_paths_have_other(paths) &&
                 gw_mono_due(gw_mono_add(path->awaiting, silence_ns), now))

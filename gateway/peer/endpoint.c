@@ -118,7 +118,7 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
     bool is_current = path && path == gw_paths_current(&peer->paths);
     bool is_changed = gw_paths_received(&peer->paths, now, tuple, bytes, is_highest, proves_round_trip, rule,
                                         is_current ? 0 : gw_peer_silence(peer), peer->host->random);
-    if (!path) /* a challenge is due */
+    if (!path || gw_mono_due(path->challenge_at, now)) /* a challenge is due */
         gw_peer_mark_ready(peer);
     if (is_changed)
         gw_peer_path_changed(peer, now);

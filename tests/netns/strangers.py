@@ -226,7 +226,7 @@ def hold_back(scene):
     scene.home_at.nft("delete table inet held")
     over = time.monotonic()
     at = scene.download.count()
-    until(lambda: scene.download.count() > at + MEGABYTE, "the download goes on after the stranger has left", 20)
+    until(lambda: scene.download.count() > at + MEGABYTE, "the download goes on after the stranger has left", 5)
     scene.ground.step(f"    on again {time.monotonic() - over:.2f} s after he left; "
                       f"{scene.replies('others')[1] - before} bytes went to him for his {sent}")
     check(scene.replies("others")[1] - before <= 3 * sent + 4000, f"more than three times what he sent ({sent}) went to the stranger")
