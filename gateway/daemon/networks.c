@@ -86,8 +86,10 @@ int gw_daemon_make_networks(struct gw_daemon *daemon, struct gw_diag *diag)
         return err;
     gw_list_for_each (node, &daemon->networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        gw_network_use(network, network->files, &change);
+        gw_network_use(network, network->files);
     }
+    gw_list_for_each (node, &daemon->networks)
+        gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &change);
     return gw_daemon_apply_names(daemon, &daemon->files, diag);
 }
 
@@ -179,7 +181,6 @@ void gw_daemon_change_networks(struct gw_daemon *daemon, struct gw_list *made, s
     for (size_t i = 0; i < daemon->files.network_count; i++) {
         const struct gw_network_files *files = &daemon->files.networks[i];
         struct gw_network *network = with_files(&daemon->networks, files);
-        struct gw_peers_change its;
         if (!network) {
             network = with_files(made, files);
             gw_log_info("network %s: added, on UDP port %u", network->name, gw_link_port(network->link));
@@ -187,7 +188,11 @@ void gw_daemon_change_networks(struct gw_daemon *daemon, struct gw_list *made, s
         gw_list_remove(&network->node);
         gw_list_push_back(&daemon->networks, &network->node);
         network->is_top = files->config == &daemon->files.config->top;
-        gw_network_use(network, files, &its);
+        gw_network_use(network, files);
+    }
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_peers_change its;
+        gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &its);
         change->added += its.added;
         change->changed += its.changed;
         change->removed += its.removed;
