@@ -61,21 +61,28 @@ void gw_changes_free(struct gw_changes *changes)
     *changes = (struct gw_changes){0};
 }
 
-/* ---- text: kind device table priority port prefix */
+/* ---- text: kind device table priority port prefix [source] */
+
+/* Of "1.2.3.4:0" and "[::1]:0" the address alone. */
+static char *format_ip(const struct gw_addr *ip, char out[GW_ADDR_STRLEN])
+{
+    struct gw_addr addr = *ip;
+    addr.port = 0;
+    gw_addr_format(&addr, out);
+    char *end = strrchr(out, ':'), *start = out[0] == '[' ? out + 1 : out;
+    if (end)
+        end[out[0] == '[' ? -1 : 0] = 0;
+    return start;
+}
 
 char *gw_change_format(const struct gw_change *change, char out[GW_CHANGE_LINE_MAX])
 {
-    char ip[GW_ADDR_STRLEN];
-    struct gw_addr addr = change->prefix.ip;
-    addr.port = 0;
-    gw_addr_format(&addr, ip);
-    /* "1.2.3.4:0" and "[::1]:0": the address alone is meant. */
-    char *end = strrchr(ip, ':'), *start = ip[0] == '[' ? ip + 1 : ip;
-    if (end)
-        end[ip[0] == '[' ? -1 : 0] = 0;
-    snprintf(out, GW_CHANGE_LINE_MAX, "%s %s %u %u %u %s/%u", kind_names[change->kind],
-             change->device[0] ? change->device : "-", change->table, change->priority, change->port, start,
-             change->prefix.bits);
+    char ip[GW_ADDR_STRLEN], source[GW_ADDR_STRLEN];
+    bool has_source = gw_addr_is_set(&change->source);
+    snprintf(out, GW_CHANGE_LINE_MAX, "%s %s %u %u %u %s/%u%s%s", kind_names[change->kind],
+             change->device[0] ? change->device : "-", change->table, change->priority, change->port,
+             format_ip(&change->prefix.ip, ip), change->prefix.bits, has_source ? " " : "",
+             has_source ? format_ip(&change->source, source) : "");
     return out;
 }
 
@@ -90,6 +97,14 @@ static bool find_kind(enum gw_change_kind *out, const char *name)
     return false;
 }
 
+/* What is behind the prefix: nothing, or " 10.9.0.1" of the same family. */
+static bool parse_source(struct gw_change *change, const char *text)
+{
+    if (text[0] == 0)
+        return true;
+    return text[0] == ' ' && gw_addr_parse_ip(&change->source, text + 1, 0) == 0 && change->source.scope == 0;
+}
+
 int gw_change_parse(struct gw_change *out, const char *line)
 {
     struct gw_change change = {0};
@@ -100,9 +115,11 @@ int gw_change_parse(struct gw_change *out, const char *line)
     if (strlen(line) >= GW_CHANGE_LINE_MAX || sscanf(line, "%15s %15s %10lu %10lu %5u %47[^/ ]/%3u%n", kind,
                                                      device, &table, &priority, &port, ip, &bits, &end) != 7)
         return GW_E_MALFORMED;
-    if (line[end] != 0 || !find_kind(&change.kind, kind) || port > UINT16_MAX || table > UINT32_MAX ||
-        priority > UINT32_MAX || gw_addr_parse_ip(&change.prefix.ip, ip, 0) != 0 ||
-        bits > (change.prefix.ip.family == 6 ? 128 : 32))
+    if (!parse_source(&change, line + end) || !find_kind(&change.kind, kind) || port > UINT16_MAX ||
+        table > UINT32_MAX || priority > UINT32_MAX || gw_addr_parse_ip(&change.prefix.ip, ip, 0) != 0 ||
+        bits > (change.prefix.ip.family == 6 ? 128 : 32) ||
+        (gw_addr_is_set(&change.source) &&
+         (change.source.family != change.prefix.ip.family || change.kind != GW_CHANGE_ROUTE)))
         return GW_E_MALFORMED;
     change.table = (uint32_t)table;
     change.priority = (uint32_t)priority;

@@ -16,7 +16,7 @@
 enum gw_change_kind {
     GW_CHANGE_ADDRESS,     /* on the interface, without a route to its prefix */
     GW_CHANGE_UNREACHABLE, /* prefix in table goes nowhere: rather refused than leaked */
-    GW_CHANGE_ROUTE,       /* prefix in table goes into the interface */
+    GW_CHANGE_ROUTE, /* prefix in table goes into the interface, from `source` if nothing else is said */
     GW_CHANGE_RULE_PORT, /* what our UDP port sends looks in the main table first, so it never goes into the tunnel */
     GW_CHANGE_RULE_LOCAL, /* then for everybody the main table but for its default route */
     GW_CHANGE_RULE_TABLE, /* then `table` */
@@ -30,7 +30,8 @@ struct gw_change {
     uint32_t priority;                   /* of rules; a route's metric */
     char device[GW_CHANGE_NAME_MAX + 1]; /* "" for rules and unreachable */
     struct gw_prefix prefix;             /* of rules: any of the family */
-    uint16_t port;                       /* GW_CHANGE_RULE_PORT */
+    struct gw_addr source; /* GW_CHANGE_ROUTE; family 0 = the kernel's choice; no port, no scope */
+    uint16_t port;         /* GW_CHANGE_RULE_PORT */
     uint8_t reserved[2];
 };
 
@@ -49,7 +50,7 @@ void gw_changes_free(struct gw_changes *changes);
 /* For qsort: order of doing. */
 int gw_change_compare(const void *a, const void *b);
 
-/* "route peer0 254 2000 0 10.9.0.0/16", no newline. Returns out. */
+/* "route peer0 254 2000 0 10.9.0.0/16", and " 10.9.0.1" behind it where there is a source; no newline. Returns out. */
 char *gw_change_format(const struct gw_change *change, char out[GW_CHANGE_LINE_MAX]);
 /* 0, or GW_E_MALFORMED. */
 int gw_change_parse(struct gw_change *out, const char *line);

@@ -132,15 +132,27 @@ static bool may_repair(struct gw_netconf *netconf, struct gw_mono now)
     return netconf->repairs++ < REPAIRS_MAX;
 }
 
+/* Linux keeps an IPv6 route when its source goes, without the source: it looks as if it were there. */
+static void forget_sourceless(struct gw_netconf *netconf, const struct gw_change *address)
+{
+    for (size_t i = 0; i < netconf->done.count; i++) {
+        const struct gw_change *change = &netconf->done.items[i];
+        if (change->kind == GW_CHANGE_ROUTE && gw_addr_same_ip(&change->source, &address->prefix.ip))
+            gw_netlink_remove(&netconf->netlink, change);
+    }
+}
+
 static unsigned put_back(struct gw_netconf *netconf)
 {
     char line[GW_CHANGE_LINE_MAX];
     unsigned count = 0;
     for (size_t i = 0; i < netconf->done.count; i++) {
-        if (gw_netlink_add(&netconf->netlink, &netconf->done.items[i]) != 0)
+        const struct gw_change *change = &netconf->done.items[i];
+        if (gw_netlink_add(&netconf->netlink, change) != 0)
             continue;
-        gw_log_warn("tun: somebody removed \"%s\": put back",
-                    gw_change_format(&netconf->done.items[i], line));
+        gw_log_warn("tun: somebody removed \"%s\": put back", gw_change_format(change, line));
+        if (change->kind == GW_CHANGE_ADDRESS && change->prefix.ip.family == 6)
+            forget_sourceless(netconf, change); /* routes come behind addresses, and are put back then */
         count++;
     }
     return count;

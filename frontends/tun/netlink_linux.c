@@ -153,6 +153,8 @@ static int ask_route(struct gw_netlink *netlink, const struct gw_change *change,
     mnl_attr_put_u32(request.header, RTA_TABLE, change->table);
     mnl_attr_put_u32(request.header, RTA_PRIORITY, change->priority);
     mnl_attr_put(request.header, RTA_DST, address_len(change), change->prefix.ip.ip);
+    if (gw_addr_is_set(&change->source))
+        mnl_attr_put(request.header, RTA_PREFSRC, address_len(change), change->source.ip);
     if (!is_refusal) {
         unsigned index = if_nametoindex(change->device);
         if (index == 0)

@@ -2,6 +2,9 @@
 /* The machine's network set-up, decided; see plan.h. */
 #include "frontends/tun/plan.h"
 
+#include "gateway/base/err.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #define MAIN_TABLE 254u
@@ -41,7 +44,8 @@ static struct gw_prefix masked(const struct gw_prefix *prefix)
 /* ---- one change each */
 
 static int add(struct gw_changes *out, const struct gw_plan_input *input, enum gw_change_kind kind,
-               const struct gw_prefix *prefix, uint32_t table, uint32_t priority)
+               const struct gw_prefix *prefix, const struct gw_addr *source, uint32_t table,
+               uint32_t priority)
 {
     bool has_device = kind == GW_CHANGE_ADDRESS || kind == GW_CHANGE_ROUTE;
     struct gw_change change = {0};
@@ -49,7 +53,10 @@ static int add(struct gw_changes *out, const struct gw_plan_input *input, enum g
     change.table = table;
     change.priority = priority;
     change.prefix = *prefix;
-    change.port = kind == GW_CHANGE_RULE_PORT ? input->port : 0;
+    if (source && gw_addr_is_set(source)) {
+        change.source.family = source->family;
+        memcpy(change.source.ip, source->ip, sizeof change.source.ip);
+    }
     if (has_device)
         memcpy(change.device, input->device, strnlen(input->device, GW_CHANGE_NAME_MAX));
     return gw_changes_add(out, &change);
@@ -57,7 +64,7 @@ static int add(struct gw_changes *out, const struct gw_plan_input *input, enum g
 
 static uint32_t own_table(const struct gw_plan_input *input)
 {
-    return GW_PLAN_TABLE << 16 | input->port;
+    return GW_PLAN_TABLE << 16 | input->ports[0];
 }
 
 /* Two daemons with one rule between them would take it from each other. */
@@ -66,15 +73,28 @@ uint32_t gw_plan_priority(uint16_t port)
     return GW_PLAN_PRIORITY + 3 * (port % GW_PLAN_PORTS);
 }
 
+static int add_port_rule(struct gw_changes *out, uint16_t port, const struct gw_prefix *any,
+                         uint32_t priority)
+{
+    struct gw_change change = {0};
+    change.kind = GW_CHANGE_RULE_PORT;
+    change.priority = priority;
+    change.prefix = *any;
+    change.port = port;
+    return gw_changes_add(out, &change);
+}
+
 static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family)
 {
     const struct gw_prefix any = {.ip = {.family = family}};
-    uint32_t priority = gw_plan_priority(input->port);
-    int err = add(out, input, GW_CHANGE_RULE_PORT, &any, 0, priority);
+    uint32_t priority = gw_plan_priority(input->ports[0]);
+    int err = 0;
+    for (size_t i = 0; i < input->port_count && err == 0; i++)
+        err = add_port_rule(out, input->ports[i], &any, priority);
     if (err == 0)
-        err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, 0, priority + 1);
+        err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, NULL, 0, priority + 1);
     if (err == 0)
-        err = add(out, input, GW_CHANGE_RULE_TABLE, &any, own_table(input), priority + 2);
+        err = add(out, input, GW_CHANGE_RULE_TABLE, &any, NULL, own_table(input), priority + 2);
     return err;
 }
 
@@ -89,11 +109,14 @@ static bool have_address(const struct gw_plan_input *input, uint8_t family)
     return false;
 }
 
-/* Does the route of an address' own prefix lead there too? */
-static bool is_connected(const struct gw_plan_input *input, const struct gw_prefix *prefix)
+/* Does the route of an address' own prefix lead there too, and from the address that is wanted? */
+static bool is_connected(const struct gw_plan_input *input, const struct gw_prefix *prefix,
+                         const struct gw_addr *source)
 {
     for (size_t i = 0; i < input->address_count; i++) {
-        if (gw_prefix_covers(&input->addresses[i], prefix))
+        const struct gw_prefix *own = &input->addresses[i];
+        bool is_its = !gw_addr_is_set(source) || gw_addr_same_ip(&own->ip, source);
+        if (gw_prefix_covers(own, prefix) && (is_its || own->bits == prefix->bits))
             return true;
     }
     return false;
@@ -117,12 +140,13 @@ struct family_state {
 };
 
 static int add_route(struct gw_changes *out, const struct gw_plan_input *input,
-                     const struct gw_prefix *prefix, struct family_state *state)
+                     const struct gw_prefix *prefix, const struct gw_addr *source, struct family_state *state)
 {
     bool in_table = may_swallow_endpoint(input, prefix);
     state->has_default |= prefix->bits == 0;
     state->has_table |= in_table;
-    return add(out, input, GW_CHANGE_ROUTE, prefix, in_table ? own_table(input) : MAIN_TABLE, GW_PLAN_METRIC);
+    return add(out, input, GW_CHANGE_ROUTE, prefix, source, in_table ? own_table(input) : MAIN_TABLE,
+               GW_PLAN_METRIC);
 }
 
 /* The kernel makes no route of it by itself, as one that it made would not be put back. */
@@ -130,19 +154,19 @@ static int plan_address(struct gw_changes *out, const struct gw_plan_input *inpu
                         const struct gw_prefix *address, struct family_state *state)
 {
     struct gw_prefix prefix = masked(address);
-    int err = add(out, input, GW_CHANGE_ADDRESS, address, 0, 0);
+    int err = add(out, input, GW_CHANGE_ADDRESS, address, NULL, 0, 0);
     if (err != 0 || prefix.bits == (prefix.ip.family == 6 ? 128 : 32))
         return err;
-    return add_route(out, input, &prefix, state);
+    return add_route(out, input, &prefix, &address->ip, state);
 }
 
 static int plan_route(struct gw_changes *out, const struct gw_plan_input *input,
-                      const struct gw_prefix *route, struct family_state *state)
+                      const struct gw_plan_route *route, struct family_state *state)
 {
-    struct gw_prefix prefix = masked(route);
-    if (!have_address(input, prefix.ip.family) || is_connected(input, &prefix))
+    struct gw_prefix prefix = masked(&route->prefix);
+    if (!have_address(input, prefix.ip.family) || is_connected(input, &prefix, &route->source))
         return 0;
-    return add_route(out, input, &prefix, state);
+    return add_route(out, input, &prefix, &route->source, state);
 }
 
 static int plan_refusal(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family,
@@ -150,7 +174,45 @@ static int plan_refusal(struct gw_changes *out, const struct gw_plan_input *inpu
 {
     const struct gw_prefix all = {.ip = {.family = family}};
     state->has_table = true;
-    return add(out, input, GW_CHANGE_UNREACHABLE, &all, own_table(input), GW_PLAN_METRIC + 1);
+    return add(out, input, GW_CHANGE_UNREACHABLE, &all, NULL, own_table(input), GW_PLAN_METRIC + 1);
+}
+
+/* ---- two routes for one prefix */
+
+struct ranked {
+    struct gw_change key; /* without the source */
+    size_t rank;
+};
+
+static int compare_ranked(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    int order = gw_change_compare(&x->key, &y->key);
+    return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+/* Of those that differ in their source only, the first stays. */
+static int keep_first(struct gw_changes *changes)
+{
+    struct ranked *ranked = calloc(changes->count + 1, sizeof *ranked);
+    struct gw_changes kept = {0};
+    int err = 0;
+    if (!ranked)
+        return GW_E_NOMEM;
+    for (size_t i = 0; i < changes->count; i++) {
+        ranked[i].key = changes->items[i];
+        memset(&ranked[i].key.source, 0, sizeof ranked[i].key.source);
+        ranked[i].rank = i;
+    }
+    qsort(ranked, changes->count, sizeof *ranked, compare_ranked);
+    for (size_t i = 0; i < changes->count && err == 0; i++) {
+        if (i == 0 || gw_change_compare(&ranked[i - 1].key, &ranked[i].key) != 0)
+            err = gw_changes_add(&kept, &changes->items[ranked[i].rank]);
+    }
+    free(ranked);
+    gw_changes_free(changes);
+    *changes = kept;
+    return err;
 }
 
 int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input)
@@ -160,7 +222,7 @@ int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input)
     for (size_t i = 0; i < input->address_count && err == 0; i++)
         err = plan_address(out, input, &input->addresses[i], input->addresses[i].ip.family == 6 ? &v6 : &v4);
     for (size_t i = 0; i < input->route_count && err == 0; i++)
-        err = plan_route(out, input, &input->routes[i], input->routes[i].ip.family == 6 ? &v6 : &v4);
+        err = plan_route(out, input, &input->routes[i], input->routes[i].prefix.ip.family == 6 ? &v6 : &v4);
     if (err == 0 && v4.has_default && !v6.has_default)
         err = plan_refusal(out, input, 6, &v6);
     if (err == 0 && v6.has_default && !v4.has_default)
@@ -169,6 +231,8 @@ int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input)
         err = add_rules(out, input, 4);
     if (err == 0 && v6.has_table)
         err = add_rules(out, input, 6);
+    if (err == 0)
+        err = keep_first(out);
     gw_changes_finish(out);
     return err;
 }

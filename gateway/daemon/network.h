@@ -79,10 +79,10 @@ void gw_network_free(struct gw_network *network, struct gw_mono now);
 /* Services and rights as in the files. All or nothing; 0, GW_E_NOMEM or an error with the reason in diag. */
 int gw_network_apply_services(struct gw_network *network, const struct gw_config *config,
                               const struct gw_network_files *files, struct gw_diag *diag);
-/* From now on these files are in force; the peers follow. */
-void gw_network_use(struct gw_network *network, const struct gw_network_files *files,
-                    struct gw_peers_change *change);
-/* Who expired goes, who is new comes. */
+/* From now on these files are in force. gw_network_apply_peers has to follow, when this was done for all networks: what one of them kept of addresses goes before what another one
+ * gives away anew. */
+void gw_network_use(struct gw_network *network, const struct gw_network_files *files);
+/* Who is not in the files any more, or expired, goes; who is new comes. */
 void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change);
 /* The machine slept, or is somewhere else now: everything is tried at once. */
 void gw_network_kick(struct gw_network *network, struct gw_mono now);

@@ -88,17 +88,15 @@ static void apply_addresses(struct gw_network *network)
 
 void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change)
 {
-    apply_addresses(network);
     gw_peers_apply(&network->peers, network->files, gw_wall_now(), gw_loop_now(network->params.loop), change);
     gw_vip_state_save(&network->addresses);
 }
 
-void gw_network_use(struct gw_network *network, const struct gw_network_files *files,
-                    struct gw_peers_change *change)
+void gw_network_use(struct gw_network *network, const struct gw_network_files *files)
 {
     network->files = files;
+    apply_addresses(network);
     gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
-    gw_network_apply_peers(network, change);
 }
 
 void gw_network_kick(struct gw_network *network, struct gw_mono now)

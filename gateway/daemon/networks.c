@@ -86,61 +86,69 @@ int gw_daemon_make_networks(struct gw_daemon *daemon, struct gw_diag *diag)
         return err;
     gw_list_for_each (node, &daemon->networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        gw_network_use(network, network->files, &change);
+        gw_network_use(network, network->files);
     }
+    gw_list_for_each (node, &daemon->networks)
+        gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &change);
     return gw_daemon_apply_names(daemon, &daemon->files, diag);
 }
 
 /* ---- a reload */
 
-/* The one that these files are of: of that name, or both at the top level, where another name takes a restart. */
-static struct gw_network *find_running(struct gw_daemon *daemon, const struct gw_files *fresh,
-                                       const struct gw_network_files *files)
+static void match(struct gw_network *running, struct gw_network_files *files)
 {
-    struct gw_network *named = gw_daemon_find_network(daemon, files->config->name ? files->config->name : "");
-    if (named && !named->fresh)
-        return named;
+    running->fresh = files;
+    files->is_running = true;
+}
+
+/* Which running network the files are of: that of the name; else both at the top level, where another name takes a restart. */
+static void match_all(struct gw_daemon *daemon, const struct gw_files *fresh)
+{
+    struct gw_network_files *top = fresh->config->has_top ? &fresh->networks[0] : NULL;
+    gw_list_for_each (node, &daemon->networks)
+        gw_list_entry(node, struct gw_network, node)->fresh = NULL;
+    for (size_t i = 0; i < fresh->network_count; i++) {
+        struct gw_network_files *files = &fresh->networks[i];
+        struct gw_network *running = gw_daemon_find_network(daemon, files->config->name);
+        if (running)
+            match(running, files);
+    }
     gw_list_for_each (node, &daemon->networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        if (network->is_top && files->config == &fresh->config->top && !network->fresh)
-            return network;
+        if (network->is_top && !network->fresh && top && !top->is_running)
+            match(network, top);
     }
-    return NULL;
 }
 
 /* The port of one that goes is free only when it is gone. */
-static void explain(const struct gw_daemon *daemon, const struct gw_config *config,
-                    const struct gw_config_network *added, struct gw_diag *diag)
+static bool is_port_left(const struct gw_daemon *daemon, const struct gw_config *config,
+                         const struct gw_config_network *added, struct gw_diag *diag)
 {
     gw_list_for_each (node, &daemon->networks) {
         const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        if (!network->fresh && gw_link_port(network->link) == added->port)
-            gw_diag_error(
-                diag, config->path, added->line,
-                "port %u is still that of %s, which is not in these files any more: take it out first, "
-                "reload, and add %s then",
-                gw_link_port(network->link), network->name, added->name);
+        if (network->fresh || added->port == 0 || gw_link_port(network->link) != added->port)
+            continue;
+        gw_diag_error(
+            diag, config->path, added->line,
+            "networks[].port: %u is still that of %s, which is not in this file any more: take it out, "
+            "reload, and add %s then",
+            gw_link_port(network->link), network->name, added->name);
+        return false;
     }
+    return true;
 }
 
 int gw_daemon_prepare_networks(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_list *made,
                                struct gw_diag *diag)
 {
     int err = 0;
-    gw_list_for_each (node, &daemon->networks)
-        gw_list_entry(node, struct gw_network, node)->fresh = NULL;
-    for (size_t i = 0; i < fresh->network_count; i++) {
-        struct gw_network *running = find_running(daemon, fresh, &fresh->networks[i]);
-        if (running)
-            running->fresh = &fresh->networks[i];
-        fresh->networks[i].is_running = running != NULL;
-    }
+    match_all(daemon, fresh);
     for (size_t i = 0; i < fresh->network_count && err == 0; i++) {
         if (fresh->networks[i].is_running)
             continue;
-        err = make(daemon, fresh->config, &fresh->networks[i], made, diag);
-        if (err == -EADDRINUSE)
-            explain(daemon, fresh->config, fresh->networks[i].config, diag);
+        err = is_port_left(daemon, fresh->config, fresh->networks[i].config, diag)
+                  ? make(daemon, fresh->config, &fresh->networks[i], made, diag)
+                  : -EADDRINUSE;
     }
     if (err != 0)
         gw_daemon_free_networks(daemon, made, gw_loop_now(daemon->loop));
@@ -173,14 +181,18 @@ void gw_daemon_change_networks(struct gw_daemon *daemon, struct gw_list *made, s
     for (size_t i = 0; i < daemon->files.network_count; i++) {
         const struct gw_network_files *files = &daemon->files.networks[i];
         struct gw_network *network = with_files(&daemon->networks, files);
-        struct gw_peers_change its;
         if (!network) {
             network = with_files(made, files);
             gw_log_info("network %s: added, on UDP port %u", network->name, gw_link_port(network->link));
         }
         gw_list_remove(&network->node);
         gw_list_push_back(&daemon->networks, &network->node);
-        gw_network_use(network, files, &its);
+        network->is_top = files->config == &daemon->files.config->top;
+        gw_network_use(network, files);
+    }
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_peers_change its;
+        gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &its);
         change->added += its.added;
         change->changed += its.changed;
         change->removed += its.removed;

@@ -106,19 +106,51 @@ static size_t own_prefixes(const struct gw_network *network, struct gw_prefix ou
 
 struct wanted {
     struct gw_prefix *addresses;
-    struct gw_prefix *routes;
+    struct gw_plan_route *routes;
     struct gw_addr *endpoints;
+    uint16_t *ports;
     struct gw_plan_input input;
 };
 
-/* ranges: what lies in them has no route of its own. */
-static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer,
-                     const struct gw_prefix ranges[NETWORK_ROUTES], bool with_routes)
+/* One network's part. */
+struct part {
+    struct wanted *wanted;
+    const struct gw_prefix *own; /* ours there */
+    size_t own_count;
+    struct gw_prefix ranges[NETWORK_ROUTES]; /* what lies in them has no route of its own */
+    size_t range_count;
+    bool with_routes;
+};
+
+/* Comes from our address there: to what follows from a key, from what follows from ours, which the peers know without being told. */
+static void add_route(const struct part *part, const struct gw_prefix *prefix)
 {
-    for (unsigned i = 0; with_routes && i < peer->allowed_ip_count; i++) {
-        const struct gw_prefix *prefix = &peer->allowed_ips[i];
-        if (!gw_prefix_covers(&ranges[0], prefix) && !gw_prefix_covers(&ranges[1], prefix))
-            wanted->routes[wanted->input.route_count++] = *prefix;
+    struct gw_plan_route *route = &part->wanted->routes[part->wanted->input.route_count++];
+    const struct gw_prefix ula = gw_addresses_ula();
+    *route = (struct gw_plan_route){.prefix = *prefix};
+    for (size_t i = 0; i < part->own_count; i++) {
+        const struct gw_addr *own = &part->own[i].ip;
+        bool is_better = gw_prefix_covers(&ula, prefix) && gw_prefix_has(&ula, own);
+        if (own->family == prefix->ip.family && (is_better || !gw_addr_is_set(&route->source)))
+            route->source = *own;
+    }
+}
+
+static bool is_in_ranges(const struct part *part, const struct gw_prefix *prefix)
+{
+    for (size_t i = 0; i < part->range_count; i++) {
+        if (gw_prefix_covers(&part->ranges[i], prefix))
+            return true;
+    }
+    return false;
+}
+
+static void add_peer(const struct part *part, const struct gw_peer_config *peer)
+{
+    struct wanted *wanted = part->wanted;
+    for (unsigned i = 0; part->with_routes && i < peer->allowed_ip_count; i++) {
+        if (!is_in_ranges(part, &peer->allowed_ips[i]))
+            add_route(part, &peer->allowed_ips[i]);
     }
     for (unsigned i = 0; i < peer->endpoint_count; i++)
         wanted->endpoints[wanted->input.endpoint_count++] = peer->endpoints[i];
@@ -126,16 +158,28 @@ static void add_peer(struct wanted *wanted, const struct gw_peer_config *peer,
         wanted->input.has_unknown_endpoints = true;
 }
 
+/* The IPv6 addresses of all networks are in one range: its route is the first network's, those of the others' peers are one by one. */
 static void add_network(struct wanted *wanted, const struct gw_network *network, bool with_routes)
 {
-    const struct gw_prefix ranges[NETWORK_ROUTES] = {*gw_addresses_range(network->files->config),
-                                                     gw_addresses_ula()};
-    for (unsigned i = 0; with_routes && i < NETWORK_ROUTES; i++)
-        wanted->routes[wanted->input.route_count++] = ranges[i];
-    wanted->input.address_count += own_prefixes(network, wanted->addresses + wanted->input.address_count);
+    struct gw_prefix *own = wanted->addresses + wanted->input.address_count;
+    bool is_first = wanted->input.port_count == 0;
+    struct part part = {.wanted = wanted,
+                        .own = own,
+                        .own_count = own_prefixes(network, own),
+                        .ranges = {*gw_addresses_range(network->files->config), gw_addresses_ula()},
+                        .range_count = is_first ? 2 : 1,
+                        .with_routes = with_routes};
+    for (size_t i = 0; i < part.own_count; i++) {
+        if (!is_first && gw_prefix_covers(&part.ranges[1], &own[i]))
+            own[i].bits = 128;
+    }
+    wanted->input.address_count += part.own_count;
+    wanted->ports[wanted->input.port_count++] = gw_link_port(network->link);
+    for (size_t i = 0; with_routes && i < part.range_count; i++)
+        add_route(&part, &part.ranges[i]);
     for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
          peer = gw_gateway_next_peer(network->gateway, peer))
-        add_peer(wanted, gw_peer_config(peer), ranges, with_routes);
+        add_peer(&part, gw_peer_config(peer));
 }
 
 static void count_all(const struct gw_list *networks, size_t *network_count, size_t *peer_count)
@@ -151,22 +195,22 @@ static void count_all(const struct gw_list *networks, size_t *network_count, siz
 
 static bool gather(const struct gw_tun_setup *setup, struct wanted *wanted)
 {
-    const struct gw_network *first = gw_list_entry(setup->networks->next, struct gw_network, node);
     size_t networks = 0, peers = 0;
     count_all(setup->networks, &networks, &peers);
-    *wanted = (struct wanted){
-        .input = {.device = gw_device_tun(setup->device)->name, .port = gw_link_port(first->link)}};
+    *wanted = (struct wanted){.input = {.device = gw_device_tun(setup->device)->name}};
     wanted->addresses = calloc(networks + 1, GW_ADDRESSES_OWN_MAX * sizeof *wanted->addresses);
     wanted->routes =
         calloc(GW_PEER_ALLOWED_IPS_MAX * peers + NETWORK_ROUTES * networks + 1, sizeof *wanted->routes);
     wanted->endpoints = calloc(peers + 1, GW_PEER_ENDPOINTS_MAX * sizeof *wanted->endpoints);
-    if (!wanted->addresses || !wanted->routes || !wanted->endpoints)
+    wanted->ports = calloc(networks + 1, sizeof *wanted->ports);
+    if (!wanted->addresses || !wanted->routes || !wanted->endpoints || !wanted->ports)
         return false;
     gw_list_for_each (node, setup->networks)
         add_network(wanted, gw_list_entry(node, struct gw_network, node), setup->config->tun.routes);
     wanted->input.addresses = wanted->addresses;
     wanted->input.routes = wanted->routes;
     wanted->input.endpoints = wanted->endpoints;
+    wanted->input.ports = wanted->ports;
     return true;
 }
 
@@ -177,6 +221,7 @@ static int apply_netconf(struct gw_tun_setup *setup)
     free(wanted.addresses);
     free(wanted.routes);
     free(wanted.endpoints);
+    free(wanted.ports);
     return err;
 }
 

@@ -11,10 +11,11 @@
 static void lines_say_the_same_both_ways(void **state)
 {
     const char *const lines[] = {
-        "address peer0 0 0 0 10.64.0.1/16",        "address peer0 0 0 0 fd00:64::1/64",
-        "route peer0 1885805401 2000 0 0.0.0.0/0", "unreachable - 4294967295 2001 0 ::/0",
-        "rule-port - 0 5200 7001 0.0.0.0/0",       "rule-local - 0 5201 0 ::/0",
-        "rule-table - 1885805401 5202 0 ::/0",
+        "address peer0 0 0 0 10.64.0.1/16",           "address peer0 0 0 0 fd00:64::1/64",
+        "route peer0 1885805401 2000 0 0.0.0.0/0",    "unreachable - 4294967295 2001 0 ::/0",
+        "rule-port - 0 5200 7001 0.0.0.0/0",          "rule-local - 0 5201 0 ::/0",
+        "rule-table - 1885805401 5202 0 ::/0",        "route peer0 254 2000 0 10.65.0.0/16 10.65.3.4",
+        "route peer0 254 2000 0 fd00::7/128 fd00::1",
     };
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -41,6 +42,11 @@ static void other_lines_are_refused(void **state)
         "route peer0 4294967296 2000 0 0.0.0.0/0",
         "rule-port - 0 5200 70000 0.0.0.0/0",
         "rule-port - x 5200 7000 0.0.0.0/0",
+        "route peer0 254 2000 0 10.65.0.0/16 fd00::1",
+        "route peer0 254 2000 0 10.65.0.0/16 10.65.3.4/16",
+        "route peer0 254 2000 0 10.65.0.0/16  10.65.3.4",
+        "route peer0 254 2000 0 10.65.0.0/16 10.65.3.4 more",
+        "address peer0 0 0 0 10.64.0.1/16 10.64.0.1",
     };
     struct gw_change change;
     (void)state;

@@ -19,45 +19,53 @@ static struct gw_prefix prefix(const char *text)
     return out;
 }
 
+static void expect_lines(const struct gw_changes *plan, const char *const *lines)
+{
+    char text[GW_CHANGE_LINE_MAX];
+    size_t count = 0;
+    while (lines[count])
+        count++;
+    for (size_t i = 0; i < plan->count; i++) {
+        bool is_expected = false;
+        gw_change_format(&plan->items[i], text);
+        for (size_t n = 0; n < count; n++)
+            is_expected |= strcmp(lines[n], text) == 0;
+        if (!is_expected)
+            fail_msg("not expected: %s", text);
+    }
+    assert_int_equal(plan->count, count);
+}
+
 /* The plan for these routes as lines, against what is expected; lists end with NULL. */
 static void expect(const char *const *addresses, const char *const *routes, const char *endpoint,
                    bool unknown, const char *const *lines)
 {
-    struct gw_prefix own[4], theirs[8];
+    static const uint16_t port = 1;
+    struct gw_plan_route theirs[8] = {0};
+    struct gw_prefix own[4];
     struct gw_addr at;
     struct gw_plan_input input = {.device = "peer0",
                                   .addresses = own,
                                   .routes = theirs,
                                   .endpoints = &at,
                                   .has_unknown_endpoints = unknown,
-                                  .port = 1};
+                                  .ports = &port,
+                                  .port_count = 1};
     struct gw_changes plan = {0};
-    char text[GW_CHANGE_LINE_MAX];
-    size_t count = 0;
     while (addresses[input.address_count])
         own[input.address_count] = prefix(addresses[input.address_count]), input.address_count++;
     while (routes[input.route_count])
-        theirs[input.route_count] = prefix(routes[input.route_count]), input.route_count++;
+        theirs[input.route_count].prefix = prefix(routes[input.route_count]), input.route_count++;
     if (endpoint)
         assert_int_equal(gw_addr_parse_ip(&at, endpoint, 9), 0), input.endpoint_count = 1;
     assert_int_equal(gw_plan_make(&plan, &input), 0);
-    while (lines[count])
-        count++;
-    for (size_t i = 0; i < plan.count; i++) {
-        bool is_expected = false;
-        gw_change_format(&plan.items[i], text);
-        for (size_t n = 0; n < count; n++)
-            is_expected |= strcmp(lines[n], text) == 0;
-        if (!is_expected)
-            fail_msg("not expected: %s", text);
-    }
-    assert_int_equal(plan.count, count);
+    expect_lines(&plan, lines);
     gw_changes_free(&plan);
 }
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define TABLE "1885798401"
-#define OWN "route peer0 254 2000 0 10.64.0.0/16"
+#define OWN "route peer0 254 2000 0 10.64.0.0/16 10.64.0.1"
 
 static void what_the_address_covers_needs_no_route(void **state)
 {
@@ -131,9 +139,66 @@ static void prefixes_compare_bit_by_bit(void **state)
     }
 }
 
+static struct gw_addr address(const char *text)
+{
+    struct gw_addr out;
+    assert_int_equal(gw_addr_parse_ip(&out, text, 0), 0);
+    return out;
+}
+
+/* Two networks on one interface: what goes to one comes from our address there, and neither's own packets go into the tunnel. */
+static void networks_have_sources_of_their_own(void **state)
+{
+    static const uint16_t ports[] = {1, 2};
+    const struct gw_prefix own[] = {prefix("10.64.0.1/16"), prefix("fd00::1/48"), prefix("10.65.0.4/16"),
+                                    prefix("fd00::4/128")};
+    const struct gw_addr first = address("10.64.0.1"), second = address("10.65.0.4"),
+                         second_v6 = address("fd00::4");
+    const struct gw_plan_route routes[] = {
+        {prefix("10.64.0.0/16"), first},    {prefix("172.16.0.0/12"), first},
+        {prefix("10.65.0.0/16"), second},   /* covered by our address there */
+        {prefix("10.65.7.7/32"), second},   /* and this */
+        {prefix("fd00::7/128"), second_v6}, /* covered by that of the other network */
+        {prefix("10.64.9.0/24"), second},   /* and this */
+        {prefix("10.64.0.0/16"), second},   /* the other network's own */
+        {prefix("172.16.0.0/12"), second},  /* the other network had it first */
+        {prefix("0.0.0.0/1"), second},
+    };
+    const char *const lines[] = {"address peer0 0 0 0 10.64.0.1/16",
+                                 "address peer0 0 0 0 fd00::1/48",
+                                 "address peer0 0 0 0 10.65.0.4/16",
+                                 "address peer0 0 0 0 fd00::4/128",
+                                 "route peer0 254 2000 0 10.64.0.0/16 10.64.0.1",
+                                 "route peer0 254 2000 0 fd00::/48 fd00::1",
+                                 "route peer0 254 2000 0 10.65.0.0/16 10.65.0.4",
+                                 "route peer0 254 2000 0 172.16.0.0/12 10.64.0.1",
+                                 "route peer0 254 2000 0 fd00::7/128 fd00::4",
+                                 "route peer0 254 2000 0 10.64.9.0/24 10.65.0.4",
+                                 "route peer0 " TABLE " 2000 0 0.0.0.0/1 10.65.0.4",
+                                 "rule-port - 0 5203 1 0.0.0.0/0",
+                                 "rule-port - 0 5203 2 0.0.0.0/0",
+                                 "rule-local - 0 5204 0 0.0.0.0/0",
+                                 "rule-table - " TABLE " 5205 0 0.0.0.0/0",
+                                 NULL};
+    const struct gw_plan_input input = {.device = "peer0",
+                                        .addresses = own,
+                                        .address_count = 4,
+                                        .routes = routes,
+                                        .route_count = sizeof routes / sizeof *routes,
+                                        .has_unknown_endpoints = true,
+                                        .ports = ports,
+                                        .port_count = 2};
+    struct gw_changes plan = {0};
+    (void)state;
+    assert_int_equal(gw_plan_make(&plan, &input), 0);
+    expect_lines(&plan, lines);
+    gw_changes_free(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(networks_have_sources_of_their_own),
         cmocka_unit_test(what_the_address_covers_needs_no_route),
         cmocka_unit_test(host_bits_do_not_matter),
         cmocka_unit_test(an_endpoint_is_not_swallowed),
