@@ -25,8 +25,17 @@ test_packages=(
     clang clang-format libclang-rt-dev libcmocka-dev gcovr
     curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
-    bind9-dnsutils ldnsutils unbound dnsperf
+    bind9-dnsutils ldnsutils unbound dnsperf systemd dbus-daemon dbus-system-bus-common
     coturn miniupnpd miniupnpd-nftables
+)
+
+# What manages DNS on real machines, for the tests of dns.system. Installed, these would take this machine's resolv.conf and network over, and some exclude each other; so
+# they are only unpacked, one folder a machine, and the tests lay them over a machine of their own. "folder: packages"; a|b is the first of them that there is.
+machines=(
+    "resolved: systemd-resolved libnss-resolve"
+    "debian: resolvconf"
+    "openresolv: openresolv"
+    "networkmanager: network-manager libnm0 libndp0 libteamdctl0 libmm-glib0 libbluetooth3 libnewt0.52 libpsl5|libpsl5t64 libcurl3-gnutls|libcurl3t64-gnutls dnsmasq-base libnetfilter-conntrack3 libnfnetlink0"
 )
 
 sodium_min=1.0.22
@@ -319,6 +328,52 @@ ensure_wireguard_go() {
     warn "no newer wireguard-go than the installed one: ./dev bench compares with that, and says so"
 }
 
+# --- machines for the tests of dns.system ---------------------------------------------------------------------
+
+# As the packages are laid out on a machine where /bin, /sbin and /lib are links.
+unpack_machine() { # target folder, .deb...
+    local target=$1 deb dir
+    shift
+    rm -rf "$target"
+    mkdir -p "$target"/usr/{bin,sbin,lib}
+    for dir in bin sbin lib; do ln -s "usr/$dir" "$target/$dir"; done
+    for deb in "$@"; do
+        dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$target" || return 1
+    done
+}
+
+# Of "a|b" the first that this Debian has.
+package_names() { # name...
+    local word
+    for word in "$@"; do
+        while [[ $word == *"|"* ]] && ! apt-cache show "${word%%|*}" >/dev/null 2>&1; do word=${word#*|}; done
+        echo "${word%%|*}"
+    done
+}
+
+ensure_machines() {
+    local line name packages target download names failed=''
+    for line in "${machines[@]}"; do
+        name=${line%%:*} packages=${line#*:}
+        target=$deps_dir/machines/$name
+        [ "$(cat "$target/.key" 2>/dev/null)" != "$packages" ] || continue
+        say "unpacking a test machine: $name"
+        download=$deps_dir/download/machine-$name
+        rm -rf "$download"
+        mkdir -p "$download"
+        # shellcheck disable=SC2086
+        mapfile -t names < <(package_names $packages)
+        if (cd "$download" && run_logged "$deps_dir/machines.log" apt-get download "${names[@]}") &&
+            unpack_machine "$target" "$download"/*.deb; then
+            echo "$packages" >"$target/.key"
+        else
+            failed="$failed $name"
+        fi
+        rm -rf "$download"
+    done
+    [ -z "$failed" ] || warn "cannot get the packages of:$failed (log: $deps_dir/machines.log); their tests are skipped"
+}
+
 # --- all of it ------------------------------------------------------------------------------------------------
 
 # No stamp: asking dpkg and looking at the two libraries takes a tenth of a second and is never out of date.
@@ -334,6 +389,7 @@ ensure_deps() { # "all" or "build"
     ensure_sodium
     ensure_lwip
     [ "$1" = build ] || ensure_wireguard_go
+    [ "$1" = build ] || ensure_machines
     source_lists_forget
     exec 9>&-
 }

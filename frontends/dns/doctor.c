@@ -152,9 +152,35 @@ static bool judge_system_one(struct gw_dns_report *report, const struct gw_dns_s
     return false;
 }
 
+/* Do programs get what our server says of the name? */
+static bool reaches_us(const struct gw_dns_seen *seen)
+{
+    const struct gw_addr *got = &seen->libc_address;
+    return seen->libc_err == 0 && gw_addr_is_set(got) &&
+           (gw_addr_same_ip(got, &seen->name_v4.address) || gw_addr_same_ip(got, &seen->name_v6.address));
+}
+
+static void judge_told(struct gw_dns_report *report, const struct gw_dns_seen *seen)
+{
+    const struct gw_dns_system *told = &seen->told;
+    if (strcmp(told->state, "applied") == 0)
+        find(report, GW_DNS_FINE, "", "%.300s", told->text);
+    else if (strcmp(told->state, "working") == 0)
+        find(report, GW_DNS_NOTE, "ask again in a few seconds", "the machine is being told of our server");
+    else if (strcmp(told->state, "failed") == 0)
+        find(report, reaches_us(seen) ? GW_DNS_NOTE : GW_DNS_WRONG, told->text,
+             "nobody on this machine is told of our server%s%s",
+             told->mechanism[0] && strcmp(told->mechanism, "off") != 0 ? " by " : "",
+             strcmp(told->mechanism, "off") != 0 ? told->mechanism : "");
+    else if (strcmp(told->state, "off") == 0 && !reaches_us(seen))
+        find(report, GW_DNS_NOTE, "set `dns.system: auto` in config.yaml, then: peergate reload",
+             "nobody on this machine is told of our server: `dns.system` is off");
+}
+
 static void judge_system(struct gw_dns_report *report, const struct gw_dns_seen *seen)
 {
     unsigned good = 0;
+    enum gw_dns_level level = seen->has_nss_resolve && reaches_us(seen) ? GW_DNS_NOTE : GW_DNS_WRONG;
     if (!seen->conf.is_there || seen->system_count == 0) {
         find(report, GW_DNS_WRONG, "without a nameserver line the C library asks 127.0.0.1", "resolv.conf %s",
              seen->conf.is_there ? "names no server" : "cannot be read");
@@ -163,10 +189,14 @@ static void judge_system(struct gw_dns_report *report, const struct gw_dns_seen 
     for (unsigned i = 0; i < seen->system_count; i++)
         good += judge_system_one(report, seen, &seen->system[i]);
     if (good == 0)
-        find(report, GW_DNS_WRONG, "meanwhile the SOCKS5 proxy resolves our names by itself (socks5h)",
-             "no server in resolv.conf leads to ours");
+        find(
+            report, level,
+            level == GW_DNS_NOTE
+                ? "the C library asks systemd-resolved itself; programs that read resolv.conf (dig, Go's) miss ours"
+                : "meanwhile the SOCKS5 proxy resolves our names by itself (socks5h)",
+            "no server in resolv.conf leads to ours");
     else if (!seen->system[0].is_peergate)
-        find(report, GW_DNS_WRONG, "programs ask the first server; \"no such name\" from it is final",
+        find(report, level, "programs ask the first server; \"no such name\" from it is final",
              "the first server in resolv.conf does not lead to ours");
 }
 
@@ -243,6 +273,8 @@ void gw_dns_doctor_judge(struct gw_dns_report *report, const struct gw_dns_seen 
     *report = (struct gw_dns_report){0};
     snprintf(report->name, sizeof report->name, "%s", seen->name);
     bool is_serving = judge_daemon(report, seen);
+    if (is_serving)
+        judge_told(report, seen);
     judge_system(report, seen);
     judge_upstreams(report, seen);
     if (!is_serving || !seen->name[0])

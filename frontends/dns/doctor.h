@@ -37,6 +37,13 @@ struct gw_dns_probe {
     struct gw_addr address; /* the first; family 0 = none */
 };
 
+/* What `dns.system` has come to, as the daemon tells it. */
+struct gw_dns_system {
+    char state[16];     /* "off", "working", "applied", "failed"; "" = not known */
+    char mechanism[16]; /* "resolved", ... */
+    char text[512];
+};
+
 struct gw_dns_seen {
     char name[256];  /* what is asked for, e.g. "home.demo.p2p" */
     bool is_running; /* is there a daemon? */
@@ -45,7 +52,9 @@ struct gw_dns_seen {
         own[GW_DNS_DOCTOR_SERVERS_MAX]; /* p2p's SOA, UDP and TCP of each address it listens on */
     unsigned own_count;
     struct gw_dns_resolv_conf conf;
+    struct gw_dns_system told;
     bool has_resolved_stub;                                /* systemd-resolved runs */
+    bool has_nss_resolve;                                  /* the C library asks it without resolv.conf */
     struct gw_dns_probe system[GW_DNS_DOCTOR_SERVERS_MAX]; /* p2p's SOA, of each server in resolv.conf */
     unsigned system_count;
     struct gw_dns_probe upstreams[GW_DNS_DOCTOR_SERVERS_MAX]; /* the root's NS, of each upstream of ours */
@@ -75,6 +84,8 @@ struct gw_dns_look {
     bool is_running, is_enabled;
     const struct gw_addr *own, *upstreams;
     unsigned own_count, upstream_count;
+    struct gw_dns_system told;
+    bool has_nss_resolve;
     const char *resolv_conf; /* NULL = /etc/resolv.conf */
     int timeout_ms;          /* of each question; 0 = 1500 */
 };

@@ -171,7 +171,10 @@ static void look_at_own(struct gw_dns_seen *seen, const struct gw_dns_look *what
 void gw_dns_doctor_look(struct gw_dns_seen *seen, const struct gw_dns_look *what)
 {
     int timeout_ms = what->timeout_ms > 0 ? what->timeout_ms : TIMEOUT_MS;
-    *seen = (struct gw_dns_seen){.is_running = what->is_running, .is_enabled = what->is_enabled};
+    *seen = (struct gw_dns_seen){.is_running = what->is_running,
+                                 .is_enabled = what->is_enabled,
+                                 .told = what->told,
+                                 .has_nss_resolve = what->has_nss_resolve};
     snprintf(seen->name, sizeof seen->name, "%s", what->name ? what->name : "");
     read_resolv_conf(&seen->conf, what->resolv_conf ? what->resolv_conf : "/etc/resolv.conf");
     seen->has_resolved_stub = access("/run/systemd/resolve/stub-resolv.conf", F_OK) == 0;

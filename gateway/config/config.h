@@ -73,6 +73,14 @@ struct gw_config_rule {
 enum gw_config_role { GW_CONFIG_ROLE_DYNAMIC, GW_CONFIG_ROLE_ANCHOR };
 enum gw_config_protocol { GW_CONFIG_TCP, GW_CONFIG_UDP };
 enum gw_config_others { GW_CONFIG_OTHERS_REJECT, GW_CONFIG_OTHERS_DIRECT };
+enum gw_config_dns_system {
+    GW_CONFIG_DNS_OFF,
+    GW_CONFIG_DNS_AUTO,
+    GW_CONFIG_DNS_RESOLVED,
+    GW_CONFIG_DNS_NETWORKMANAGER,
+    GW_CONFIG_DNS_RESOLVCONF,
+    GW_CONFIG_DNS_RESOLV_CONF,
+};
 enum gw_config_trust { GW_CONFIG_TRUST_ONE_WAY, GW_CONFIG_TRUST_FULL };
 
 struct gw_config_peer {
@@ -189,6 +197,8 @@ struct gw_config {
         GW_CONFIG_LIST(struct gw_config_endpoint) listen, upstreams; /* all GW_CONFIG_ENDPOINT_IP */
         GW_CONFIG_LIST(struct gw_prefix) allowed;
         int64_t rate;
+        enum gw_config_dns_system system;
+        bool search;
     } dns;
     struct {
         bool enabled; /* means nothing with a TUN */

@@ -47,6 +47,13 @@ static const struct gw_choice classes[] = {
     {"interactive", GW_CLASS_INTERACTIVE}, {"normal", GW_CLASS_NORMAL}, {"bulk", GW_CLASS_BULK}, {NULL, 0}};
 static const struct gw_choice others[] = {
     {"reject", GW_CONFIG_OTHERS_REJECT}, {"direct", GW_CONFIG_OTHERS_DIRECT}, {NULL, 0}};
+static const struct gw_choice dns_systems[] = {{"off", GW_CONFIG_DNS_OFF},
+                                               {"auto", GW_CONFIG_DNS_AUTO},
+                                               {"resolved", GW_CONFIG_DNS_RESOLVED},
+                                               {"networkmanager", GW_CONFIG_DNS_NETWORKMANAGER},
+                                               {"resolvconf", GW_CONFIG_DNS_RESOLVCONF},
+                                               {"resolv.conf", GW_CONFIG_DNS_RESOLV_CONF},
+                                               {NULL, 0}};
 static const struct gw_choice trusts[] = {
     {"one_way", GW_CONFIG_TRUST_ONE_WAY}, {"full", GW_CONFIG_TRUST_FULL}, {NULL, 0}};
 static const struct gw_choice levels[] = {{"error", GW_LOG_ERROR},
@@ -123,6 +130,11 @@ static const struct gw_key dns_keys[] = {
      .doc = "The DNS servers (IP:PORT) that other names are asked of. Without any, other names are refused."},
     {"rate", GW_TYPE_INT, ROOT(dns.rate), RANGE(1, 1000000), .fallback = "1000",
      .doc = "How many answers a second one IPv4 address or IPv6 /64 gets by UDP."},
+    {"system", GW_TYPE_ENUM, ROOT(dns.system), .choices = dns_systems, .fallback = "off",
+     .doc =
+         "Who is told to ask this server, as long as the daemon runs. `auto`: whichever of the next three manages the machine."},
+    {"search", GW_TYPE_BOOL, ROOT(dns.search), .fallback = "false",
+     .doc = "With `system`, let bare names be looked up as `NAME.NETWORK.p2p` too."},
     END};
 static const struct gw_section dns_section = {.keys = dns_keys};
 

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* `peergate dns doctor`: asks the daemon where its DNS server is, looks at the machine, says what is wrong. */
+/* `peergate dns doctor`: asks the daemon where its DNS server is, looks at the machine, says what is wrong. `peergate dns restore`: takes back what a daemon changed
+ * in the machine and could not take back itself. */
 #include "frontends/dns/doctor.h"
+#include "gateway/config/dir.h"
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
+#include "gateway/daemon/dns_system.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct daemon_dns {
     bool is_running, is_enabled;
     struct gw_addr own[GW_DNS_DOCTOR_SERVERS_MAX], upstreams[GW_DNS_DOCTOR_SERVERS_MAX];
     unsigned own_count, upstream_count;
+    char name[GW_SYSDNS_NAME_MAX]; /* this node's own */
+    struct gw_dns_system told;
 };
 
 /* "127.0.0.1:5300" ... of a JSON array. An address that stands for all is asked at loopback. */
@@ -30,7 +36,15 @@ static unsigned take_addresses(struct gw_addr *out, const json_t *list)
     return count;
 }
 
-/* The control command "dns": {"ok": true, "enabled": true, "listen": ["127.0.0.1:5300"], "upstreams": []}. */
+static void take_system(struct gw_dns_system *out, const json_t *object)
+{
+    snprintf(out->state, sizeof out->state, "%s", gw_json_text(object, "state"));
+    snprintf(out->mechanism, sizeof out->mechanism, "%s", gw_json_text(object, "mechanism"));
+    snprintf(out->text, sizeof out->text, "%s", gw_json_text(object, "text"));
+}
+
+/* The control command "dns": {"ok": true, "enabled": true, "name": "laptop.demo.p2p", "listen": ["127.0.0.1:5300"], "upstreams": [],
+ * "system": {"state": "applied", "mechanism": "resolved", "text": "..."}}. */
 static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
 {
     struct gw_client client;
@@ -47,6 +61,8 @@ static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
     out->is_enabled = json_is_true(json_object_get(answer, "enabled"));
     out->own_count = take_addresses(out->own, json_object_get(answer, "listen"));
     out->upstream_count = take_addresses(out->upstreams, json_object_get(answer, "upstreams"));
+    snprintf(out->name, sizeof out->name, "%s", gw_json_text(answer, "name"));
+    take_system(&out->told, json_object_get(answer, "system"));
     json_decref(answer);
     return true;
 }
@@ -54,17 +70,21 @@ static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
 static int doctor(struct gw_cmd_context *ctx, const char *name)
 {
     struct daemon_dns daemon = {0};
+    struct gw_sysdns_facts facts;
     struct gw_dns_seen seen;
     struct gw_dns_report report;
+    gw_sysdns_look(&facts, "");
     if (!ask_daemon(&daemon, ctx))
         return GW_EXIT_FAILED;
-    struct gw_dns_look what = {.name = name,
+    struct gw_dns_look what = {.name = name ? name : daemon.name,
                                .is_running = daemon.is_running,
                                .is_enabled = daemon.is_enabled,
                                .own = daemon.own,
                                .own_count = daemon.own_count,
                                .upstreams = daemon.upstreams,
-                               .upstream_count = daemon.upstream_count};
+                               .upstream_count = daemon.upstream_count,
+                               .told = daemon.told,
+                               .has_nss_resolve = facts.has_nss_resolve};
     gw_dns_doctor_look(&seen, &what);
     gw_dns_doctor_judge(&report, &seen);
     if (ctx->json) {
@@ -77,22 +97,50 @@ static int doctor(struct gw_cmd_context *ctx, const char *name)
     return gw_dns_report_is_good(&report) ? GW_EXIT_OK : GW_EXIT_FAILED;
 }
 
+static int restore(struct gw_cmd_context *ctx)
+{
+    char journal[GW_DIR_PATH_MAX], text[GW_SYSDNS_TEXT_MAX];
+    if (!gw_cmd_path(ctx, GW_DIR_STATE "/" GW_DNS_SYSTEM_JOURNAL, journal, sizeof journal))
+        return gw_cmd_fail(ctx, "the path %s is too long", ctx->dir);
+    enum gw_sysdns_restored restored =
+        gw_client_is_running(ctx) ? GW_SYSDNS_BUSY : gw_sysdns_restore(journal, text);
+    if (restored == GW_SYSDNS_BUSY)
+        return gw_cmd_fail(ctx,
+                           "a daemon is running for %s, and takes back what it has changed when it ends\n"
+                           "End it with `peergate --dir %s down`, or set `dns.system: off` and reload.",
+                           ctx->dir, ctx->dir);
+    if (restored == GW_SYSDNS_DAMAGED || restored == GW_SYSDNS_STUCK)
+        return gw_cmd_fail(ctx, "%s", text);
+    const char *said = restored == GW_SYSDNS_NOTHING ? "nothing is changed" : text;
+    if (ctx->json)
+        printf("{\"ok\": true, \"restored\": %s}\n", restored == GW_SYSDNS_NOTHING ? "false" : "true");
+    else
+        puts(said);
+    return GW_EXIT_OK;
+}
+
 static int run(struct gw_cmd_context *ctx, int argc, char **argv)
 {
     int status = gw_cmd_options(ctx, &argc, argv, NULL, 1, 2);
     if (status != GW_EXIT_OK)
         return status;
+    if (strcmp(argv[1], "restore") == 0 && argc == 2)
+        return restore(ctx);
     if (strcmp(argv[1], "doctor") != 0)
-        return gw_cmd_usage_error(ctx, "expected doctor, found \"%s\"", argv[1]);
+        return gw_cmd_usage_error(ctx, "expected doctor or restore, found \"%s\"", argv[1]);
     return doctor(ctx, argc > 2 ? argv[2] : NULL);
 }
 
 const struct gw_command gw_cmd_dns = {
     .name = "dns",
     .summary = "find out what answers for our names, and why one fails",
-    .usage = "usage: peergate dns doctor [NAME] [--json]\n\n"
-             "Asks our DNS server, the servers in resolv.conf and the upstreams, by UDP and\n"
-             "TCP, and the C library for NAME (web.home.demo.p2p); says who answers, who\n"
-             "doesn't, and what to do. Exit status 1 when something is wrong.\n",
+    .usage = "usage: peergate dns doctor [NAME] [--json]\n"
+             "       peergate dns restore [--json]\n\n"
+             "doctor asks our DNS server, the servers in resolv.conf and the upstreams, by UDP\n"
+             "and TCP, and the C library for NAME (this node's own, or web.home.demo.p2p);\n"
+             "says who answers, who doesn't, and what to do. Exit status 1 when something is\n"
+             "wrong.\n\n"
+             "restore takes back what `dns.system` changed in this machine, when the daemon\n"
+             "was killed and is not to be started again (its next start does the same).\n",
     .run = run,
 };

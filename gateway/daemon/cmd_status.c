@@ -214,6 +214,9 @@ static void print_self(const json_t *answer)
         printf("%sDNS %s", comma, json_string_value(server));
         comma = ", ";
     }
+    const json_t *system = json_object_get(json_object_get(answer, "dns"), "system");
+    if (strcmp(gw_json_text(system, "state"), "applied") == 0)
+        printf(" (%s)", gw_json_text(system, "mechanism"));
     printf("%sup for %s, version %s\n\n", comma, gw_text_seconds(text, gw_json_real(answer, "uptime_s")),
            gw_json_text(answer, "version"));
 }

@@ -2,6 +2,8 @@
 /* The command `dns`, and what `status` tells of the DNS server and the virtual router. */
 #include "gateway/daemon/daemon.h"
 
+#include <stdio.h>
+
 static json_t *format(const struct gw_addr *address)
 {
     char text[GW_ADDR_STRLEN];
@@ -24,13 +26,35 @@ static json_t *upstream_list(const struct gw_dns_setup *setup)
     return list;
 }
 
+/* {"state": "applied", "mechanism": "resolved", "text": "..."} */
+static json_t *system_json(const struct gw_dns_setup *setup)
+{
+    struct gw_sysdns_status status = {.text = ""};
+    if (setup->system)
+        gw_sysdns_status(setup->system, &status);
+    return json_pack("{s:s,s:s,s:s}", "state", gw_sysdns_state_names[status.state], "mechanism",
+                     gw_sysdns_kind_names[status.kind], "text", status.text);
+}
+
+/* In the first network. */
+static const char *own_name(const struct gw_daemon *daemon, char out[GW_SYSDNS_NAME_MAX])
+{
+    const struct gw_config_network *first = gw_config_next_network(daemon->files.config, NULL);
+    out[0] = '\0';
+    if (first && first->hostname && first->name)
+        snprintf(out, GW_SYSDNS_NAME_MAX, "%s.%s.p2p", first->hostname, first->name);
+    return out;
+}
+
 void gw_control_dns(struct gw_control_client *client, const json_t *request, struct gw_mono now, void *ctx)
 {
     const struct gw_daemon *daemon = ctx;
     const struct gw_dns_setup *setup = &daemon->dns;
+    char name[GW_SYSDNS_NAME_MAX];
     (void)request, (void)now;
-    gw_control_reply(client, json_pack("{s:b,s:o,s:o}", "enabled", setup->server != NULL, "listen",
-                                       listen_list(setup), "upstreams", upstream_list(setup)));
+    gw_control_reply(client, json_pack("{s:b,s:s,s:o,s:o,s:o}", "enabled", setup->server != NULL, "name",
+                                       own_name(daemon, name), "listen", listen_list(setup), "upstreams",
+                                       upstream_list(setup), "system", system_json(setup)));
 }
 
 json_t *gw_daemon_dns_json(const struct gw_daemon *daemon)
@@ -43,6 +67,7 @@ json_t *gw_daemon_dns_json(const struct gw_daemon *daemon)
     json_t *object = json_object();
     json_object_set_new(object, "listen", listen_list(setup));
     json_object_set_new(object, "upstreams", upstream_list(setup));
+    json_object_set_new(object, "system", system_json(setup));
     json_object_set_new(object, "names", json_integer((json_int_t)gw_dns_table_count(setup->table)));
     json_object_set_new(object, "udp_queries", json_integer((json_int_t)stats.udp_queries));
     json_object_set_new(object, "tcp_queries", json_integer((json_int_t)stats.tcp_queries));

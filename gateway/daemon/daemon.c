@@ -168,6 +168,7 @@ static int make_dns(struct gw_daemon *daemon, struct gw_diag *diag)
     const struct gw_dns_setup_params params = {.loop = daemon->loop,
                                                .networks = &daemon->networks,
                                                .files = &daemon->files,
+                                               .dir = daemon->dir,
                                                .has_tun = daemon->tun.device != NULL};
     int err = gw_dns_setup_init(&daemon->dns, &params);
     if (err == 0)

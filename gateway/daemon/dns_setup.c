@@ -172,6 +172,7 @@ void gw_dns_setup_on_peer(struct gw_dns_setup *setup, struct gw_network *network
 int gw_dns_setup_init(struct gw_dns_setup *setup, const struct gw_dns_setup_params *params)
 {
     setup->params = *params;
+    setup->system = gw_dns_system_new(params->loop, params->dir);
     setup->tick = event_new(gw_loop_base(params->loop), -1, EV_PERSIST, on_tick, setup);
     return setup->tick ? 0 : GW_E_NOMEM;
 }
@@ -186,6 +187,7 @@ static void end(struct gw_dns_setup *setup, struct gw_mono now)
 
 void gw_dns_setup_fini(struct gw_dns_setup *setup, struct gw_mono now)
 {
+    gw_sysdns_free(setup->system); /* while the server still answers */
     if (setup->tick) {
         end(setup, now);
         free_server(setup);
@@ -208,11 +210,24 @@ static void refresh_guests(struct gw_network *network, struct gw_mono now)
     gw_guests_refresh(&network->guests, network->files->config, now);
 }
 
-void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now)
+static void tell_system(struct gw_dns_setup *setup)
+{
+    struct gw_addr listen[GW_DNS_LISTEN_MAX];
+    struct gw_dns_system_source source = {
+        .config = setup->params.files->config, .listen = listen, .has_tun = setup->params.has_tun};
+    const struct gw_dns_zone *zone = setup->server ? gw_dns_table_zone(setup->table) : NULL;
+    for (size_t i = 0; zone && i < setup->started.listen_count; i++)
+        listen[source.listen_count++] = *gw_dns_server_listen(setup->server, i);
+    if (zone) {
+        source.ranges = zone->ranges;
+        source.range_count = zone->range_count;
+    }
+    gw_dns_system_update(setup->system, &source);
+}
+
+static void refresh(struct gw_dns_setup *setup, struct gw_mono now)
 {
     const struct timeval every = {.tv_sec = TICK_S};
-    if (!setup->tick)
-        return;
     bool wants_router = setup->params.files->config->virtual_router.enabled && !setup->params.has_tun;
     if (!setup->server && !wants_router) {
         end(setup, now);
@@ -225,4 +240,12 @@ void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now)
     gw_router_setup_apply(&setup->router, setup->params.loop, setup->params.networks, wants_router, now);
     fill_table(setup);
     event_add(setup->tick, &every);
+}
+
+void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now)
+{
+    if (!setup->tick)
+        return;
+    refresh(setup, now);
+    tell_system(setup);
 }

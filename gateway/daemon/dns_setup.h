@@ -6,6 +6,7 @@
 
 #include "frontends/dns/access.h"
 #include "frontends/dns/listener.h"
+#include "gateway/daemon/dns_system.h"
 #include "gateway/daemon/network.h"
 #include "gateway/daemon/router_setup.h"
 
@@ -13,6 +14,7 @@ struct gw_dns_setup_params {
     struct gw_loop *loop;
     const struct gw_list *networks; /* borrowed for life; struct gw_network.node */
     const struct gw_files *files;   /* borrowed for life; a reload changes what is in it */
+    const char *dir;                /* the daemon's folder */
     bool has_tun;
 };
 
@@ -35,6 +37,7 @@ struct gw_dns_setup { /* zero: not there */
     struct gw_dns_setup_server started;
 
     struct gw_router_setup router;
+    struct gw_sysdns *system; /* what the machine is told of the server */
 };
 
 /* 0 or GW_E_NOMEM. */

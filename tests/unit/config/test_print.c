@@ -141,8 +141,9 @@ static void put_config(struct out *out)
     if (below(2))
         put(out,
             "address_range: 10.%u.0.0/16\ndns: {enabled: %s, listen: [\"[::1]:%u\"], allowed: 10.0.0.0/8, "
-            "upstreams: 9.9.9.9:53, rate: %u}\n",
-            below(256), ONE_OF("true", "false"), below(65536), 1 + below(1000000));
+            "upstreams: 9.9.9.9:53, rate: %u, system: %s, search: %s}\n",
+            below(256), ONE_OF("true", "false"), below(65536), 1 + below(1000000),
+            ONE_OF("auto", "resolv.conf"), ONE_OF("true", "false"));
     if (below(2))
         put(out, "virtual_router: {enabled: %s}\n", ONE_OF("true", "false"));
     if (below(2))
@@ -289,6 +290,8 @@ static void printed_as_people_write(void **state)
                                    "  enabled: false\n"
                                    "  listen: [\"127.0.0.1:5300\"]\n"
                                    "  rate: 1000\n"
+                                   "  system: off\n"
+                                   "  search: false\n"
                                    "virtual_router:\n"
                                    "  enabled: false\n";
     struct gw_config *config =

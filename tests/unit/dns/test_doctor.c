@@ -114,6 +114,51 @@ static void test_judge(void **state)
     expect(&seen, "a refusal");
 }
 
+static void expect_said(const struct gw_dns_seen *seen, enum gw_dns_level level, const char *what,
+                        const char *advice)
+{
+    struct gw_dns_report report;
+    gw_dns_doctor_judge(&report, seen);
+    for (unsigned i = 0; i < report.count; i++) {
+        const struct gw_dns_finding *finding = &report.findings[i];
+        if (finding->level == level && strstr(finding->what, what) && strstr(finding->advice, advice))
+            return;
+    }
+    gw_dns_report_print(&report, stderr);
+    fail_msg("nothing is said of \"%s\"", what);
+}
+
+/* What the machine was told of our server. */
+static void test_judge_told(void **state)
+{
+    struct gw_dns_seen seen = healthy();
+    (void)state;
+    seen.told = (struct gw_dns_system){"applied", "resolved", "systemd-resolved sends p2p to us"};
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_FINE, "systemd-resolved sends p2p to us", "");
+    seen.told = (struct gw_dns_system){"working", "off", ""};
+    expect_said(&seen, GW_DNS_NOTE, "is being told", "again");
+    /* it works although it failed: somebody has done it by hand */
+    seen.told = (struct gw_dns_system){"failed", "resolvconf", "set dns.upstreams"};
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_NOTE, "by resolvconf", "set dns.upstreams");
+    seen.libc_err = EAI_NONAME;
+    expect(&seen, "by resolvconf");
+    seen.told = (struct gw_dns_system){"failed", "off", "nobody is in charge"};
+    expect_said(&seen, GW_DNS_WRONG, "told of our server", "nobody is in charge");
+    seen.told = (struct gw_dns_system){"off", "off", ""};
+    expect_said(&seen, GW_DNS_NOTE, "`dns.system` is off", "dns.system: auto");
+    /* the C library asks systemd-resolved past resolv.conf */
+    seen = healthy();
+    seen.system[0].is_peergate = false;
+    expect(&seen, "no server in resolv.conf");
+    seen.has_nss_resolve = true;
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_NOTE, "no server in resolv.conf", "systemd-resolved");
+    seen.libc_err = EAI_NONAME;
+    expect(&seen, "no server in resolv.conf");
+}
+
 static void test_judge_name(void **state)
 {
     struct gw_dns_seen seen = healthy();
@@ -166,6 +211,7 @@ static void test_look(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_judge),
-                                       cmocka_unit_test(test_judge_name), cmocka_unit_test(test_look)};
+                                       cmocka_unit_test(test_judge_told), cmocka_unit_test(test_judge_name),
+                                       cmocka_unit_test(test_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What our resolv.conf says. Pure: text in, text out. */
+#ifndef FRONTENDS_DNS_SYSTEM_RESOLV_CONF_H
+#define FRONTENDS_DNS_SYSTEM_RESOLV_CONF_H
+
+#include "frontends/dns/system/mechanism.h"
+
+/* Its first line begins so. */
+#define GW_RESOLV_CONF_MARK "# Written by peergate"
+
+/* Our servers at port 53 first, then the old ones, which programs ask when ours does not answer; our search list before the old one; the old options but for `rotate`,
+ * with which programs would ask anybody. *out is to be freed. 0, GW_E_NOMEM. */
+int gw_resolv_conf_make(char **out, size_t *len, const char *old, const struct gw_sysdns_wish *wish);
+
+/* Is the server among its nameservers? */
+bool gw_resolv_conf_names(const char *text, const struct gw_addr *server);
+
+#endif
