@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Two nodes on this machine: "home" has a small web page, "laptop" fetches it by name. No root, nothing outside a temporary folder.
+# Two nodes on this machine: "home" has a small web page, "laptop" fetches it by name: through its proxy, and through its DNS server. No root, nothing
+# outside a temporary folder. As root also with a TUN each, in two network namespaces (demo-tun.sh).
 #   demo.sh          shows it, then stays up for you to try; Ctrl-C ends it and cleans up
 #   demo.sh --once   shows it and ends
 set -euo pipefail
@@ -52,18 +53,18 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Four ports that nobody has: two of UDP, two of TCP.
+# Five ports that nobody has: three of UDP (the third is free for TCP too), two of TCP.
 free_ports() {
     python3 - <<'PYTHON'
 import socket
 held = []
-for kind in (socket.SOCK_DGRAM, socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_STREAM):
+for kind in (socket.SOCK_DGRAM, socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_STREAM):
     held.append(socket.socket(socket.AF_INET, kind))
     held[-1].bind(("127.0.0.1", 0))
 print(*(s.getsockname()[1] for s in held))
 PYTHON
 }
-read -r home_port laptop_port web_port socks_port < <(free_ports)
+read -r home_port laptop_port web_port socks_port dns_port < <(free_ports)
 
 step "1. A web page, behind home: 127.0.0.1:$web_port"
 mkdir "$dir/www"
@@ -102,6 +103,7 @@ peers:
     peer_id: $(id_of home)
     endpoint: 127.0.0.1:$home_port
 socks: {listen: "127.0.0.1:$socks_port"}
+dns: {enabled: true, listen: "127.0.0.1:$dns_port"}
 YAML
 chmod 600 "$dir"/*/config.yaml
 step "3. What each is told"
@@ -129,6 +131,35 @@ shown "$peergate" --dir "$dir/laptop" status || die "status failed"
 echo
 shown "$peergate" --dir "$dir/laptop" ping -c 3 -i 0.3 home || die "ping failed"
 
+step "7. The same without a proxy: laptop's DNS server gives the name an address, on which laptop listens"
+# What a DNS client does, where dig may not be there: one question, the address of the answer.
+look_up() {
+    python3 - "$1" "$dns_port" <<'PYTHON'
+import socket, struct, sys
+name, port = sys.argv[1], int(sys.argv[2])
+question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(3)
+s.sendto(struct.pack(">HHHHHH", 4711, 0x0100, 1, 0, 0, 0) + question, ("127.0.0.1", port))
+answer = s.recv(1500)
+if answer[3] & 15 or struct.unpack(">H", answer[6:8])[0] == 0:
+    sys.exit(f"no address for {name}")
+print(socket.inet_ntoa(answer[-4:] if answer[10:12] == b"\0\0" else answer[12 + len(question) + 12:][:4]))
+PYTHON
+}
+address=$(look_up web.home.demo.p2p) || die "DNS gave no address"
+echo "web.home.demo.p2p is $address for the programs of this machine"
+page=$(shown curl --silent --show-error --fail --max-time 20 --retry 5 --retry-delay 1 --retry-all-errors --noproxy '*' "http://$address:$web_port/") ||
+    die "the page did not come from $address"
+echo "$page"
+case $page in
+*'Hello from home'*) ;;
+*) die "that is not the page of home" ;;
+esac
+
+step "8. With a TUN: any program, any protocol"
+"$(dirname "${BASH_SOURCE[0]}")/demo-tun.sh" "$peergate" "$dir" || die "the TUN's part failed"
+
 if $once; then
     step "It works."
     exit 0
@@ -144,6 +175,7 @@ step "Your turn. Both nodes stay up until Ctrl-C:"
 cat <<HINTS
   curl --socks5-hostname 127.0.0.1:$socks_port http://web.home.demo.p2p/
 $ssh_hint
+  curl http://$address:$web_port/        (web.home.demo.p2p, as laptop's DNS server on 127.0.0.1:$dns_port says)
   a browser: SOCKS5 proxy 127.0.0.1 port $socks_port, "proxy DNS" on, then http://web.home.demo.p2p/
   $peergate --dir $dir/laptop status
   $peergate --dir $dir/laptop services home
