@@ -5,13 +5,25 @@
 
 #include "gateway/base/err.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
-#define complain(loading, line, ...) gw_diag_error((loading)->diag, (loading)->path, line, __VA_ARGS__)
+#define complain gw_load_complain
+
+void gw_load_complain(const struct gw_loading *loading, unsigned line, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    gw_diag_error(loading->diag, loading->path, line, "%s%s", loading->place ? loading->place : "", text);
+}
 
 static void check_control(const struct gw_loading *loading)
 {

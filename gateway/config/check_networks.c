@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define complain(loading, line, ...) gw_diag_error((loading)->diag, (loading)->path, line, __VA_ARGS__)
+#define complain gw_load_complain
 
 typedef void check_pair_fn(const struct gw_loading *loading, const struct gw_config_network *first,
                            const struct gw_config_network *second);

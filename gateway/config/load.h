@@ -21,8 +21,12 @@ int gw_load_tree(const struct gw_loading *loading, const struct gw_node *root);
 /* What values mean together: duplicates, what needs what, and defaults that follow from other values.
  * Errors are in diag; 0 or GW_E_NOMEM. */
 int gw_load_check(const struct gw_loading *loading);
-/* The part of it that concerns one network; and what all of them mean together. */
+/* An error of this line: "networks[].peers[]: ..." */
+__attribute__((format(printf, 3, 4))) void gw_load_complain(const struct gw_loading *loading, unsigned line,
+                                                            const char *format, ...);
+/* The part of it that concerns one network; its peers; and what all of them mean together. */
 int gw_check_network(const struct gw_loading *loading, struct gw_config_network *network);
+int gw_check_peers(const struct gw_loading *loading, const struct gw_config_network *network);
 void gw_check_networks(const struct gw_loading *loading);
 
 #endif

@@ -150,21 +150,24 @@ static void print_further(FILE *out, const struct gw_key *key)
     is_first = true;
     fputs(".\nWhere it does not say them, these are as the top level says them: ", out);
     print_names(out, "", key->section, GW_FURTHER_COMMON, &is_first);
-    fputs(".\n`network` must be given. Its files are in `networks/NETWORK/`: `identity.key` and "
-          "`authorized_keys`, unless `identity` and\n`security.authorized_keys_file` say otherwise, "
-          "`names.yaml`, and `state`.\n"
-          "\n"
-          "```yaml\n"
-          "network: home\n"
-          "port: 7001\n"
-          "peers: [{name: laptop, peer_id: 12D3KooW..., endpoint: \"laptop.example.org:7001\"}]\n"
-          "networks:\n"
-          "  - network: work                # `peergate init --network work` makes its identity\n"
-          "    port: 7002\n"
-          "    peers: [{name: build, peer_id: 12D3KooW..., endpoint: \"build.example.org:7001\"}]\n"
-          "    services: {ssh: {local_address: \"127.0.0.1:22\"}}\n"
-          "```\n",
-          out);
+    fputs(
+        ".\n`network` must be given. Its files are in `networks/NETWORK/`: `identity.key` and "
+        "`authorized_keys`, unless `identity` and\n`security.authorized_keys_file` say otherwise, "
+        "`names.yaml`, and `state`.\n"
+        "Through the TUN, what peers of two networks have (equal `allowed_ips`, the IPv6 address of one key in both) "
+        "leads to the first network's.\n"
+        "\n"
+        "```yaml\n"
+        "network: home\n"
+        "port: 7001\n"
+        "peers: [{name: laptop, peer_id: 12D3KooW..., endpoint: \"laptop.example.org:7001\"}]\n"
+        "networks:\n"
+        "  - network: work                # `peergate init --network work` makes its identity\n"
+        "    port: 7002\n"
+        "    peers: [{name: build, peer_id: 12D3KooW..., endpoint: \"build.example.org:7001\"}]\n"
+        "    services: {ssh: {local_address: \"127.0.0.1:22\"}}\n"
+        "```\n",
+        out);
 }
 
 /* Do its keys stand in the section around it too? */

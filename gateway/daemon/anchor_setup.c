@@ -7,8 +7,6 @@
 #include "gateway/daemon/json.h"
 #include "gateway/link/interfaces.h"
 
-#include <string.h>
-
 #define INTERFACES_MAX 64u
 
 void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config)
@@ -24,15 +22,25 @@ void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config
 /* ---- addresses */
 
 /* An address inside of the tunnel leads nowhere from outside of it. */
-static bool is_virtual(const struct gw_config_network *config, const struct gw_addr *addr)
+static bool is_virtual_in(const struct gw_config_network *config, const struct gw_addr *addr)
 {
-    static const uint8_t ula[6] = {0xfd, 0x83, 0xe1, 0x28, 0x5e, 0x51};
+    const struct gw_prefix ula = gw_addresses_ula();
     for (size_t i = 0; i < config->addresses.count; i++) {
         if (gw_addr_same_ip(&config->addresses.items[i].ip, addr))
             return true;
     }
     return gw_prefix_contains(&config->address_range, addr) ||
-           (addr->family == 6 && memcmp(addr->ip, ula, sizeof ula) == 0);
+           gw_prefix_contains(gw_addresses_range(config), addr) || gw_prefix_contains(&ula, addr);
+}
+
+/* Nor do those of another network, whose tunnel it is the same way; and who is in one need not know of the other. */
+static bool is_virtual(const struct gw_network *network, const struct gw_addr *addr)
+{
+    gw_list_for_each (node, network->params.networks) {
+        if (is_virtual_in(gw_list_entry(node, struct gw_network, node)->files->config, addr))
+            return true;
+    }
+    return false;
 }
 
 /* Bound to one address, a socket is not reached at the others. */
@@ -55,7 +63,7 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
     for (size_t i = 0; i < config->advertise.count && i < 4; i++)
         list[count++] = (struct gw_candidate){config->advertise.items[i].addr, GW_CANDIDATE_CONFIGURED};
     for (unsigned i = 0; i < found_count; i++) {
-        if (is_virtual(config, &found[i]) || !is_listened_on(config, &found[i]))
+        if (is_virtual(network, &found[i]) || !is_listened_on(config, &found[i]))
             continue;
         found[i].port = gw_link_port(network->link);
         list[count++] = (struct gw_candidate){found[i], GW_CANDIDATE_HOST};

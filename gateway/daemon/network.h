@@ -37,6 +37,7 @@ struct gw_network_params {
     struct gw_flow_budget *budget;
     struct gw_dialer *dialer;
     struct gw_endpoints *endpoints;
+    const struct gw_list *networks; /* all of them; struct gw_network.node */
     struct gw_vip_space *addresses;
     unsigned *connected; /* peers, of all networks */
     const struct gw_network_events *events;

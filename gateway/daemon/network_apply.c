@@ -88,7 +88,9 @@ static void apply_addresses(struct gw_network *network)
 
 void gw_network_apply_peers(struct gw_network *network, struct gw_peers_change *change)
 {
-    gw_peers_apply(&network->peers, network->files, gw_wall_now(), gw_loop_now(network->params.loop), change);
+    struct gw_mono now = gw_loop_now(network->params.loop);
+    gw_anchor_setup_addresses(network, now);
+    gw_peers_apply(&network->peers, network->files, gw_wall_now(), now, change);
     gw_vip_state_save(&network->addresses);
 }
 

@@ -9,6 +9,7 @@
 #include "gateway/config/dir.h"
 #include "gateway/config/endpoint.h"
 #include "gateway/daemon/addresses.h"
+#include "gateway/daemon/tun_plan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 #define REOPEN_MAX_S 60u
-#define NETWORK_ROUTES 2u /* the ranges of its virtual addresses */
 
 /* ---- opening */
 
@@ -99,129 +99,14 @@ int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const st
 
 /* ---- setting up */
 
-static size_t own_prefixes(const struct gw_network *network, struct gw_prefix out[GW_ADDRESSES_OWN_MAX])
-{
-    return gw_addresses_own(network->files->config, gw_gateway_public_key(network->gateway), out);
-}
-
-struct wanted {
-    struct gw_prefix *addresses;
-    struct gw_plan_route *routes;
-    struct gw_addr *endpoints;
-    uint16_t *ports;
-    struct gw_plan_input input;
-};
-
-/* One network's part. */
-struct part {
-    struct wanted *wanted;
-    const struct gw_prefix *own; /* ours there */
-    size_t own_count;
-    struct gw_prefix ranges[NETWORK_ROUTES]; /* what lies in them has no route of its own */
-    size_t range_count;
-    bool with_routes;
-};
-
-/* Comes from our address there: to what follows from a key, from what follows from ours, which the peers know without being told. */
-static void add_route(const struct part *part, const struct gw_prefix *prefix)
-{
-    struct gw_plan_route *route = &part->wanted->routes[part->wanted->input.route_count++];
-    const struct gw_prefix ula = gw_addresses_ula();
-    *route = (struct gw_plan_route){.prefix = *prefix};
-    for (size_t i = 0; i < part->own_count; i++) {
-        const struct gw_addr *own = &part->own[i].ip;
-        bool is_better = gw_prefix_covers(&ula, prefix) && gw_prefix_has(&ula, own);
-        if (own->family == prefix->ip.family && (is_better || !gw_addr_is_set(&route->source)))
-            route->source = *own;
-    }
-}
-
-static bool is_in_ranges(const struct part *part, const struct gw_prefix *prefix)
-{
-    for (size_t i = 0; i < part->range_count; i++) {
-        if (gw_prefix_covers(&part->ranges[i], prefix))
-            return true;
-    }
-    return false;
-}
-
-static void add_peer(const struct part *part, const struct gw_peer_config *peer)
-{
-    struct wanted *wanted = part->wanted;
-    for (unsigned i = 0; part->with_routes && i < peer->allowed_ip_count; i++) {
-        if (!is_in_ranges(part, &peer->allowed_ips[i]))
-            add_route(part, &peer->allowed_ips[i]);
-    }
-    for (unsigned i = 0; i < peer->endpoint_count; i++)
-        wanted->endpoints[wanted->input.endpoint_count++] = peer->endpoints[i];
-    if (peer->endpoint_count == 0)
-        wanted->input.has_unknown_endpoints = true;
-}
-
-/* The IPv6 addresses of all networks are in one range: its route is the first network's, those of the others' peers are one by one. */
-static void add_network(struct wanted *wanted, const struct gw_network *network, bool with_routes)
-{
-    struct gw_prefix *own = wanted->addresses + wanted->input.address_count;
-    bool is_first = wanted->input.port_count == 0;
-    struct part part = {.wanted = wanted,
-                        .own = own,
-                        .own_count = own_prefixes(network, own),
-                        .ranges = {*gw_addresses_range(network->files->config), gw_addresses_ula()},
-                        .range_count = is_first ? 2 : 1,
-                        .with_routes = with_routes};
-    for (size_t i = 0; i < part.own_count; i++) {
-        if (!is_first && gw_prefix_covers(&part.ranges[1], &own[i]))
-            own[i].bits = 128;
-    }
-    wanted->input.address_count += part.own_count;
-    wanted->ports[wanted->input.port_count++] = gw_link_port(network->link);
-    for (size_t i = 0; with_routes && i < part.range_count; i++)
-        add_route(&part, &part.ranges[i]);
-    for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
-         peer = gw_gateway_next_peer(network->gateway, peer))
-        add_peer(&part, gw_peer_config(peer));
-}
-
-static void count_all(const struct gw_list *networks, size_t *network_count, size_t *peer_count)
-{
-    gw_list_for_each (node, networks) {
-        struct gateway *gateway = gw_list_entry(node, struct gw_network, node)->gateway;
-        ++*network_count;
-        for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
-             peer = gw_gateway_next_peer(gateway, peer))
-            ++*peer_count;
-    }
-}
-
-static bool gather(const struct gw_tun_setup *setup, struct wanted *wanted)
-{
-    size_t networks = 0, peers = 0;
-    count_all(setup->networks, &networks, &peers);
-    *wanted = (struct wanted){.input = {.device = gw_device_tun(setup->device)->name}};
-    wanted->addresses = calloc(networks + 1, GW_ADDRESSES_OWN_MAX * sizeof *wanted->addresses);
-    wanted->routes =
-        calloc(GW_PEER_ALLOWED_IPS_MAX * peers + NETWORK_ROUTES * networks + 1, sizeof *wanted->routes);
-    wanted->endpoints = calloc(peers + 1, GW_PEER_ENDPOINTS_MAX * sizeof *wanted->endpoints);
-    wanted->ports = calloc(networks + 1, sizeof *wanted->ports);
-    if (!wanted->addresses || !wanted->routes || !wanted->endpoints || !wanted->ports)
-        return false;
-    gw_list_for_each (node, setup->networks)
-        add_network(wanted, gw_list_entry(node, struct gw_network, node), setup->config->tun.routes);
-    wanted->input.addresses = wanted->addresses;
-    wanted->input.routes = wanted->routes;
-    wanted->input.endpoints = wanted->endpoints;
-    wanted->input.ports = wanted->ports;
-    return true;
-}
-
 static int apply_netconf(struct gw_tun_setup *setup)
 {
-    struct wanted wanted;
-    int err = gather(setup, &wanted) ? gw_netconf_apply(setup->netconf, &wanted.input) : GW_E_NOMEM;
-    free(wanted.addresses);
-    free(wanted.routes);
-    free(wanted.endpoints);
-    free(wanted.ports);
+    struct gw_tun_plan plan;
+    int err = gw_tun_plan_make(&plan, gw_device_tun(setup->device)->name, setup->networks,
+                               setup->config->tun.routes);
+    if (err == 0)
+        err = gw_netconf_apply(setup->netconf, &plan.input);
+    gw_tun_plan_fini(&plan);
     return err;
 }
 
@@ -231,7 +116,7 @@ static void apply_network(struct gw_tun_setup *setup, const struct gw_network *n
                                           .subnets = setup->config->tun.subnets.items,
                                           .subnet_count = setup->config->tun.subnets.count};
     struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
-    size_t count = own_prefixes(network, own);
+    size_t count = gw_tun_own_prefixes(network, own);
     for (size_t i = 0; i < count && i < GW_DEVICE_ADDRESSES; i++)
         on_device.addresses[i] = own[i].ip;
     if (gw_device_set_network(setup->device, &on_device) != 0)
@@ -302,7 +187,7 @@ static int check_network(const struct gw_tun_setup *setup, const struct gw_netwo
     struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
     const struct gw_prefix *range = gw_addresses_range(network->files->config);
     int err = 0;
-    own_prefixes(network, own);
+    gw_tun_own_prefixes(network, own);
     if (setup->config->tun.routes || gw_prefix_covers(&own[0], range))
         err = tell_overlap(setup, routes, range,
                            network->files->config->alias_range.ip.family ? "alias_range" : "address_range",
