@@ -166,7 +166,8 @@ struct gw_config {
     GW_CONFIG_LIST(struct gw_config_network) networks; /* the others: ask gw_config_next_network */
 
     char *interface;
-    int64_t memory; /* bytes */
+    int64_t memory;       /* bytes */
+    int64_t busy_poll_ns; /* 0 = off */
     struct {
         enum gw_log_level level;
         bool hide_addresses;

@@ -359,6 +359,10 @@ static const struct gw_key root_keys[] = {
      .doc = "The network interface's name, where one is made."},
     {"memory", GW_TYPE_BYTES, ROOT(memory), RANGE(4 * MEGABYTE, 1000 * GIGABYTE), .fallback = "64MB",
      .doc = "What all streams together may hold in buffers."},
+    {"busy_poll", GW_TYPE_DURATION, ROOT(busy_poll_ns), RANGE(0, GW_S(10)), .fallback = "0s",
+     .doc =
+         "How long after traffic the daemon goes on asking for more instead of sleeping, so that answers need not wait until it is woken. It "
+         "keeps one core fully busy meanwhile, and none when nothing has come or gone for that long. 0: off."},
     {"log", GW_TYPE_SECTION, .section = &log_section},
     {"control", GW_TYPE_SECTION, .section = &control_section},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},

@@ -223,6 +223,7 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
         (err = gw_tun_setup_start(&daemon->tun, &daemon->networks, diag)) != 0)
         return err;
     gw_loop_on_wake(daemon->loop, on_wake, daemon);
+    gw_loop_set_busy_poll(daemon->loop, daemon->files.config->busy_poll_ns);
     daemon->netwatch = gw_netwatch_new(daemon->loop, on_change, daemon);
     /* Last: whoever can connect finds everything there. */
     return make_control(daemon, diag);

@@ -213,6 +213,7 @@ static int reload(struct gw_daemon *daemon, struct gw_diag *diag)
     }
     gw_daemon_apply_log(daemon, &fresh);
     daemon->budget.limit = (uint64_t)fresh.config->memory;
+    gw_loop_set_busy_poll(daemon->loop, fresh.config->busy_poll_ns);
     use(daemon, &fresh, &made);
     gw_daemon_watch_expiry(daemon);
     return 0;

@@ -5,6 +5,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/session/keypair.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,13 @@ static int64_t clock_now_ns(void)
     return GW_S(ts.tv_sec) + ts.tv_nsec;
 }
 
+/* Keepalives alone keep nobody awake. */
+static void note_traffic(struct gw_link *link, const struct gw_train *train)
+{
+    if (gw_train_len(train) > gw_suite_overhead(GW_SUITE_CHACHA20_POLY1305))
+        gw_loop_note_traffic(link->loop);
+}
+
 /* --- receiving --- */
 
 static void receive(struct gw_link *link, enum gw_udp_family family)
@@ -54,6 +62,7 @@ static void receive(struct gw_link *link, enum gw_udp_family family)
         unsigned made = gw_udp_receive(&link->udp, family, &link->slabs, trains, &is_drained);
         for (unsigned i = 0; i < made; i++) {
             bytes += (unsigned)gw_train_len(&trains[i]);
+            note_traffic(link, &trains[i]);
             gw_gateway_input(link->gateway, now, &trains[i]);
         }
         /* A call that gives nothing still counts: an error that comes again and again must not hold the loop. */
@@ -103,6 +112,7 @@ static bool send_trains(struct gw_link *link, struct gw_mono now)
         if (!gw_gateway_output(link->gateway, now, &link->train))
             return false;
         gw_slabs_touch(&link->slabs, now);
+        note_traffic(link, &link->train);
         if (!send_train(link, now))
             return false;
         bytes += (unsigned)gw_train_len(&link->train);

@@ -5,6 +5,7 @@
 #include "gateway/link/loop.h"
 
 #include "gateway/base/log.h"
+#include "gateway/link/slice.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -27,6 +28,8 @@ struct gw_loop {
     struct gw_mono now;
     bool has_now;
     bool is_stopped;
+    int64_t busy_ns; /* how long after the last traffic it does not sleep */
+    struct gw_mono busy_until;
     int64_t asleep_ns; /* BOOTTIME - MONOTONIC when last looked at */
     struct gw_mono looked;
     int64_t slept_ns; /* found in this turn; told before its hooks */
@@ -167,6 +170,18 @@ void gw_loop_on_wake(struct gw_loop *loop, void (*fn)(struct gw_mono, int64_t, v
     loop->wake_ctx = ctx;
 }
 
+void gw_loop_set_busy_poll(struct gw_loop *loop, int64_t busy_ns)
+{
+    loop->busy_ns = busy_ns;
+    loop->busy_until = (struct gw_mono){0};
+}
+
+void gw_loop_note_traffic(struct gw_loop *loop)
+{
+    if (loop->busy_ns > 0)
+        loop->busy_until = gw_mono_add(gw_loop_now(loop), loop->busy_ns);
+}
+
 void gw_loop_add_hook(struct gw_loop *loop, struct gw_loop_hook *hook)
 {
     hook->next = loop->hooks;
@@ -215,6 +230,7 @@ int gw_loop_run(struct gw_loop *loop)
 {
     int flags = EVLOOP_ONCE | EVLOOP_NONBLOCK; /* the first turn is for what was set up before */
     loop->is_stopped = false;
+    gw_slice_shorten();
     while (!loop->is_stopped) {
         loop->has_now = false;
         if (event_base_loop(loop->base, flags) < 0)
@@ -223,7 +239,8 @@ int gw_loop_run(struct gw_loop *loop)
             break;
         struct gw_mono at = run_hooks(loop);
         bool is_due = gw_mono_due(at, loop->now);
-        flags = is_due ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE;
+        bool is_busy = loop->busy_ns > 0 && !gw_mono_due(loop->busy_until, loop->now);
+        flags = is_due || is_busy ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE;
         if (!is_due)
             arm_timer(loop, at);
     }

@@ -25,6 +25,12 @@ void gw_loop_stop(struct gw_loop *loop);
 void gw_loop_on_wake(struct gw_loop *loop, void (*fn)(struct gw_mono now, int64_t slept_ns, void *ctx),
                      void *ctx);
 
+/* For busy_ns after the last gw_loop_note_traffic the loop asks again and again instead of sleeping, so that nobody waits for it to be woken: it
+ * keeps a core busy meanwhile. 0, as at the beginning: it always sleeps. */
+void gw_loop_set_busy_poll(struct gw_loop *loop, int64_t busy_ns);
+/* Somebody's data came or went in this turn. */
+void gw_loop_note_traffic(struct gw_loop *loop);
+
 /* Called in every turn after the sockets' callbacks: work that was put off to be done once (sending, handshakes); returns its next deadline
  * (one that is due already makes the next turn poll instead of sleep). A hook may remove itself or free its owner from within. */
 struct gw_loop_hook {

@@ -269,6 +269,7 @@ static void printed_as_people_write(void **state)
                                    "    class: normal\n"
                                    "name: \"peer0\"\n"
                                    "memory: 64MB\n"
+                                   "busy_poll: 0s\n"
                                    "log:\n"
                                    "  level: info\n"
                                    "  hide_addresses: false\n"

@@ -207,18 +207,54 @@ static void test_a_busy_loop_is_not_a_sleeping_machine(void **state)
     assert_int_equal(wakes, 0);
 }
 
+static void send_traffic(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    gw_loop_note_traffic(arg);
+}
+
+/* Turns that a loop without deadlines takes in 150 ms that begin with traffic. */
+static unsigned turns_after_traffic(struct gw_loop *loop, int64_t busy_ns)
+{
+    struct test_hook hook = make_hook(loop, 0, -1);
+    struct timeval at_once = {0}, end = {.tv_usec = 150000};
+    struct timed timed = {.loop = loop};
+    gw_loop_set_busy_poll(loop, busy_ns);
+    gw_loop_add_hook(loop, &hook.hook);
+    event_base_once(gw_loop_base(loop), -1, EV_TIMEOUT, send_traffic, loop, &at_once);
+    event_base_once(gw_loop_base(loop), -1, EV_TIMEOUT, on_event, &timed, &end);
+    assert_int_equal(gw_loop_run(loop), 0);
+    gw_loop_remove_hook(loop, &hook.hook);
+    return hook.runs;
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return GW_S(ts.tv_sec) + ts.tv_nsec;
+}
+
+static void test_busy_polling_ends_with_the_traffic(void **state)
+{
+    struct gw_loop *loop = *state;
+    assert_true(turns_after_traffic(loop, 0) < 10);
+    int64_t before = cpu_ns();
+    assert_true(turns_after_traffic(loop, GW_MS(30)) > 100);
+    /* Not in the 120 ms after it. */
+    assert_true(cpu_ns() - before < GW_MS(90));
+    assert_true(turns_after_traffic(loop, 0) < 10);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_deadlines_are_kept),
-        T(test_due_at_once_polls),
-        T(test_the_earliest_counts),
-        T(test_a_hook_removes_itself_and_others),
-        T(test_one_time_a_turn),
-        T(test_sleep_is_noticed),
-        T(test_a_busy_loop_is_not_a_sleeping_machine),
+        T(test_deadlines_are_kept),  T(test_due_at_once_polls),
+        T(test_the_earliest_counts), T(test_a_hook_removes_itself_and_others),
+        T(test_one_time_a_turn),     T(test_busy_polling_ends_with_the_traffic),
+        T(test_sleep_is_noticed),    T(test_a_busy_loop_is_not_a_sleeping_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
