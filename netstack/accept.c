@@ -42,6 +42,7 @@ static bool copy_syn(struct gw_connection *connection, const uint8_t *packet, co
     if (ip->header_len > SYN_LEN_MAX || (connection->syn = malloc(ip->header_len)) == NULL)
         return false;
     memcpy(connection->syn, packet, ip->header_len);
+    ns_options_clean(connection->syn + ip->l4, (size_t)(ip->header_len - ip->l4), OPTIONS_OF_HANDSHAKE);
     connection->syn_len = ip->header_len;
     if (ip->version == 6)
         gw_store16_be(connection->syn + 4, (uint16_t)(ip->header_len - GW_IP_V6_HEADER));

@@ -55,7 +55,7 @@ void gw_connection_info(const struct gw_connection *connection, struct gw_connec
 
 /* ---- answering an offer; unanswered ones are dropped after 10 s */
 
-/* ops is borrowed for life. TCP: on_connected follows; bytes may be written at once. UDP: datagrams that waited are delivered from within. The
+/* ops is borrowed for life. TCP: on_connected follows, and bytes may be written from then on. UDP: datagrams that waited are delivered from within. The
  * connection may be gone (on_closed) when it returns. */
 void gw_connection_accept(struct gw_connection *connection, struct gw_mono now,
                           const struct gw_connection_ops *ops, void *user);

@@ -281,7 +281,7 @@ void gw_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint1
     struct gw_connection *connection = NULL;
     while ((connection = next_of(link->stack, connection)) != NULL)
         if (connection->link == link && connection->peer == peer)
-            ns_tcp_set_mss(connection, mtu);
+            connection->mtu = ns_mtu(link, mtu);
 }
 
 /* ---- connections out */
@@ -332,6 +332,8 @@ int gw_netstack_connect(struct gw_connection **out, struct gw_mono now,
     if (!params->is_udp && stack->tcp_count + stack->half_open_count >= stack->params.max_connections)
         return GW_E_LIMIT;
     ns_enter(stack, now);
+    if (params->is_udp)
+        ns_udp_make_room(stack);
     int err = choose_key(&key, params);
     if (err == 0) {
         struct gw_connection *connection = ns_new(params->link, &key);

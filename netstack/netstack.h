@@ -104,7 +104,7 @@ struct gw_connect_params {
     const struct gw_connection_ops *ops;
     void *user;
 };
-/* TCP: on_connected or on_closed follows, bytes may be written at once. UDP: ready. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (families), -EADDRINUSE. */
+/* TCP: on_connected or on_closed follows; bytes may be written from then on. UDP: ready. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (families), -EADDRINUSE. */
 int gw_netstack_connect(struct gw_connection **out, struct gw_mono now,
                         const struct gw_connect_params *params);
 

@@ -211,9 +211,12 @@ void ns_tcp_tick(struct gw_netstack *stack);
 bool ns_tcp_has_pcbs(void);
 /* Tells the users what happened. */
 void ns_tcp_run_touched(struct gw_netstack *stack);
-void ns_tcp_set_mss(struct gw_connection *connection, uint16_t mtu);
 void ns_tcp_numbers(const struct gw_connection *connection, struct gw_connection_info *out);
 bool ns_tcp_is_reusable(const struct gw_connection *connection, uint32_t seq);
+
+/* options.c: what lwIP may read of a segment's TCP options; the rest becomes NOPs. */
+enum options { OPTIONS_OF_HANDSHAKE, OPTIONS_LATER, OPTIONS_NONE };
+void ns_options_clean(uint8_t *segment, size_t header_len, enum options options);
 
 /* rtt.c: a segment of the connection came, and lwIP has not seen it yet. */
 void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len);
@@ -239,6 +242,8 @@ void ns_trim_orphans(struct gw_netstack *stack);
 void ns_udp_input(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip,
                   const struct key *key);
 void ns_udp_accept(struct gw_connection *connection);
+/* By ending one that was not answered, else the longest idle one. */
+void ns_udp_make_room(struct gw_netstack *stack);
 int ns_udp_connect(struct gw_connection *connection);
 void ns_udp_expire(struct gw_deadline *deadline, struct gw_mono now);
 void ns_udp_free_waiting(struct gw_connection *connection);

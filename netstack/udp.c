@@ -45,7 +45,7 @@ void gw_connection_set_idle(struct gw_connection *connection, struct gw_mono now
     ns_leave(connection->stack);
 }
 
-static void make_room(struct gw_netstack *stack)
+void ns_udp_make_room(struct gw_netstack *stack)
 {
     struct gw_list *list = gw_list_is_empty(&stack->udp_fresh) ? &stack->udp_live : &stack->udp_fresh;
     if (stack->udp_count < stack->params.max_associations)
@@ -107,7 +107,7 @@ void ns_udp_input(struct gw_netstack_link *link, uint8_t *packet, const struct g
     } else if (connection) {
         keep(connection, packet, ip->total_len);
     } else {
-        make_room(stack);
+        ns_udp_make_room(stack);
         connection = ns_new(link, key);
         if (!connection) {
             stack->stats.dropped_limit++;
@@ -137,7 +137,6 @@ void ns_udp_accept(struct gw_connection *connection)
 
 int ns_udp_connect(struct gw_connection *connection)
 {
-    make_room(connection->stack);
     arm(connection);
     return 0;
 }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* A netstack connection and a non-blocking local socket, joined: TCP with a stream socket (TCP or unix), UDP with a connected datagram socket. recv() goes straight into the
+ * netstack's buffer, and the other side's window opens by what the socket has taken. Half-close and reset pass in both directions. What gateway/local/splice.h is for flows. */
+#ifndef NETSTACK_BRIDGE_PUMP_H
+#define NETSTACK_BRIDGE_PUMP_H
+
+#include "gateway/link/loop.h"
+#include "netstack/connection.h"
+
+struct gw_pump;
+
+/* Both ended (NONE), or one broke of `reason`; socket and connection are gone, the pointer is invalid after the call. Not called after gw_pump_close. */
+typedef void gw_pump_fn(struct gw_pump *pump, struct gw_mono now, enum gw_reason reason, void *user);
+
+/* For gw_connection_accept and gw_netstack_connect, with the pump as user. */
+extern const struct gw_connection_ops gw_pump_ops;
+
+/* Takes the socket (closed on failure, too). NULL without memory. */
+struct gw_pump *gw_pump_new(struct gw_loop *loop, int fd, bool is_datagrams, gw_pump_fn *on_end, void *user);
+/* Accepts the offer. The pump may have ended when it returns. */
+void gw_pump_accept(struct gw_pump *pump, struct gw_mono now, struct gw_connection *offer);
+/* The connection was started with gw_pump_ops. `first`: bytes that were read from the socket already; copied; TCP only. 0, or GW_E_NOMEM (close the pump and reset the
+ * connection). */
+int gw_pump_connected(struct gw_pump *pump, struct gw_connection *connection, const void *first, size_t len);
+/* Ends both silently, TCP by resets. */
+void gw_pump_close(struct gw_pump *pump, struct gw_mono now);
+
+struct gw_pump_stats {
+    uint64_t in, out; /* bytes from and to the socket */
+    uint64_t dropped; /* datagrams that the socket did not take */
+};
+void gw_pump_stats(const struct gw_pump *pump, struct gw_pump_stats *out);
+
+#endif
