@@ -190,6 +190,13 @@ void gw_connection_attach(struct gw_connection *connection, const struct gw_conn
     connection->user = user;
 }
 
+void gw_connection_set_user(struct gw_connection *connection, const struct gw_connection_ops *ops, void *user)
+{
+    assert(connection->state == STATE_OPEN);
+    connection->ops = ops;
+    connection->user = user;
+}
+
 void gw_connection_accept(struct gw_connection *connection, struct gw_mono now,
                           const struct gw_connection_ops *ops, void *user)
 {

@@ -64,6 +64,11 @@ void gw_connection_attach(struct gw_connection *connection, const struct gw_conn
 /* RST or ICMP port unreachable; or silence. The pointer is invalid after it. */
 void gw_connection_refuse(struct gw_connection *connection, struct gw_mono now, bool is_silent);
 
+/* Another user takes over: for one that is open (on_connected was called, or UDP). It starts blocked as the old user left it: gw_connection_resume offers what
+ * that one did not take. */
+void gw_connection_set_user(struct gw_connection *connection, const struct gw_connection_ops *ops,
+                            void *user);
+
 /* ---- TCP */
 
 /* Room to recv() into, valid until the next call of any gw_connection_ or gw_netstack_ function. NULL and *len = 0 when 64 KB wait to be sent or the send budget

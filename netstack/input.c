@@ -30,6 +30,28 @@ bool gw_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, s
     return gw_link_has_address(link, &to);
 }
 
+static void read_key(struct key *key, const struct gw_netstack_link *link, const uint8_t *packet,
+                     const struct gw_ip *ip)
+{
+    struct gw_addr local, remote;
+    gw_ip_destination(&local, packet, ip);
+    gw_ip_source(&remote, packet, ip);
+    local.port = gw_load16_be(packet + ip->l4 + 2);
+    remote.port = gw_load16_be(packet + ip->l4);
+    ns_key(key, link, &local, &remote, ip->protocol);
+}
+
+bool gw_link_has_connection(const struct gw_netstack_link *link, const uint8_t *packet,
+                            const struct gw_ip *ip)
+{
+    struct key key;
+    if (ip->is_fragment || (ip->protocol != GW_IP_TCP && ip->protocol != GW_IP_UDP) ||
+        link->stack->map.len == 0)
+        return false;
+    read_key(&key, link, packet, ip);
+    return ns_find(link->stack, &key) != NULL;
+}
+
 static bool is_sound(const uint8_t *packet, const struct gw_ip *ip, bool is_partial)
 {
     if (ip->version == 4 &&
@@ -75,24 +97,18 @@ static void input_echo(struct gw_netstack_link *link, uint8_t *packet, const str
         link->stack->stats.dropped_foreign++;
         return;
     }
+    uint16_t mtu = ns_mtu(link, link->stack->from_mtu);
     gw_icmp_answer(packet, ip->total_len);
+    link->stack->stats.echoes++;
+    if (ip->total_len > mtu && !ip->has_extensions) {
+        ns_out_pieces(link, packet, ip, mtu);
+        return;
+    }
     uint8_t *out = ns_out(link, ip->total_len);
     if (!out)
         return;
     memcpy(out, packet, ip->total_len);
     ns_out_done(link, ip->total_len, false);
-    link->stack->stats.echoes++;
-}
-
-static void read_key(struct key *key, const struct gw_netstack_link *link, const uint8_t *packet,
-                     const struct gw_ip *ip)
-{
-    struct gw_addr local, remote;
-    gw_ip_destination(&local, packet, ip);
-    gw_ip_source(&remote, packet, ip);
-    local.port = gw_load16_be(packet + ip->l4 + 2);
-    remote.port = gw_load16_be(packet + ip->l4);
-    ns_key(key, link, &local, &remote, ip->protocol);
 }
 
 static void input_tcp(struct gw_netstack_link *link, const struct iovec *iov, int count, size_t len,

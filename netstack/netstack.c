@@ -234,6 +234,18 @@ bool gw_link_has_address(const struct gw_netstack_link *link, const struct gw_ad
     return false;
 }
 
+bool gw_link_source(const struct gw_netstack_link *link, uint8_t family, struct gw_addr *out)
+{
+    for (unsigned i = 0; i < link->address_count; i++) {
+        if (link->addresses[i].family != family)
+            continue;
+        *out = link->addresses[i];
+        out->port = 0;
+        return true;
+    }
+    return false;
+}
+
 int gw_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
                    gw_link_listen_fn *fn, void *ctx)
 {

@@ -10,6 +10,7 @@
 #define NETSTACK_NETSTACK_H
 
 #include "gateway/base/random.h"
+#include "gateway/packet/ip.h"
 #include "netstack/connection.h"
 
 struct gw_netstack;
@@ -82,6 +83,12 @@ int gw_link_listen(struct gw_netstack_link *link, const struct gw_addr *address,
 
 /* Is a packet from outside for this link (one of its addresses, or it takes all)? For a gateway with a TUN that asks before it routes. */
 bool gw_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len);
+
+/* Does it belong to a connection or offer of the link? For a packet that gw_ip_parse took; fragments belong to none. */
+bool gw_link_has_connection(const struct gw_netstack_link *link, const uint8_t *packet,
+                            const struct gw_ip *ip);
+/* What connections out are from: the first address of the family that was added, port 0. false = there is none. */
+bool gw_link_source(const struct gw_netstack_link *link, uint8_t family, struct gw_addr *out);
 
 /* ---- packets in */
 

@@ -192,6 +192,10 @@ void ns_out_flush(struct gw_netstack *stack);
 size_t ns_out_header(struct gw_netstack_link *link, uint8_t *packet, const struct gw_addr *from,
                      const struct gw_addr *to, uint8_t protocol, size_t payload_len);
 
+/* pieces.c: a whole packet with a plain IP header and all its checksums, cut to the mtu. */
+void ns_out_pieces(struct gw_netstack_link *link, const uint8_t *packet, const struct gw_ip *ip,
+                   uint16_t mtu);
+
 /* refuse.c: answers to what nobody wants, never to an error or a reset. */
 void ns_refuse_segment(struct gw_netstack_link *link, const uint8_t *packet, const struct gw_ip *ip);
 void ns_refuse_datagram(struct gw_netstack_link *link, const uint8_t *packet, size_t len);

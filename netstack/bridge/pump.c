@@ -35,6 +35,7 @@ struct gw_pump {
     bool is_dead;
     uint8_t *first; /* bytes that were read before the pump had the socket */
     size_t first_len, first_off;
+    uint64_t limit; /* bytes that may still be read from the socket */
     struct gw_pump_stats stats;
 };
 
@@ -52,6 +53,7 @@ struct gw_pump *gw_pump_new(struct gw_loop *loop, int fd, bool is_datagrams, gw_
     pump->is_datagrams = is_datagrams;
     pump->on_end = on_end;
     pump->user = user;
+    pump->limit = UINT64_MAX;
     event_assign(&pump->event, gw_loop_base(loop), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event,
                  pump);
     if (event_add(&pump->event, NULL) < 0) {
@@ -141,7 +143,7 @@ static bool is_weather(struct gw_pump *pump, int err)
 
 /* ---- bytes from the socket */
 
-/* 0 = no more now. */
+/* How many; 0 = no more now. */
 static size_t pump_piece(struct gw_pump *pump, struct gw_mono now)
 {
     size_t len;
@@ -150,15 +152,20 @@ static size_t pump_piece(struct gw_pump *pump, struct gw_mono now)
     pump->is_in_blocked = !room;
     if (!room)
         return 0;
+    /* At the limit one byte is asked for, to see the EOF or the trespass. */
+    if (len > pump->limit)
+        len = pump->limit > 0 ? (size_t)pump->limit : 1;
     do
         n = recv(pump->fd, room, len, 0);
     while (n < 0 && errno == EINTR);
-    if (n > 0) {
+    if (n > 0 && pump->limit == 0) {
+        break_off(pump, now, 0);
+    } else if (n > 0) {
         pump->stats.in += (uint64_t)n;
+        pump->limit -= pump->limit == UINT64_MAX ? 0 : (uint64_t)n;
         gw_connection_commit(pump->connection, now, (size_t)n);
         return (size_t)n;
-    }
-    if (n == 0) {
+    } else if (n == 0) {
         pump->is_in_ended = true;
         gw_connection_finish(pump->connection, now);
         end_if_done(pump, now);
@@ -209,7 +216,8 @@ static void pump_datagrams(struct gw_pump *pump, struct gw_mono now)
         if (gw_connection_send_datagram(pump->connection, now, bytes, (size_t)n) != 0)
             pump->stats.dropped++;
     }
-    event_active(&pump->event, EV_READ, 0);
+    if (!pump->is_dead)
+        event_active(&pump->event, EV_READ, 0);
 }
 
 static void pump_in(struct gw_pump *pump, struct gw_mono now)
@@ -335,7 +343,7 @@ static void on_closed(struct gw_connection *connection, struct gw_mono now, enum
     leave(pump);
 }
 
-const struct gw_connection_ops gw_pump_ops = {
+static const struct gw_connection_ops ops = {
     .on_connected = on_connected,
     .on_data = on_data,
     .on_fin = on_fin,
@@ -348,17 +356,30 @@ void gw_pump_accept(struct gw_pump *pump, struct gw_mono now, struct gw_connecti
 {
     enter(pump);
     pump->connection = offer;
-    gw_connection_accept(offer, now, &gw_pump_ops, pump);
+    gw_connection_accept(offer, now, &ops, pump);
     leave(pump);
 }
 
-int gw_pump_connected(struct gw_pump *pump, struct gw_connection *connection, const void *first, size_t len)
+int gw_pump_join(struct gw_pump *pump, struct gw_mono now, struct gw_connection *connection,
+                 const void *first, size_t len, uint64_t limit)
 {
-    if (len > 0 && (pump->first = malloc(len)) == NULL)
+    enter(pump);
+    pump->connection = connection;
+    pump->is_connected = true;
+    pump->limit = limit;
+    gw_connection_set_user(connection, &ops, pump);
+    if (len > 0 && (pump->first = malloc(len)) == NULL) {
+        shut(pump, now, false);
+        leave(pump);
         return GW_E_NOMEM;
+    }
     if (len > 0)
         memcpy(pump->first, first, len);
     pump->first_len = len;
-    pump->connection = connection;
+    if (!pump->is_datagrams)
+        gw_connection_resume(connection, now);
+    if (!pump->is_dead)
+        pump_in(pump, now);
+    leave(pump);
     return 0;
 }

@@ -12,16 +12,15 @@ struct gw_pump;
 /* Both ended (NONE), or one broke of `reason`; socket and connection are gone, the pointer is invalid after the call. Not called after gw_pump_close. */
 typedef void gw_pump_fn(struct gw_pump *pump, struct gw_mono now, enum gw_reason reason, void *user);
 
-/* For gw_connection_accept and gw_netstack_connect, with the pump as user. */
-extern const struct gw_connection_ops gw_pump_ops;
-
 /* Takes the socket (closed on failure, too). NULL without memory. */
 struct gw_pump *gw_pump_new(struct gw_loop *loop, int fd, bool is_datagrams, gw_pump_fn *on_end, void *user);
 /* Accepts the offer. The pump may have ended when it returns. */
 void gw_pump_accept(struct gw_pump *pump, struct gw_mono now, struct gw_connection *offer);
-/* The connection was started with gw_pump_ops. `first`: bytes that were read from the socket already; copied; TCP only. 0, or GW_E_NOMEM (close the pump and reset the
- * connection). */
-int gw_pump_connected(struct gw_pump *pump, struct gw_connection *connection, const void *first, size_t len);
+/* The connection is open (packet_dial.h) and the pump's from now on. first: bytes that were read from the socket already; copied; TCP only. limit: how many more
+ * may be read from it before it counts as broken, UINT64_MAX = any number. The pump may have ended when it returns. 0, or GW_E_NOMEM: the pump is closed, the connection
+ * reset, on_end not called. */
+int gw_pump_join(struct gw_pump *pump, struct gw_mono now, struct gw_connection *connection,
+                 const void *first, size_t len, uint64_t limit);
 /* Ends both silently, TCP by resets. */
 void gw_pump_close(struct gw_pump *pump, struct gw_mono now);
 
