@@ -2,7 +2,7 @@
 /* One TCP connection or UDP association that ends in our netstack, as its user (a bridge to a local socket, to a flow, DNS) sees it: the
  * same verbs as gateway/flow/stream.h. Nothing blocks; callbacks never come from within a call on the same connection, except where said.
  *
- * Inbound: an offer (gw_link_params.on_connection) is accepted or refused, now or later. Outbound: gw_netstack_connect. */
+ * Inbound: an offer (gw_netstack_link_params.on_connection) is accepted or refused, now or later. Outbound: gw_netstack_connect. */
 #ifndef NETSTACK_CONNECTION_H
 #define NETSTACK_CONNECTION_H
 
@@ -45,7 +45,7 @@ struct gw_connection_ops {
 
 struct gw_connection_info {
     struct gw_netstack_link *link;
-    void *peer;                   /* what gw_link_input or gw_netstack_connect was given */
+    void *peer;                   /* what gw_netstack_link_input or gw_netstack_connect was given */
     struct gw_addr local, remote; /* ours (the address and port that were asked for), theirs */
     bool is_udp, is_outbound, is_connected;
     uint16_t mss;                           /* TCP, once there is one */

@@ -238,7 +238,7 @@ static enum gw_gate_way decide(struct gw_gate *gate, struct gw_mono now, void *p
         way = GW_GATE_KERNEL;
     else if (has_ports(ip) && segment.len < 4)
         way = GW_GATE_NOBODY;
-    else if (gw_link_has_connection(gate->params.link, packet, ip))
+    else if (gw_netstack_link_has_connection(gate->params.link, packet, ip))
         way = GW_GATE_STACK;
     else if (ip->protocol == GW_IP_TCP)
         way = decide_tcp(gate, peer, packet, ip, &segment);
@@ -254,7 +254,7 @@ enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void 
 {
     struct gw_addr to;
     gw_ip_destination(&to, packet, ip);
-    enum gw_gate_way way = gw_link_has_address(gate->params.link, &to)
+    enum gw_gate_way way = gw_netstack_link_has_address(gate->params.link, &to)
                                ? decide(gate, now, peer, packet, ip)
                                : gate->params.decide_foreign(gate->params.ctx, peer, &to);
     uint64_t *counter = way == GW_GATE_KERNEL  ? &gate->stats.to_kernel

@@ -64,20 +64,20 @@ struct gw_netstack {
 struct listen {
     struct gw_addr address;
     bool is_udp;
-    gw_link_listen_fn *fn;
+    gw_netstack_link_listen_fn *fn;
     void *ctx;
 };
 
 struct gw_netstack_link {
     struct gw_list node;
     struct gw_netstack *stack;
-    struct gw_link_params params;
+    struct gw_netstack_link_params params;
     uint64_t id;              /* in the connections' keys */
     struct netif *netif;      /* (owned) */
     struct tcp_pcb *listener; /* of every port: see accept.c */
     uint16_t ip_id;
     unsigned address_count, listen_count;
-    struct gw_addr addresses[GW_LINK_ADDRESSES_MAX];
+    struct gw_addr addresses[GW_NETSTACK_ADDRESSES_MAX];
     struct listen listens[LISTENS_MAX];
 };
 

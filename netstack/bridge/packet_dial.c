@@ -157,17 +157,17 @@ int gw_packet_dial(struct gw_packet_dialer *dialer, const struct gw_packet_dial_
                    struct gw_mono now, struct gw_packet_dial **out)
 {
     const struct way *way = find(dialer, gw_peer_gateway(params->peer));
-    struct gw_connect_params connect = {.peer = params->peer,
-                                        .to = params->to,
-                                        .is_udp = params->is_datagrams,
-                                        .mtu = gw_packet_mtu(params->peer),
-                                        .ops = &ops};
+    struct gw_netstack_connect_params connect = {.peer = params->peer,
+                                                 .to = params->to,
+                                                 .is_udp = params->is_datagrams,
+                                                 .mtu = gw_packet_mtu(params->peer),
+                                                 .ops = &ops};
     int64_t timeout = params->timeout_ns ? params->timeout_ns : TIMEOUT;
     struct timeval until = {.tv_sec = (time_t)(timeout / GW_S(1)), .tv_usec = timeout % GW_S(1) / 1000};
     if (!way)
         return -EHOSTUNREACH;
     connect.link = way->link;
-    if (!gw_link_source(way->link, params->to.family, &connect.from))
+    if (!gw_netstack_link_source(way->link, params->to.family, &connect.from))
         return -EADDRNOTAVAIL;
     struct gw_packet_dial *dial = calloc(1, sizeof *dial);
     if (!dial)

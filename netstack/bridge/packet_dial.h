@@ -40,7 +40,7 @@ int gw_packet_dial(struct gw_packet_dialer *dialer, const struct gw_packet_dial_
 /* on_done will not be called. */
 void gw_packet_dial_cancel(struct gw_packet_dial *dial, struct gw_mono now);
 
-/* The longest packet that is worth sending to the peer now, for gw_link_input and gw_connect_params; 0 = not known. */
+/* The longest packet that is worth sending to the peer now, for gw_netstack_link_input and gw_netstack_connect_params; 0 = not known. */
 uint16_t gw_packet_mtu(const struct gw_peer *peer);
 
 #endif

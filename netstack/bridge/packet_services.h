@@ -17,7 +17,7 @@ struct gw_packet_grant {
     uint64_t serial; /* another one when the service has moved */
     char name[GW_SERVICE_NAME_MAX + 1];
 };
-/* May the peer (what gw_link_input was given) use this port? GW_REASON_NONE and *out, NOT_LISTED or REFUSED. local: the address it asked for. */
+/* May the peer (what gw_netstack_link_input was given) use this port? GW_REASON_NONE and *out, NOT_LISTED or REFUSED. local: the address it asked for. */
 typedef enum gw_reason gw_packet_authorize_fn(void *ctx, void *peer, const struct gw_addr *local,
                                               const struct gw_open *open, struct gw_packet_grant *out);
 /* By a registry: ctx is a struct gw_services, peers are struct gw_peer. */
@@ -38,7 +38,7 @@ int gw_packet_services_new(struct gw_packet_services **out, const struct gw_pack
 /* Before the netstack. Connections are reset. NULL is fine. */
 void gw_packet_services_free(struct gw_packet_services *services, struct gw_mono now);
 
-/* For gw_link_params.on_connection, with the gw_packet_services as ctx (or called from the user's own). */
+/* For gw_netstack_link_params.on_connection, with the gw_packet_services as ctx (or called from the user's own). */
 void gw_packet_services_on_connection(struct gw_netstack_link *link, struct gw_connection *offer,
                                       struct gw_mono now, void *services);
 /* After a change of services or grants, and when some may have expired: ends what is not allowed any more. */

@@ -82,7 +82,8 @@ static bool deliver(unsigned from)
         struct slot *slot = &cable->slots[(first + count) % SLOTS];
         if (!gw_mono_due(slot->at, now))
             break;
-        gw_link_input(links[1 - from], now, slot->bytes, slot->len, slot->is_partial, &peers[1 - from], 0);
+        gw_netstack_link_input(links[1 - from], now, slot->bytes, slot->len, slot->is_partial,
+                               &peers[1 - from], 0);
     }
     if (count == 0)
         return false;
@@ -166,7 +167,7 @@ static void on_connection(struct gw_netstack_link *link, struct gw_connection *o
 static void open_one(void)
 {
     struct gw_connection *connection;
-    struct gw_connect_params params = {.link = links[0],
+    struct gw_netstack_connect_params params = {.link = links[0],
                                        .peer = &peers[0],
                                        .ops = are_short ? &short_ops : &bulk_ops,
                                        .user = are_short ? NULL : &sender};
@@ -209,14 +210,14 @@ static void set_up(void)
     if (gw_netstack_new(&stack, &params, now) != 0)
         abort();
     for (int side = 0; side < 2; side++) {
-        struct gw_link_params link = {
+        struct gw_netstack_link_params link = {
             .output = on_output, .on_connection = on_connection, .mtu = 1420, .leaves_checksums = true};
         struct gw_addr a;
         cables[side].slots = calloc(SLOTS, sizeof *cables[side].slots);
-        if (!cables[side].slots || gw_link_new(&links[side], stack, &link, now) != 0)
+        if (!cables[side].slots || gw_netstack_link_new(&links[side], stack, &link, now) != 0)
             abort();
         gw_addr_parse_ip(&a, side ? "10.64.0.2" : "10.64.0.1", 0);
-        gw_link_add_address(links[side], &a);
+        gw_netstack_link_add_address(links[side], &a);
     }
 }
 

@@ -147,7 +147,7 @@ static void inject(int to, const uint8_t *bytes, size_t len, bool is_kept_right)
             gw_checksum_ip_header(packet, (size_t)(packet[0] & 15) * 4);
         gw_checksum_complete(packet, &ip);
     }
-    gw_link_input(links[to], now, packet, len, false, &peers[to], 0);
+    gw_netstack_link_input(links[to], now, packet, len, false, &peers[to], 0);
     gw_netstack_flush(stack, now);
     free(packet);
 }
@@ -215,7 +215,7 @@ static void open_one(struct input *input)
 {
     struct user *user = free_user();
     uint8_t how = next(input);
-    struct gw_connect_params params = {
+    struct gw_netstack_connect_params params = {
         .link = links[0], .peer = &peers[0], .is_udp = how & 1, .ops = &ops, .user = user};
     if (!user)
         return;
@@ -272,7 +272,7 @@ static void act(struct input *input)
         break;
     }
     default:
-        gw_link_set_peer_mtu(links[how & 1], &peers[how & 1], (uint16_t)(how * 8));
+        gw_netstack_link_set_peer_mtu(links[how & 1], &peers[how & 1], (uint16_t)(how * 8));
     }
 }
 
@@ -322,14 +322,14 @@ static void set_up(void)
     memset(users, 0, sizeof users);
     assert(gw_netstack_new(&stack, &params, now) == 0);
     for (int side = 0; side < 2; side++) {
-        struct gw_link_params link = {
+        struct gw_netstack_link_params link = {
             .output = on_output, .on_connection = on_connection, .mtu = 1300, .takes_all = side};
         struct gw_addr a;
-        assert(gw_link_new(&links[side], stack, &link, now) == 0);
+        assert(gw_netstack_link_new(&links[side], stack, &link, now) == 0);
         gw_addr_parse_ip(&a, side ? "10.64.0.2" : "10.64.0.1", 0);
-        gw_link_add_address(links[side], &a);
+        gw_netstack_link_add_address(links[side], &a);
         gw_addr_parse_ip(&a, side ? "fd00::2" : "fd00::1", 0);
-        gw_link_add_address(links[side], &a);
+        gw_netstack_link_add_address(links[side], &a);
     }
 }
 

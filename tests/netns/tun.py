@@ -34,7 +34,7 @@ class Scene:
     def config(number, other, tunnel_ip, subnets=(), allowed_ips=(), **tun):
         peer = {"name": other.name, "peer_id": other.peer_id, "endpoint": f"10.77.0.{3 - number}:{PORT}", "tunnel_ip": tunnel_ip,
                 "allowed_ips": list(allowed_ips), "eager": True}
-        return {"port": PORT, "address": [f"10.64.0.{number}/16", f"fd64::{number}/64"],
+        return {"port": PORT, "address": [f"10.64.0.{number}/16", f"fd64::{number}/64"], "expose": "host",
                 "tun": {"enabled": True, "subnets": list(subnets), **tun}, "peers": [peer]}
 
     def configure(self, **options):

@@ -138,7 +138,7 @@ static void land(struct node *node, struct gw_mono now)
 {
     struct flight *flight;
     while ((flight = landing(node, 0, now)) != NULL) {
-        gw_link_input(node->link, now, flight->bytes, flight->len, false, &node->peer, 0);
+        gw_netstack_link_input(node->link, now, flight->bytes, flight->len, false, &node->peer, 0);
         gw_netstack_flush(node->stack, now);
         free(flight);
     }
@@ -189,7 +189,8 @@ static bool read_packet(struct node *node, uint8_t *slot, struct gw_mono now)
     if (node->is_slow)
         take_off(node, 0, slot, len, now);
     else
-        gw_link_input(node->link, now, slot, len, hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, &node->peer, 0);
+        gw_netstack_link_input(node->link, now, slot, len, hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                               &node->peer, 0);
     return true;
 }
 
@@ -267,20 +268,20 @@ static void build(struct node *node)
         .loop = node->loop, .dialer = node->dialer, .authorize = authorize, .authorize_ctx = node};
     if (gw_netstack_new(&node->stack, &params, now) || gw_packet_services_new(&node->services, &services))
         die("netstack");
-    struct gw_link_params link = {.output = on_output,
-                                  .on_connection = on_connection,
-                                  .ctx = node,
-                                  .mtu = 1420,
-                                  .leaves_checksums = node->is_offload};
+    struct gw_netstack_link_params link = {.output = on_output,
+                                           .on_connection = on_connection,
+                                           .ctx = node,
+                                           .mtu = 1420,
+                                           .leaves_checksums = node->is_offload};
     gw_coalesce_init(&node->coalescer, write_merged, node);
-    if (gw_link_new(&node->link, node->stack, &link, now))
+    if (gw_netstack_link_new(&node->link, node->stack, &link, now))
         die("link");
     gw_addr_parse_ip(&a, "10.64.0.2", 0);
-    gw_link_add_address(node->link, &a);
+    gw_netstack_link_add_address(node->link, &a);
     gw_addr_parse_ip(&a, "fd00::2", 0);
-    gw_link_add_address(node->link, &a);
+    gw_netstack_link_add_address(node->link, &a);
     gw_addr_parse_ip(&a, "10.64.0.53", 53);
-    gw_link_listen(node->link, &a, true, on_query_offer, node);
+    gw_netstack_link_listen(node->link, &a, true, on_query_offer, node);
 }
 
 static void on_term(evutil_socket_t fd, short what, void *arg)

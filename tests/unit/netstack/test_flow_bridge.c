@@ -58,13 +58,13 @@ static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct g
         return;
     }
     bridge = gw_flow_bridge_new(on_end, NULL);
-    struct gw_connect_params params = {.link = wire->link[0],
-                                       .peer = &wire->peer[0],
-                                       .from = wire_address(0, 4, 0),
-                                       .to = wire_address(1, 4, INNER_PORT),
-                                       .is_udp = open->is_datagrams,
-                                       .ops = &gw_flow_bridge_connection_ops,
-                                       .user = bridge};
+    struct gw_netstack_connect_params params = {.link = wire->link[0],
+                                                .peer = &wire->peer[0],
+                                                .from = wire_address(0, 4, 0),
+                                                .to = wire_address(1, 4, INNER_PORT),
+                                                .is_udp = open->is_datagrams,
+                                                .ops = &gw_flow_bridge_connection_ops,
+                                                .user = bridge};
     assert_int_equal(gw_netstack_connect(&connection, now, &params), 0);
     gw_flow_bridge_connected(bridge, now, connection, stream);
 }

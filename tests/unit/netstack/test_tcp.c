@@ -297,7 +297,7 @@ static void test_a_narrower_path(void **state)
     longest = 0;
     assert_int_equal(wire_connect(wire, &client, 6, 80, 3000000), 0);
     wire_run(wire, GW_S(1), NULL, NULL);
-    gw_link_set_peer_mtu(wire->link[0], &wire->peer[0], 1300);
+    gw_netstack_link_set_peer_mtu(wire->link[0], &wire->peer[0], 1300);
     assert_true(wire_run(wire, GW_S(60), are_both_done, &client));
     check_whole(wire, &client, 3000000, 0);
     assert_int_equal(longest, 1300);
@@ -419,9 +419,10 @@ static void test_peers_and_links_that_go(void **state)
     wire->is_answer_open = true;
     assert_int_equal(wire_connect(wire, &client, 4, 80, 10), 0);
     wire_run(wire, GW_MS(100), NULL, NULL);
-    gw_link_drop_peer(wire->link[1], wire->now, &wire->peer[0], GW_REASON_UNREACHABLE); /* another one's */
+    gw_netstack_link_drop_peer(wire->link[1], wire->now, &wire->peer[0],
+                               GW_REASON_UNREACHABLE); /* another one's */
     assert_non_null(wire->ends[0].connection);
-    gw_link_drop_peer(wire->link[1], wire->now, &wire->peer[1], GW_REASON_UNREACHABLE);
+    gw_netstack_link_drop_peer(wire->link[1], wire->now, &wire->peer[1], GW_REASON_UNREACHABLE);
     assert_int_equal(wire->ends[0].reason, GW_REASON_UNREACHABLE);
     assert_true(wire_run(wire, GW_S(1), is_closed, &client));
     /* A packet that claims to be of another peer's connection is not. */
