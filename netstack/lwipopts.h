@@ -99,6 +99,10 @@
 /* Half-open connections are counted and evicted by netstack/accept.c. */
 #define TCP_LISTEN_BACKLOG 0
 #define LWIP_TCP_KEEPALIVE 1
+/* Before a round trip was measured (RFC 6298). */
+#define LWIP_TCP_RTO_TIME 1000
+/* lwIP does not back off with these, so that is as many seconds. */
+#define TCP_SYNMAXRTX 20
 /* Half of TIME_WAIT. The way is one session, not the internet of 1981. */
 #define TCP_MSL 5000UL
 /* Unpredictable initial sequence numbers (RFC 6528): lwIP's own can be counted along. */

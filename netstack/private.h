@@ -7,6 +7,7 @@
 #include "gateway/base/list.h"
 #include "gateway/base/map.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/flow/ranges.h"
 #include "gateway/packet/coalesce.h"
 #include "netstack/fragment.h"
 #include "netstack/netstack.h"
@@ -145,6 +146,13 @@ struct gw_connection {
     uint32_t round_rtt_ms, round_samples; /* the shortest of the last few */
     struct gw_mono steered;               /* when slow start ended or went on */
     struct gw_mono epoch;
+    bool is_repairing; /* sack.c; offsets are from repair_base */
+    uint32_t repair_base, repair_acked, repair_end, repair_next;
+    struct gw_mono repair_pass; /* when the holes began to be gone through */
+    struct gw_ranges sacked;
+    bool has_probed; /* and lastack was probe_acked */
+    uint32_t probe_acked;
+    struct gw_mono probe_at;
     uint32_t sending; /* bytes in lwIP, unacknowledged or unsent */
     uint8_t *syn;     /* of an offer */
     size_t syn_len;
@@ -217,6 +225,9 @@ bool ns_tcp_has_pcbs(void);
 void ns_tcp_run_touched(struct gw_netstack *stack);
 void ns_tcp_numbers(const struct gw_connection *connection, struct gw_connection_info *out);
 bool ns_tcp_is_reusable(const struct gw_connection *connection, uint32_t seq);
+
+/* sack.c: the deadline of a connection that waits for acknowledgements. */
+void ns_sack_expire(struct gw_connection *connection);
 
 /* options.c: what lwIP may read of a segment's TCP options; the rest becomes NOPs. */
 enum options { OPTIONS_OF_HANDSHAKE, OPTIONS_LATER, OPTIONS_NONE };

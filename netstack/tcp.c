@@ -187,7 +187,10 @@ void ns_tcp_segment(struct gw_connection *connection, const struct iovec *iov, i
         ns_refuse_segment(connection->link, packet, ip);
         return;
     }
+    struct ns_sacks sacks;
     ns_tcp_select(connection);
+    ns_sack_read(&sacks, segment, header_len);
+    ns_sack_keep_window(connection, &sacks, segment, payload);
     ns_options_clean(segment, header_len, options_of(pcb, segment[13]));
     ns_rtt_measure(connection, segment, header_len);
     /* Only the next bytes in order are handed on within the call; lwIP keeps others for later, so these are copied. */
@@ -201,6 +204,8 @@ void ns_tcp_segment(struct gw_connection *connection, const struct iovec *iov, i
         tcp_clear_flags(pcb, TF_ACK_DELAY);
     pbuf_ref(p);
     inject(connection->link, p);
+    if (connection->pcb)
+        ns_sack_repair(connection, &sacks);
     ns_tcp_run_touched(stack);
     assert(!is_next || p->ref == 1); /* a lent packet must not outlive the call */
     pbuf_free(p);

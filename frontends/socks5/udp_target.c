@@ -25,10 +25,11 @@ struct waiting {
 
 enum state {
     STATE_RESOLVING,
-    STATE_OPENING, /* a flow, but no session yet: what were sent now would wait too long and be dropped */
+    STATE_OPENING, /* a flow, but no session yet, or maybe no flows at all: what were sent now would wait too long and be dropped */
     STATE_FLOW,
     STATE_DIALLING,
     STATE_DIRECT,
+    STATE_PACKETS,
     STATE_FAILED,
 };
 
@@ -39,8 +40,11 @@ struct target {
     bool is_resolving;
     struct gw_mono used;
     struct gw_stream *stream;
+    struct gw_peer *flow_peer; /* while the flow is not accepted */
     struct gw_dial *dial;
-    struct event event; /* of fd */
+    struct gw_packet_dial *packet_dial;
+    struct gw_connection *connection; /* by packets */
+    struct event event;               /* of fd */
     int fd;
     struct waiting *waiting[WAITING_MAX];
     unsigned waiting_count;
@@ -74,6 +78,12 @@ static void shut(struct target *target, struct gw_mono now)
     if (target->dial)
         gw_dial_cancel(target->dial);
     target->dial = NULL;
+    if (target->packet_dial)
+        gw_packet_dial_cancel(target->packet_dial);
+    target->packet_dial = NULL;
+    if (target->connection)
+        gw_connection_reset(target->connection, now);
+    target->connection = NULL;
     if (target->fd >= 0) {
         event_del(&target->event);
         close(target->fd);
@@ -134,6 +144,8 @@ static bool send_now(struct target *target, const void *data, size_t len, struct
 {
     if (target->stream)
         return gw_stream_send_datagram(target->stream, now, data, len) == 0;
+    if (target->connection)
+        return gw_connection_send_datagram(target->connection, now, data, len) == 0;
     if (send(target->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return true;
     /* It may only have reported an ICMP error of an earlier datagram. */
@@ -143,7 +155,7 @@ static bool send_now(struct target *target, const void *data, size_t len, struct
 static void send_waiting(struct target *target, struct gw_mono now)
 {
     for (unsigned i = 0; i < target->waiting_count; i++) {
-        if (target->stream || target->fd >= 0)
+        if (target->stream || target->connection || target->fd >= 0)
             send_now(target, target->waiting[i]->bytes, target->waiting[i]->len, now);
     }
     drop_waiting(target);
@@ -153,6 +165,68 @@ static void reply(struct target *target, const void *data, size_t len, struct gw
 {
     target->used = now;
     target->targets->on_reply(target->targets, target->header, target->header_len, data, len);
+}
+
+/* ---- packets to a peer */
+
+static void on_packet(struct gw_connection *connection, struct gw_mono now, const void *data, size_t len,
+                      void *user)
+{
+    (void)connection;
+    reply(user, data, len, now);
+}
+
+static void on_packets_closed(struct gw_connection *connection, struct gw_mono now, enum gw_reason reason,
+                              void *user)
+{
+    struct target *target = user;
+    (void)connection, (void)reason;
+    target->connection = NULL;
+    free_target(target, now); /* idle for too long, or the peer went: the next datagram begins anew */
+}
+
+static const struct gw_connection_ops packet_ops = {.on_datagram = on_packet, .on_closed = on_packets_closed};
+
+static void on_packets_ready(struct gw_connection *connection, enum gw_reason reason, struct gw_mono now,
+                             void *user)
+{
+    struct target *target = user;
+    target->packet_dial = NULL;
+    if (!connection) {
+        fail(target, now, gw_outcome_of_reason(reason));
+        return;
+    }
+    target->connection = connection;
+    target->state = STATE_PACKETS;
+    gw_connection_set_user(connection, &packet_ops, target);
+    send_waiting(target, now);
+}
+
+/* to: as in gw_packet_dial_params. */
+static void open_packets(struct target *target, struct gw_peer *peer, const struct gw_addr *to,
+                         struct gw_mono now)
+{
+    struct gw_packet_dialer *dialer = target->targets->frontend->packets;
+    struct gw_packet_dial_params params = {
+        .peer = peer, .to = *to, .is_datagrams = true, .on_done = on_packets_ready, .user = target};
+    params.to.port = target->request.port;
+    target->state = STATE_DIALLING;
+    int err = dialer ? gw_packet_dial(dialer, &params, now, &target->packet_dial) : -EPROTONOSUPPORT;
+    if (err != 0)
+        fail(target, now, gw_outcome_of_error(err));
+}
+
+/* The peer turned out to have only packets: what waits goes by those. */
+static bool try_packets_instead(struct target *target, unsigned long long reason, struct gw_mono now)
+{
+    static const struct gw_addr own;
+    struct gw_peer *peer = target->flow_peer;
+    target->flow_peer = NULL;
+    if (reason != GW_REASON_UNREACHABLE || !peer || target->request.port == 0 ||
+        !gw_packet_is_needed(peer, now))
+        return false;
+    open_packets(target, peer, &own, now);
+    return true;
 }
 
 /* ---- a flow to a peer */
@@ -177,6 +251,8 @@ static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned lon
     struct target *target = user;
     (void)stream;
     target->stream = NULL;
+    if (try_packets_instead(target, reason, now))
+        return;
     if (reason == GW_REASON_CANCELLED || reason == GW_REASON_NONE)
         free_target(target, now);
     else
@@ -203,6 +279,7 @@ static void on_accepted(struct gw_stream *stream, struct gw_mono now, void *user
     struct target *target = user;
     (void)stream;
     target->state = STATE_FLOW;
+    target->flow_peer = NULL;
     send_waiting(target, now);
 }
 
@@ -224,8 +301,10 @@ static void open_flow(struct target *target, struct gw_peer *peer, const struct 
         return;
     }
     struct gw_peer_status status;
+    target->flow_peer = peer;
     gw_peer_status(peer, now, &status);
-    if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path) {
+    bool may_be_stock = status.kind == GW_PEER_UNKNOWN && !gw_peer_config(peer)->has_ed25519;
+    if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path || may_be_stock) {
         target->state = STATE_OPENING;
         return;
     }
@@ -317,7 +396,9 @@ static void open_answer(struct target *target, const struct gw_answer *answer, s
     const struct gw_frontend *frontend = target->targets->frontend;
     struct gw_open open;
     struct gw_target where;
-    if (!connect_fill_open(&open, answer, target->request.port, true))
+    if (answer->peer && target->request.port && (answer->is_behind || gw_packet_is_needed(answer->peer, now)))
+        open_packets(target, answer->peer, &target->request.ip, now);
+    else if (!connect_fill_open(&open, answer, target->request.port, true))
         fail(target, now, GW_OUTCOME_NOT_LISTED);
     else if (answer->peer)
         open_flow(target, answer->peer, &open, now);
@@ -410,7 +491,7 @@ bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_r
     gw_list_remove(&target->link);
     gw_list_push_front(&targets->list, &target->link);
     target->used = now;
-    if (target->state == STATE_FLOW || target->state == STATE_DIRECT)
+    if (target->state == STATE_FLOW || target->state == STATE_DIRECT || target->state == STATE_PACKETS)
         return send_now(target, data, len, now);
     return keep(target, data, len);
 }

@@ -141,7 +141,11 @@ static int make_shared(struct gw_daemon *daemon)
                                                 .on_peer_gone = on_peer_gone,
                                                 .ctx = daemon};
     gw_connects_init(&daemon->connects, &daemon->frontend);
-    return gw_netstack_setup_init(&daemon->netstack, daemon->loop, daemon->files.config);
+    int err = gw_netstack_setup_init(&daemon->netstack, daemon->loop, daemon->files.config);
+    daemon->frontend.packets = daemon->netstack.dialer;
+    if (err == 0 && daemon->tun.device)
+        gw_netstack_setup_watch(&daemon->netstack, daemon->tun.device);
+    return err;
 }
 
 static void on_expiry(evutil_socket_t fd, short what, void *arg)
@@ -322,6 +326,8 @@ static void free_users(struct gw_daemon *daemon, struct gw_mono now)
     if (daemon->socks5)
         gw_socks5_free(daemon->socks5, now);
     gw_dns_setup_fini(&daemon->dns, now);
+    if (daemon->tun.device)
+        gw_device_set_tap(daemon->tun.device, NULL, NULL);
     gw_netstack_setup_fini(&daemon->netstack, now);
     gw_list_for_each (node, &daemon->networks)
         gw_network_end_services(gw_list_entry(node, struct gw_network, node), now);

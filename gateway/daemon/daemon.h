@@ -110,6 +110,7 @@ json_t *gw_daemon_services_json(const struct gw_daemon *daemon, const struct gw_
 json_t *gw_daemon_networks_json(const struct gw_daemon *daemon, const struct gw_network *only);
 /* The DNS server and the virtual router; null where there is none. */
 json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now);
+json_t *gw_daemon_netstack_json(const struct gw_daemon *daemon);
 json_t *gw_daemon_dns_json(const struct gw_daemon *daemon);
 json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon);
 

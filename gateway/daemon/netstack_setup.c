@@ -8,9 +8,10 @@
 static struct gw_mono on_turn(struct gw_loop_hook *hook, struct gw_mono now)
 {
     struct gw_netstack_setup *setup = gw_container_of(hook, struct gw_netstack_setup, hook);
-    if (gw_mono_due(gw_netstack_next_deadline(setup->stack), now))
-        gw_netstack_expire(setup->stack, now);
-    return gw_netstack_next_deadline(setup->stack);
+    if (!gw_mono_due(gw_netstack_next_deadline(setup->stack), now))
+        return gw_netstack_next_deadline(setup->stack);
+    gw_netstack_expire(setup->stack, now);
+    return now; /* the links may have had their turn: what has come of it must not wait for the next event */
 }
 
 int gw_netstack_setup_init(struct gw_netstack_setup *setup, struct gw_loop *loop,
@@ -87,4 +88,24 @@ struct gw_packets *gw_netstack_setup_of(const struct gw_netstack_setup *setup,
             return packets;
     }
     return NULL;
+}
+
+static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
+                          const struct gw_super_hint *hint, struct gw_mono now)
+{
+    const struct gw_netstack_setup *setup = ctx;
+    (void)hint;
+    if (!peer || ip->protocol == GW_IP_TCP)
+        return false;
+    gw_list_for_each (node, &setup->list) {
+        struct gw_packets *packets = gw_list_entry(node, struct gw_packets, node);
+        if (packets->network->gateway == gw_peer_gateway(peer))
+            gw_packets_outbound(packets, packet, ip, now);
+    }
+    return false;
+}
+
+void gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device)
+{
+    gw_device_set_tap(device, on_tun_packet, setup);
 }

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_DAEMON_NETSTACK_SETUP_H
 #define GATEWAY_DAEMON_NETSTACK_SETUP_H
 
+#include "frontends/tun/device.h"
 #include "gateway/daemon/packets.h"
 #include "netstack/bridge/packet_dial.h"
 
@@ -29,6 +30,8 @@ void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_n
 /* The files changed, or somebody's right may have expired. */
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now);
+/* Packets of this TUN are looked at from now on. */
+void gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device);
 /* NULL for a network that was not added. */
 struct gw_packets *gw_netstack_setup_of(const struct gw_netstack_setup *setup,
                                         const struct gw_network *network);

@@ -125,6 +125,13 @@ bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t 
     return true;
 }
 
+void gw_packets_outbound(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                         struct gw_mono now)
+{
+    if (packets->gate)
+        gw_gate_outbound(packets->gate, now, packet, ip);
+}
+
 /* ---- peers */
 
 void gw_packets_on_peer(struct gw_packets *packets, const struct gw_peer *peer)

@@ -38,6 +38,9 @@ void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config
 /* As gw_gateway_events.on_packet; false: it is the kernel's. Then gw_netstack_flush, once for a train. */
 bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t *packet, size_t len,
                       bool is_partial, struct gw_mono now);
+/* The kernel sends this to a peer of the network. */
+void gw_packets_outbound(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                         struct gw_mono now);
 /* Something about the peer has changed: maybe what its path carries. */
 void gw_packets_on_peer(struct gw_packets *packets, const struct gw_peer *peer);
 /* Before the peer is removed. */

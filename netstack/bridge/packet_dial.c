@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/list.h"
+#include "gateway/peer/address.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -96,6 +97,13 @@ uint16_t gw_packet_mtu(const struct gw_peer *peer)
     return room > UINT16_MAX ? 0 : (uint16_t)room;
 }
 
+bool gw_packet_is_needed(const struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_peer_status status;
+    gw_peer_status(peer, now, &status);
+    return status.kind == GW_PEER_WIREGUARD;
+}
+
 /* ---- a dial */
 
 static void decide(struct gw_packet_dial *dial, enum gw_reason reason)
@@ -153,12 +161,28 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     on_done(connection, reason, now, user);
 }
 
+static bool choose_addresses(const struct gw_netstack_link *link, const struct gw_packet_dial_params *params,
+                             struct gw_netstack_connect_params *connect)
+{
+    connect->to = params->to;
+    if (params->to.family != 0)
+        return gw_netstack_link_source(link, params->to.family, &connect->from);
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        const struct gw_addr *own = gw_peer_config_address(gw_peer_config(params->peer), family);
+        if (!own || !gw_netstack_link_source(link, family, &connect->from))
+            continue;
+        connect->to = *own;
+        connect->to.port = params->to.port;
+        return true;
+    }
+    return false;
+}
+
 int gw_packet_dial(struct gw_packet_dialer *dialer, const struct gw_packet_dial_params *params,
                    struct gw_mono now, struct gw_packet_dial **out)
 {
     const struct way *way = find(dialer, gw_peer_gateway(params->peer));
     struct gw_netstack_connect_params connect = {.peer = params->peer,
-                                                 .to = params->to,
                                                  .is_udp = params->is_datagrams,
                                                  .mtu = gw_packet_mtu(params->peer),
                                                  .ops = &ops};
@@ -167,7 +191,7 @@ int gw_packet_dial(struct gw_packet_dialer *dialer, const struct gw_packet_dial_
     if (!way)
         return -EHOSTUNREACH;
     connect.link = way->link;
-    if (!gw_netstack_link_source(way->link, params->to.family, &connect.from))
+    if (!choose_addresses(way->link, params, &connect))
         return -EADDRNOTAVAIL;
     struct gw_packet_dial *dial = calloc(1, sizeof *dial);
     if (!dial)
@@ -190,10 +214,10 @@ int gw_packet_dial(struct gw_packet_dialer *dialer, const struct gw_packet_dial_
     return 0;
 }
 
-void gw_packet_dial_cancel(struct gw_packet_dial *dial, struct gw_mono now)
+void gw_packet_dial_cancel(struct gw_packet_dial *dial)
 {
     if (dial->connection)
-        gw_connection_reset(dial->connection, now);
+        gw_connection_reset(dial->connection, gw_loop_now(dial->dialer->loop));
     event_del(&dial->event);
     free(dial);
 }

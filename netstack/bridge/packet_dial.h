@@ -26,20 +26,22 @@ typedef void gw_packet_dial_fn(struct gw_connection *connection, enum gw_reason 
 
 struct gw_packet_dial_params {
     struct gw_peer *peer;
-    struct gw_addr to; /* port included */
+    struct gw_addr to; /* family 0: the peer's own address, of a family that both have */
     bool is_datagrams;
     int64_t timeout_ns; /* 0 = 20 s */
     gw_packet_dial_fn *on_done;
     void *user;
 };
 
-/* 0: *out is valid until on_done, which is never called from within. -EADDRNOTAVAIL: this node has no virtual address of that family; -EHOSTUNREACH: no link for
+/* 0: *out is valid until on_done, which is never called from within. -EADDRNOTAVAIL: this node has no virtual address of that family, or the peer none; -EHOSTUNREACH: no link for
  * that gateway; else gw_netstack_connect's. */
 int gw_packet_dial(struct gw_packet_dialer *dialer, const struct gw_packet_dial_params *params,
                    struct gw_mono now, struct gw_packet_dial **out);
 /* on_done will not be called. */
-void gw_packet_dial_cancel(struct gw_packet_dial *dial, struct gw_mono now);
+void gw_packet_dial_cancel(struct gw_packet_dial *dial);
 
+/* Has it turned out to have only packets? (A stock WireGuard peer.) */
+bool gw_packet_is_needed(const struct gw_peer *peer, struct gw_mono now);
 /* The longest packet that is worth sending to the peer now, for gw_netstack_link_input and gw_netstack_connect_params; 0 = not known. */
 uint16_t gw_packet_mtu(const struct gw_peer *peer);
 

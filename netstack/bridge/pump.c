@@ -363,23 +363,18 @@ void gw_pump_accept(struct gw_pump *pump, struct gw_mono now, struct gw_connecti
 int gw_pump_join(struct gw_pump *pump, struct gw_mono now, struct gw_connection *connection,
                  const void *first, size_t len, uint64_t limit)
 {
-    enter(pump);
     pump->connection = connection;
-    pump->is_connected = true;
-    pump->limit = limit;
-    gw_connection_set_user(connection, &ops, pump);
     if (len > 0 && (pump->first = malloc(len)) == NULL) {
-        shut(pump, now, false);
-        leave(pump);
+        gw_pump_close(pump, now);
         return GW_E_NOMEM;
     }
     if (len > 0)
         memcpy(pump->first, first, len);
     pump->first_len = len;
-    if (!pump->is_datagrams)
-        gw_connection_resume(connection, now);
-    if (!pump->is_dead)
-        pump_in(pump, now);
-    leave(pump);
+    pump->limit = limit;
+    pump->is_connected = true;
+    pump->is_out_blocked = !pump->is_datagrams; /* what came before is offered again */
+    gw_connection_set_user(connection, &ops, pump);
+    event_active(&pump->event, EV_READ | EV_WRITE, 0);
     return 0;
 }

@@ -17,7 +17,7 @@ struct gw_pump *gw_pump_new(struct gw_loop *loop, int fd, bool is_datagrams, gw_
 /* Accepts the offer. The pump may have ended when it returns. */
 void gw_pump_accept(struct gw_pump *pump, struct gw_mono now, struct gw_connection *offer);
 /* The connection is open (packet_dial.h) and the pump's from now on. first: bytes that were read from the socket already; copied; TCP only. limit: how many more
- * may be read from it before it counts as broken, UINT64_MAX = any number. The pump may have ended when it returns. 0, or GW_E_NOMEM: the pump is closed, the connection
+ * may be read from it before it counts as broken, UINT64_MAX = any number. Nothing is called from within. 0, or GW_E_NOMEM: the pump is closed, the connection
  * reset, on_end not called. */
 int gw_pump_join(struct gw_pump *pump, struct gw_mono now, struct gw_connection *connection,
                  const void *first, size_t len, uint64_t limit);

@@ -168,9 +168,9 @@ static void open_one(void)
 {
     struct gw_connection *connection;
     struct gw_netstack_connect_params params = {.link = links[0],
-                                       .peer = &peers[0],
-                                       .ops = are_short ? &short_ops : &bulk_ops,
-                                       .user = are_short ? NULL : &sender};
+                                                .peer = &peers[0],
+                                                .ops = are_short ? &short_ops : &bulk_ops,
+                                                .user = are_short ? NULL : &sender};
     gw_addr_parse_ip(&params.from, "10.64.0.1", 0);
     gw_addr_parse_ip(&params.to, "10.64.0.2", (uint16_t)(80 + opened % 1000));
     if (gw_netstack_connect(&connection, now, &params) != 0)
