@@ -37,7 +37,8 @@ static int make(struct gw_daemon *daemon, const struct gw_config *config,
                                              .addresses = daemon->addresses,
                                              .connected = &daemon->connected,
                                              .events = &daemon->events,
-                                             .takes_partial = !daemon->tun.device || gw_tun_setup_takes_partial(&daemon->tun)};
+                                             .takes_partial = !daemon->tun.device ||
+                                                              gw_tun_setup_takes_partial(&daemon->tun)};
     struct gw_network *network;
     int err = gw_network_new(&network, &params, config, files, diag);
     if (err != 0)
