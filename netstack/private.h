@@ -150,7 +150,7 @@ struct gw_connection {
     uint32_t repair_base, repair_acked, repair_end, repair_next;
     struct gw_mono repair_pass; /* when the holes began to be gone through */
     struct gw_ranges sacked;
-    bool has_probed; /* and lastack was probe_acked */
+    unsigned probes; /* while lastack is probe_acked */
     uint32_t probe_acked;
     struct gw_mono probe_at;
     uint32_t sending; /* bytes in lwIP, unacknowledged or unsent */

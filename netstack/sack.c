@@ -17,6 +17,8 @@
 /* What acknowledgements may take beyond two round trips; one segment alone may be acknowledged late on purpose. */
 #define PROBE_SLACK_NS GW_MS(10)
 #define PROBE_ALONE_NS GW_MS(200)
+/* Each waits twice as long as the one before; then lwIP's timer decides. */
+#define PROBES_MAX 4u
 
 /* ---- what the segment says */
 
@@ -181,19 +183,24 @@ static void arm_probe(struct gw_connection *connection, struct gw_mono at)
     gw_deadline_arm(&connection->stack->deadlines, &connection->deadline, at);
 }
 
+static int64_t probe_time(const struct gw_connection *connection)
+{
+    int64_t slack =
+        connection->pcb->unacked && connection->pcb->unacked->next ? PROBE_SLACK_NS : PROBE_ALONE_NS;
+    return (GW_MS(2 * (int64_t)connection->rtt_ms) + slack) << connection->probes;
+}
+
 /* The deadline stays where it is while things move, and looks again when it is due. */
 void ns_sack_watch(struct gw_connection *connection)
 {
     const struct tcp_pcb *pcb = connection->pcb;
     if (!pcb->unacked || connection->rtt_ms == 0)
         return;
-    if (connection->has_probed && pcb->lastack == connection->probe_acked)
+    if (connection->probes > 0 && pcb->lastack == connection->probe_acked)
         return;
-    int64_t delayed = pcb->unacked->next ? PROBE_SLACK_NS : PROBE_ALONE_NS;
-    connection->has_probed = false;
+    connection->probes = 0;
     connection->probe_acked = pcb->lastack;
-    connection->probe_at =
-        gw_mono_add(connection->stack->now, GW_MS(2 * (int64_t)connection->rtt_ms) + delayed);
+    connection->probe_at = gw_mono_add(connection->stack->now, probe_time(connection));
     if (connection->deadline.slot == 0)
         arm_probe(connection, connection->probe_at);
 }
@@ -202,14 +209,17 @@ void ns_sack_expire(struct gw_connection *connection)
 {
     struct tcp_pcb *pcb = connection->pcb;
     struct gw_mono now = connection->stack->now;
-    if (!pcb || !pcb->unacked || connection->has_probed || (pcb->flags & TF_RTO))
+    if (!pcb || !pcb->unacked || connection->probes == PROBES_MAX || (pcb->flags & TF_RTO))
         return;
     if (!gw_mono_due(connection->probe_at, now)) {
         arm_probe(connection, connection->probe_at);
         return;
     }
-    connection->has_probed = true; /* after it, lwIP's timer decides */
     ns_tcp_select(connection);
+    if (++connection->probes < PROBES_MAX) {
+        connection->probe_at = gw_mono_add(now, probe_time(connection));
+        arm_probe(connection, connection->probe_at);
+    }
     if (connection->is_repairing) {
         send_again(pcb, &pcb->unacked);
     } else if (!(pcb->flags & TF_INFR)) {

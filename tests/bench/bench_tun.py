@@ -45,7 +45,7 @@ class PeergateTun:
             peer = {"name": other, "peer_id": ids[other], "endpoint": f"{ADDRESS[other]}:{PORT[self.name]}",
                     "tunnel_ip": TUNNEL[self.name][other], "eager": True}
             config = {"hostname": side, "network": "demo", "port": PORT[self.name], "address": TUNNEL[self.name][side] + "/24",
-                      "tun": {"enabled": True}, "peers": [peer]}
+                      "tun": {"enabled": True}, "expose": "host", "peers": [peer]}
             (self.folder(side) / "config.yaml").write_text(json.dumps(config))
         self.processes = {side: namespace.start([self.tools.peergate, "--dir", self.folder(side), "up"])
                           for side, namespace in self.namespaces.items()}

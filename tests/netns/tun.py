@@ -59,6 +59,9 @@ def tcp(scene):
     transfer(scene.a, scene.b, "10.64.0.2", 16 << 20)
     transfer(scene.b, scene.a, "10.64.0.1", 16 << 20)
     transfer(scene.a, scene.b, "fd64::2", 16 << 20, socket.AF_INET6)
+    for node in (scene.laptop, scene.home):
+        count = node.status()["netstack"]["packets_in"]
+        check(count == 0, f"{count} packets between two TUNs went through {node.name}'s netstack")
 
 
 def refuses(scene):
