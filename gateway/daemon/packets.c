@@ -5,8 +5,8 @@
 #include "frontends/tun/plan.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/daemon/addresses.h"
 #include "netstack/bridge/packet_dial.h"
-#include "resolver/vip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,11 +148,10 @@ void gw_packets_on_peer_gone(struct gw_packets *packets, const struct gw_peer *p
 
 static void add_addresses(struct gw_packets *packets, const struct gw_config_network *config)
 {
-    struct gw_addr derived;
-    for (size_t i = 0; i < config->addresses.count; i++)
-        gw_netstack_link_add_address(packets->link, &config->addresses.items[i].ip);
-    gw_vip_ipv6(gw_gateway_public_key(packets->network->gateway), &derived);
-    gw_netstack_link_add_address(packets->link, &derived);
+    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+    size_t count = gw_addresses_own(config, gw_gateway_public_key(packets->network->gateway), own);
+    for (size_t i = 0; i < count; i++)
+        gw_netstack_link_add_address(packets->link, &own[i].ip);
 }
 
 void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config, struct gw_mono now)
