@@ -10,6 +10,7 @@ struct gateway;
 struct gw_dialer;
 struct gw_loop;
 struct gw_open;
+struct gw_packet_dialer;
 struct gw_resolver;
 struct gw_target;
 
@@ -18,6 +19,7 @@ struct gw_frontend {
     struct gw_loop *loop;
     struct gw_resolver *resolver;
     struct gw_dialer *dialer;
+    struct gw_packet_dialer *packets; /* to peers that have only packets, and what lies behind peers */
     /* Where this node's own service listens, for names that are this node's own; false = not listed. May be NULL: nothing is. */
     bool (*own_service)(void *ctx, struct gateway *gateway, const struct gw_open *open,
                         struct gw_target *out);

@@ -9,13 +9,33 @@
 
 #define ORPHANS_MAX 1024u
 
+/* Whoever has more than half of them, if somebody has (Boyer and Moore's vote); else one of those that have some. */
+static const void *find_majority(const struct gw_netstack *stack)
+{
+    const void *peer = NULL;
+    uint32_t lead = 0;
+    gw_list_for_each (node, &stack->half_open) {
+        const struct gw_connection *connection = gw_list_entry(node, struct gw_connection, node);
+        if (lead == 0)
+            peer = connection->peer;
+        lead += connection->peer == peer ? 1 : UINT32_MAX;
+    }
+    return peer;
+}
+
+/* A peer that floods makes room by its own oldest: others, in the middle of their handshakes, do not notice. */
 bool ns_tcp_make_room(struct gw_netstack *stack)
 {
-    if (gw_list_is_empty(&stack->half_open))
-        return false;
-    stack->stats.evicted++;
-    ns_end(gw_list_entry(stack->half_open.next, struct gw_connection, node), GW_REASON_LIMIT, false);
-    return true;
+    const void *peer = find_majority(stack);
+    gw_list_for_each (node, &stack->half_open) {
+        struct gw_connection *connection = gw_list_entry(node, struct gw_connection, node);
+        if (connection->peer != peer)
+            continue;
+        stack->stats.evicted++;
+        ns_end(connection, GW_REASON_LIMIT, false);
+        return true;
+    }
+    return false;
 }
 
 void ns_trim_orphans(struct gw_netstack *stack)
@@ -42,6 +62,7 @@ static bool copy_syn(struct gw_connection *connection, const uint8_t *packet, co
     if (ip->header_len > SYN_LEN_MAX || (connection->syn = malloc(ip->header_len)) == NULL)
         return false;
     memcpy(connection->syn, packet, ip->header_len);
+    ns_options_clean(connection->syn + ip->l4, (size_t)(ip->header_len - ip->l4), OPTIONS_OF_HANDSHAKE);
     connection->syn_len = ip->header_len;
     if (ip->version == 6)
         gw_store16_be(connection->syn + 4, (uint16_t)(ip->header_len - GW_IP_V6_HEADER));

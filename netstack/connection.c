@@ -55,6 +55,8 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
     struct gw_connection *connection = gw_container_of(deadline, struct gw_connection, deadline);
     if (connection->is_udp && connection->state != STATE_OFFERED)
         ns_udp_expire(deadline, now);
+    else if (connection->state != STATE_OFFERED)
+        ns_sack_expire(connection);
     else
         ns_end(connection, GW_REASON_TIMED_OUT, false);
 }
@@ -70,6 +72,7 @@ struct gw_connection *ns_new(struct gw_netstack_link *link, const struct key *ke
     gw_list_init(&connection->node);
     gw_list_init(&connection->touched);
     gw_deadline_init(&connection->deadline, on_deadline);
+    gw_ranges_init(&connection->sacked);
     connection->key = *key;
     connection->stack = stack;
     connection->link = link;
@@ -133,6 +136,7 @@ void ns_bury(struct gw_connection *connection)
     ns_window_close(connection);
     ns_window_free_kept(connection);
     ns_udp_free_waiting(connection);
+    gw_ranges_fini(&connection->sacked);
     free(connection->syn);
     connection->syn = NULL;
     connection->ops = NULL;
@@ -186,6 +190,13 @@ void ns_offer(struct gw_connection *connection)
 void gw_connection_attach(struct gw_connection *connection, const struct gw_connection_ops *ops, void *user)
 {
     assert(connection->state == STATE_OFFERED);
+    connection->ops = ops;
+    connection->user = user;
+}
+
+void gw_connection_set_user(struct gw_connection *connection, const struct gw_connection_ops *ops, void *user)
+{
+    assert(connection->state == STATE_OPEN);
     connection->ops = ops;
     connection->user = user;
 }

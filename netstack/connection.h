@@ -2,7 +2,7 @@
 /* One TCP connection or UDP association that ends in our netstack, as its user (a bridge to a local socket, to a flow, DNS) sees it: the
  * same verbs as gateway/flow/stream.h. Nothing blocks; callbacks never come from within a call on the same connection, except where said.
  *
- * Inbound: an offer (gw_link_params.on_connection) is accepted or refused, now or later. Outbound: gw_netstack_connect. */
+ * Inbound: an offer (gw_netstack_link_params.on_connection) is accepted or refused, now or later. Outbound: gw_netstack_connect. */
 #ifndef NETSTACK_CONNECTION_H
 #define NETSTACK_CONNECTION_H
 
@@ -45,7 +45,7 @@ struct gw_connection_ops {
 
 struct gw_connection_info {
     struct gw_netstack_link *link;
-    void *peer;                   /* what gw_link_input or gw_netstack_connect was given */
+    void *peer;                   /* what gw_netstack_link_input or gw_netstack_connect was given */
     struct gw_addr local, remote; /* ours (the address and port that were asked for), theirs */
     bool is_udp, is_outbound, is_connected;
     uint16_t mss;                           /* TCP, once there is one */
@@ -55,7 +55,7 @@ void gw_connection_info(const struct gw_connection *connection, struct gw_connec
 
 /* ---- answering an offer; unanswered ones are dropped after 10 s */
 
-/* ops is borrowed for life. TCP: on_connected follows; bytes may be written at once. UDP: datagrams that waited are delivered from within. The
+/* ops is borrowed for life. TCP: on_connected follows, and bytes may be written from then on. UDP: datagrams that waited are delivered from within. The
  * connection may be gone (on_closed) when it returns. */
 void gw_connection_accept(struct gw_connection *connection, struct gw_mono now,
                           const struct gw_connection_ops *ops, void *user);
@@ -63,6 +63,11 @@ void gw_connection_accept(struct gw_connection *connection, struct gw_mono now,
 void gw_connection_attach(struct gw_connection *connection, const struct gw_connection_ops *ops, void *user);
 /* RST or ICMP port unreachable; or silence. The pointer is invalid after it. */
 void gw_connection_refuse(struct gw_connection *connection, struct gw_mono now, bool is_silent);
+
+/* Another user takes over: for one that is open (on_connected was called, or UDP). It starts blocked as the old user left it: gw_connection_resume offers what
+ * that one did not take. */
+void gw_connection_set_user(struct gw_connection *connection, const struct gw_connection_ops *ops,
+                            void *user);
 
 /* ---- TCP */
 

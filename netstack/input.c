@@ -20,14 +20,36 @@ static bool is_martian(const struct gw_addr *a)
            is_broadcast(a) || (a->family == 4 && a->ip[0] == 0) || (a->family == 4 && a->ip[0] >= 240);
 }
 
-bool gw_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len)
+bool gw_netstack_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len)
 {
     struct gw_ip ip;
     struct gw_addr to;
     if (link->params.takes_all || gw_ip_parse(&ip, packet, len) != 0)
         return link->params.takes_all;
     gw_ip_destination(&to, packet, &ip);
-    return gw_link_has_address(link, &to);
+    return gw_netstack_link_has_address(link, &to);
+}
+
+static void read_key(struct key *key, const struct gw_netstack_link *link, const uint8_t *packet,
+                     const struct gw_ip *ip)
+{
+    struct gw_addr local, remote;
+    gw_ip_destination(&local, packet, ip);
+    gw_ip_source(&remote, packet, ip);
+    local.port = gw_load16_be(packet + ip->l4 + 2);
+    remote.port = gw_load16_be(packet + ip->l4);
+    ns_key(key, link, &local, &remote, ip->protocol);
+}
+
+bool gw_netstack_link_has_connection(const struct gw_netstack_link *link, const uint8_t *packet,
+                                     const struct gw_ip *ip)
+{
+    struct key key;
+    if (ip->is_fragment || (ip->protocol != GW_IP_TCP && ip->protocol != GW_IP_UDP) ||
+        link->stack->map.len == 0)
+        return false;
+    read_key(&key, link, packet, ip);
+    return ns_find(link->stack, &key) != NULL;
 }
 
 static bool is_sound(const uint8_t *packet, const struct gw_ip *ip, bool is_partial)
@@ -54,7 +76,7 @@ static bool pass_gate(struct gw_netstack_link *link, const uint8_t *packet, cons
         stats->dropped_martian++;
         return false;
     }
-    if (!link->params.takes_all && !gw_link_has_address(link, &to)) {
+    if (!link->params.takes_all && !gw_netstack_link_has_address(link, &to)) {
         stats->dropped_foreign++;
         return false;
     }
@@ -71,28 +93,22 @@ static void input_echo(struct gw_netstack_link *link, uint8_t *packet, const str
 {
     struct gw_icmp_echo echo;
     if (!gw_icmp_parse(packet, ip->total_len, &echo) || echo.is_reply ||
-        !gw_link_has_address(link, &echo.to)) {
+        !gw_netstack_link_has_address(link, &echo.to)) {
         link->stack->stats.dropped_foreign++;
         return;
     }
+    uint16_t mtu = ns_mtu(link, link->stack->from_mtu);
     gw_icmp_answer(packet, ip->total_len);
+    link->stack->stats.echoes++;
+    if (ip->total_len > mtu && !ip->has_extensions) {
+        ns_out_pieces(link, packet, ip, mtu);
+        return;
+    }
     uint8_t *out = ns_out(link, ip->total_len);
     if (!out)
         return;
     memcpy(out, packet, ip->total_len);
     ns_out_done(link, ip->total_len, false);
-    link->stack->stats.echoes++;
-}
-
-static void read_key(struct key *key, const struct gw_netstack_link *link, const uint8_t *packet,
-                     const struct gw_ip *ip)
-{
-    struct gw_addr local, remote;
-    gw_ip_destination(&local, packet, ip);
-    gw_ip_source(&remote, packet, ip);
-    local.port = gw_load16_be(packet + ip->l4 + 2);
-    remote.port = gw_load16_be(packet + ip->l4);
-    ns_key(key, link, &local, &remote, ip->protocol);
 }
 
 static void input_tcp(struct gw_netstack_link *link, const struct iovec *iov, int count, size_t len,
@@ -212,8 +228,8 @@ static void input(struct gw_netstack_link *link, uint8_t *packet, size_t len, bo
     }
 }
 
-void gw_link_input(struct gw_netstack_link *link, struct gw_mono now, uint8_t *packet, size_t len,
-                   bool is_partial, void *peer, uint16_t mtu)
+void gw_netstack_link_input(struct gw_netstack_link *link, struct gw_mono now, uint8_t *packet, size_t len,
+                            bool is_partial, void *peer, uint16_t mtu)
 {
     struct gw_netstack *stack = link->stack;
     ns_enter(stack, now);

@@ -99,6 +99,11 @@
 /* Half-open connections are counted and evicted by netstack/accept.c. */
 #define TCP_LISTEN_BACKLOG 0
 #define LWIP_TCP_KEEPALIVE 1
+/* Before a round trip was measured: between RFC 6298's second and RFC 1122's three, since lwIP repeats a SYN in this rhythm and a stock peer's own handshake may
+ * take 5 s. */
+#define LWIP_TCP_RTO_TIME 1500
+/* lwIP does not back off with these; as many as it allows. */
+#define TCP_SYNMAXRTX 12
 /* Half of TIME_WAIT. The way is one session, not the internet of 1981. */
 #define TCP_MSL 5000UL
 /* Unpredictable initial sequence numbers (RFC 6528): lwIP's own can be counted along. */

@@ -51,7 +51,7 @@ uint16_t ns_mtu(const struct gw_netstack_link *link, uint16_t mtu)
 {
     if (mtu == 0)
         return link->params.mtu;
-    return mtu < GW_LINK_MTU_MIN ? GW_LINK_MTU_MIN : mtu;
+    return mtu < GW_NETSTACK_MTU_MIN ? GW_NETSTACK_MTU_MIN : mtu;
 }
 
 /* ---- time */
@@ -135,8 +135,8 @@ void gw_netstack_free(struct gw_netstack *stack, struct gw_mono now)
     gw_netstack_flush(stack, now);
     gw_list_for_each (node, &stack->links) {
         struct gw_netstack_link *link = gw_list_entry(node, struct gw_netstack_link, node);
-        gw_link_drop_peer(link, now, NULL, GW_REASON_SHUTTING_DOWN);
-        gw_link_free(link, now);
+        gw_netstack_link_drop_peer(link, now, NULL, GW_REASON_SHUTTING_DOWN);
+        gw_netstack_link_free(link, now);
     }
     gw_fragments_fini(&stack->fragments);
     gw_deadlines_fini(&stack->deadlines);
@@ -156,10 +156,10 @@ void gw_netstack_stats(const struct gw_netstack *stack, struct gw_netstack_stats
 
 /* ---- links */
 
-int gw_link_new(struct gw_netstack_link **out, struct gw_netstack *stack, const struct gw_link_params *params,
-                struct gw_mono now)
+int gw_netstack_link_new(struct gw_netstack_link **out, struct gw_netstack *stack,
+                         const struct gw_netstack_link_params *params, struct gw_mono now)
 {
-    if (stack->link_count >= GW_LINKS_MAX)
+    if (stack->link_count >= GW_NETSTACK_LINKS_MAX)
         return GW_E_LIMIT;
     struct gw_netstack_link *link = calloc(1, sizeof *link);
     if (!link)
@@ -184,11 +184,11 @@ int gw_link_new(struct gw_netstack_link **out, struct gw_netstack *stack, const 
     return 0;
 }
 
-void gw_link_free(struct gw_netstack_link *link, struct gw_mono now)
+void gw_netstack_link_free(struct gw_netstack_link *link, struct gw_mono now)
 {
     struct gw_netstack *stack = link->stack;
     gw_netstack_flush(stack, now);
-    gw_link_drop_peer(link, now, NULL, GW_REASON_UNREACHABLE);
+    gw_netstack_link_drop_peer(link, now, NULL, GW_REASON_UNREACHABLE);
     ns_enter(stack, now);
     ns_tcp_link_fini(link);
     ns_leave(stack);
@@ -199,34 +199,34 @@ void gw_link_free(struct gw_netstack_link *link, struct gw_mono now)
     free(link);
 }
 
-void *gw_link_ctx(const struct gw_netstack_link *link)
+void *gw_netstack_link_ctx(const struct gw_netstack_link *link)
 {
     return link->params.ctx;
 }
 
-struct gw_netstack *gw_link_stack(const struct gw_netstack_link *link)
+struct gw_netstack *gw_netstack_link_stack(const struct gw_netstack_link *link)
 {
     return link->stack;
 }
 
-int gw_link_add_address(struct gw_netstack_link *link, const struct gw_addr *address)
+int gw_netstack_link_add_address(struct gw_netstack_link *link, const struct gw_addr *address)
 {
-    if (gw_link_has_address(link, address))
+    if (gw_netstack_link_has_address(link, address))
         return 0;
-    if (link->address_count == GW_LINK_ADDRESSES_MAX)
+    if (link->address_count == GW_NETSTACK_ADDRESSES_MAX)
         return GW_E_LIMIT;
     link->addresses[link->address_count++] = *address;
     return 0;
 }
 
-void gw_link_clear_addresses(struct gw_netstack_link *link)
+void gw_netstack_link_clear_addresses(struct gw_netstack_link *link)
 {
     link->address_count = 0;
     for (unsigned i = 0; i < link->listen_count; i++)
-        gw_link_add_address(link, &link->listens[i].address);
+        gw_netstack_link_add_address(link, &link->listens[i].address);
 }
 
-bool gw_link_has_address(const struct gw_netstack_link *link, const struct gw_addr *address)
+bool gw_netstack_link_has_address(const struct gw_netstack_link *link, const struct gw_addr *address)
 {
     for (unsigned i = 0; i < link->address_count; i++)
         if (gw_addr_same_ip(&link->addresses[i], address))
@@ -234,12 +234,24 @@ bool gw_link_has_address(const struct gw_netstack_link *link, const struct gw_ad
     return false;
 }
 
-int gw_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
-                   gw_link_listen_fn *fn, void *ctx)
+bool gw_netstack_link_source(const struct gw_netstack_link *link, uint8_t family, struct gw_addr *out)
+{
+    for (unsigned i = 0; i < link->address_count; i++) {
+        if (link->addresses[i].family != family)
+            continue;
+        *out = link->addresses[i];
+        out->port = 0;
+        return true;
+    }
+    return false;
+}
+
+int gw_netstack_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
+                            gw_netstack_link_listen_fn *fn, void *ctx)
 {
     if (link->listen_count == LISTENS_MAX)
         return GW_E_LIMIT;
-    int err = gw_link_add_address(link, address);
+    int err = gw_netstack_link_add_address(link, address);
     if (err == 0)
         link->listens[link->listen_count++] = (struct listen){*address, is_udp, fn, ctx};
     return err;
@@ -267,8 +279,8 @@ static bool drop_one(struct gw_netstack_link *link, const void *peer, enum gw_re
     return false;
 }
 
-void gw_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const void *peer,
-                       enum gw_reason reason)
+void gw_netstack_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const void *peer,
+                                enum gw_reason reason)
 {
     ns_enter(link->stack, now);
     while (drop_one(link, peer, reason))
@@ -276,12 +288,12 @@ void gw_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const 
     ns_leave(link->stack);
 }
 
-void gw_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint16_t mtu)
+void gw_netstack_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint16_t mtu)
 {
     struct gw_connection *connection = NULL;
     while ((connection = next_of(link->stack, connection)) != NULL)
         if (connection->link == link && connection->peer == peer)
-            ns_tcp_set_mss(connection, mtu);
+            connection->mtu = ns_mtu(link, mtu);
 }
 
 /* ---- connections out */
@@ -289,7 +301,7 @@ void gw_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint1
 #define EPHEMERAL_FIRST 32768u
 #define EPHEMERAL_COUNT 28232u
 
-static int choose_key(struct key *key, const struct gw_connect_params *params)
+static int choose_key(struct key *key, const struct gw_netstack_connect_params *params)
 {
     struct gw_netstack *stack = params->link->stack;
     struct gw_addr from = params->from;
@@ -307,7 +319,7 @@ static int choose_key(struct key *key, const struct gw_connect_params *params)
     return -EADDRINUSE;
 }
 
-static int start(struct gw_connection *connection, const struct gw_connect_params *params)
+static int start(struct gw_connection *connection, const struct gw_netstack_connect_params *params)
 {
     connection->is_outbound = true;
     connection->peer = params->peer;
@@ -322,7 +334,7 @@ static int start(struct gw_connection *connection, const struct gw_connect_param
 }
 
 int gw_netstack_connect(struct gw_connection **out, struct gw_mono now,
-                        const struct gw_connect_params *params)
+                        const struct gw_netstack_connect_params *params)
 {
     struct gw_netstack *stack = params->link->stack;
     struct key key;
@@ -332,6 +344,8 @@ int gw_netstack_connect(struct gw_connection **out, struct gw_mono now,
     if (!params->is_udp && stack->tcp_count + stack->half_open_count >= stack->params.max_connections)
         return GW_E_LIMIT;
     ns_enter(stack, now);
+    if (params->is_udp)
+        ns_udp_make_room(stack);
     int err = choose_key(&key, params);
     if (err == 0) {
         struct gw_connection *connection = ns_new(params->link, &key);

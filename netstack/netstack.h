@@ -2,21 +2,22 @@
 /* IP packets on one side, connections on the other. One stack a process (lwIP's state is global), with one link for each gateway: two networks may use the
  * same addresses. Which peer a source address belongs to was decided before (cryptokey routing). Sans-IO: packets, `now` and a deadline; nothing blocks.
  *
- * Turn: gw_link_input for each packet of a train, gw_netstack_flush at its end; gw_netstack_expire when gw_netstack_next_deadline is due. Packets out come by
- * gw_link_params.output in batches, from within any gw_netstack_ or gw_connection_ call.
+ * Turn: gw_netstack_link_input for each packet of a train, gw_netstack_flush at its end; gw_netstack_expire when gw_netstack_next_deadline is due. Packets out come by
+ * gw_netstack_link_params.output in batches, from within any gw_netstack_ or gw_connection_ call.
  *
  * lwIP does TCP only. UDP, ICMP echo, fragments, checksums and refusals are netstack/'s own. */
 #ifndef NETSTACK_NETSTACK_H
 #define NETSTACK_NETSTACK_H
 
 #include "gateway/base/random.h"
+#include "gateway/packet/ip.h"
 #include "netstack/connection.h"
 
 struct gw_netstack;
 
-#define GW_LINKS_MAX 128u
-#define GW_LINK_ADDRESSES_MAX 8u
-#define GW_LINK_MTU_MIN 576u
+#define GW_NETSTACK_LINKS_MAX 128u
+#define GW_NETSTACK_ADDRESSES_MAX 8u
+#define GW_NETSTACK_MTU_MIN 576u
 
 struct gw_netstack_params {
     struct gw_random *random;
@@ -48,7 +49,7 @@ struct gw_netstack_packet {
         is_checksum_left; /* the layer-4 checksum is not filled in: gw_checksum_complete, or carry it so to a peer of ours */
 };
 
-struct gw_link_params {
+struct gw_netstack_link_params {
     /* Packets out, in order; those of one connection follow each other. Must not call back into the netstack. */
     void (*output)(struct gw_netstack_link *link, const struct gw_netstack_packet *packets, unsigned count,
                    struct gw_mono now, void *ctx);
@@ -59,44 +60,50 @@ struct gw_link_params {
     uint16_t mtu;          /* of packets to peers whose path says nothing else; 0 = 1280 */
     bool leaves_checksums; /* output may get is_checksum_left */
     bool
-        takes_all; /* offers for any destination address (tun.accelerate); else those of gw_link_add_address only */
+        takes_all; /* offers for any destination address (tun.accelerate); else those of gw_netstack_link_add_address only */
 };
 
 /* 0, GW_E_NOMEM, GW_E_LIMIT. */
-int gw_link_new(struct gw_netstack_link **out, struct gw_netstack *stack, const struct gw_link_params *params,
-                struct gw_mono now);
+int gw_netstack_link_new(struct gw_netstack_link **out, struct gw_netstack *stack,
+                         const struct gw_netstack_link_params *params, struct gw_mono now);
 /* Its connections end with UNREACHABLE (RST on the wire). */
-void gw_link_free(struct gw_netstack_link *link, struct gw_mono now);
-void *gw_link_ctx(const struct gw_netstack_link *link);
-struct gw_netstack *gw_link_stack(const struct gw_netstack_link *link);
+void gw_netstack_link_free(struct gw_netstack_link *link, struct gw_mono now);
+void *gw_netstack_link_ctx(const struct gw_netstack_link *link);
+struct gw_netstack *gw_netstack_link_stack(const struct gw_netstack_link *link);
 
 /* An address of this node: its ICMP echo requests are answered, its ports offered. The port is ignored. 0, GW_E_LIMIT. */
-int gw_link_add_address(struct gw_netstack_link *link, const struct gw_addr *address);
-void gw_link_clear_addresses(struct gw_netstack_link *link);
-bool gw_link_has_address(const struct gw_netstack_link *link, const struct gw_addr *address);
+int gw_netstack_link_add_address(struct gw_netstack_link *link, const struct gw_addr *address);
+void gw_netstack_link_clear_addresses(struct gw_netstack_link *link);
+bool gw_netstack_link_has_address(const struct gw_netstack_link *link, const struct gw_addr *address);
 /* Offers for exactly this address and port go to fn instead of on_connection (DNS on its fixed address); adds the address. 0, GW_E_LIMIT (16). */
-typedef void gw_link_listen_fn(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now,
-                               void *ctx);
-int gw_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
-                   gw_link_listen_fn *fn, void *ctx);
+typedef void gw_netstack_link_listen_fn(struct gw_netstack_link *link, struct gw_connection *offer,
+                                        struct gw_mono now, void *ctx);
+int gw_netstack_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
+                            gw_netstack_link_listen_fn *fn, void *ctx);
 
 /* Is a packet from outside for this link (one of its addresses, or it takes all)? For a gateway with a TUN that asks before it routes. */
-bool gw_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len);
+bool gw_netstack_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len);
+
+/* Does it belong to a connection or offer of the link? For a packet that gw_ip_parse took; fragments belong to none. */
+bool gw_netstack_link_has_connection(const struct gw_netstack_link *link, const uint8_t *packet,
+                                     const struct gw_ip *ip);
+/* What connections out are from: the first address of the family that was added, port 0. false = there is none. */
+bool gw_netstack_link_source(const struct gw_netstack_link *link, uint8_t family, struct gw_addr *out);
 
 /* ---- packets in */
 
 /* One packet (or a TCP super-packet of up to 64 KB) whose source was checked. Lent, and changed, until gw_netstack_flush: contiguous segments of a
  * train are taken as one. peer: whom it came from, kept with the connections that it opens. mtu: of the path to it, 0 = the link's. is_partial: the
  * layer-4 checksum is not filled in; otherwise it is verified. */
-void gw_link_input(struct gw_netstack_link *link, struct gw_mono now, uint8_t *packet, size_t len,
-                   bool is_partial, void *peer, uint16_t mtu);
+void gw_netstack_link_input(struct gw_netstack_link *link, struct gw_mono now, uint8_t *packet, size_t len,
+                            bool is_partial, void *peer, uint16_t mtu);
 void gw_netstack_flush(struct gw_netstack *stack, struct gw_mono now);
 
 /* ---- connections out */
 
-struct gw_connect_params {
+struct gw_netstack_connect_params {
     struct gw_netstack_link *link;
-    void *peer;          /* as in gw_link_input */
+    void *peer;          /* as in gw_netstack_link_input */
     struct gw_addr from; /* a virtual address of ours; port 0 = any */
     struct gw_addr to;
     bool is_udp;
@@ -104,15 +111,15 @@ struct gw_connect_params {
     const struct gw_connection_ops *ops;
     void *user;
 };
-/* TCP: on_connected or on_closed follows, bytes may be written at once. UDP: ready. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (families), -EADDRINUSE. */
+/* TCP: on_connected or on_closed follows; bytes may be written from then on. UDP: ready. 0, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL (families), -EADDRINUSE. */
 int gw_netstack_connect(struct gw_connection **out, struct gw_mono now,
-                        const struct gw_connect_params *params);
+                        const struct gw_netstack_connect_params *params);
 
 /* Every connection of that peer ends with `reason` (removed, or its addresses changed). */
-void gw_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const void *peer,
-                       enum gw_reason reason);
+void gw_netstack_link_drop_peer(struct gw_netstack_link *link, struct gw_mono now, const void *peer,
+                                enum gw_reason reason);
 /* The path to the peer carries packets of this size now: what is written from here on keeps to it. */
-void gw_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint16_t mtu);
+void gw_netstack_link_set_peer_mtu(struct gw_netstack_link *link, const void *peer, uint16_t mtu);
 
 /* ---- what it counts */
 

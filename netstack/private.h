@@ -7,6 +7,7 @@
 #include "gateway/base/list.h"
 #include "gateway/base/map.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/flow/ranges.h"
 #include "gateway/packet/coalesce.h"
 #include "netstack/fragment.h"
 #include "netstack/netstack.h"
@@ -64,20 +65,20 @@ struct gw_netstack {
 struct listen {
     struct gw_addr address;
     bool is_udp;
-    gw_link_listen_fn *fn;
+    gw_netstack_link_listen_fn *fn;
     void *ctx;
 };
 
 struct gw_netstack_link {
     struct gw_list node;
     struct gw_netstack *stack;
-    struct gw_link_params params;
+    struct gw_netstack_link_params params;
     uint64_t id;              /* in the connections' keys */
     struct netif *netif;      /* (owned) */
     struct tcp_pcb *listener; /* of every port: see accept.c */
     uint16_t ip_id;
     unsigned address_count, listen_count;
-    struct gw_addr addresses[GW_LINK_ADDRESSES_MAX];
+    struct gw_addr addresses[GW_NETSTACK_ADDRESSES_MAX];
     struct listen listens[LISTENS_MAX];
 };
 
@@ -145,6 +146,13 @@ struct gw_connection {
     uint32_t round_rtt_ms, round_samples; /* the shortest of the last few */
     struct gw_mono steered;               /* when slow start ended or went on */
     struct gw_mono epoch;
+    bool is_repairing; /* sack.c; offsets are from repair_base */
+    uint32_t repair_base, repair_acked, repair_end, repair_next;
+    struct gw_mono repair_pass; /* when the holes began to be gone through */
+    struct gw_ranges sacked;
+    unsigned probes; /* while lastack is probe_acked */
+    uint32_t probe_acked;
+    struct gw_mono probe_at;
     uint32_t sending; /* bytes in lwIP, unacknowledged or unsent */
     uint8_t *syn;     /* of an offer */
     size_t syn_len;
@@ -192,6 +200,10 @@ void ns_out_flush(struct gw_netstack *stack);
 size_t ns_out_header(struct gw_netstack_link *link, uint8_t *packet, const struct gw_addr *from,
                      const struct gw_addr *to, uint8_t protocol, size_t payload_len);
 
+/* pieces.c: a whole packet with a plain IP header and all its checksums, cut to the mtu. */
+void ns_out_pieces(struct gw_netstack_link *link, const uint8_t *packet, const struct gw_ip *ip,
+                   uint16_t mtu);
+
 /* refuse.c: answers to what nobody wants, never to an error or a reset. */
 void ns_refuse_segment(struct gw_netstack_link *link, const uint8_t *packet, const struct gw_ip *ip);
 void ns_refuse_datagram(struct gw_netstack_link *link, const uint8_t *packet, size_t len);
@@ -211,9 +223,15 @@ void ns_tcp_tick(struct gw_netstack *stack);
 bool ns_tcp_has_pcbs(void);
 /* Tells the users what happened. */
 void ns_tcp_run_touched(struct gw_netstack *stack);
-void ns_tcp_set_mss(struct gw_connection *connection, uint16_t mtu);
 void ns_tcp_numbers(const struct gw_connection *connection, struct gw_connection_info *out);
 bool ns_tcp_is_reusable(const struct gw_connection *connection, uint32_t seq);
+
+/* sack.c: the deadline of a connection that waits for acknowledgements. */
+void ns_sack_expire(struct gw_connection *connection);
+
+/* options.c: what lwIP may read of a segment's TCP options; the rest becomes NOPs. */
+enum options { OPTIONS_OF_HANDSHAKE, OPTIONS_LATER, OPTIONS_NONE };
+void ns_options_clean(uint8_t *segment, size_t header_len, enum options options);
 
 /* rtt.c: a segment of the connection came, and lwIP has not seen it yet. */
 void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len);
@@ -239,6 +257,8 @@ void ns_trim_orphans(struct gw_netstack *stack);
 void ns_udp_input(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip,
                   const struct key *key);
 void ns_udp_accept(struct gw_connection *connection);
+/* By ending one that was not answered, else the longest idle one. */
+void ns_udp_make_room(struct gw_netstack *stack);
 int ns_udp_connect(struct gw_connection *connection);
 void ns_udp_expire(struct gw_deadline *deadline, struct gw_mono now);
 void ns_udp_free_waiting(struct gw_connection *connection);

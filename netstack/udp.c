@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define DATAGRAM_MAX 65507u
-#define V6_FRAGMENT_HEADER 8u
-#define PROTOCOL_FRAGMENT 44u
 
 /* ---- the table */
 
@@ -45,7 +43,7 @@ void gw_connection_set_idle(struct gw_connection *connection, struct gw_mono now
     ns_leave(connection->stack);
 }
 
-static void make_room(struct gw_netstack *stack)
+void ns_udp_make_room(struct gw_netstack *stack)
 {
     struct gw_list *list = gw_list_is_empty(&stack->udp_fresh) ? &stack->udp_live : &stack->udp_fresh;
     if (stack->udp_count < stack->params.max_associations)
@@ -107,7 +105,7 @@ void ns_udp_input(struct gw_netstack_link *link, uint8_t *packet, const struct g
     } else if (connection) {
         keep(connection, packet, ip->total_len);
     } else {
-        make_room(stack);
+        ns_udp_make_room(stack);
         connection = ns_new(link, key);
         if (!connection) {
             stack->stats.dropped_limit++;
@@ -137,7 +135,6 @@ void ns_udp_accept(struct gw_connection *connection)
 
 int ns_udp_connect(struct gw_connection *connection)
 {
-    make_room(connection->stack);
     arm(connection);
     return 0;
 }
@@ -162,37 +159,10 @@ static void send_whole(struct gw_connection *connection, const struct gw_addr *l
     ns_out_done(link, header + GW_UDP_HEADER + len, true);
 }
 
-/* One piece of a datagram with its header in front of it (packet is what send_whole would have sent). */
-static void send_piece(struct gw_connection *connection, const uint8_t *packet, size_t from, size_t len,
-                       bool has_more, uint32_t id)
-{
-    struct gw_netstack_link *link = connection->link;
-    bool is_v6 = packet[0] >> 4 == 6;
-    size_t header = is_v6 ? GW_IP_V6_HEADER : GW_IP_V4_HEADER, extra = is_v6 ? V6_FRAGMENT_HEADER : 0;
-    uint8_t *out = ns_out(link, header + extra + len);
-    memcpy(out, packet, header);
-    if (is_v6) {
-        gw_store16_be(out + 4, (uint16_t)(extra + len));
-        out[6] = PROTOCOL_FRAGMENT;
-        memset(out + header, 0, extra);
-        out[header] = GW_IP_UDP;
-        gw_store16_be(out + header + 2, (uint16_t)(from | has_more));
-        gw_store32_be(out + header + 4, id);
-    } else {
-        gw_store16_be(out + 2, (uint16_t)(header + len));
-        gw_store16_be(out + 6, (uint16_t)(from / 8 | (has_more ? 0x2000u : 0u)));
-    }
-    memcpy(out + header + extra, packet + header + from, len);
-    ns_out_done(link, header + extra + len, false);
-}
-
 static int send_pieces(struct gw_connection *connection, const struct gw_addr *local,
                        const struct gw_addr *remote, const void *data, size_t len)
 {
-    bool is_v6 = local->family == 6;
-    size_t header = is_v6 ? GW_IP_V6_HEADER : GW_IP_V4_HEADER, total = GW_UDP_HEADER + len;
-    size_t step = (connection->mtu - header - (is_v6 ? V6_FRAGMENT_HEADER : 0)) & ~(size_t)7;
-    uint32_t id = gw_random_u32(connection->stack->params.random);
+    size_t header = local->family == 6 ? GW_IP_V6_HEADER : GW_IP_V4_HEADER, total = GW_UDP_HEADER + len;
     struct gw_ip ip;
     uint8_t *packet = malloc(header + total);
     if (!packet)
@@ -200,11 +170,10 @@ static int send_pieces(struct gw_connection *connection, const struct gw_addr *l
     ns_out_header(connection->link, packet, local, remote, GW_IP_UDP, total);
     write_udp_header(packet + header, connection, len);
     memcpy(packet + header + GW_UDP_HEADER, data, len);
-    if (gw_ip_parse(&ip, packet, header + total) == 0)
+    if (gw_ip_parse(&ip, packet, header + total) == 0) {
         gw_checksum_complete(packet, &ip);
-    for (size_t from = 0; from < total; from += step)
-        send_piece(connection, packet, from, total - from < step ? total - from : step, total - from > step,
-                   id);
+        ns_out_pieces(connection->link, packet, &ip, connection->mtu);
+    }
     free(packet);
     return 0;
 }

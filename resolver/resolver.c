@@ -3,6 +3,7 @@
 #include "resolver/resolver.h"
 
 #include "gateway/base/err.h"
+#include "gateway/peer/address.h"
 #include "gateway/wire/peer_id.h"
 #include "resolver/name.h"
 #include "resolver/peer_id_tier.h"
@@ -317,6 +318,7 @@ bool gw_resolver_find_address(struct gw_resolver *resolver, const struct gw_addr
         answer->gateway = at->gateway;
         answer->peer = gw_gateway_route(at->gateway, ip);
         if (answer->peer) {
+            answer->is_behind = !gw_peer_config_owns(gw_peer_config(answer->peer), ip);
             set_canonical(resolver, gw_peer_name(answer->peer), at->name, answer);
             return true;
         }

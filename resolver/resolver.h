@@ -16,7 +16,9 @@ struct gw_answer {
     struct gw_peer *peer;                  /* NULL with err 0: the name is this node's own (tier "self") */
     char service[GW_SERVICE_NAME_MAX + 1]; /* "" unless the name had one */
     char canonical[256];                   /* host.network.p2p */
-    const char *tier;                      /* "names.yaml", "self", "peers", "peer-id", "address" */
+    bool
+        is_behind; /* of gw_resolver_find_address: the address is not the peer's own, so only packets get there */
+    const char *tier; /* "names.yaml", "self", "peers", "peer-id", "address" */
 };
 typedef void gw_resolver_fn(const struct gw_answer *answer, void *ctx);
 

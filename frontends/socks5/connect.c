@@ -38,6 +38,7 @@ static void open_flow(struct session *session, const struct gw_answer *answer, c
         session_refuse(session, now, gw_outcome_of_error(err));
         return;
     }
+    session->opening->flow_peer = answer->peer;
     session_set_state(session, SESSION_OPENING, now);
     if (gw_splice_bridge_opened(session->splice, now, stream, first, len, gw_proxy_limit(proxy)) != 0)
         session_refuse(session, now, GW_OUTCOME_OVERLOADED);
@@ -57,8 +58,11 @@ static void open_own(struct session *session, const struct gw_answer *answer, co
 
 static void open_answer(struct session *session, const struct gw_answer *answer, struct gw_mono now)
 {
+    const struct gw_proxy_request *request = &session->opening->proxy.request;
     struct gw_open open;
-    if (!connect_fill_open(&open, answer, session->opening->proxy.request.port, false))
+    if (answer->peer && request->port && (answer->is_behind || gw_packet_is_needed(answer->peer, now)))
+        packets_start(session, answer->peer, &request->ip, now);
+    else if (!connect_fill_open(&open, answer, request->port, false))
         session_refuse(session, now, GW_OUTCOME_NOT_LISTED);
     else if (answer->peer)
         open_flow(session, answer, &open, now);

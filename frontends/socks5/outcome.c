@@ -57,9 +57,10 @@ static const struct text texts[] = {
         {REP_NOT_ALLOWED, 403, "Forbidden",
          "this is not a name of this network, and the proxy passes nothing else on",
          "Use this proxy for names of this network only, or allow others with `socks: {others: direct}`."},
-    [GW_OUTCOME_STOCK_PEER] = {REP_FAILURE, 502, "Bad Gateway",
-                               "a stock WireGuard peer has no services, only packets",
-                               "Reach it through a TUN interface, by its address."},
+    [GW_OUTCOME_STOCK_PEER] =
+        {REP_HOST_UNREACHABLE, 502, "Bad Gateway",
+         "the peer takes packets only, and there is no address to send them from or to",
+         "In config.yaml, give this node an `address`, and the peer `allowed_ips`; a stock WireGuard peer is asked by port."},
     [GW_OUTCOME_OVERLOADED] = {REP_FAILURE, 503, "Service Unavailable", "too many connections are open",
                                "Close some, or try again later."},
     [GW_OUTCOME_SHUTTING_DOWN] = {REP_FAILURE, 503, "Service Unavailable", "the daemon is shutting down",
@@ -143,6 +144,7 @@ enum gw_outcome gw_outcome_of_error(int err)
     case GW_E_NOMEM:
         return GW_OUTCOME_OVERLOADED;
     case -EPROTONOSUPPORT:
+    case -EADDRNOTAVAIL:
         return GW_OUTCOME_STOCK_PEER;
     default:
         return GW_OUTCOME_FAILED;

@@ -12,6 +12,8 @@
 #include "gateway/local/listener.h"
 #include "gateway/local/pair.h"
 #include "gateway/local/splice.h"
+#include "netstack/bridge/packet_dial.h"
+#include "netstack/bridge/pump.h"
 #include "resolver/resolver.h"
 
 #include <event2/event.h>
@@ -43,6 +45,8 @@ struct opening {
     struct gw_auth *auth;
     struct session *session; /* NULL: it went while the resolver was asked */
     struct gw_dial *dial;
+    struct gw_packet_dial *packet_dial;
+    struct gw_peer *flow_peer; /* while a flow is asked for */
     bool is_resolving;
 };
 
@@ -50,7 +54,7 @@ enum session_state {
     SESSION_HANDSHAKE, /* reading the request */
     SESSION_RESOLVING,
     SESSION_OPENING,  /* the peer was asked; bytes may ride along */
-    SESSION_DIALLING, /* not ours: a direct connection */
+    SESSION_DIALLING, /* not ours: a direct connection; or packets to a peer */
     SESSION_OPEN,
     SESSION_ASSOCIATED, /* UDP; the TCP connection only says how long */
     SESSION_CLOSING,    /* a last answer goes out */
@@ -59,8 +63,9 @@ enum session_state {
 struct session {
     struct gw_list link; /* in one of gw_socks5's lists */
     struct gw_socks5 *socks5;
-    struct gw_splice *splice; /* NULL once `pair` has the socket */
+    struct gw_splice *splice; /* NULL once `pair` or `pump` has the socket */
     struct gw_pair *pair;
+    struct gw_pump *pump;
     struct gw_association *association;
     struct opening *opening;
     struct gw_mono since; /* in the list */
@@ -91,6 +96,12 @@ bool connect_fill_open(struct gw_open *open, const struct gw_answer *answer, uin
 
 /* direct.c: a connection that no peer is part of. `target` is not ours (then the policy is asked), or this node's own service. */
 void direct_start(struct session *session, const struct gw_target *target, bool is_own, struct gw_mono now);
+
+/* packets.c: a connection to, or through, a peer that has only packets. to: as in gw_packet_dial_params. */
+void packets_start(struct session *session, struct gw_peer *peer, const struct gw_addr *to,
+                   struct gw_mono now);
+/* The flow was refused because the peer turned out to have only packets? Then it is tried by those; false = it was not that. */
+bool packets_try_instead(struct session *session, unsigned long long reason, struct gw_mono now);
 
 /* associate.c */
 void associate_start(struct session *session, struct gw_mono now);

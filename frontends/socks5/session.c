@@ -58,6 +58,9 @@ static void free_opening(struct opening *opening)
     if (opening->dial)
         gw_dial_cancel(opening->dial);
     opening->dial = NULL;
+    if (opening->packet_dial)
+        gw_packet_dial_cancel(opening->packet_dial);
+    opening->packet_dial = NULL;
     opening->session = NULL;
     if (opening->is_resolving)
         return; /* connect.c frees it with the resolver's answer */
@@ -113,6 +116,8 @@ void session_close(struct session *session, struct gw_mono now)
         gw_splice_close(session->splice, now, GW_REASON_CANCELLED);
     if (session->pair)
         gw_pair_close(session->pair);
+    if (session->pump)
+        gw_pump_close(session->pump, now);
     session_free(session);
 }
 
@@ -267,7 +272,8 @@ static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user
 static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
 {
     (void)splice;
-    session_refuse(user, now, gw_outcome_of_reason(reason));
+    if (!packets_try_instead(user, reason, now))
+        session_refuse(user, now, gw_outcome_of_reason(reason));
 }
 
 static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "frontends/socks5/udp_target.h"
+#include "frontends/socks5/udp_target_private.h"
 
-#include "frontends/socks5/private.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 
@@ -14,40 +13,7 @@
 #define IDLE GW_S(120)
 /* A destination that failed is not tried again for so long. */
 #define FAILED GW_S(10)
-/* Datagrams that came before the destination was known. */
-#define WAITING_MAX 4u
 #define TURN_MAX 32
-
-struct waiting {
-    size_t len;
-    uint8_t bytes[];
-};
-
-enum state {
-    STATE_RESOLVING,
-    STATE_OPENING, /* a flow, but no session yet: what were sent now would wait too long and be dropped */
-    STATE_FLOW,
-    STATE_DIALLING,
-    STATE_DIRECT,
-    STATE_FAILED,
-};
-
-struct target {
-    struct gw_list link;
-    struct gw_udp_targets *targets; /* NULL: gone while the resolver was asked */
-    enum state state;
-    bool is_resolving;
-    struct gw_mono used;
-    struct gw_stream *stream;
-    struct gw_dial *dial;
-    struct event event; /* of fd */
-    int fd;
-    struct waiting *waiting[WAITING_MAX];
-    unsigned waiting_count;
-    struct gw_proxy_request request;
-    size_t header_len;
-    uint8_t header[GW_UDP_HEADER_MAX];
-};
 
 void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_frontend *frontend,
                          const struct gw_policy *policy, gw_udp_reply_fn *on_reply)
@@ -58,14 +24,14 @@ void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_fronten
 
 /* ---- life */
 
-static void drop_waiting(struct target *target)
+static void drop_waiting(struct udp_target *target)
 {
     while (target->waiting_count > 0)
         free(target->waiting[--target->waiting_count]);
 }
 
 /* Lets go of whatever it has open. */
-static void shut(struct target *target, struct gw_mono now)
+static void shut(struct udp_target *target, struct gw_mono now)
 {
     drop_waiting(target);
     if (target->stream)
@@ -74,6 +40,12 @@ static void shut(struct target *target, struct gw_mono now)
     if (target->dial)
         gw_dial_cancel(target->dial);
     target->dial = NULL;
+    if (target->packet_dial)
+        gw_packet_dial_cancel(target->packet_dial);
+    target->packet_dial = NULL;
+    if (target->connection)
+        gw_connection_reset(target->connection, now);
+    target->connection = NULL;
     if (target->fd >= 0) {
         event_del(&target->event);
         close(target->fd);
@@ -81,7 +53,7 @@ static void shut(struct target *target, struct gw_mono now)
     target->fd = -1;
 }
 
-static void free_target(struct target *target, struct gw_mono now)
+void udp_target_free(struct udp_target *target, struct gw_mono now)
 {
     shut(target, now);
     gw_list_remove(&target->link);
@@ -94,19 +66,19 @@ static void free_target(struct target *target, struct gw_mono now)
 void gw_udp_targets_fini(struct gw_udp_targets *targets, struct gw_mono now)
 {
     gw_list_for_each (node, &targets->list)
-        free_target(gw_list_entry(node, struct target, link), now);
+        udp_target_free(gw_list_entry(node, struct udp_target, link), now);
 }
 
 void gw_udp_targets_expire(struct gw_udp_targets *targets, struct gw_mono now)
 {
     gw_list_for_each (node, &targets->list) {
-        struct target *target = gw_list_entry(node, struct target, link);
+        struct udp_target *target = gw_list_entry(node, struct udp_target, link);
         if (gw_mono_sub(now, target->used) > (target->state == STATE_FAILED ? FAILED : IDLE))
-            free_target(target, now);
+            udp_target_free(target, now);
     }
 }
 
-static void fail(struct target *target, struct gw_mono now, enum gw_outcome outcome)
+void udp_target_fail(struct udp_target *target, struct gw_mono now, enum gw_outcome outcome)
 {
     gw_log_debug("UDP to %s port %u: %s", target->request.host, target->request.port,
                  gw_outcome_sentence(outcome));
@@ -117,11 +89,11 @@ static void fail(struct target *target, struct gw_mono now, enum gw_outcome outc
 
 /* ---- bytes */
 
-static bool keep(struct target *target, const void *data, size_t len)
+static bool keep(struct udp_target *target, const void *data, size_t len)
 {
-    if (target->waiting_count == WAITING_MAX)
+    if (target->waiting_count == UDP_TARGET_WAITING_MAX)
         return false;
-    struct waiting *waiting = malloc(sizeof *waiting + len);
+    struct udp_waiting *waiting = malloc(sizeof *waiting + len);
     if (!waiting)
         return false;
     waiting->len = len;
@@ -130,26 +102,28 @@ static bool keep(struct target *target, const void *data, size_t len)
     return true;
 }
 
-static bool send_now(struct target *target, const void *data, size_t len, struct gw_mono now)
+static bool send_now(struct udp_target *target, const void *data, size_t len, struct gw_mono now)
 {
     if (target->stream)
         return gw_stream_send_datagram(target->stream, now, data, len) == 0;
+    if (target->connection)
+        return gw_connection_send_datagram(target->connection, now, data, len) == 0;
     if (send(target->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return true;
     /* It may only have reported an ICMP error of an earlier datagram. */
     return errno == ECONNREFUSED && send(target->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-static void send_waiting(struct target *target, struct gw_mono now)
+void udp_target_send_waiting(struct udp_target *target, struct gw_mono now)
 {
     for (unsigned i = 0; i < target->waiting_count; i++) {
-        if (target->stream || target->fd >= 0)
+        if (target->stream || target->connection || target->fd >= 0)
             send_now(target, target->waiting[i]->bytes, target->waiting[i]->len, now);
     }
     drop_waiting(target);
 }
 
-static void reply(struct target *target, const void *data, size_t len, struct gw_mono now)
+void udp_target_reply(struct udp_target *target, const void *data, size_t len, struct gw_mono now)
 {
     target->used = now;
     target->targets->on_reply(target->targets, target->header, target->header_len, data, len);
@@ -161,26 +135,28 @@ static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void
                         void *user)
 {
     (void)stream;
-    reply(user, data, len, now);
+    udp_target_reply(user, data, len, now);
 }
 
 static void on_fin(struct gw_stream *stream, struct gw_mono now, void *user)
 {
-    struct target *target = user;
+    struct udp_target *target = user;
     (void)stream;
     /* The service's end was idle for too long, or went: the next datagram opens another flow. */
-    free_target(target, now);
+    udp_target_free(target, now);
 }
 
 static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
 {
-    struct target *target = user;
+    struct udp_target *target = user;
     (void)stream;
     target->stream = NULL;
+    if (udp_target_try_packets(target, reason, now))
+        return;
     if (reason == GW_REASON_CANCELLED || reason == GW_REASON_NONE)
-        free_target(target, now);
+        udp_target_free(target, now);
     else
-        fail(target, now, gw_outcome_of_reason(reason));
+        udp_target_fail(target, now, gw_outcome_of_reason(reason));
 }
 
 static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
@@ -200,10 +176,11 @@ static void ignore(struct gw_stream *stream, struct gw_mono now, void *user)
 
 static void on_accepted(struct gw_stream *stream, struct gw_mono now, void *user)
 {
-    struct target *target = user;
+    struct udp_target *target = user;
     (void)stream;
     target->state = STATE_FLOW;
-    send_waiting(target, now);
+    target->flow_peer = NULL;
+    udp_target_send_waiting(target, now);
 }
 
 static const struct gw_stream_ops ops = {
@@ -215,30 +192,32 @@ static const struct gw_stream_ops ops = {
     .on_closed = on_closed,
 };
 
-static void open_flow(struct target *target, struct gw_peer *peer, const struct gw_open *open,
+static void open_flow(struct udp_target *target, struct gw_peer *peer, const struct gw_open *open,
                       struct gw_mono now)
 {
     int err = gw_peer_open(peer, now, open, &ops, target, &target->stream);
     if (err) {
-        fail(target, now, gw_outcome_of_error(err));
+        udp_target_fail(target, now, gw_outcome_of_error(err));
         return;
     }
     struct gw_peer_status status;
+    target->flow_peer = peer;
     gw_peer_status(peer, now, &status);
-    if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path) {
+    bool may_be_stock = status.kind == GW_PEER_UNKNOWN && !gw_peer_config(peer)->has_ed25519;
+    if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path || may_be_stock) {
         target->state = STATE_OPENING;
         return;
     }
     /* They ride with the open. */
     target->state = STATE_FLOW;
-    send_waiting(target, now);
+    udp_target_send_waiting(target, now);
 }
 
 /* ---- a socket of ours */
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
-    struct target *target = arg;
+    struct udp_target *target = arg;
     struct gw_mono now = gw_loop_now(target->targets->frontend->loop);
     uint8_t bytes[GW_UDP_DATAGRAM_MAX];
     (void)what;
@@ -247,41 +226,41 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n >= 0 && (size_t)n <= sizeof bytes)
-            reply(target, bytes, (size_t)n, now);
+            udp_target_reply(target, bytes, (size_t)n, now);
     }
 }
 
-static void join(struct target *target, int fd, struct gw_mono now)
+static void join(struct udp_target *target, int fd, struct gw_mono now)
 {
     target->fd = fd;
     event_assign(&target->event, gw_loop_base(target->targets->frontend->loop), fd, EV_READ | EV_PERSIST,
                  on_event, target);
     if (event_add(&target->event, NULL) < 0) {
-        fail(target, now, GW_OUTCOME_OVERLOADED);
+        udp_target_fail(target, now, GW_OUTCOME_OVERLOADED);
         return;
     }
     target->state = STATE_DIRECT;
-    send_waiting(target, now);
+    udp_target_send_waiting(target, now);
 }
 
 static void on_dialled(int fd, struct gw_mono now, void *user)
 {
-    struct target *target = user;
+    struct udp_target *target = user;
     target->dial = NULL;
     if (fd >= 0)
         join(target, fd, now);
     else
-        fail(target, now, gw_outcome_of_dial(fd));
+        udp_target_fail(target, now, gw_outcome_of_dial(fd));
 }
 
 static bool is_permitted(const struct gw_addr *address, void *user)
 {
-    const struct target *target = user;
+    const struct udp_target *target = user;
     const char *host = gw_addr_is_set(&target->request.ip) ? NULL : target->request.host;
     return gw_policy_permits(target->targets->policy, host, address, target->request.port);
 }
 
-static void dial(struct target *target, const struct gw_target *where, bool is_own, struct gw_mono now)
+static void dial(struct udp_target *target, const struct gw_target *where, bool is_own, struct gw_mono now)
 {
     struct gw_dial_params params = {.target = where,
                                     .is_datagrams = true,
@@ -293,43 +272,45 @@ static void dial(struct target *target, const struct gw_target *where, bool is_o
     if (result >= 0)
         join(target, result, now);
     else if (result != -EINPROGRESS)
-        fail(target, now, gw_outcome_of_dial(result));
+        udp_target_fail(target, now, gw_outcome_of_dial(result));
 }
 
-static void open_other(struct target *target, struct gw_mono now)
+static void open_other(struct udp_target *target, struct gw_mono now)
 {
     struct gw_target where;
     const struct gw_proxy_request *request = &target->request;
     bool is_ip = gw_addr_is_set(&request->ip);
     if (gw_target_set_host(&where, request->host, request->port) != 0)
-        fail(target, now, GW_OUTCOME_UNKNOWN_NAME);
+        udp_target_fail(target, now, GW_OUTCOME_UNKNOWN_NAME);
     else if (!gw_policy_permits(target->targets->policy, is_ip ? NULL : request->host,
                                 is_ip ? &request->ip : NULL, request->port))
-        fail(target, now, GW_OUTCOME_NOT_OURS);
+        udp_target_fail(target, now, GW_OUTCOME_NOT_OURS);
     else
         dial(target, &where, false, now);
 }
 
 /* ---- whose is it? */
 
-static void open_answer(struct target *target, const struct gw_answer *answer, struct gw_mono now)
+static void open_answer(struct udp_target *target, const struct gw_answer *answer, struct gw_mono now)
 {
     const struct gw_frontend *frontend = target->targets->frontend;
     struct gw_open open;
     struct gw_target where;
-    if (!connect_fill_open(&open, answer, target->request.port, true))
-        fail(target, now, GW_OUTCOME_NOT_LISTED);
+    if (answer->peer && target->request.port && (answer->is_behind || gw_packet_is_needed(answer->peer, now)))
+        udp_target_open_packets(target, answer->peer, &target->request.ip, now);
+    else if (!connect_fill_open(&open, answer, target->request.port, true))
+        udp_target_fail(target, now, GW_OUTCOME_NOT_LISTED);
     else if (answer->peer)
         open_flow(target, answer->peer, &open, now);
     else if (frontend->own_service && frontend->own_service(frontend->ctx, answer->gateway, &open, &where))
         dial(target, &where, true, now);
     else
-        fail(target, now, GW_OUTCOME_NOT_LISTED);
+        udp_target_fail(target, now, GW_OUTCOME_NOT_LISTED);
 }
 
 static void on_answer(const struct gw_answer *answer, void *ctx)
 {
-    struct target *target = ctx;
+    struct udp_target *target = ctx;
     target->is_resolving = false;
     if (!target->targets) {
         free(target);
@@ -340,12 +321,12 @@ static void on_answer(const struct gw_answer *answer, void *ctx)
     if (answer->err == 0)
         open_answer(target, answer, now);
     else if (gw_resolver_is_ours(frontend->resolver, target->request.host))
-        fail(target, now, gw_outcome_of_error(answer->err));
+        udp_target_fail(target, now, gw_outcome_of_error(answer->err));
     else
         open_other(target, now);
 }
 
-static void start(struct target *target, struct gw_mono now)
+static void start(struct udp_target *target, struct gw_mono now)
 {
     struct gw_resolver *resolver = target->targets->frontend->resolver;
     struct gw_answer answer;
@@ -361,10 +342,10 @@ static void start(struct target *target, struct gw_mono now)
 
 /* ---- the client's datagrams */
 
-static struct target *find(struct gw_udp_targets *targets, const uint8_t *header, size_t header_len)
+static struct udp_target *find(struct gw_udp_targets *targets, const uint8_t *header, size_t header_len)
 {
     gw_list_for_each (node, &targets->list) {
-        struct target *target = gw_list_entry(node, struct target, link);
+        struct udp_target *target = gw_list_entry(node, struct udp_target, link);
         /* The first three bytes are zero, or not looked at. */
         if (target->header_len == header_len && memcmp(target->header + 3, header + 3, header_len - 3) == 0)
             return target;
@@ -372,14 +353,14 @@ static struct target *find(struct gw_udp_targets *targets, const uint8_t *header
     return NULL;
 }
 
-static struct target *new_target(struct gw_udp_targets *targets, const struct gw_proxy_request *request,
-                                 const uint8_t *header, size_t header_len, struct gw_mono now)
+static struct udp_target *new_target(struct gw_udp_targets *targets, const struct gw_proxy_request *request,
+                                     const uint8_t *header, size_t header_len, struct gw_mono now)
 {
-    struct target *target = calloc(1, sizeof *target);
+    struct udp_target *target = calloc(1, sizeof *target);
     if (!target)
         return NULL;
     if (targets->count >= GW_UDP_TARGETS_MAX)
-        free_target(gw_list_entry(targets->list.prev, struct target, link), now);
+        udp_target_free(gw_list_entry(targets->list.prev, struct udp_target, link), now);
     target->targets = targets;
     target->state = STATE_RESOLVING;
     target->fd = -1;
@@ -397,7 +378,7 @@ bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_r
                          const uint8_t *header, size_t header_len, const void *data, size_t len,
                          struct gw_mono now)
 {
-    struct target *target = find(targets, header, header_len);
+    struct udp_target *target = find(targets, header, header_len);
     if (!target) {
         target = new_target(targets, request, header, header_len, now);
         if (!target || !keep(target, data, len))
@@ -410,7 +391,7 @@ bool gw_udp_targets_send(struct gw_udp_targets *targets, const struct gw_proxy_r
     gw_list_remove(&target->link);
     gw_list_push_front(&targets->list, &target->link);
     target->used = now;
-    if (target->state == STATE_FLOW || target->state == STATE_DIRECT)
+    if (target->state == STATE_FLOW || target->state == STATE_DIRECT || target->state == STATE_PACKETS)
         return send_now(target, data, len, now);
     return keep(target, data, len);
 }

@@ -27,6 +27,8 @@ struct gw_device {
     unsigned network_count;
     struct gw_coalescer coalescer;
     struct gw_bucket icmp;
+    gw_device_tap_fn *tap;
+    void *tap_ctx;
     struct gw_device_stats stats;
     int last_error; /* of writing: each kind is logged once */
     uint8_t buffer[GW_TUN_BUFFER];
@@ -145,11 +147,14 @@ static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, cons
     gw_ip_destination(&to, packet, &ip);
     gw_ip_source(&source, packet, &ip);
     struct gw_peer *peer = find_peer(device, &to, &network);
+    bool may_send = peer ? is_ours(network, &source) : is_anybodys(device, &source);
+    if (may_send && device->tap && device->tap(device->tap_ctx, peer, packet, &ip, hint, now))
+        return;
     if (!peer) {
         device->stats.no_peer++;
-        if (is_anybodys(device, &source))
+        if (may_send)
             say_error(device, GW_ICMP_NO_ROUTE, 0, packet, &ip, now);
-    } else if (!is_ours(network, &source)) {
+    } else if (!may_send) {
         device->stats.martians++;
     } else {
         forward(device, peer, packet, &ip, hint, now);
@@ -305,6 +310,12 @@ void gw_device_remove_network(struct gw_device *device, const struct gateway *ga
             return;
         }
     }
+}
+
+void gw_device_set_tap(struct gw_device *device, gw_device_tap_fn *tap, void *ctx)
+{
+    device->tap = tap;
+    device->tap_ctx = ctx;
 }
 
 const struct gw_tun *gw_device_tun(const struct gw_device *device)

@@ -51,6 +51,13 @@ int gw_device_replace(struct gw_device *device, const struct gw_tun *tun);
 int gw_device_set_network(struct gw_device *device, const struct gw_device_network *network);
 void gw_device_remove_network(struct gw_device *device, const struct gateway *gateway);
 
+/* Each packet from the TUN that bears one of our addresses, before it goes its way; lent, and the callee's to change. peer: whose the destination is; NULL: nobody's.
+ * true: it is done with. */
+typedef bool gw_device_tap_fn(void *ctx, struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
+                              const struct gw_super_hint *hint, struct gw_mono now);
+/* NULL: none. */
+void gw_device_set_tap(struct gw_device *device, gw_device_tap_fn *tap, void *ctx);
+
 const struct gw_tun *gw_device_tun(const struct gw_device *device);
 const struct gw_device_stats *gw_device_stats(const struct gw_device *device);
 

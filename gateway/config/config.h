@@ -81,6 +81,7 @@ enum gw_config_dns_system {
     GW_CONFIG_DNS_RESOLVCONF,
     GW_CONFIG_DNS_RESOLV_CONF,
 };
+enum gw_config_expose { GW_CONFIG_EXPOSE_SERVICES, GW_CONFIG_EXPOSE_HOST };
 enum gw_config_trust { GW_CONFIG_TRUST_ONE_WAY, GW_CONFIG_TRUST_FULL };
 
 struct gw_config_peer {
@@ -156,6 +157,7 @@ struct gw_config_network {
     GW_CONFIG_LIST(struct gw_config_peer) anchors;       /* role ANCHOR all; they may not use services */
     GW_CONFIG_LIST(struct gw_config_peer) peers;
     GW_CONFIG_LIST(struct gw_config_service) services;
+    enum gw_config_expose expose;
 };
 
 struct gw_config {
@@ -191,6 +193,7 @@ struct gw_config {
         int64_t fd; /* 0: the interface is made */
         int64_t mtu;
         bool routes;
+        bool accelerate;
         GW_CONFIG_LIST(struct gw_prefix) subnets;
     } tun;
     struct {
@@ -204,6 +207,9 @@ struct gw_config {
     struct {
         bool enabled; /* means nothing with a TUN */
     } virtual_router;
+    struct {
+        int64_t max_connections, max_half_open, max_associations;
+    } netstack;
 
     GW_CONFIG_LIST(struct gw_config_federation_peer) federation_peers;
 };

@@ -19,6 +19,7 @@
 /* The loader stores every enum through an int. */
 static_assert(sizeof(enum gw_seal_policy) == sizeof(int), "enums are ints");
 static_assert(sizeof(enum gw_log_level) == sizeof(int), "enums are ints");
+static_assert(sizeof(enum gw_config_expose) == sizeof(int), "enums are ints");
 static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config_network *)0)->peers),
               "all lists have one shape");
 
@@ -54,6 +55,8 @@ static const struct gw_choice dns_systems[] = {{"off", GW_CONFIG_DNS_OFF},
                                                {"resolvconf", GW_CONFIG_DNS_RESOLVCONF},
                                                {"resolv.conf", GW_CONFIG_DNS_RESOLV_CONF},
                                                {NULL, 0}};
+static const struct gw_choice exposes[] = {
+    {"services", GW_CONFIG_EXPOSE_SERVICES}, {"host", GW_CONFIG_EXPOSE_HOST}, {NULL, 0}};
 static const struct gw_choice trusts[] = {
     {"one_way", GW_CONFIG_TRUST_ONE_WAY}, {"full", GW_CONFIG_TRUST_FULL}, {NULL, 0}};
 static const struct gw_choice levels[] = {{"error", GW_LOG_ERROR},
@@ -114,6 +117,9 @@ static const struct gw_key tun_keys[] = {
      .doc = "The interface's MTU."},
     {"routes", GW_TYPE_BOOL, ROOT(tun.routes), .fallback = "true",
      .doc = "Make routes for the peers' `allowed_ips`. Addresses are always set."},
+    {"accelerate", GW_TYPE_BOOL, ROOT(tun.accelerate), .fallback = "false",
+     .doc =
+         "TCP from this machine to peers of ours ends here and goes on as a flow to their services, which keeps its speed on lossy links."},
     {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), .max_count = 32,
      .doc = "Networks behind this machine whose packets may enter the tunnel too; others are dropped."},
     END};
@@ -145,6 +151,17 @@ static const struct gw_key virtual_router_keys[] = {
          "Without a TUN, listen for each peer on an address of its own in 127.64.0.0/16, with the ports of its services."},
     END};
 static const struct gw_section virtual_router_section = {.keys = virtual_router_keys};
+
+static const struct gw_key netstack_keys[] = {
+    {"max_connections", GW_TYPE_INT, ROOT(netstack.max_connections), RANGE(16, 100000), .fallback = "2000",
+     .doc = "TCP connections that end here as packets or begin here as such, together."},
+    {"max_half_open", GW_TYPE_INT, ROOT(netstack.max_half_open), RANGE(16, 100000), .fallback = "256",
+     .doc =
+         "Those in the middle of their handshake. When they are too many, the oldest of the peer that has most goes."},
+    {"max_associations", GW_TYPE_INT, ROOT(netstack.max_associations), RANGE(16, 100000), .fallback = "4096",
+     .doc = "UDP senders that are remembered; the one that was silent for longest goes."},
+    END};
+static const struct gw_section netstack_section = {.keys = netstack_keys};
 
 static const struct gw_key user_keys[] = {
     {"name", GW_TYPE_TEXT, AT(struct gw_config_user, name), RANGE(1, TEXT_MAX), .doc = "The user's name."},
@@ -343,6 +360,10 @@ static const struct gw_key network_keys[] = {
             "`authorized_keys`: then what that says."},
     {"services", GW_TYPE_SECTION, GW_NAMED, NETWORK(services), .section = &service_section, .max_count = 1000,
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
+    {"expose", GW_TYPE_ENUM, NETWORK(expose), .choices = exposes, .fallback = "services",
+     .doc =
+         "What packets to this node's virtual addresses reach: `services` only, by their ports, or every port of "
+         "this `host`, for peers whose rights are not limited to some services."},
     END};
 static const struct gw_section network_section = {
     .keys = network_keys,
@@ -369,6 +390,7 @@ static const struct gw_key root_keys[] = {
     {"tun", GW_TYPE_SECTION, .section = &tun_section},
     {"dns", GW_TYPE_SECTION, .section = &dns_section},
     {"virtual_router", GW_TYPE_SECTION, .section = &virtual_router_section},
+    {"netstack", GW_TYPE_SECTION, .section = &netstack_section},
     {"federation", GW_TYPE_SECTION, .section = &federation_section},
     {"networks", GW_TYPE_SECTION, GW_LIST, ROOT(networks), .section = &network_section, .max_count = 15,
      .doc =

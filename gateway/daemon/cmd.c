@@ -247,7 +247,8 @@ static int run_command(const struct gw_command *command, const struct command_li
                            gw_strerror(err));
     ctx.dir = dir;
     int status = command->run(&ctx, argc, argv);
-    if (fflush(stdout) != 0 && status == GW_EXIT_OK)
+    /* An earlier write may have failed, and nothing be left to flush. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == GW_EXIT_OK)
         return gw_cmd_fail(&ctx, "cannot write to standard output: %s", strerror(errno));
     return status;
 }

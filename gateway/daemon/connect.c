@@ -8,6 +8,8 @@
 #include "gateway/daemon/control.h"
 #include "gateway/local/pair.h"
 #include "gateway/local/splice.h"
+#include "netstack/bridge/packet_dial.h"
+#include "netstack/bridge/pump.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +34,9 @@ struct connect {
     struct gw_splice *splice;
     struct gw_dial *dial;
     struct gw_pair *pair;
+    struct gw_peer *flow_peer; /* while a flow is asked for */
+    struct gw_packet_dial *packet_dial;
+    struct gw_pump *pump;
 };
 
 void gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend)
@@ -64,6 +69,10 @@ static void end(struct connect *connect, struct gw_mono now)
         gw_dial_cancel(connect->dial);
     if (connect->pair)
         gw_pair_close(connect->pair);
+    if (connect->packet_dial)
+        gw_packet_dial_cancel(connect->packet_dial);
+    if (connect->pump)
+        gw_pump_close(connect->pump, now);
     free_connect(connect);
 }
 
@@ -103,6 +112,68 @@ static void fail(struct connect *connect, const char *code, const char *sentence
     free_connect(connect);
 }
 
+/* An answer before the first byte; a fresh socket buffer has room for one line. */
+static void say_yes(const struct connect *connect, int client)
+{
+    char *line = connect->wants_json ? gw_control_reply_line(NULL) : NULL;
+    if (line && send(client, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        gw_log_debug("control: nobody listens to the answer");
+    free(line);
+}
+
+/* --- by packets: a stock WireGuard peer, and what lies behind a peer --- */
+
+static void on_pump_end(struct gw_pump *pump, struct gw_mono now, enum gw_reason reason, void *user)
+{
+    struct connect *connect = user;
+    bool is_good = reason == GW_REASON_NONE;
+    (void)pump, (void)now;
+    gw_verdict_tell(&connect->all->verdicts, connect->token, gw_reason_name(reason),
+                    is_good ? NULL : gw_reason_sentence(reason));
+    connect->pump = NULL;
+    free_connect(connect);
+}
+
+static void on_packets_open(struct gw_connection *connection, enum gw_reason reason, struct gw_mono now,
+                            void *user)
+{
+    struct connect *connect = user;
+    int client = connect->fd;
+    connect->packet_dial = NULL;
+    if (!connection) {
+        fail(connect, gw_reason_name(reason), gw_reason_sentence(reason));
+        return;
+    }
+    say_yes(connect, client);
+    connect->fd = -1;
+    connect->pump = gw_pump_new(connect->all->frontend->loop, client, false, on_pump_end, connect);
+    if (!connect->pump)
+        gw_connection_reset(connection, now);
+    else if (gw_pump_join(connect->pump, now, connection, connect->rest, connect->rest_len, UINT64_MAX) == 0)
+        return;
+    connect->pump = NULL;
+    free_connect(connect);
+}
+
+/* The socket is ours. to: as in gw_packet_dial_params. */
+static void open_packets(struct connect *connect, struct gw_peer *peer, const struct gw_addr *to)
+{
+    const struct gw_frontend *frontend = connect->all->frontend;
+    struct gw_packet_dial_params params = {
+        .peer = peer, .to = *to, .on_done = on_packets_open, .user = connect};
+    params.to.port = connect->open.port;
+    if (connect->open.port == 0) {
+        fail(connect, "failed", "it takes packets only: ask for a port, not for a service");
+        return;
+    }
+    int err = gw_packet_dial(frontend->packets, &params, gw_loop_now(frontend->loop), &connect->packet_dial);
+    if (err == -EADDRNOTAVAIL)
+        fail(connect, "failed",
+             "it takes packets only: give this node an `address`, and the peer `allowed_ips`");
+    else if (err != 0)
+        fail(connect, "failed", gw_strerror(err));
+}
+
 /* --- a peer's service --- */
 
 static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user)
@@ -132,8 +203,15 @@ static void say_and_forget(struct connect *connect, struct gw_mono now, const ch
 
 static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
 {
+    static const struct gw_addr own;
     struct connect *connect = user;
-    (void)splice;
+    if (reason == GW_REASON_UNREACHABLE && connect->flow_peer && !gw_splice_has_read(splice) &&
+        gw_packet_is_needed(connect->flow_peer, now)) {
+        connect->splice = NULL;
+        connect->fd = gw_splice_detach(splice);
+        open_packets(connect, connect->flow_peer, &own);
+        return;
+    }
     say_and_forget(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
 }
 
@@ -168,15 +246,14 @@ static void open_flow(struct connect *connect, struct gw_peer *peer)
         free_connect(connect);
         return;
     }
+    connect->flow_peer = peer;
     int err = gw_peer_open(peer, now, &connect->open, &gw_splice_stream_ops, connect->splice, &stream);
     if (err == 0)
         err = gw_splice_bridge_opened(connect->splice, now, stream, connect->rest, connect->rest_len,
                                       GW_SPLICE_UNLIMITED);
     if (err == 0)
         return;
-    const char *sentence =
-        err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
-    say_and_forget(connect, now, "failed", sentence);
+    say_and_forget(connect, now, "failed", gw_strerror(err));
 }
 
 /* --- this node's own --- */
@@ -193,20 +270,15 @@ static void on_pair_end(struct gw_pair *pair, void *user)
 static void on_dialed(int fd, struct gw_mono now, void *user)
 {
     struct connect *connect = user;
-    char *line = connect->wants_json ? gw_control_reply_line(NULL) : NULL;
     connect->dial = NULL;
     (void)now;
     if (fd < 0) {
         fail(connect, gw_reason_name(gw_dial_reason(fd)), gw_reason_sentence(gw_dial_reason(fd)));
-        free(line);
         return;
     }
-    /* A fresh socket buffer has room for one line. */
     int client = connect->fd;
     connect->fd = -1;
-    if (line && send(client, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        gw_log_debug("control: nobody listens to the answer");
-    free(line);
+    say_yes(connect, client);
     if (gw_pair_new(&connect->pair, connect->all->frontend->loop, client, fd, connect->rest,
                     connect->rest_len, UINT64_MAX, on_pair_end, connect) != 0)
         free_connect(connect);
@@ -229,29 +301,48 @@ static void dial_own(struct connect *connect, struct gateway *gateway)
 
 /* --- the beginning --- */
 
-static void on_answer(const struct gw_answer *answer, void *ctx)
+/* service.host.network.p2p: the name may say the service. */
+static void open_answer(struct connect *connect, const struct gw_answer *answer, const struct gw_addr *ip)
 {
-    struct connect *connect = ctx;
-    connect->is_looking_up = false;
-    if (connect->is_ended) {
-        free(connect);
-        return;
-    }
-    if (answer->err == GW_E_MALFORMED || answer->err == GW_E_UNKNOWN) {
-        fail(connect, "unknown-name", "no peer has this name; `peergate peers` lists them");
-        return;
-    }
-    if (answer->err != 0) {
-        fail(connect, "failed", gw_strerror(answer->err));
-        return;
-    }
-    /* service.host.network.p2p */
+    struct gw_mono now = gw_loop_now(connect->all->frontend->loop);
     if (answer->service[0] && !connect->open.service[0])
         snprintf(connect->open.service, sizeof connect->open.service, "%s", answer->service);
-    if (answer->peer)
+    if (answer->peer && (answer->is_behind || gw_packet_is_needed(answer->peer, now)))
+        open_packets(connect, answer->peer, ip);
+    else if (answer->peer)
         open_flow(connect, answer->peer);
     else
         dial_own(connect, answer->gateway);
+}
+
+static void on_answer(const struct gw_answer *answer, void *ctx)
+{
+    static const struct gw_addr own;
+    struct connect *connect = ctx;
+    connect->is_looking_up = false;
+    if (connect->is_ended)
+        free(connect);
+    else if (answer->err == GW_E_MALFORMED || answer->err == GW_E_UNKNOWN)
+        fail(connect, "unknown-name", "no peer has this name; `peergate peers` lists them");
+    else if (answer->err != 0)
+        fail(connect, "failed", gw_strerror(answer->err));
+    else
+        open_answer(connect, answer, &own);
+}
+
+static void look_up(struct connect *connect)
+{
+    struct gw_resolver *resolver = connect->all->frontend->resolver;
+    struct gw_addr ip;
+    struct gw_answer answer;
+    if (gw_addr_parse_ip(&ip, connect->host, 0) != 0) {
+        connect->is_looking_up = true;
+        gw_resolver_lookup(resolver, connect->host, on_answer, connect);
+    } else if (gw_resolver_find_address(resolver, &ip, &answer)) {
+        open_answer(connect, &answer, &ip);
+    } else {
+        fail(connect, "unknown-name", "no peer has this address in its `allowed_ips`");
+    }
 }
 
 void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *params)
@@ -275,6 +366,5 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
              params->service ? params->service : "");
     snprintf(connect->token, sizeof connect->token, "%s", params->token ? params->token : "");
     gw_list_push_back(&all->list, &connect->node);
-    connect->is_looking_up = true;
-    gw_resolver_lookup(all->frontend->resolver, connect->host, on_answer, connect);
+    look_up(connect);
 }

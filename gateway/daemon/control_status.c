@@ -247,6 +247,7 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     json_object_set_new(object, "service_flows", all.service_flows);
     json_object_set_new(object, "drops", all.drops);
     json_object_set_new(object, "link", all.link);
+    json_object_set_new(object, "netstack", gw_daemon_netstack_json(daemon));
     json_object_set_new(object, "memory",
                         json_pack("{s:I,s:I}", "flows_used", (json_int_t)daemon->budget.used, "flows_limit",
                                   (json_int_t)daemon->budget.limit));

@@ -21,23 +21,39 @@
 static void on_peer(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
+    struct gw_packets *packets = gw_netstack_setup_of(&daemon->netstack, network);
     gw_dns_setup_on_peer(&daemon->dns, network, peer, now);
+    if (packets)
+        gw_packets_on_peer(packets, peer);
+}
+
+static void on_peer_gone(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    struct gw_daemon *daemon = ctx;
+    struct gw_packets *packets = gw_netstack_setup_of(&daemon->netstack, network);
+    if (packets)
+        gw_packets_on_peer_gone(packets, peer, now);
 }
 
 static void on_packet(struct gw_network *network, struct gw_peer *peer, uint8_t *packet, size_t len,
                       bool is_partial, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
-    if (daemon->tun.device && !gw_echo_expects(&network->echo, packet, len))
+    if (gw_echo_input(&network->echo, peer, packet, len, now))
+        return;
+    struct gw_packets *packets = gw_netstack_setup_of(&daemon->netstack, network);
+    if (packets && gw_packets_input(packets, peer, packet, len, is_partial, now))
+        return;
+    if (daemon->tun.device)
         gw_device_input(daemon->tun.device, peer, packet, len, is_partial);
-    else
-        gw_echo_input(&network->echo, peer, packet, len, now); /* without a TUN nothing else is for packets */
 }
 
 static void on_packets_end(struct gw_network *network, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
-    (void)network, (void)now;
+    (void)network;
+    if (daemon->netstack.stack)
+        gw_netstack_flush(daemon->netstack.stack, now);
     if (daemon->tun.device)
         gw_device_input_end(daemon->tun.device);
 }
@@ -119,10 +135,17 @@ static int make_shared(struct gw_daemon *daemon)
                                             .dialer = daemon->dialer,
                                             .own_service = own_service,
                                             .ctx = daemon};
-    daemon->events = (struct gw_network_events){
-        .on_packet = on_packet, .on_packets_end = on_packets_end, .on_peer = on_peer, .ctx = daemon};
+    daemon->events = (struct gw_network_events){.on_packet = on_packet,
+                                                .on_packets_end = on_packets_end,
+                                                .on_peer = on_peer,
+                                                .on_peer_gone = on_peer_gone,
+                                                .ctx = daemon};
     gw_connects_init(&daemon->connects, &daemon->frontend);
-    return 0;
+    int err = gw_netstack_setup_init(&daemon->netstack, daemon->loop, daemon->files.config);
+    daemon->frontend.packets = daemon->netstack.dialer;
+    if (err == 0 && daemon->tun.device)
+        gw_netstack_setup_watch(&daemon->netstack, daemon->tun.device);
+    return err;
 }
 
 static void on_expiry(evutil_socket_t fd, short what, void *arg)
@@ -132,6 +155,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     gw_list_for_each (node, &daemon->networks)
         gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &change);
+    gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));
     gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
 }
 
@@ -303,6 +327,9 @@ static void free_users(struct gw_daemon *daemon, struct gw_mono now)
     if (daemon->socks5)
         gw_socks5_free(daemon->socks5, now);
     gw_dns_setup_fini(&daemon->dns, now);
+    if (daemon->tun.device)
+        gw_device_set_tap(daemon->tun.device, NULL, NULL);
+    gw_netstack_setup_fini(&daemon->netstack, now);
     gw_list_for_each (node, &daemon->networks)
         gw_network_end_services(gw_list_entry(node, struct gw_network, node), now);
     gw_tun_setup_fini(&daemon->tun);

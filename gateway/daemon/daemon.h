@@ -12,6 +12,7 @@
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
 #include "gateway/daemon/logsink.h"
+#include "gateway/daemon/netstack_setup.h"
 #include "gateway/daemon/network.h"
 #include "gateway/daemon/signals.h"
 #include "gateway/daemon/tun_setup.h"
@@ -45,6 +46,7 @@ struct gw_daemon {
     struct gw_frontend frontend;
     struct gw_socks5 *socks5; /* NULL: none is asked for */
     struct gw_tun_setup tun;
+    struct gw_netstack_setup netstack;
     struct gw_dns_setup dns;
 
     struct gw_connects connects;
@@ -108,6 +110,7 @@ json_t *gw_daemon_services_json(const struct gw_daemon *daemon, const struct gw_
 json_t *gw_daemon_networks_json(const struct gw_daemon *daemon, const struct gw_network *only);
 /* The DNS server and the virtual router; null where there is none. */
 json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now);
+json_t *gw_daemon_netstack_json(const struct gw_daemon *daemon);
 json_t *gw_daemon_dns_json(const struct gw_daemon *daemon);
 json_t *gw_daemon_virtual_router_json(const struct gw_daemon *daemon);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Echo requests and replies of the daemon; see echo.h. */
+/* The daemon's own echo requests; see echo.h. */
 #include "gateway/daemon/echo.h"
 
 #include <errno.h>
@@ -7,7 +7,6 @@
 
 #define ICMP_ID 0x7067u /* "pg" */
 #define PAYLOAD_LEN 56u /* as ping's */
-#define ANSWER_LEN_MAX 2048u
 
 static const struct gw_addr *own_address(const struct gw_echo *echo, uint8_t family)
 {
@@ -18,53 +17,19 @@ static const struct gw_addr *own_address(const struct gw_echo *echo, uint8_t fam
     return NULL;
 }
 
-static void answer(struct gw_peer *peer, const uint8_t *packet, size_t len, struct gw_mono now)
-{
-    uint8_t reply[ANSWER_LEN_MAX];
-    if (len > sizeof reply)
-        return;
-    memcpy(reply, packet, len);
-    gw_icmp_answer(reply, len);
-    gw_peer_send_packet(peer, now, reply, len);
-}
-
-static void take_reply(struct gw_echo *echo, struct gw_peer *peer, uint32_t id, struct gw_mono now)
-{
-    for (unsigned i = 0; i < GW_ECHO_MAX; i++) {
-        if (echo->sent[i].id != id)
-            continue;
-        echo->sent[i].id = 0;
-        echo->on_pong(peer, id, gw_mono_sub(now, echo->sent[i].at), now, echo->ctx);
-        return;
-    }
-}
-
-bool gw_echo_expects(const struct gw_echo *echo, const uint8_t *packet, size_t len)
-{
-    struct gw_icmp_echo message;
-    if (!gw_icmp_parse(packet, len, &message) || !message.is_reply)
-        return false;
-    uint32_t id = (uint32_t)message.id << 16 | message.seq;
-    for (unsigned i = 0; i < GW_ECHO_MAX; i++) {
-        if (echo->sent[i].id == id && id != 0)
-            return true;
-    }
-    return false;
-}
-
 bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len,
                    struct gw_mono now)
 {
     struct gw_icmp_echo message;
-    if (!gw_icmp_parse(packet, len, &message))
+    if (echo->waiting == 0 || !gw_icmp_parse(packet, len, &message) || !message.is_reply)
         return false;
-    const struct gw_addr *own = own_address(echo, message.to.family);
-    if (!own || !gw_addr_same_ip(own, &message.to))
+    uint32_t id = (uint32_t)message.id << 16 | message.seq;
+    struct gw_echo_sent *sent = &echo->sent[message.seq % GW_ECHO_MAX];
+    if (sent->id != id || id == 0)
         return false;
-    if (!message.is_reply)
-        answer(peer, packet, len, now);
-    else
-        take_reply(echo, peer, (uint32_t)message.id << 16 | message.seq, now);
+    sent->id = 0;
+    echo->waiting--;
+    echo->on_pong(peer, id, gw_mono_sub(now, sent->at), now, echo->ctx);
     return true;
 }
 
@@ -92,6 +57,7 @@ int gw_echo_ping(struct gw_echo *echo, struct gw_peer *peer, struct gw_mono now,
         return -EADDRNOTAVAIL;
     size_t len = gw_icmp_request(packet, sizeof packet, &message, PAYLOAD_LEN);
     *id = (uint32_t)message.id << 16 | message.seq;
+    echo->waiting += echo->sent[message.seq % GW_ECHO_MAX].id ? 0 : 1;
     echo->sent[message.seq % GW_ECHO_MAX] = (struct gw_echo_sent){*id, now};
     return gw_peer_send_packet(peer, now, packet, len);
 }

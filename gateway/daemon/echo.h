@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ICMP echo at the gateway's own virtual addresses, in the daemon: answers peers' pings, and pings peers that have only packets (a
- * stock WireGuard peer). The messages are netstack/icmp.h's; this is who asked and when. */
+/* `peergate ping` of peers that have only packets (a stock WireGuard peer): by ICMP echo. Who is pinged answers elsewhere: the kernel, or the netstack. */
 #ifndef GATEWAY_DAEMON_ECHO_H
 #define GATEWAY_DAEMON_ECHO_H
 
@@ -17,14 +16,13 @@ struct gw_echo_sent {
 struct gw_echo {
     struct gw_addr addresses[2]; /* own, family 0 = none */
     uint16_t next_seq;
+    unsigned waiting; /* of sent, those in use */
     struct gw_echo_sent sent[GW_ECHO_MAX];
     void (*on_pong)(struct gw_peer *peer, uint32_t id, int64_t rtt_ns, struct gw_mono now, void *ctx);
     void *ctx;
 };
 
-/* Is it the answer to a request of ours? Everything else is for the TUN, where there is one. */
-bool gw_echo_expects(const struct gw_echo *echo, const uint8_t *packet, size_t len);
-/* For gw_gateway_events.on_packet: true when it was an echo message to one of the addresses. */
+/* For gw_gateway_events.on_packet: true when it was the answer to a request of ours. */
 bool gw_echo_input(struct gw_echo *echo, struct gw_peer *peer, const uint8_t *packet, size_t len,
                    struct gw_mono now);
 /* Asks the first single address in the peer's allowed_ips. 0 and the id for on_pong; -EADDRNOTAVAIL (we, or it, have no virtual address of one

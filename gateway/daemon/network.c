@@ -39,6 +39,12 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
     network->params.events->on_peer(network, peer, now, network->params.events->ctx);
 }
 
+static void on_peer_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    network->params.events->on_peer_gone(network, peer, now, network->params.events->ctx);
+}
+
 static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
                     struct gw_mono now, void *ctx)
 {
@@ -192,6 +198,8 @@ static int build(struct gw_network *network, const struct gw_config *config, str
         return err;
     gw_peers_init(&network->peers, network->gateway, network->params.endpoints, &network->addresses,
                   network->params.connected);
+    network->peers.on_gone = on_peer_gone;
+    network->peers.ctx = network;
     gw_peer_services_init(&network->peer_services, loop, network->services, gw_random_system());
     gw_pings_init(&network->pings, loop, &network->echo);
     return make_guests(network);

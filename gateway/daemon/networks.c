@@ -38,18 +38,21 @@ static int make(struct gw_daemon *daemon, const struct gw_config *config,
                                              .addresses = daemon->addresses,
                                              .connected = &daemon->connected,
                                              .events = &daemon->events,
-                                             .takes_partial = gw_tun_setup_takes_partial(&daemon->tun)};
+                                             .takes_partial = !daemon->tun.device ||
+                                                              gw_tun_setup_takes_partial(&daemon->tun)};
     struct gw_network *network;
     int err = gw_network_new(&network, &params, config, files, diag);
-    if (err == 0)
-        gw_list_push_back(made, &network->node);
-    return err;
+    if (err != 0)
+        return err;
+    gw_list_push_back(made, &network->node);
+    return gw_netstack_setup_add(&daemon->netstack, network, daemon->dialer, daemon->tun.device != NULL);
 }
 
 void gw_daemon_free_networks(struct gw_daemon *daemon, struct gw_list *networks, struct gw_mono now)
 {
     gw_list_for_each (node, networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        gw_netstack_setup_remove(&daemon->netstack, network, now);
         gw_network_end_services(network, now);
         if (daemon->tun.device)
             gw_device_remove_network(daemon->tun.device, network->gateway);
@@ -91,6 +94,7 @@ int gw_daemon_make_networks(struct gw_daemon *daemon, struct gw_diag *diag)
     }
     gw_list_for_each (node, &daemon->networks)
         gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &change);
+    gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));
     return gw_daemon_apply_names(daemon, &daemon->files, diag);
 }
 

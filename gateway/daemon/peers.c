@@ -48,6 +48,8 @@ static void remove_peer(struct gw_peers *peers, struct gw_known_peer *known, str
 {
     set_connected(peers, known, false);
     gw_list_remove(&known->node);
+    if (peers->on_gone)
+        peers->on_gone(known->peer, now, peers->ctx);
     gw_lookup_free(known->lookup);
     gw_peer_set_user(known->peer, NULL);
     gw_gateway_remove_peer(peers->gateway, now, known->peer);

@@ -174,6 +174,7 @@ static void use(struct gw_daemon *daemon, const struct gw_files *fresh, struct g
     for (size_t i = 0; i < fresh->network_count; i++)
         services += fresh->networks[i].config->services.count;
     gw_tun_setup_apply(&daemon->tun, daemon->files.config);
+    gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));
     gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
     gw_files_fini(&old);
     gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added,

@@ -80,6 +80,7 @@ static size_t pump_piece(struct gw_splice *splice, struct gw_mono now)
     int err = n < 0 ? -errno : 0;
     bool is_over = n > 0 && splice->limit == 0;
     gw_stream_commit(splice->stream, now, n > 0 && !is_over ? (size_t)n : 0);
+    splice->has_read |= n >= 0;
     if (n > 0 && !is_over) {
         if (splice->limit != GW_SPLICE_UNLIMITED)
             splice->limit -= (uint64_t)n;

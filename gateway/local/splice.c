@@ -72,6 +72,11 @@ struct gw_stream *gw_splice_stream(const struct gw_splice *splice)
     return splice->stream;
 }
 
+bool gw_splice_has_read(const struct gw_splice *splice)
+{
+    return splice->has_read;
+}
+
 void gw_splice_set_owner(struct gw_splice *splice, const struct gw_splice_events *events, void *user)
 {
     splice->events = events;

@@ -47,6 +47,8 @@ void gw_splice_bridge_accepted(struct gw_splice *splice, struct gw_mono now, str
 /* The bridged stream, or NULL. */
 struct gw_stream *gw_splice_stream(const struct gw_splice *splice);
 
+/* Were bytes taken from the socket since it was bridged? If not, an opening that was refused can be tried another way. */
+bool gw_splice_has_read(const struct gw_splice *splice);
 /* Gives up an opening: the stream is reset, the socket raw again. Only between bridge_opened and on_accepted. */
 void gw_splice_unbridge(struct gw_splice *splice, struct gw_mono now, enum gw_reason reason);
 

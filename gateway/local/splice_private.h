@@ -37,11 +37,12 @@ struct gw_splice {
     uint32_t wish;
     int fd;
     uint8_t stage;
-    uint8_t depth;        /* frames of ours on the stack: see gw_splice_enter() */
-    bool is_pumping;      /* a frame of gw_splice_pump_in is on the stack */
-    bool is_pump_wanted;  /* and another was asked for meanwhile */
-    bool is_in_blocked;   /* the stream had no room when last asked */
-    bool is_out_blocked;  /* the stream waits for gw_stream_resume */
+    uint8_t depth;       /* frames of ours on the stack: see gw_splice_enter() */
+    bool is_pumping;     /* a frame of gw_splice_pump_in is on the stack */
+    bool is_pump_wanted; /* and another was asked for meanwhile */
+    bool is_in_blocked;  /* the stream had no room when last asked */
+    bool is_out_blocked; /* the stream waits for gw_stream_resume */
+    bool has_read;
     bool is_in_ended;     /* EOF was read and passed on */
     bool is_fin_received; /* the stream's direction ended; maybe the head still waits */
     bool is_out_ended;    /* shut down */

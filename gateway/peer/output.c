@@ -325,7 +325,8 @@ void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len
 size_t gw_peer_packet_room(const struct gw_peer *peer)
 {
     const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
-    if (path && gw_peer_is_stock(peer))
+    bool is_plain = gw_peer_is_stock(peer) || (peer->kind == GW_PEER_UNKNOWN && !peer->config.has_ed25519);
+    if (path && is_plain)
         return packet_room(stock_cap(peer, path), GW_SUITE_CHACHA20_POLY1305);
     if (!path || !gw_peer_can_frag(peer))
         return SIZE_MAX;

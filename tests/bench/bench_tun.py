@@ -51,7 +51,7 @@ class PeergateTun:
             peer = {"name": other, "peer_id": self.ids[other], "endpoint": f"{ADDRESS[other]}:{PORT[self.name]}",
                     "tunnel_ip": TUNNEL[self.name][other], "eager": True}
             config = {"hostname": side, "network": "demo", "port": PORT[self.name], "address": TUNNEL[self.name][side] + "/24",
-                      "tun": {"enabled": True}, "peers": [peer], **options}
+                      "tun": {"enabled": True}, "expose": "host", "peers": [peer], **options}
             (self.folder(side) / "config.yaml").write_text(json.dumps(config))
 
     def reconfigure(self, **options):

@@ -34,7 +34,7 @@ class Scene:
     def config(number, other, tunnel_ip, subnets=(), allowed_ips=(), **tun):
         peer = {"name": other.name, "peer_id": other.peer_id, "endpoint": f"10.77.0.{3 - number}:{PORT}", "tunnel_ip": tunnel_ip,
                 "allowed_ips": list(allowed_ips), "eager": True}
-        return {"port": PORT, "address": [f"10.64.0.{number}/16", f"fd64::{number}/64"],
+        return {"port": PORT, "address": [f"10.64.0.{number}/16", f"fd64::{number}/64"], "expose": "host",
                 "tun": {"enabled": True, "subnets": list(subnets), **tun}, "peers": [peer]}
 
     def configure(self, **options):
@@ -59,6 +59,9 @@ def tcp(scene):
     transfer(scene.a, scene.b, "10.64.0.2", 16 << 20)
     transfer(scene.b, scene.a, "10.64.0.1", 16 << 20)
     transfer(scene.a, scene.b, "fd64::2", 16 << 20, socket.AF_INET6)
+    for node in (scene.laptop, scene.home):
+        count = node.status()["netstack"]["packets_in"]
+        check(count == 0, f"{count} packets between two TUNs went through {node.name}'s netstack")
 
 
 def refuses(scene):

@@ -26,7 +26,7 @@ class Scene:
 
     def config(self, number, other, options=None, peer=None):
         known = {"name": other.name, "peer_id": other.peer_id, "endpoint": f"10.77.0.{3 - number}:{PORT}", "eager": True, **(peer or {})}
-        return {"port": PORT, "tun": {"enabled": True}, "peers": [known], **(options or {})}
+        return {"port": PORT, "expose": "host", "tun": {"enabled": True}, "peers": [known], **(options or {})}
 
     def start(self, laptop=None, home=None):
         self.laptop.stop(), self.home.stop()

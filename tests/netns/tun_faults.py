@@ -39,7 +39,7 @@ class Scene:
     def config(number, other, subnets=(), allowed_ips=()):
         peer = {"name": other.name, "peer_id": other.peer_id, "endpoint": f"10.77.0.{3 - number}:{PORT}", "tunnel_ip": [f"10.64.0.{3 - number}"],
                 "allowed_ips": list(allowed_ips), "eager": True}
-        return {"port": PORT, "address": [f"10.64.0.{number}/16"], "tun": {"enabled": True, "subnets": list(subnets)}, "peers": [peer]}
+        return {"port": PORT, "address": [f"10.64.0.{number}/16"], "expose": "host", "tun": {"enabled": True, "subnets": list(subnets)}, "peers": [peer]}
 
     def configure(self, *allowed_ips):
         self.laptop.configure(self.config(1, self.home, allowed_ips=allowed_ips))

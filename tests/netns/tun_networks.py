@@ -28,7 +28,7 @@ class Scene:
         self.work_id = json.loads(self.desk.cli("init", "--network", "work", "--json"))["peer_id"]
         for node, network, peer_id, endpoint in ((self.house, "home", self.desk.peer_id, "10.77.1.1:7001"),
                                                  (self.office, "work", self.work_id, "10.77.2.1:7002")):
-            node.configure({"hostname": "box", "network": network, "port": 7001, "address": "10.64.5.5/16",
+            node.configure({"hostname": "box", "network": network, "port": 7001, "address": "10.64.5.5/16", "expose": "host",
                             "tun": {"enabled": True, "subnets": "198.51.100.0/24"},
                             "peers": [{"name": "me", "peer_id": peer_id, "endpoint": endpoint, "eager": True}]})
         for at, name in ((self.house_at, b"house"), (self.office_at, b"office")):
@@ -37,9 +37,10 @@ class Scene:
         self.configure()
 
     def configure(self, with_work=True):
-        work = {"network": "work", "port": 7002, "address": "10.64.9.9/16",
+        work = {"network": "work", "port": 7002, "address": "10.64.9.9/16", "expose": "host",
                 "peers": [{"name": "box", "peer_id": self.office.peer_id, "endpoint": "10.77.2.2:7001", "eager": True}]}
-        self.desk.configure({"hostname": "me", "network": "home", "port": 7001, "address": "10.64.9.9/16", "tun": {"enabled": True},
+        self.desk.configure({"hostname": "me", "network": "home", "port": 7001, "address": "10.64.9.9/16", "expose": "host",
+                             "tun": {"enabled": True},
                              "peers": [{"name": "box", "peer_id": self.house.peer_id, "endpoint": "10.77.1.2:7001", "eager": True}],
                              "dns": {"enabled": True, "listen": "127.0.0.1:5300"}, "networks": [work] if with_work else []})
 

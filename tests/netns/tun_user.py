@@ -45,7 +45,7 @@ class Scene:
     @staticmethod
     def config(number, other, **tun):
         peer = {"name": other.name, "peer_id": other.peer_id, "endpoint": f"10.77.0.{3 - number}:{PORT}", "tunnel_ip": f"10.64.0.{3 - number}", "eager": True}
-        return {"port": PORT, "address": f"10.64.0.{number}/16", "tun": {"enabled": True, **tun}, "peers": [peer]}
+        return {"port": PORT, "address": f"10.64.0.{number}/16", "expose": "host", "tun": {"enabled": True, **tun}, "peers": [peer]}
 
     def up(self, config, wrapper):
         self.laptop.configure({**self.config(1, self.home), **config})

@@ -267,6 +267,7 @@ static void printed_as_people_write(void **state)
                                    "    protocol: tcp\n"
                                    "    port: 8000\n"
                                    "    class: normal\n"
+                                   "expose: services\n"
                                    "name: \"peer0\"\n"
                                    "memory: 64MB\n"
                                    "busy_poll: 0s\n"
@@ -287,6 +288,7 @@ static void printed_as_people_write(void **state)
                                    "  fd: 0\n"
                                    "  mtu: 1380\n"
                                    "  routes: true\n"
+                                   "  accelerate: false\n"
                                    "dns:\n"
                                    "  enabled: false\n"
                                    "  listen: [\"127.0.0.1:5300\"]\n"
@@ -294,7 +296,11 @@ static void printed_as_people_write(void **state)
                                    "  system: off\n"
                                    "  search: false\n"
                                    "virtual_router:\n"
-                                   "  enabled: false\n";
+                                   "  enabled: false\n"
+                                   "netstack:\n"
+                                   "  max_connections: 2000\n"
+                                   "  max_half_open: 256\n"
+                                   "  max_associations: 4096\n";
     struct gw_config *config =
         load("{hostname: home, network: demo, port: 7001, peers: [{name: laptop, peer_id: " ID_1
              ", endpoint: \"127.0.0.1:7002\"}], services: {web: {local_address: \"127.0.0.1:8000\"}}, "

@@ -239,6 +239,71 @@ static void test_the_cap_refuses(void **state)
     wire_free(wire);
 }
 
+/* ---- options that lwIP would believe at any time */
+
+static uint16_t liar_mss;
+
+static bool lie(struct wire *w, int from, uint8_t *packet, size_t len)
+{
+    struct gw_ip ip;
+    (void)w;
+    assert_int_equal(gw_ip_parse(&ip, packet, len), 0);
+    uint8_t *options = packet + ip.l4 + GW_TCP_HEADER;
+    if (from == 0 || ip.header_len - ip.l4 != 32)
+        return true;
+    const uint8_t lies[12] = {2, 4, (uint8_t)(liar_mss >> 8), (uint8_t)liar_mss, 3, 3, 14, 1, 4, 2, 5, 99};
+    memcpy(options, lies, sizeof lies);
+    liar_mss = (uint16_t)(liar_mss * 7 + 1);
+    gw_checksum_complete(packet, &ip);
+    return true;
+}
+
+static void test_options_in_the_middle_change_nothing(void **state)
+{
+    (void)state;
+    struct wire *wire = wire_new(NULL);
+    struct end client = {0};
+    struct gw_connection_info info;
+    wire->filter = lie;
+    wire->answer_len = 200000;
+    liar_mss = 3;
+    assert_int_equal(wire_connect(wire, &client, 4, 80, 2000000), 0);
+    wire_run(wire, GW_MS(15), NULL, NULL);
+    gw_connection_info(client.connection, &info);
+    assert_int_equal(info.mss, 1380);
+    assert_true(wire_run(wire, GW_S(60), are_both_done, &client));
+    check_whole(wire, &client, 2000000, 200000);
+    wire_free(wire);
+}
+
+/* A path that becomes narrower: what is written from then on keeps to it. */
+static size_t longest;
+
+static bool measure(struct wire *w, int from, uint8_t *packet, size_t len)
+{
+    (void)packet;
+    if (from == 0 && gw_mono_sub(w->now, (struct gw_mono){GW_S(1002)}) > 0 && len > longest)
+        longest = len;
+    return true;
+}
+
+static void test_a_narrower_path(void **state)
+{
+    (void)state;
+    struct wire *wire = wire_new(NULL);
+    struct end client = {0};
+    wire->rate = 1000000;
+    wire->filter = measure;
+    longest = 0;
+    assert_int_equal(wire_connect(wire, &client, 6, 80, 3000000), 0);
+    wire_run(wire, GW_S(1), NULL, NULL);
+    gw_netstack_link_set_peer_mtu(wire->link[0], &wire->peer[0], 1300);
+    assert_true(wire_run(wire, GW_S(60), are_both_done, &client));
+    check_whole(wire, &client, 3000000, 0);
+    assert_int_equal(longest, 1300);
+    wire_free(wire);
+}
+
 /* ---- floods */
 
 static size_t write_syn(uint8_t *out, uint32_t n, uint16_t port)
@@ -354,9 +419,10 @@ static void test_peers_and_links_that_go(void **state)
     wire->is_answer_open = true;
     assert_int_equal(wire_connect(wire, &client, 4, 80, 10), 0);
     wire_run(wire, GW_MS(100), NULL, NULL);
-    gw_link_drop_peer(wire->link[1], wire->now, &wire->peer[0], GW_REASON_UNREACHABLE); /* another one's */
+    gw_netstack_link_drop_peer(wire->link[1], wire->now, &wire->peer[0],
+                               GW_REASON_UNREACHABLE); /* another one's */
     assert_non_null(wire->ends[0].connection);
-    gw_link_drop_peer(wire->link[1], wire->now, &wire->peer[1], GW_REASON_UNREACHABLE);
+    gw_netstack_link_drop_peer(wire->link[1], wire->now, &wire->peer[1], GW_REASON_UNREACHABLE);
     assert_int_equal(wire->ends[0].reason, GW_REASON_UNREACHABLE);
     assert_true(wire_run(wire, GW_S(1), is_closed, &client));
     /* A packet that claims to be of another peer's connection is not. */
@@ -406,6 +472,8 @@ int main(void)
         cmocka_unit_test(test_silence_ends_it),
         cmocka_unit_test(test_two_thousand_connections),
         cmocka_unit_test(test_the_cap_refuses),
+        cmocka_unit_test(test_options_in_the_middle_change_nothing),
+        cmocka_unit_test(test_a_narrower_path),
         cmocka_unit_test(test_syn_flood),
         cmocka_unit_test(test_memory_goes_back),
         cmocka_unit_test(test_one_stack_a_process),

@@ -242,15 +242,15 @@ static void test_listeners_on_a_fixed_address(void **state)
     heard = 0;
     wire->answer = ANSWER_REFUSE;
     assert_int_equal(gw_addr_parse_ip(&dns, "10.64.0.53", 53), 0);
-    assert_int_equal(gw_link_listen(wire->link[1], &dns, true, on_offer, wire), 0);
-    assert_int_equal(gw_link_listen(wire->link[1], &dns, false, on_offer, wire), 0);
-    gw_link_clear_addresses(wire->link[1]);
-    assert_true(gw_link_has_address(wire->link[1], &dns));
-    struct gw_connect_params params = {.link = wire->link[0],
-                                       .peer = &wire->peer[0],
-                                       .from = wire_address(0, 4, 0),
-                                       .to = dns,
-                                       .ops = &end_ops};
+    assert_int_equal(gw_netstack_link_listen(wire->link[1], &dns, true, on_offer, wire), 0);
+    assert_int_equal(gw_netstack_link_listen(wire->link[1], &dns, false, on_offer, wire), 0);
+    gw_netstack_link_clear_addresses(wire->link[1]);
+    assert_true(gw_netstack_link_has_address(wire->link[1], &dns));
+    struct gw_netstack_connect_params params = {.link = wire->link[0],
+                                                .peer = &wire->peer[0],
+                                                .from = wire_address(0, 4, 0),
+                                                .to = dns,
+                                                .ops = &end_ops};
     params.is_udp = true;
     params.user = &udp;
     assert_int_equal(gw_netstack_connect(&udp.connection, wire->now, &params), 0);

@@ -224,8 +224,8 @@ static void deliver(struct wire *wire)
             break;
         gw_list_remove(&flight->node);
         gw_list_push_back(&landed, &flight->node);
-        gw_link_input(wire->link[flight->to], wire->now, flight->bytes, flight->len, flight->is_partial,
-                      &wire->peer[flight->to], wire->mtu[flight->to]);
+        gw_netstack_link_input(wire->link[flight->to], wire->now, flight->bytes, flight->len,
+                               flight->is_partial, &wire->peer[flight->to], wire->mtu[flight->to]);
         has_any = true;
     }
     if (has_any)
@@ -263,7 +263,7 @@ void wire_inject(struct wire *wire, int to, const uint8_t *packet, size_t len)
     must(copy);
     if (len)
         memcpy(copy, packet, len);
-    gw_link_input(wire->link[to], wire->now, copy, len, false, &wire->peer[to], wire->mtu[to]);
+    gw_netstack_link_input(wire->link[to], wire->now, copy, len, false, &wire->peer[to], wire->mtu[to]);
     gw_netstack_flush(wire->stack, wire->now);
     free(copy);
 }
@@ -291,12 +291,12 @@ struct wire *wire_new(const struct gw_netstack_params *params)
     wire->delay_ns = GW_MS(1);
     must(gw_netstack_new(&wire->stack, &p, wire->now) == 0);
     for (int side = 0; side < 2; side++) {
-        struct gw_link_params link = {
+        struct gw_netstack_link_params link = {
             .output = on_output, .on_connection = side ? on_connection : NULL, .ctx = wire, .mtu = 1420};
-        must(gw_link_new(&wire->link[side], wire->stack, &link, wire->now) == 0);
+        must(gw_netstack_link_new(&wire->link[side], wire->stack, &link, wire->now) == 0);
         for (int family = 4; family <= 6; family += 2) {
             struct gw_addr a = wire_address(side, family, 0);
-            must(gw_link_add_address(wire->link[side], &a) == 0);
+            must(gw_netstack_link_add_address(wire->link[side], &a) == 0);
         }
     }
     return wire;
@@ -312,14 +312,14 @@ void wire_free(struct wire *wire)
 
 static int connect_to(struct wire *wire, struct end *end, int family, uint16_t port, bool is_udp)
 {
-    struct gw_connect_params params = {.link = wire->link[0],
-                                       .peer = &wire->peer[0],
-                                       .from = wire_address(0, family, 0),
-                                       .to = wire_address(1, family, port),
-                                       .is_udp = is_udp,
-                                       .mtu = wire->mtu[0],
-                                       .ops = &end_ops,
-                                       .user = end};
+    struct gw_netstack_connect_params params = {.link = wire->link[0],
+                                                .peer = &wire->peer[0],
+                                                .from = wire_address(0, family, 0),
+                                                .to = wire_address(1, family, port),
+                                                .is_udp = is_udp,
+                                                .mtu = wire->mtu[0],
+                                                .ops = &end_ops,
+                                                .user = end};
     return gw_netstack_connect(&end->connection, wire->now, &params);
 }
 

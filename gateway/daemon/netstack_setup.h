@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The netstack of the daemon: one for the process, with the packets of every network on it, and the dialer that front-ends reach peers by that have only packets. */
+#ifndef GATEWAY_DAEMON_NETSTACK_SETUP_H
+#define GATEWAY_DAEMON_NETSTACK_SETUP_H
+
+#include "frontends/tun/device.h"
+#include "gateway/daemon/packets.h"
+#include "netstack/bridge/packet_dial.h"
+
+struct gw_netstack_setup { /* zero: not there */
+    struct gw_loop *loop;
+    struct gw_loop_hook hook;
+    struct gw_netstack *stack;
+    struct gw_packet_dialer *dialer;
+    struct gw_list list; /* struct gw_packets.node */
+};
+
+/* 0 or GW_E_NOMEM. config: for the limits. */
+int gw_netstack_setup_init(struct gw_netstack_setup *setup, struct gw_loop *loop,
+                           const struct gw_config *config);
+/* Before the networks' services end: resets still go out. Front-ends have ended. */
+void gw_netstack_setup_fini(struct gw_netstack_setup *setup, struct gw_mono now);
+
+/* A network that was made, with its services; gw_netstack_setup_apply follows. 0, GW_E_NOMEM or GW_E_LIMIT. */
+int gw_netstack_setup_add(struct gw_netstack_setup *setup, struct gw_network *network,
+                          struct gw_dialer *dialer, bool has_tun);
+/* Before its services end. One that was not added is fine. */
+void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_network *network,
+                              struct gw_mono now);
+/* The files changed, or somebody's right may have expired. */
+void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
+                             struct gw_mono now);
+/* Packets of this TUN are looked at from now on. */
+void gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device);
+/* NULL for a network that was not added. */
+struct gw_packets *gw_netstack_setup_of(const struct gw_netstack_setup *setup,
+                                        const struct gw_network *network);
+
+#endif

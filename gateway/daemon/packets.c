@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* A network's packets; see packets.h. */
+#include "gateway/daemon/packets.h"
+
+#include "frontends/tun/plan.h"
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/daemon/addresses.h"
+#include "netstack/bridge/packet_dial.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- who may what */
+
+/* May the peer reach what is not listed: the whole machine is exposed, and the peer's rights are not limited to some services? */
+static bool is_exposed_to(const struct gw_packets *packets, const struct gw_peer *peer)
+{
+    static const struct gw_service any; /* no list names "" */
+    return packets->is_host_exposed &&
+           gw_services_may_use(packets->network->services, &any, gw_peer_config(peer)->public_key) ==
+               GW_VERDICT_ALLOWED;
+}
+
+static enum gw_reason authorize(void *ctx, void *peer, const struct gw_addr *local,
+                                const struct gw_open *open, struct gw_packet_grant *out)
+{
+    struct gw_packets *packets = ctx;
+    enum gw_reason reason =
+        gw_packet_authorize_by_services(packets->network->services, peer, local, open, out);
+    if (reason != GW_REASON_NOT_LISTED || !is_exposed_to(packets, peer))
+        return reason;
+    *out = (struct gw_packet_grant){.target = {.kind = GW_TARGET_ADDR, .port = open->port}};
+    gw_addr_parse_ip(&out->target.addr, "127.0.0.1", open->port);
+    return GW_REASON_NONE;
+}
+
+/* Is it a service that the kernel has at this very address and port? */
+static bool is_kernels(const struct gw_service *service, const struct gw_addr *local)
+{
+    const struct gw_target *target = &service->target;
+    if (target->kind != GW_TARGET_ADDR || target->port != local->port)
+        return false;
+    if (gw_addr_is_unspecified(&target->addr)) /* [::] takes IPv4 as well */
+        return target->addr.family == 6 || local->family == 4;
+    return gw_addr_same_ip(&target->addr, local);
+}
+
+static enum gw_gate_way decide(void *ctx, void *peer, const struct gw_addr *local, bool is_udp)
+{
+    const struct gw_packets *packets = ctx;
+    const struct gw_services *services = packets->network->services;
+    struct gw_open open = {.is_datagrams = is_udp, .port = local->port};
+    if (local->port == 0)
+        return is_exposed_to(packets, peer) ? GW_GATE_KERNEL : GW_GATE_NOBODY;
+    const struct gw_service *service = gw_registry_lookup(gw_services_registry(services), &open);
+    if (!service)
+        return is_exposed_to(packets, peer) ? GW_GATE_KERNEL : GW_GATE_STACK;
+    bool may_use =
+        gw_services_may_use(services, service, gw_peer_config(peer)->public_key) == GW_VERDICT_ALLOWED;
+    return may_use && is_kernels(service, local) ? GW_GATE_KERNEL : GW_GATE_STACK;
+}
+
+static enum gw_gate_way decide_foreign(void *ctx, void *peer, const struct gw_addr *to)
+{
+    const struct gw_packets *packets = ctx;
+    for (size_t i = 0; i < packets->subnet_count; i++) {
+        if (gw_prefix_has(&packets->subnets[i], to))
+            return GW_GATE_KERNEL;
+    }
+    return is_exposed_to(packets, peer) ? GW_GATE_KERNEL : GW_GATE_NOBODY;
+}
+
+/* ---- packets */
+
+/* Whose the destination is. Those of one batch mostly go one way. */
+static struct gw_peer *route(const struct gw_packets *packets, const struct gw_netstack_packet *packet,
+                             struct gw_addr *last, struct gw_peer *last_peer)
+{
+    struct gw_ip ip;
+    struct gw_addr to;
+    if (gw_ip_parse(&ip, packet->data, packet->len) != 0)
+        return NULL;
+    gw_ip_destination(&to, packet->data, &ip);
+    if (last_peer && gw_addr_same_ip(&to, last))
+        return last_peer;
+    *last = to;
+    return gw_gateway_route(packets->network->gateway, &to);
+}
+
+static void on_output(struct gw_netstack_link *link, const struct gw_netstack_packet *list, unsigned count,
+                      struct gw_mono now, void *ctx)
+{
+    struct gw_packets *packets = ctx;
+    struct gw_addr last;
+    struct gw_peer *peer = NULL;
+    (void)link;
+    for (unsigned i = 0; i < count; i++) {
+        const struct gw_super_hint hint = {.is_checksum_left = list[i].is_checksum_left};
+        peer = route(packets, &list[i], &last, peer);
+        if (!peer || gw_peer_send_burst(peer, now, list[i].data, list[i].len, &hint) != 0)
+            packets->unroutable++;
+    }
+}
+
+static void on_connection(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now,
+                          void *ctx)
+{
+    const struct gw_packets *packets = ctx;
+    gw_packet_services_on_connection(link, offer, now, packets->services);
+}
+
+bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now)
+{
+    struct gw_ip ip;
+    if (packets->gate) {
+        enum gw_gate_way way = gw_ip_parse(&ip, packet, len) == 0
+                                   ? gw_gate_inbound(packets->gate, now, peer, packet, &ip)
+                                   : GW_GATE_NOBODY;
+        if (way != GW_GATE_STACK)
+            return way == GW_GATE_NOBODY;
+    }
+    gw_netstack_link_input(packets->link, now, packet, len, is_partial, peer, gw_packet_mtu(peer));
+    return true;
+}
+
+void gw_packets_outbound(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                         struct gw_mono now)
+{
+    if (packets->gate)
+        gw_gate_outbound(packets->gate, now, packet, ip);
+}
+
+/* ---- peers */
+
+void gw_packets_on_peer(struct gw_packets *packets, const struct gw_peer *peer)
+{
+    gw_netstack_link_set_peer_mtu(packets->link, peer, gw_packet_mtu(peer));
+}
+
+void gw_packets_on_peer_gone(struct gw_packets *packets, const struct gw_peer *peer, struct gw_mono now)
+{
+    gw_netstack_link_drop_peer(packets->link, now, peer, GW_REASON_UNREACHABLE);
+}
+
+/* ---- life */
+
+static void add_addresses(struct gw_packets *packets, const struct gw_config_network *config)
+{
+    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+    size_t count = gw_addresses_own(config, gw_gateway_public_key(packets->network->gateway), own);
+    for (size_t i = 0; i < count; i++)
+        gw_netstack_link_add_address(packets->link, &own[i].ip);
+}
+
+void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config, struct gw_mono now)
+{
+    const struct gw_config_network *own = packets->network->files->config;
+    packets->is_host_exposed = own->expose == GW_CONFIG_EXPOSE_HOST;
+    packets->subnets = config->tun.subnets.items;
+    packets->subnet_count = config->tun.subnets.count;
+    gw_netstack_link_clear_addresses(packets->link);
+    add_addresses(packets, own);
+    if (packets->gate)
+        gw_gate_forget(packets->gate);
+    gw_packet_services_recheck(packets->services, now);
+}
+
+static int make(struct gw_packets *packets, const struct gw_packets_params *params, struct gw_mono now)
+{
+    struct gw_packet_services_params services = {
+        .loop = params->loop, .dialer = params->dialer, .authorize = authorize, .authorize_ctx = packets};
+    struct gw_netstack_link_params link = {
+        .output = on_output, .on_connection = on_connection, .ctx = packets, .leaves_checksums = true};
+    int err = gw_packet_services_new(&packets->services, &services);
+    if (err == 0)
+        err = gw_netstack_link_new(&packets->link, params->stack, &link, now);
+    if (err != 0 || !params->has_tun)
+        return err;
+    struct gw_gate_params gate = {.random = gw_random_system(),
+                                  .link = packets->link,
+                                  .decide = decide,
+                                  .decide_foreign = decide_foreign,
+                                  .ctx = packets};
+    packets->gate = gw_gate_new(&gate);
+    return packets->gate ? 0 : GW_E_NOMEM;
+}
+
+int gw_packets_new(struct gw_packets **out, const struct gw_packets_params *params)
+{
+    struct gw_mono now = gw_loop_now(params->loop);
+    struct gw_packets *packets = calloc(1, sizeof *packets);
+    if (!packets)
+        return GW_E_NOMEM;
+    gw_list_init(&packets->node);
+    packets->network = params->network;
+    int err = make(packets, params, now);
+    if (err == 0)
+        *out = packets;
+    else
+        gw_packets_free(packets, now);
+    return err;
+}
+
+void gw_packets_free(struct gw_packets *packets, struct gw_mono now)
+{
+    if (!packets)
+        return;
+    gw_list_remove(&packets->node);
+    gw_packet_services_free(packets->services, now);
+    if (packets->link)
+        gw_netstack_link_free(packets->link, now);
+    gw_gate_free(packets->gate);
+    free(packets);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The IP packets of one network that are no kernel's business: they end in the netstack at this node's services, each by the right to it, and connections to peers that have only
+ * packets begin there. With a TUN this says which packets the kernel gets. */
+#ifndef GATEWAY_DAEMON_PACKETS_H
+#define GATEWAY_DAEMON_PACKETS_H
+
+#include "gateway/daemon/network.h"
+#include "netstack/bridge/packet_services.h"
+#include "netstack/gate.h"
+
+struct gw_packets {
+    struct gw_list node; /* in gw_netstack_setup.list */
+    struct gw_network *network;
+    struct gw_netstack_link *link;
+    struct gw_packet_services *services;
+    struct gw_gate *gate; /* NULL: there is no TUN */
+    bool is_host_exposed;
+    const struct gw_prefix *subnets; /* behind this machine; borrowed until the next apply */
+    size_t subnet_count;
+    uint64_t unroutable; /* packets out without a peer */
+};
+
+struct gw_packets_params {
+    struct gw_netstack *stack;
+    struct gw_loop *loop;
+    struct gw_dialer *dialer;
+    struct gw_network *network;
+    bool has_tun;
+};
+
+/* 0, GW_E_NOMEM or GW_E_LIMIT. */
+int gw_packets_new(struct gw_packets **out, const struct gw_packets_params *params);
+/* Connections end, with resets that still have to reach the peers. NULL is fine. */
+void gw_packets_free(struct gw_packets *packets, struct gw_mono now);
+/* Addresses, services, rights or the configuration have changed. */
+void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config, struct gw_mono now);
+
+/* As gw_gateway_events.on_packet; false: it is the kernel's. Then gw_netstack_flush, once for a train. */
+bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t *packet, size_t len,
+                      bool is_partial, struct gw_mono now);
+/* The kernel sends this to a peer of the network. */
+void gw_packets_outbound(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                         struct gw_mono now);
+/* Something about the peer has changed: maybe what its path carries. */
+void gw_packets_on_peer(struct gw_packets *packets, const struct gw_peer *peer);
+/* Before the peer is removed. */
+void gw_packets_on_peer_gone(struct gw_packets *packets, const struct gw_peer *peer, struct gw_mono now);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* The gate; see gate.h. Flows are remembered by keyed hashes of 64 bits: one that is another's by chance (2^-52 for a packet) gets in, where its port is asked. */
+#include "netstack/gate.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS 1024u
+#define WAYS 4u
+#define KEPT_S 120u
+#define FRAGMENT_PROTOCOL 44u /* no flow has it: for tags of fragments */
+#define TCP_FLAGS 13u
+
+struct flow {
+    uint64_t tag; /* 0 = free */
+    uint32_t used_s;
+};
+
+/* What was seen lately; the least recently used of a set makes room. */
+struct table {
+    struct flow flows[SETS][WAYS];
+};
+
+/* Both ends of a flow, or a fragment's datagram. */
+struct key {
+    uint8_t local[16], remote[16];
+    uint32_t ports; /* local, remote; or an id */
+    uint8_t family, protocol, zero[2];
+};
+_Static_assert(sizeof(struct key) == 40, "hashed without padding");
+
+struct gw_gate {
+    struct gw_gate_params params;
+    uint8_t seed[crypto_shorthash_KEYBYTES];
+    struct key last; /* of a flow that the kernel has: a burst is hashed once */
+    uint32_t last_s;
+    struct gw_gate_stats stats;
+    struct table asked;    /* the kernel spoke first */
+    struct table admitted; /* peers spoke first, and may; fragments of what is the netstack's */
+};
+
+struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
+{
+    struct gw_gate *gate = calloc(1, sizeof *gate);
+    if (!gate)
+        return NULL;
+    gate->params = *params;
+    gw_random_fill(params->random, gate->seed, sizeof gate->seed);
+    return gate;
+}
+
+void gw_gate_free(struct gw_gate *gate)
+{
+    free(gate);
+}
+
+void gw_gate_forget(struct gw_gate *gate)
+{
+    memset(&gate->admitted, 0, sizeof gate->admitted);
+    memset(&gate->last, 0, sizeof gate->last);
+}
+
+void gw_gate_stats(const struct gw_gate *gate, struct gw_gate_stats *out)
+{
+    *out = gate->stats;
+}
+
+/* ---- tables */
+
+static uint32_t seconds(struct gw_mono now)
+{
+    return (uint32_t)((uint64_t)now.ns / 1000000000u);
+}
+
+static uint64_t tag_of(const struct gw_gate *gate, const struct key *key)
+{
+    uint64_t tag;
+    crypto_shorthash((uint8_t *)&tag, (const uint8_t *)key, sizeof *key, gate->seed);
+    return tag | 1;
+}
+
+static bool find(struct table *table, uint64_t tag, uint32_t now_s)
+{
+    struct flow *set = table->flows[(tag >> 32) % SETS];
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].tag != tag || now_s - set[i].used_s > KEPT_S)
+            continue;
+        set[i].used_s = now_s;
+        return true;
+    }
+    return false;
+}
+
+static void put(struct table *table, uint64_t tag, uint32_t now_s)
+{
+    struct flow *set = table->flows[(tag >> 32) % SETS], *oldest = set;
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].tag == tag || set[i].tag == 0) {
+            oldest = &set[i];
+            break;
+        }
+        if (now_s - set[i].used_s > now_s - oldest->used_s)
+            oldest = &set[i];
+    }
+    *oldest = (struct flow){tag, now_s};
+}
+
+/* ---- what a packet says */
+
+/* The bytes of the layer-4 header that are there, and which of them: a later fragment has none of the beginning. */
+struct segment {
+    const uint8_t *data;
+    size_t len, offset;
+};
+
+static struct segment segment_of(const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct segment segment = {packet + ip->l4, ip->total_len - ip->l4, 0};
+    if (ip->is_fragment && ip->version == 4)
+        segment.offset = (size_t)(gw_load16_be(packet + 6) & 0x1fff) * 8;
+    else if (ip->is_fragment)
+        segment.offset = gw_load16_be(packet + ip->l4 - 6) & 0xfff8;
+    return segment;
+}
+
+static bool has_ports(const struct gw_ip *ip)
+{
+    return ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_UDP;
+}
+
+static void fill_key(struct key *key, const uint8_t *packet, const struct gw_ip *ip, bool is_inbound)
+{
+    size_t len = ip->version == 6 ? 16 : 4, at = ip->version == 6 ? 8 : 12;
+    memset(key, 0, sizeof *key);
+    memcpy(is_inbound ? key->remote : key->local, packet + at, len);
+    memcpy(is_inbound ? key->local : key->remote, packet + at + len, len);
+    key->family = ip->version;
+    key->protocol = ip->protocol;
+}
+
+static void fill_flow_key(struct key *key, const uint8_t *packet, const struct gw_ip *ip, bool is_inbound)
+{
+    fill_key(key, packet, ip, is_inbound);
+    if (!has_ports(ip))
+        return;
+    uint32_t first = gw_load16_be(packet + ip->l4), second = gw_load16_be(packet + ip->l4 + 2);
+    key->ports = is_inbound ? second << 16 | first : first << 16 | second;
+}
+
+static uint64_t fragment_tag(const struct gw_gate *gate, const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct key key;
+    fill_key(&key, packet, ip, true);
+    key.ports =
+        ip->version == 6 ? gw_load32_be(packet + ip->l4 - 4) : (uint32_t)gw_load16_be(packet + 4) << 8;
+    key.ports ^= ip->protocol;
+    key.protocol = FRAGMENT_PROTOCOL;
+    return tag_of(gate, &key);
+}
+
+/* ---- out */
+
+void gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, const uint8_t *packet, const struct gw_ip *ip)
+{
+    uint32_t now_s = seconds(now);
+    struct segment segment = segment_of(packet, ip);
+    struct key key;
+    if (ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6 ||
+        segment.offset > 0 || (has_ports(ip) && segment.len < 4))
+        return;
+    fill_flow_key(&key, packet, ip, false);
+    if (gate->last_s == now_s && memcmp(&key, &gate->last, sizeof key) == 0)
+        return;
+    uint64_t tag = tag_of(gate, &key);
+    if (!find(&gate->admitted, tag, now_s))
+        put(&gate->asked, tag, now_s);
+    gate->last = key;
+    gate->last_s = now_s;
+}
+
+/* ---- in */
+
+/* Something new. */
+static enum gw_gate_way ask(struct gw_gate *gate, void *peer, const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct gw_addr local;
+    gw_ip_destination(&local, packet, ip);
+    local.port = has_ports(ip) ? gw_load16_be(packet + ip->l4 + 2) : 0;
+    return gate->params.decide(gate->params.ctx, peer, &local, ip->protocol == GW_IP_UDP);
+}
+
+/* What is no SYN begins nothing: the kernel, if it has no connection for it, answers with a RST. */
+static enum gw_gate_way decide_tcp(struct gw_gate *gate, void *peer, const uint8_t *packet,
+                                   const struct gw_ip *ip, const struct segment *segment)
+{
+    if (segment->len < GW_TCP_HEADER)
+        return GW_GATE_NOBODY;
+    if ((segment->data[TCP_FLAGS] & (GW_TCP_SYN | GW_TCP_ACK)) != GW_TCP_SYN)
+        return GW_GATE_KERNEL;
+    return ask(gate, peer, packet, ip);
+}
+
+static enum gw_gate_way decide_flow(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
+                                    const struct gw_ip *ip)
+{
+    struct key key;
+    fill_flow_key(&key, packet, ip, true);
+    if (gate->last_s == now_s && memcmp(&key, &gate->last, sizeof key) == 0)
+        return GW_GATE_KERNEL;
+    uint64_t tag = tag_of(gate, &key);
+    enum gw_gate_way way = GW_GATE_KERNEL;
+    if (!find(&gate->asked, tag, now_s) && !find(&gate->admitted, tag, now_s)) {
+        way = ask(gate, peer, packet, ip);
+        if (way == GW_GATE_KERNEL)
+            put(&gate->admitted, tag, now_s);
+    }
+    if (way == GW_GATE_KERNEL) {
+        gate->last = key;
+        gate->last_s = now_s;
+    }
+    return way;
+}
+
+static enum gw_gate_way decide(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
+                               const struct gw_ip *ip)
+{
+    struct segment segment = segment_of(packet, ip);
+    uint32_t now_s = seconds(now);
+    if (segment.offset > 0) {
+        /* Nothing that a header holds can come later (RFC 1858); the rest follows its beginning. Without one it is nothing. */
+        if (ip->protocol == GW_IP_TCP && segment.offset < GW_TCP_HEADER)
+            return GW_GATE_NOBODY;
+        return find(&gate->admitted, fragment_tag(gate, packet, ip), now_s) ? GW_GATE_STACK : GW_GATE_KERNEL;
+    }
+    enum gw_gate_way way;
+    if (ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6)
+        way = GW_GATE_KERNEL;
+    else if (has_ports(ip) && segment.len < 4)
+        way = GW_GATE_NOBODY;
+    else if (gw_netstack_link_has_connection(gate->params.link, packet, ip))
+        way = GW_GATE_STACK;
+    else if (ip->protocol == GW_IP_TCP)
+        way = decide_tcp(gate, peer, packet, ip, &segment);
+    else
+        way = decide_flow(gate, now_s, peer, packet, ip);
+    if (ip->is_fragment && way == GW_GATE_STACK)
+        put(&gate->admitted, fragment_tag(gate, packet, ip), now_s);
+    return way;
+}
+
+enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
+                                 const struct gw_ip *ip)
+{
+    struct gw_addr to;
+    gw_ip_destination(&to, packet, ip);
+    enum gw_gate_way way = gw_netstack_link_has_address(gate->params.link, &to)
+                               ? decide(gate, now, peer, packet, ip)
+                               : gate->params.decide_foreign(gate->params.ctx, peer, &to);
+    uint64_t *counter = way == GW_GATE_KERNEL  ? &gate->stats.to_kernel
+                        : way == GW_GATE_STACK ? &gate->stats.to_stack
+                                               : &gate->stats.dropped;
+    ++*counter;
+    return way;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Who takes a packet that a peer sends to a machine with a TUN: the kernel, the netstack, or nobody. The kernel gets what belongs to its own connections and what it
+ * was asked for; whatever would begin something new is decided by the owner's word. Bounded state: answers are let in for 2 minutes after the last packet of their
+ * flow, TCP needs none (what is no SYN begins nothing). Sans-IO. */
+#ifndef NETSTACK_GATE_H
+#define NETSTACK_GATE_H
+
+#include "gateway/base/mono.h"
+#include "gateway/base/random.h"
+#include "netstack/netstack.h"
+
+struct gw_gate;
+
+enum gw_gate_way {
+    GW_GATE_KERNEL,
+    GW_GATE_STACK,
+    GW_GATE_NOBODY, /* counted; dropped */
+};
+
+struct gw_gate_params {
+    struct gw_random *random;
+    const struct gw_netstack_link *link; /* its addresses are ours, its connections the netstack's */
+    /* A peer begins something new with this address of ours; port 0: neither TCP nor UDP. KERNEL: it may, and the kernel has it. STACK: for the netstack, which may
+     * refuse it. */
+    enum gw_gate_way (*decide)(void *ctx, void *peer, const struct gw_addr *local, bool is_udp);
+    /* The same for an address that is not ours. */
+    enum gw_gate_way (*decide_foreign)(void *ctx, void *peer, const struct gw_addr *to);
+    void *ctx;
+};
+
+/* NULL without memory. */
+struct gw_gate *gw_gate_new(const struct gw_gate_params *params);
+void gw_gate_free(struct gw_gate *gate);
+/* Everything that was let in is asked about again: the owner's word has changed. */
+void gw_gate_forget(struct gw_gate *gate);
+
+/* The kernel sends this to a peer. For packets that gw_ip_parse took, both. */
+void gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, const uint8_t *packet,
+                      const struct gw_ip *ip);
+enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
+                                 const struct gw_ip *ip);
+
+struct gw_gate_stats {
+    uint64_t to_kernel, to_stack, dropped;
+};
+void gw_gate_stats(const struct gw_gate *gate, struct gw_gate_stats *out);
+
+#endif

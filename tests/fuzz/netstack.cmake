@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+peergate_fuzz(NAME netstack SOURCES fuzz_netstack.c DEPS gw_netstack)

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* Who gets which packet on a machine with a TUN. */
+#include "gateway/base/err.h"
+#include "netstack/gate.h"
+#include "wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SERVICE 80 /* the netstack's */
+#define OPEN 81    /* the kernel's */
+
+static struct wire *wire;
+static struct gw_gate *gate;
+static struct gw_mono now;
+static unsigned asked;
+static bool is_exposed;
+
+static enum gw_gate_way decide(void *ctx, void *peer, const struct gw_addr *local, bool is_udp)
+{
+    (void)ctx, (void)peer, (void)is_udp;
+    asked++;
+    if (local->port == 0)
+        return is_exposed ? GW_GATE_KERNEL : GW_GATE_NOBODY;
+    return local->port == OPEN || is_exposed ? GW_GATE_KERNEL : GW_GATE_STACK;
+}
+
+static enum gw_gate_way decide_foreign(void *ctx, void *peer, const struct gw_addr *to)
+{
+    (void)ctx, (void)peer;
+    return to->ip[0] == 192 ? GW_GATE_KERNEL : GW_GATE_NOBODY;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    wire = wire_new(NULL);
+    struct gw_gate_params params = {.random = &wire->random.random,
+                                    .link = wire->link[0],
+                                    .decide = decide,
+                                    .decide_foreign = decide_foreign};
+    gate = gw_gate_new(&params);
+    now = wire->now;
+    asked = 0;
+    is_exposed = false;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    gw_gate_free(gate);
+    wire_free(wire);
+    return 0;
+}
+
+/* ---- packets */
+
+struct packet {
+    uint8_t bytes[1500];
+    size_t len;
+};
+
+/* IPv4: offset in bytes; more: fragments follow. l4_len bytes behind the header. */
+static struct packet v4(const char *from, const char *to, uint8_t protocol, size_t offset, bool more,
+                        uint16_t id, size_t l4_len)
+{
+    struct packet packet = {.len = 20 + l4_len};
+    struct gw_addr a;
+    packet.bytes[0] = 0x45;
+    gw_store16_be(packet.bytes + 2, (uint16_t)packet.len);
+    gw_store16_be(packet.bytes + 4, id);
+    gw_store16_be(packet.bytes + 6, (uint16_t)(offset / 8 | (more ? 0x2000u : 0u)));
+    packet.bytes[8] = 64;
+    packet.bytes[9] = protocol;
+    assert_int_equal(gw_addr_parse_ip(&a, from, 0), 0);
+    memcpy(packet.bytes + 12, a.ip, 4);
+    assert_int_equal(gw_addr_parse_ip(&a, to, 0), 0);
+    memcpy(packet.bytes + 16, a.ip, 4);
+    return packet;
+}
+
+static struct packet v6(const char *from, const char *to, uint8_t protocol, size_t l4_len)
+{
+    struct packet packet = {.len = 40 + l4_len};
+    struct gw_addr a;
+    packet.bytes[0] = 0x60;
+    gw_store16_be(packet.bytes + 4, (uint16_t)l4_len);
+    packet.bytes[6] = protocol;
+    assert_int_equal(gw_addr_parse_ip(&a, from, 0), 0);
+    memcpy(packet.bytes + 8, a.ip, 16);
+    assert_int_equal(gw_addr_parse_ip(&a, to, 0), 0);
+    memcpy(packet.bytes + 24, a.ip, 16);
+    return packet;
+}
+
+static struct packet with_ports(struct packet packet, uint16_t from, uint16_t to)
+{
+    uint8_t *l4 = packet.bytes + (packet.bytes[0] >> 4 == 6 ? 40 : 20);
+    uint8_t protocol = packet.bytes[0] >> 4 == 6 ? packet.bytes[6] : packet.bytes[9];
+    gw_store16_be(l4, from);
+    gw_store16_be(l4 + 2, to);
+    if (protocol == GW_IP_UDP)
+        gw_store16_be(l4 + 4, (uint16_t)(packet.bytes + packet.len - l4));
+    else
+        l4[12] = 5 << 4;
+    return packet;
+}
+
+static struct packet tcp(uint16_t from, uint16_t to, uint8_t flags)
+{
+    struct packet packet = with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, false, 1, 20), from, to);
+    packet.bytes[20 + 13] = flags;
+    return packet;
+}
+
+static struct packet udp(const char *from, const char *to, uint16_t from_port, uint16_t to_port)
+{
+    bool is_v6 = strchr(from, ':');
+    struct packet packet = is_v6 ? v6(from, to, GW_IP_UDP, 12) : v4(from, to, GW_IP_UDP, 0, false, 1, 12);
+    return with_ports(packet, from_port, to_port);
+}
+
+static enum gw_gate_way in(struct packet packet)
+{
+    struct gw_ip ip;
+    assert_int_equal(gw_ip_parse(&ip, packet.bytes, packet.len), 0);
+    return gw_gate_inbound(gate, now, wire, packet.bytes, &ip);
+}
+
+static void out(struct packet packet)
+{
+    struct gw_ip ip;
+    assert_int_equal(gw_ip_parse(&ip, packet.bytes, packet.len), 0);
+    gw_gate_outbound(gate, now, packet.bytes, &ip);
+}
+
+/* ---- tests */
+
+static void test_tcp_begins_with_a_syn(void **state)
+{
+    (void)state;
+    assert_int_equal(in(tcp(999, SERVICE, GW_TCP_SYN)), GW_GATE_STACK);
+    assert_int_equal(in(tcp(999, OPEN, GW_TCP_SYN)), GW_GATE_KERNEL);
+    assert_int_equal(in(tcp(999, 22, GW_TCP_SYN)), GW_GATE_STACK); /* which refuses it */
+    assert_int_equal(in(tcp(999, 22, GW_TCP_SYN | GW_TCP_ECE | GW_TCP_CWR)), GW_GATE_STACK);
+    assert_int_equal(in(tcp(999, 22, GW_TCP_SYN | GW_TCP_FIN)), GW_GATE_STACK);
+    assert_int_equal(in(tcp(999, 22, GW_TCP_SYN | GW_TCP_ACK)), GW_GATE_KERNEL); /* an answer */
+    assert_int_equal(in(tcp(999, 22, GW_TCP_ACK)), GW_GATE_KERNEL);
+    assert_int_equal(in(tcp(999, 22, GW_TCP_RST)), GW_GATE_KERNEL);
+    assert_int_equal(asked, 5);
+    is_exposed = true;
+    assert_int_equal(in(tcp(999, 22, GW_TCP_SYN)), GW_GATE_KERNEL);
+}
+
+static void test_the_netstacks_connections_stay_its_own(void **state)
+{
+    (void)state;
+    static struct end client; /* outlives the test: its connection ends with the wire */
+    struct gw_connection_info info;
+    client = (struct end){.is_kept_open = true};
+    assert_int_equal(wire_connect(wire, &client, 4, SERVICE, 10), 0);
+    wire_run(wire, GW_S(1), NULL, NULL);
+    gw_connection_info(client.connection, &info);
+    assert_int_equal(in(tcp(SERVICE, info.local.port, GW_TCP_ACK)), GW_GATE_STACK);
+    assert_int_equal(in(tcp(SERVICE, (uint16_t)(info.local.port + 1), GW_TCP_ACK)), GW_GATE_KERNEL);
+}
+
+static void test_udp_answers_get_in(void **state)
+{
+    (void)state;
+    static const char *const pairs[2][2] = {{"10.64.0.1", "10.64.0.2"}, {"fd00::1", "fd00::2"}};
+    for (int i = 0; i < 2; i++) {
+        const char *own = pairs[i][0], *peer = pairs[i][1];
+        assert_int_equal(in(udp(peer, own, 53, 5000)), GW_GATE_STACK);
+        out(udp(own, peer, 5000, 53));
+        assert_int_equal(in(udp(peer, own, 53, 5000)), GW_GATE_KERNEL);
+        assert_int_equal(in(udp(peer, own, 54, 5000)), GW_GATE_STACK);
+        assert_int_equal(in(udp(peer, own, 53, 5001)), GW_GATE_STACK);
+        now = gw_mono_add(now, GW_S(100));
+        assert_int_equal(in(udp(peer, own, 53, 5000)), GW_GATE_KERNEL);
+        now = gw_mono_add(now, GW_S(100));
+        assert_int_equal(in(udp(peer, own, 53, 5000)), GW_GATE_KERNEL); /* kept alive by answers */
+        now = gw_mono_add(now, GW_S(122));
+        assert_int_equal(in(udp(peer, own, 53, 5000)), GW_GATE_STACK);
+    }
+}
+
+static void test_what_was_let_in_is_asked_about_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, OPEN)), GW_GATE_KERNEL);
+        assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 998, OPEN)), GW_GATE_KERNEL);
+    }
+    assert_int_equal(asked, 2);
+    gw_gate_forget(gate);
+    assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, OPEN)), GW_GATE_KERNEL);
+    assert_int_equal(asked, 3);
+}
+
+/* A peer that comes from 100,000 ports does not shut out what the kernel asked for. */
+static void test_a_flood_shuts_nobody_out(void **state)
+{
+    (void)state;
+    out(udp("10.64.0.1", "10.64.0.3", 5000, 53));
+    for (unsigned i = 0; i < 100000; i++)
+        in(udp("10.64.0.2", "10.64.0.1", (uint16_t)(i % 65535 + 1), i < 65535 ? OPEN : SERVICE));
+    assert_int_equal(in(udp("10.64.0.3", "10.64.0.1", 53, 5000)), GW_GATE_KERNEL);
+}
+
+static void test_fragments_follow_their_beginning(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        uint16_t id = (uint16_t)(77 + i), port = i ? OPEN : SERVICE;
+        enum gw_gate_way way = i ? GW_GATE_KERNEL : GW_GATE_STACK;
+        assert_int_equal(in(with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, id, 800), 999, port)),
+                         way);
+        assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 800, true, id, 800)), way);
+        assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 1600, false, id, 100)), way);
+    }
+    /* Without one the kernel throws them away. */
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 800, true, 79, 800)), GW_GATE_KERNEL);
+    /* Answers in fragments. */
+    out(with_ports(v4("10.64.0.1", "10.64.0.2", GW_IP_UDP, 0, true, 5, 800), 5000, 7));
+    out(v4("10.64.0.1", "10.64.0.2", GW_IP_UDP, 800, false, 5, 800));
+    assert_int_equal(in(with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 6, 800), 7, 5000)),
+                     GW_GATE_KERNEL);
+}
+
+/* RFC 1858: flags that come in a second piece, or a header in several. */
+static void test_no_syn_slips_through_in_pieces(void **state)
+{
+    (void)state;
+    struct packet first = v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, true, 9, 8);
+    assert_int_equal(in(with_ports(first, 999, 22)), GW_GATE_NOBODY);
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 8, false, 9, 24)), GW_GATE_NOBODY);
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 16, false, 9, 24)), GW_GATE_NOBODY);
+    struct packet syn = with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, true, 9, 24), 999, 22);
+    syn.bytes[20 + 13] = GW_TCP_SYN;
+    assert_int_equal(in(syn), GW_GATE_STACK);
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 9, 0)), GW_GATE_NOBODY);
+}
+
+static void test_other_protocols_and_addresses(void **state)
+{
+    (void)state;
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", 47, 0, false, 1, 8)), GW_GATE_NOBODY);
+    out(v4("10.64.0.1", "10.64.0.2", 47, 0, false, 1, 8));
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", 47, 0, false, 1, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(v4("10.64.0.2", "192.168.1.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(v4("10.64.0.2", "172.16.0.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_NOBODY);
+    struct gw_gate_stats stats;
+    gw_gate_stats(gate, &stats);
+    assert_int_equal(stats.dropped, 2);
+    assert_int_equal(stats.to_kernel, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_tcp_begins_with_a_syn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_netstacks_connections_stay_its_own, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_udp_answers_get_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_was_let_in_is_asked_about_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_shuts_nobody_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fragments_follow_their_beginning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_syn_slips_through_in_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_protocols_and_addresses, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
