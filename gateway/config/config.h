@@ -93,6 +93,9 @@ struct gw_config_peer {
     bool eager;
 };
 
+/* The class that the peer wishes for. */
+#define GW_CONFIG_CLASS_WISHED GW_CLASS_COUNT
+
 struct gw_config_service {
     unsigned line;
     char *name;
@@ -101,7 +104,7 @@ struct gw_config_service {
     enum gw_config_protocol protocol;
     int64_t port;          /* what peers ask for; 0 = by name only */
     char *authorized_keys; /* path, resolved; NULL = the global file */
-    enum gw_class class;
+    int class;             /* enum gw_class, or GW_CONFIG_CLASS_WISHED */
 };
 
 struct gw_config_user {

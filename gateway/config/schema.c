@@ -43,8 +43,11 @@ static const struct gw_choice congestions[] = {{"bbr", GW_CC_BBR}, {"cubic", GW_
 static const struct gw_choice roles[] = {
     {"dynamic", GW_CONFIG_ROLE_DYNAMIC}, {"anchor", GW_CONFIG_ROLE_ANCHOR}, {NULL, 0}};
 static const struct gw_choice protocols[] = {{"tcp", GW_CONFIG_TCP}, {"udp", GW_CONFIG_UDP}, {NULL, 0}};
-static const struct gw_choice classes[] = {
-    {"interactive", GW_CLASS_INTERACTIVE}, {"normal", GW_CLASS_NORMAL}, {"bulk", GW_CLASS_BULK}, {NULL, 0}};
+static const struct gw_choice classes[] = {{"auto", GW_CONFIG_CLASS_WISHED},
+                                           {"interactive", GW_CLASS_INTERACTIVE},
+                                           {"normal", GW_CLASS_NORMAL},
+                                           {"bulk", GW_CLASS_BULK},
+                                           {NULL, 0}};
 static const struct gw_choice others[] = {
     {"reject", GW_CONFIG_OTHERS_REJECT}, {"direct", GW_CONFIG_OTHERS_DIRECT}, {NULL, 0}};
 static const struct gw_choice trusts[] = {
@@ -197,8 +200,10 @@ static const struct gw_key service_keys[] = {
      .doc = "The port that peers may ask for instead of the name; 0: by name only."},
     {"authorized_keys", GW_TYPE_PATH, SERVICE(authorized_keys),
      .doc = "A file that says for this service alone who may use it, instead of the global one."},
-    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "normal",
-     .doc = "Who goes first when the link is full."},
+    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "auto",
+     .doc =
+         "Who goes first when the link is full. `auto`: as the one who opens the flow wishes (`peergate nc --class`; by "
+         "itself interactive for ssh, telnet, rdp and vnc, else normal)."},
     END};
 static const struct gw_section service_section = {
     .keys = service_keys,

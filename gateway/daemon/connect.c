@@ -6,6 +6,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/control.h"
+#include "gateway/flow/class.h"
 #include "gateway/local/pair.h"
 #include "gateway/local/splice.h"
 
@@ -25,6 +26,7 @@ struct connect {
     char host[256];
     struct gw_open open;
     char token[GW_VERDICT_TOKEN_MAX + 1];
+    bool has_class; /* in open; else it follows from what is opened */
     bool wants_json;
     bool is_looking_up; /* the resolver still has a pointer here */
     bool is_ended;      /* while it looks up: to be freed by the answer */
@@ -248,6 +250,8 @@ static void on_answer(const struct gw_answer *answer, void *ctx)
     /* service.host.network.p2p */
     if (answer->service[0] && !connect->open.service[0])
         snprintf(connect->open.service, sizeof connect->open.service, "%s", answer->service);
+    if (!connect->has_class)
+        connect->open.class_ = (uint8_t)gw_class_of(connect->open.service, connect->open.port);
     if (answer->peer)
         open_flow(connect, answer->peer);
     else
@@ -268,7 +272,8 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     connect->rest_len = params->rest_len;
     connect->wants_json = params->wants_json;
     connect->group = params->group;
-    connect->open.class_ = GW_CLASS_NORMAL;
+    connect->has_class = params->has_class;
+    connect->open.class_ = (uint8_t)params->class_;
     connect->open.port = params->port;
     snprintf(connect->host, sizeof connect->host, "%s", params->host);
     snprintf(connect->open.service, sizeof connect->open.service, "%s",

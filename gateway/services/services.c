@@ -8,6 +8,7 @@
 #include "gateway/base/map.h"
 #include "gateway/base/random.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/flow/class.h"
 #include "gateway/local/splice.h"
 #include "gateway/local/udp.h"
 
@@ -323,9 +324,10 @@ static void start_flow(struct gw_services *services, struct gw_peer *peer, struc
         refuse(services, peer, stream, open, now, GW_REASON_NO_MEMORY, "there is no memory");
         return;
     }
-    gw_log_debug("%s opens %s", gw_peer_name(peer), service->name);
+    enum gw_class class_ = service->has_class ? service->class_ : (enum gw_class)open->class_;
+    gw_log_debug("%s opens %s, %s", gw_peer_name(peer), service->name, gw_class_names[class_]);
     service->flows_total++;
-    gw_stream_set_class(stream, service->class_);
+    gw_stream_set_class(stream, class_);
     dial(flow, service, stream, now);
 }
 

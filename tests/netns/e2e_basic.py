@@ -26,6 +26,8 @@ SERVICES = {
     "digest": {"local_address": "127.0.0.1:8"},
     "flood": {"local_address": "127.0.0.1:9"},
     "down": {"local_address": "127.0.0.1:4"},
+    "ssh": {"local_address": "127.0.0.1:7", "port": 22},
+    "batch": {"local_address": "127.0.0.1:7", "port": 80, "class": "bulk"},
     "off": {"local_address": "127.0.0.1:7", "port": 78, "enabled": False},
 }
 
@@ -121,7 +123,7 @@ def commands(scene):
     status, out, err = scene.laptop.cli("resolve", "--json", "nobody", should=False)
     check(status == 1 and json.loads(out)["code"] == "unknown-name" and "nobody" in err, f"resolve nobody: {status}, {out}, {err}")
     offered = {entry["name"] for entry in json.loads(scene.laptop.cli("services", "--json", "home"))["services"]}
-    check(offered == {"web", "echo", "digest", "flood", "down"}, f"home offers laptop {offered}")
+    check(offered == {"web", "echo", "digest", "flood", "down", "ssh", "batch"}, f"home offers laptop {offered}")
     status, _, err = scene.laptop.cli("up", should=False)
     check(status == 1 and "is running for" in err and "down`" in err, f"a second daemon: {status}, {err}")
 
@@ -141,6 +143,14 @@ def nc(scene):
                             (("laptop", "nothing"), "no such service")):
         status, out, err = scene.nc(*words, data=b"data that nobody wants")
         check(status == 1 and not out and sentence in err, f"nc {words}: {status}, {out!r}, {err}")
+    for words, sentence in ((("home", "echo"), "opens echo, normal"), (("--class", "interactive", "home", 7), "opens echo, interactive"),
+                            (("home", "ssh"), "opens ssh, interactive"), (("home", 22), "opens ssh, interactive"),
+                            (("home", "ssh", "--class=bulk"), "opens ssh, bulk"), (("home", "batch"), "opens batch, bulk")):
+        seen = scene.home.log().count(sentence)
+        check(scene.nc(*words)[0] == 0, f"nc {words} failed")
+        check(scene.home.log().count(sentence) == seen + 1, f"nc {words}: home does not log \"{sentence}\"")
+    status, _, err = scene.nc("--class", "urgent", "home", "echo")
+    check(status == 2 and "urgent" in err, f"nc --class urgent: {status}, {err}")
     status, _, err = scene.nc("home", 70000)
     check(status == 2, f"nc to port 70000: {status}, {err}")
 

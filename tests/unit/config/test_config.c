@@ -365,6 +365,7 @@ static void services(void **state)
     assert_string_equal(config->top.services.items[0].name, "ssh");
     assert_true(config->top.services.items[0].enabled);
     assert_int_equal(config->top.services.items[0].class, GW_CLASS_INTERACTIVE);
+    assert_int_equal(config->top.services.items[2].class, GW_CONFIG_CLASS_WISHED);
     assert_int_equal(config->top.services.items[1].port, 0);
     assert_int_equal(config->top.services.items[1].local_address.kind, GW_CONFIG_ENDPOINT_UNIX);
     assert_int_equal(config->top.services.items[2].port, 5353);

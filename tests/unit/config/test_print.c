@@ -97,7 +97,7 @@ static void put_service(struct out *out, unsigned number)
         put(out, "    local_address: \"unix:%s\"\n", ONE_OF("x", "/run/a b", "~/s"));
     if (below(2))
         put(out, "    port: %u\n", below(2) ? 0 : 2000 + number);
-    put(out, "    class: %s\n", ONE_OF("interactive", "normal", "bulk"));
+    put(out, "    class: %s\n", ONE_OF("auto", "interactive", "normal", "bulk"));
 }
 
 static void put_socks(struct out *out)
@@ -258,7 +258,7 @@ static void printed_as_people_write(void **state)
                                    "    local_address: \"127.0.0.1:8000\"\n"
                                    "    protocol: tcp\n"
                                    "    port: 8000\n"
-                                   "    class: normal\n"
+                                   "    class: auto\n"
                                    "name: \"peer0\"\n"
                                    "memory: 64MB\n"
                                    "log:\n"
