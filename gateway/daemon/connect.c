@@ -178,7 +178,11 @@ static void open_flow(struct connect *connect, struct gw_peer *peer)
         return;
     const char *sentence =
         err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
-    say_and_forget(connect, now, "failed", sentence);
+    if (err == GW_E_NO_SEAL)
+        say_and_forget(connect, now, gw_reason_name(GW_REASON_NO_SEAL),
+                       gw_reason_sentence(GW_REASON_NO_SEAL));
+    else
+        say_and_forget(connect, now, "failed", sentence);
 }
 
 /* --- this node's own --- */

@@ -3,6 +3,7 @@
 #include "gateway/daemon/json.h"
 
 #include "gateway/config/endpoint.h"
+#include "gateway/daemon/advice.h"
 #include "gateway/daemon/peers.h"
 #include "gateway/wire/peer_id.h"
 
@@ -32,10 +33,19 @@ static json_t *way(const struct gw_peer_status *status)
     return path;
 }
 
+static json_t *seal_conflict(const struct gw_peer_status *status)
+{
+    if (status->seal_conflict == GW_SEAL_AGREED)
+        return json_null();
+    return json_pack("{s:s,s:s}", "code", gw_seal_conflict_names[status->seal_conflict], "text",
+                     gw_advice_on_seal(status->seal_conflict));
+}
+
 static void add_way(json_t *object, const struct gw_peer_status *status)
 {
     json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
     json_object_set_new(object, "path", way(status));
+    json_object_set_new(object, "seal_conflict", seal_conflict(status));
 }
 
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now)

@@ -11,7 +11,7 @@
 json_t *gw_json_ms(int64_t ns);
 /* Seconds from `then` to now with three decimals; null for GW_NEVER. */
 json_t *gw_json_ago(struct gw_mono then, struct gw_mono now);
-/* "state", and "path": {"kind", "endpoint", ...} or null. */
+/* "state", "path": {"kind", "endpoint", ...} or null, "seal_conflict": {"code", "text"} or null. */
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now);
 /* "name", "peer_id" (null when only the X25519 key is known), "public_key". */
 void gw_json_add_who(json_t *object, const struct gw_peer *peer);

@@ -5,6 +5,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
+#include "gateway/daemon/advice.h"
 #include "gateway/daemon/notify.h"
 #include "gateway/wire/peer_id.h"
 
@@ -236,6 +237,17 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
     known->state = status->session.state;
 }
 
+static void log_seal(struct gw_known_peer *known, const struct gw_peer_status *status)
+{
+    if (status->seal_conflict == known->seal_conflict)
+        return;
+    if (status->seal_conflict != GW_SEAL_AGREED)
+        gw_log_warn("%s: %s", gw_peer_name(known->peer), gw_advice_on_seal(status->seal_conflict));
+    else if (status->session.state == GW_SESSION_ESTABLISHED)
+        gw_log_info("%s: agrees on the seal now", gw_peer_name(known->peer));
+    known->seal_conflict = status->seal_conflict;
+}
+
 void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_known_peer *known = gw_peer_user(peer);
@@ -250,6 +262,7 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     if (status.sending_suite != known->suite)
         gw_log_debug("%s: sealed with %s", name_of(peers, peer), suite_names[status.sending_suite]);
     known->suite = status.sending_suite;
+    log_seal(known, &status);
     if (status.has_path && gw_addr_is_set(&known->remote) &&
         !gw_addr_equal(&known->remote, &status.path.remote)) {
         char at[GW_ADDR_STRLEN];

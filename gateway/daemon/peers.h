@@ -31,6 +31,7 @@ struct gw_known_peer {
     bool is_connected;
     enum gw_peer_kind kind;
     enum gw_suite suite;
+    enum gw_seal_conflict seal_conflict;
     struct gw_addr remote;
     uint64_t refused_as_replay;
 };

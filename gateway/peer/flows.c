@@ -132,6 +132,8 @@ int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open 
     peer->host->now = now;
     if (gw_peer_is_stock(peer))
         return -EPROTONOSUPPORT;
+    if (peer->seal_conflict != GW_SEAL_AGREED)
+        return GW_E_NO_SEAL;
     if (!gw_peer_has_endpoint(peer))
         return -EHOSTUNREACH;
     struct gw_mux *mux = gw_peer_flows(peer, now);

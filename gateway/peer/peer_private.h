@@ -3,7 +3,8 @@
  *   peer.c    the object: birth, configuration, death, status      table.c   all peers of a gateway, routing by prefix
  *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
  *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
- *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from */
+ *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from
+ *   seal.c    which seal is used, and whether both agree */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
@@ -104,6 +105,8 @@ struct gw_peer {
     struct gw_hello_state hello;
     struct gw_peer_queues queues;
     struct gw_frags frags;
+    enum gw_seal_conflict seal_conflict;
+    bool demands_seal; /* the peer's last HELLO says so */
     struct gw_path_response path_responses[GW_PATH_RESPONSES_MAX];
     unsigned path_response_count;
     struct gw_deadline deadline; /* hello retries and path challenges */
@@ -150,9 +153,21 @@ static inline bool gw_peer_is_stock(const struct gw_peer *peer)
 {
     return peer->kind == GW_PEER_WIREGUARD || peer->config.hello == GW_HELLO_NEVER;
 }
+void gw_peer_init_session_events(struct gw_peer_host *host);
+
+/* ---- seal.c */
 /* The best suite that both offer on this very key pair and the configuration allows. */
 enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp);
-void gw_peer_init_session_events(struct gw_peer_host *host);
+/* What our HELLO lists. */
+uint8_t gw_peer_advertised_suites(const struct gw_peer *peer);
+/* May anything but HELLOs, path frames and keepalives be sealed with it? */
+bool gw_peer_may_send_data(const struct gw_peer *peer, enum gw_suite suite);
+/* After a HELLO, or a change of what this node wants: looks whether both agree. When they do not, flows end and the event is told. */
+void gw_peer_seal_check(struct gw_peer *peer, struct gw_mono now);
+/* The owner has changed `seal` or `hello`. */
+void gw_peer_seal_changed(struct gw_peer *peer, struct gw_mono now);
+/* The session is over: the next one may find the peer of another mind. */
+void gw_peer_seal_forget(struct gw_peer *peer, struct gw_mono now);
 
 /* ---- hello.c */
 /* What the path was known to carry gets through no longer: back to what every path does, and the sizes are tried anew. */

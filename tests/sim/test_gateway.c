@@ -2,6 +2,7 @@
 /* Whole engines against each other in virtual time: sessions, HELLO, paths, flows, restarts, roaming, strangers. Each test prints its seed when it fails. */
 #include "tests/sim/app.h"
 
+#include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/packet/ip.h"
 #include "gateway/wire/message.h"
@@ -344,6 +345,78 @@ static void test_seal_policies(void **state)
     run_with_seals(GW_SEAL_REQUIRED, GW_SEAL_FORBIDDEN, false, false);
 }
 
+static enum gw_seal_conflict seen_conflict;
+static unsigned conflict_changes;
+static void watch_conflict(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    (void)gateway, (void)now, (void)ctx;
+    conflict_changes += status_of(peer).seal_conflict != seen_conflict;
+    seen_conflict = status_of(peer).seal_conflict;
+}
+
+/* One side demands a seal and the other offers none: both know and tell, what waits ends at once, and when an owner gives in it works. */
+static void run_seal_conflict(uint64_t seed, bool demander_opens)
+{
+    uint8_t packet[28] = {0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 64, 0, 1, 10, 64, 0, 2};
+    struct sim_client first, second;
+    uint32_t id;
+    two_nodes(seed, &(struct sim_link_params){.delay_ns = DELAY, .loss = seed % 2 ? 0.2 : 0});
+    struct gw_peer *to_b = add_with(a, b, GW_SEAL_REQUIRED, GW_HELLO_AUTO);
+    struct gw_peer *to_a = add_with(b, a, GW_SEAL_FORBIDDEN, GW_HELLO_AUTO);
+    struct sim_node *from = demander_opens ? a : b;
+    struct gw_peer *opener = demander_opens ? to_b : to_a;
+    assert_int_equal(sim_client_start(&first, from, opener, "echo", 1000), 0);
+    sim_net_run(&net, seed % 2 ? GW_S(5) : GW_MS(150));
+    assert_true(first.is_closed);
+    assert_int_equal(first.reason, GW_REASON_NO_SEAL);
+    assert_false(first.is_accepted);
+    assert_int_equal(status_of(to_b).seal_conflict, GW_SEAL_NOT_OFFERED);
+    assert_int_equal(status_of(to_a).seal_conflict, GW_SEAL_DEMANDED);
+    assert_int_equal(status_of(to_b).session.state, GW_SESSION_ESTABLISHED);
+    assert_int_equal(sim_client_start(&second, a, to_b, "echo", 1), GW_E_NO_SEAL);
+    assert_int_equal(sim_client_start(&second, b, to_a, "echo", 1), GW_E_NO_SEAL);
+    assert_int_equal(gw_peer_send_packet(opener, sim_now(from), packet, sizeof packet), GW_E_NO_SEAL);
+    assert_int_equal(gw_peer_ping(opener, sim_now(from), &id), GW_E_NO_SEAL);
+    assert_int_equal(gw_peer_send_control(opener, sim_now(from), "", 0), GW_E_NO_SEAL);
+
+    /* New key pairs change nothing, and are no news. */
+    struct gw_peer_config config = *gw_peer_config(to_b);
+    config.keepalive_ns = GW_S(20);
+    gw_gateway_update_peer(a->gateway, sim_now(a), to_b, &config);
+    sim_net_run(&net, GW_S(10));
+    a->events.on_peer = watch_conflict;
+    seen_conflict = status_of(to_b).seal_conflict;
+    conflict_changes = 0;
+    uint64_t handshakes = status_of(to_b).session.handshakes_sent;
+    sim_net_run(&net, GW_S(600));
+    assert_true(status_of(to_b).session.handshakes_sent > handshakes);
+    assert_int_equal(conflict_changes, 0);
+    assert_int_equal(status_of(to_b).seal_conflict, GW_SEAL_NOT_OFFERED);
+
+    struct gw_peer_config changed = *gw_peer_config(opener);
+    changed.seal = GW_SEAL_AUTO;
+    gw_gateway_update_peer(from->gateway, sim_now(from), opener, &changed);
+    sim_net_run(&net, GW_S(5));
+    assert_int_equal(conflict_changes, 1);
+    assert_int_equal(status_of(to_a).seal_conflict, GW_SEAL_AGREED);
+    assert_int_equal(status_of(to_b).seal_conflict, GW_SEAL_AGREED);
+    assert_int_equal(sim_client_start(&second, from, opener, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(5));
+    assert_true(sim_client_is_done(&second));
+    sim_net_fini(&net);
+}
+
+static void test_seal_conflict(void **state)
+{
+    (void)state;
+    if (gw_crypto_system()->fast_suites == 0)
+        skip();
+    run_seal_conflict(40, true);
+    run_seal_conflict(41, true);
+    run_seal_conflict(42, false);
+    run_seal_conflict(43, false);
+}
+
 static unsigned packets_seen;
 static size_t packet_bytes_seen, packet_len_seen;
 static bool packet_is_wrong;
@@ -593,6 +666,7 @@ int main(void)
         cmocka_unit_test(test_rebinding),
         cmocka_unit_test(test_copied_packet_moves_nothing),
         cmocka_unit_test(test_seal_policies),
+        cmocka_unit_test(test_seal_conflict),
         cmocka_unit_test(test_stock_peer),
         cmocka_unit_test(test_packet_bursts),
         cmocka_unit_test(test_long_packets_are_cut),

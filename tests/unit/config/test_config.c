@@ -245,7 +245,7 @@ static void a_peer_with_everything(void **state)
               "    tunnel_ip: [10.64.0.7, fd00::7]\n"
               "    allowed_ips: [192.168.7.9/24]\n"
               "    keepalive_interval: 0\n"
-              "    seal: required\n"
+              "    seal: forbidden\n"
               "    hello: never\n"
               "    congestion: cubic\n"
               "    eager: yes\n"
@@ -267,7 +267,7 @@ static void a_peer_with_everything(void **state)
     expect_prefix(&peer.allowed_ips[2], "192.168.7.0", 24);
     assert_int_equal(peer.keepalive_ns, 0);
     assert_true(peer.connection_timeout_ns == GW_S(120));
-    assert_int_equal(peer.seal, GW_SEAL_REQUIRED);
+    assert_int_equal(peer.seal, GW_SEAL_FORBIDDEN);
     assert_int_equal(peer.hello, GW_HELLO_NEVER);
     assert_int_equal(peer.cc, GW_CC_CUBIC);
     assert_true(peer.is_eager);
@@ -350,6 +350,21 @@ static void socks(void **state)
     assert_false(config->socks.http);
     assert_true(config->socks.timeout_ns == GW_S(5));
     assert_true(gw_config_has_secret(config));
+    gw_config_free(config);
+}
+
+static void seal_without_hello(void **state)
+{
+    struct gw_diag diag = {0};
+    struct gw_config *config;
+    static const char text[] = "seal: required\n"
+                               "peers:\n"
+                               "  - {public_key: " KEY_1 ", hello: never}\n";
+    (void)state;
+    assert_int_equal(gw_config_parse(&config, text, sizeof text - 1, "config.yaml", &diag), 0);
+    assert_int_equal(diag.count, 1);
+    assert_non_null(strstr(diag.entries[0].text, "lets nothing pass"));
+    gw_diag_clear(&diag);
     gw_config_free(config);
 }
 
@@ -476,6 +491,7 @@ int main(void)
         cmocka_unit_test(peers_inherit),
         cmocka_unit_test(a_peer_with_the_most),
         cmocka_unit_test(socks),
+        cmocka_unit_test(seal_without_hello),
         cmocka_unit_test(services),
         cmocka_unit_test(names_that_are_no_host_names_are_warned_of),
         cmocka_unit_test(loaded_from_a_file),
