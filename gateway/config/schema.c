@@ -95,8 +95,10 @@ static const struct gw_section protocol_section = {.keys = protocol_keys};
 static const struct gw_key security_keys[] = {
     {"authorized_keys_file", GW_TYPE_PATH, NETWORK(security.authorized_keys_file),
      .fallback = "authorized_keys", .further = GW_FURTHER_OWN,
-     .doc = "Who may connect: one peer ID a line, with options before it and a comment after it. A line for "
-            "one of `peers` says what that one may use."},
+     .doc =
+         "Who may connect: one peer ID a line, with options before it (`services=\"ssh,web\"`, `expires=\"2027-01-01\"`, "
+         "`revoked=\"yes\"`, with commas between them) and a comment after it. A line for one of `peers` says what that one "
+         "may use, and when it has expired or says `revoked`, that it may not connect."},
     END};
 static const struct gw_section security_section = {.keys = security_keys};
 
@@ -287,8 +289,10 @@ static const struct gw_key network_keys[] = {
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,
-     .doc = "The peers that this node knows. Each may use every service, unless it has a line in "
-            "`authorized_keys`: then what that says."},
+     .doc =
+         "The peers that this node knows. Each may use every service, unless it has a line in "
+         "`authorized_keys`: then what that says. A line that has expired or says `revoked` makes it a stranger, whose "
+         "session ends; one that cannot be read gives it no service."},
     {"services", GW_TYPE_SECTION, GW_NAMED, NETWORK(services), .section = &service_section, .max_count = 1000,
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     END};

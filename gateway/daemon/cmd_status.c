@@ -110,6 +110,9 @@ static void print_peers(const json_t *answer)
         print_seal(peer);
         print_clock(peer);
     }
+    json_array_foreach(json_object_get(answer, "refused_peers"), i, peer)
+        printf("%s: is refused like a stranger: it %s (authorized_keys)\n", name_of(peer),
+               gw_json_text(json_object_get(peer, "reason"), "text"));
     gw_table_free(&table);
 }
 

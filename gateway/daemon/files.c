@@ -118,7 +118,9 @@ static void grant_of_key(struct gw_grant *grant, const struct gw_authorized_key 
 {
     *grant = (struct gw_grant){.services = (const char *const *)(void *)key->services,
                                .has_expiry = key->has_expiry,
-                               .expires = key->expires};
+                               .expires = key->expires,
+                               .is_revoked = key->is_revoked && !key->is_void,
+                               .is_void = key->is_void};
     memcpy(grant->public_key, key->x25519, GW_KEY_LEN);
 }
 

@@ -4,7 +4,6 @@
 
 #include "gateway/config/endpoint.h"
 #include "gateway/daemon/advice.h"
-#include "gateway/daemon/peers.h"
 #include "gateway/wire/peer_id.h"
 
 static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
@@ -55,15 +54,30 @@ void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono 
     add_way(object, &status);
 }
 
-void gw_json_add_who(json_t *object, const struct gw_peer *peer)
+static void add_who(json_t *object, const char *name, const struct gw_peer_config *config)
 {
-    const struct gw_peer_config *config = gw_peer_config(peer);
     char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
-    json_object_set_new(object, "name", json_string(gw_peer_name(peer)));
+    json_object_set_new(object, "name", json_string(name));
     json_object_set_new(object, "peer_id",
                         config->has_ed25519 ? json_string(gw_peer_id_format(config->ed25519, peer_id))
                                             : json_null());
     json_object_set_new(object, "public_key", json_string(gw_key_base64_format(config->public_key, key)));
+}
+
+void gw_json_add_who(json_t *object, const struct gw_peer *peer)
+{
+    add_who(object, gw_peer_name(peer), gw_peer_config(peer));
+}
+
+json_t *gw_json_refused_peer(const struct gw_refused_peer *refused)
+{
+    json_t *object = json_object();
+    add_who(object, gw_refused_peer_name(refused), &refused->config);
+    json_object_set_new(object, "reason",
+                        json_pack("{s:s,s:s}", "code",
+                                  refused->verdict == GW_VERDICT_REVOKED ? "revoked" : "expired", "text",
+                                  gw_verdict_sentences[refused->verdict]));
+    return object;
 }
 
 static json_t *flows(const struct gw_mux_stats *stats)

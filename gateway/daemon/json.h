@@ -3,7 +3,7 @@
 #ifndef GATEWAY_DAEMON_JSON_H
 #define GATEWAY_DAEMON_JSON_H
 
-#include "gateway/gateway.h"
+#include "gateway/daemon/peers.h"
 
 #include <jansson.h>
 
@@ -15,6 +15,8 @@ json_t *gw_json_ago(struct gw_mono then, struct gw_mono now);
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now);
 /* "name", "peer_id" (null when only the X25519 key is known), "public_key". */
 void gw_json_add_who(json_t *object, const struct gw_peer *peer);
+/* "name", "peer_id", "public_key", "reason": {"code", "text"}. */
+json_t *gw_json_refused_peer(const struct gw_refused_peer *refused);
 /* Everything `status` tells of a peer. */
 json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now);
 

@@ -302,11 +302,6 @@ enum gw_verdict gw_services_may_use(const struct gw_services *services, const st
     return gw_authorize_service(services->global, service->grants, service->name, public_key, wall(services));
 }
 
-bool gw_services_may_have_session(const struct gw_services *services, const uint8_t public_key[GW_KEY_LEN])
-{
-    return gw_authorize_session(services->global, public_key, wall(services));
-}
-
 static void start_flow(struct gw_services *services, struct gw_peer *peer, struct gw_service *service,
                        struct gw_stream *stream, const struct gw_open *open, struct gw_mono now)
 {

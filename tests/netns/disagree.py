@@ -6,6 +6,7 @@
         10.77.0.1 --------- veth ---------- 10.77.0.2    echo 7
         socks 1080, port 7001               port 7001
 """
+import datetime
 import re
 import subprocess
 import time
@@ -98,10 +99,53 @@ def seal(scene):
     scene.configure_home()
 
 
+def rights(scene):
+    scene.ground.step("a peer of the configuration whose line expires while it is connected")
+    home, laptop = scene.home, scene.laptop
+    soon = datetime.datetime.fromtimestamp(time.time() + 3, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    home.cli("authorize", laptop.peer_id, "--expires", soon)
+    scene.up()
+    scene.expect_echo("before it expires")
+    held = socks_connect(scene.laptop_at, ("127.0.0.1", 1080), "echo.home.demo.p2p", 7)
+    held.settimeout(30)
+    until(lambda: home.status()["peers"] == [], "home forgets laptop", 5, every=0.1)
+    sentence = "laptop: is refused like a stranger: it has a right that has expired"
+    check(home.status()["refused_peers"][0]["reason"]["code"] == "expired", f"status: {home.status()['refused_peers']}")
+    check(sentence in home.cli("status"), f"status prints: {home.cli('status')}")
+    expect_silence(scene)
+    check(home.log().count(sentence) == 1, f"home logs it {home.log().count(sentence)} times")
+
+    scene.ground.step("    authorized again by a reload, and deauthorized")
+    home.cli("authorize", laptop.peer_id, "--services", "echo")
+    home.cli("reload")
+    home.logged("laptop: may connect again")
+    until(lambda: laptop.ping("home")[1] == 1, "laptop is let in again", 30)
+    held.close()
+    scene.expect_echo("authorized again")
+    check("revoked" in home.cli("deauthorize", laptop.peer_id), "deauthorize does not revoke one of `peers`")
+    home.cli("reload")
+    check(home.status()["peers"] == [] and home.status()["refused_peers"][0]["reason"]["code"] == "revoked", "deauthorized")
+    check("it has had its right revoked" in home.cli("status"), f"status prints: {home.cli('status')}")
+    expect_silence(scene)
+    scene.stop()
+    home.up()
+    check(home.status()["peers"] == [], "a restart lets a revoked peer in")
+    home.cli("authorize", laptop.peer_id)
+    home.stop()
+
+
+def expect_silence(scene):
+    """Whatever laptop sends, home says nothing to it, and gives up its session."""
+    before = scene.home.status()["link"]["datagrams_sent"]
+    answered = scene.laptop.ping("home", 2, 0.2)[1]
+    after = scene.home.status()["link"]
+    check(answered == 0 and after["datagrams_sent"] == before, f"{answered} pings answered, {after['datagrams_sent'] - before} datagrams sent")
+
+
 def main():
     with Ground("disagree") as ground:
         scene = Scene(ground)
-        for part in chosen([seal]):
+        for part in chosen([seal, rights]):
             part(scene)
 
 

@@ -225,6 +225,52 @@ static void test_expiry_is_watched(void **state)
     assert_false(evtimer_pending(world->daemon->expiry, NULL));
 }
 
+#define SOME_KEY "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+
+static unsigned refused_count(const struct world *world)
+{
+    unsigned count = 0;
+    gw_list_for_each (node, &gw_daemon_first_network(world->daemon)->peers.refused)
+        count++;
+    return count;
+}
+
+/* A peer of the configuration, and lines in authorized_keys that say no to it. */
+static void test_configured_peer_is_refused(void **state)
+{
+    static const char *const no[] = {"expires=\"2001-01-01\" " SOME_KEY "\n",
+                                     "revoked=\"yes\" " SOME_KEY " lost\n"};
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\n" SOME_PEER), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(peer_count(world), 1);
+        write_file(world, "authorized_keys", no[i]);
+        assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
+        assert_int_equal(peer_count(world), 0);
+        assert_int_equal(refused_count(world), 1);
+        /* So it is after a restart. */
+        gw_daemon_free(world->daemon);
+        assert_int_equal(start(world, "port: 0\n" SOME_PEER), 0);
+        assert_int_equal(peer_count(world), 0);
+        assert_int_equal(refused_count(world), 1);
+        write_file(world, "authorized_keys", i == 0 ? "" : "services=\"web\" " SOME_KEY "\n");
+        assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
+        assert_int_equal(refused_count(world), 0);
+    }
+    /* A line that cannot be read keeps nobody out, but gives no service either. */
+    write_file(world, "authorized_keys", "services=\"web " SOME_KEY "\n");
+    assert_int_equal(reload(world, "port: 0\nservices: {web: {local_address: \"127.0.0.1:80\"}}\n" SOME_PEER),
+                     0);
+    assert_int_equal(peer_count(world), 1);
+    const uint8_t *key =
+        gw_peer_config(gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL))
+            ->public_key;
+    const struct gw_service *web =
+        gw_registry_find(gw_services_registry(gw_daemon_first_network(world->daemon)->services), "web");
+    assert_int_equal(gw_services_may_use(gw_daemon_first_network(world->daemon)->services, web, key),
+                     GW_VERDICT_NOT_THIS_SERVICE);
+}
+
 static void test_bad_reload_changes_nothing(void **state)
 {
     struct world *world = *state;
@@ -301,6 +347,7 @@ int main(void)
         T(test_own_key_and_twins),
         T(test_peers_come_and_go),
         T(test_expiry_is_watched),
+        T(test_configured_peer_is_refused),
         T(test_bad_reload_changes_nothing),
         T(test_services_and_proxy_follow),
         T(test_a_bad_line_of_authorized_keys),
