@@ -342,14 +342,14 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
     known->state = status->session.state;
 }
 
-static void log_seal(struct gw_known_peer *known, const struct gw_peer_status *status)
+static void log_seal(struct gw_known_peer *known, const struct gw_peer_status *status, struct gw_mono now)
 {
     if (status->seal_conflict == known->seal_conflict)
         return;
     if (status->seal_conflict != GW_SEAL_AGREED)
-        gw_log_warn("%s: %s", gw_peer_name(known->peer), gw_advice_on_seal(status->seal_conflict));
+        gw_peer_tell(known->peer, now, GW_LOG_WARN, "%s", gw_advice_on_seal(status->seal_conflict));
     else if (status->session.state == GW_SESSION_ESTABLISHED)
-        gw_log_info("%s: agrees on the seal now", gw_peer_name(known->peer));
+        gw_peer_tell(known->peer, now, GW_LOG_INFO, "agrees on the seal now");
     known->seal_conflict = status->seal_conflict;
 }
 
@@ -367,18 +367,12 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     if (status.sending_suite != known->suite)
         gw_log_debug("%s: sealed with %s", name_of(peers, peer), suite_names[status.sending_suite]);
     known->suite = status.sending_suite;
-    log_seal(known, &status);
+    log_seal(known, &status, now);
     if (status.has_path && gw_addr_is_set(&known->remote) &&
         !gw_addr_equal(&known->remote, &status.path.remote)) {
         char at[GW_ADDR_STRLEN];
-        gw_log_info("%s: now by %s", name_of(peers, peer), gw_addr_log(&status.path.remote, at));
+        gw_peer_tell(peer, now, GW_LOG_INFO, "now by %s", gw_addr_log(&status.path.remote, at));
     }
     if (status.has_path)
         known->remote = status.path.remote;
-    if (status.session.handshakes_refused_as_replay > known->refused_as_replay &&
-        known->refused_as_replay == 0)
-        gw_log_warn(
-            "%s: its handshake is refused as a replay: its clock was set back, or somebody plays an old one",
-            name_of(peers, peer));
-    known->refused_as_replay = status.session.handshakes_refused_as_replay;
 }

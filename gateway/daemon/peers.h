@@ -42,7 +42,6 @@ struct gw_known_peer {
     enum gw_suite suite;
     enum gw_seal_conflict seal_conflict;
     struct gw_addr remote;
-    uint64_t refused_as_replay;
 };
 
 /* connected: the daemon's count; borrowed for life. */

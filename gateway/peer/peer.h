@@ -4,6 +4,7 @@
 #ifndef GATEWAY_PEER_PEER_H
 #define GATEWAY_PEER_PEER_H
 
+#include "gateway/base/log.h"
 #include "gateway/flow/mux.h"
 #include "gateway/packet/super.h"
 #include "gateway/peer/config.h"
@@ -59,6 +60,11 @@ void gw_peer_connect(struct gw_peer *peer, struct gw_mono now);
 /* Replaces the endpoints of the configuration (a name was resolved again). */
 void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints,
                            unsigned count);
+
+/* A line of the log about what the peer does: "NAME: text". A peer can make it do so again and again, so after some lines it is two a minute, and the next
+ * says how many were left out. Not for debug. */
+__attribute__((format(printf, 4, 5))) void gw_peer_tell(struct gw_peer *peer, struct gw_mono now,
+                                                        enum gw_log_level level, const char *format, ...);
 
 const struct gw_peer_config *gw_peer_config(const struct gw_peer *peer);
 /* Never empty; for logs. */

@@ -4,10 +4,11 @@
  *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
  *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
  *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from
- *   seal.c    which seal is used, and whether both agree */
+ *   seal.c    which seal is used, and whether both agree            tell.c    the log's lines about the peer, bounded */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
+#include "gateway/base/ratelimit.h"
 #include "gateway/packet/queue.h"
 #include "gateway/path/path.h"
 #include "gateway/peer/host.h"
@@ -94,6 +95,13 @@ struct gw_endpoints {
     struct gw_tuple response_tuple; /* where our last response went */
 };
 
+/* ---- tell.c */
+struct gw_peer_told {
+    struct gw_bucket bucket;
+    uint64_t left_out; /* lines since the last one */
+};
+void gw_peer_told_init(struct gw_peer_told *told, struct gw_mono now);
+
 struct gw_peer {
     struct gw_map_node by_key; /* in host->peers, key = config.public_key */
     struct gw_list ready;      /* in host->ready */
@@ -135,6 +143,9 @@ struct gw_peer {
         bool is_data, is_highest;
     } received;
     int64_t ping_rtt_ns;
+    struct gw_peer_told told;
+    /* Its clock was told of since it last began a handshake that was taken: how many those were then; UINT64_MAX = never. */
+    uint64_t clock_told_at;
     void *user;
 };
 
@@ -242,7 +253,10 @@ bool gw_peer_has_endpoint(const struct gw_peer *peer);
 /* Our initiations went there, so an answer from there proves a round trip. */
 bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_addr *remote);
 /* An answer to our initiation does not open: says so, once until one does. */
-void gw_peer_answer_refused(struct gw_peer *peer);
+void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now);
+/* The peer's initiation was refused as a replay (gw_session_consume_initiation): when its clock seems to be the reason, says so and tells the event, once
+ * until one is taken again. */
+void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
                             uint64_t bytes, bool is_highest, bool proves_round_trip);

@@ -230,6 +230,109 @@ static void test_unreachable(void **state)
     sim_net_fini(&net);
 }
 
+/* ---- what the log says of it */
+
+static struct {
+    const char *about;
+    unsigned count;
+    char last[256];
+    enum gw_log_level level; /* before */
+} lines;
+static void count_lines(void *ctx, enum gw_log_level level, const char *line)
+{
+    (void)ctx, (void)level;
+    if (!strstr(line, lines.about))
+        return;
+    lines.count++;
+    snprintf(lines.last, sizeof lines.last, "%s", line);
+}
+
+static void watch_log(const char *about)
+{
+    lines.about = about;
+    lines.count = 0;
+    lines.level = gw_log_level();
+    gw_log_set_level(GW_LOG_INFO);
+    gw_log_set_sink(count_lines, NULL);
+}
+
+static void watch_log_no_more(void)
+{
+    gw_log_set_level(lines.level);
+    gw_log_set_sink(NULL, NULL);
+}
+
+static unsigned reports;
+static void count_reports(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    (void)gateway, (void)peer, (void)now, (void)ctx;
+    reports++;
+}
+
+static uint8_t initiation[256];
+static size_t initiation_len;
+static bool keep_initiation(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                            size_t len)
+{
+    (void)from, (void)tuple;
+    if (datagram[0] == GW_MESSAGE_INITIATION) {
+        memcpy(initiation, datagram, len);
+        initiation_len = len;
+    }
+    return true;
+}
+
+/* b begins anew with its clock where it is said to be, and nothing kept; true: a takes its handshake. */
+static bool restart_with_clock(int64_t offset_s)
+{
+    struct gw_peer_config config = sim_peer_config(b, a);
+    struct gw_peer *to_a;
+    config.is_eager = true;
+    b->wall_offset_s = offset_s;
+    sim_node_restart(b);
+    assert_int_equal(gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a), 0);
+    sim_node_pump(b);
+    sim_net_run(&net, GW_S(60));
+    return status_of(to_a).session.state == GW_SESSION_ESTABLISHED;
+}
+
+/* A peer whose clock went back is told of once, however often it tries, and again when that happens again. */
+static void test_clock_set_back(void **state)
+{
+    (void)state;
+    two_nodes(50, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_node_add_peer(a, b);
+    watch_log("clock was set back");
+    b->filter = keep_initiation;
+    assert_true(restart_with_clock(0));
+    a->events.on_peer = count_reports;
+    reports = 0;
+    assert_false(restart_with_clock(-86400));
+    assert_int_equal(lines.count, 1);
+    assert_non_null(strstr(lines.last, "86"));
+    assert_int_equal(reports, 1);
+    assert_true(restart_with_clock(100));
+    assert_false(restart_with_clock(-86400));
+    assert_int_equal(lines.count, 2);
+    /* Somebody plays one of them over and over. */
+    reports = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct gw_train train = {.tuple = {.local = a->addr, .remote = b->addr},
+                                 .slab = initiation,
+                                 .count = 1,
+                                 .stride = (uint16_t)initiation_len,
+                                 .last_len = (uint16_t)initiation_len};
+        gw_gateway_input(a->gateway, net.clock.now, &train);
+        while (gw_gateway_handshake(a->gateway, net.clock.now))
+            ;
+        sim_net_run(&net, GW_MS(10));
+    }
+    assert_int_equal(lines.count, 2);
+    assert_int_equal(reports, 0);
+    watch_log_no_more();
+    sim_net_fini(&net);
+}
+
 /* ---- roaming */
 
 static void test_rebinding(void **state)
@@ -665,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_unreachable),
         cmocka_unit_test(test_rebinding),
         cmocka_unit_test(test_copied_packet_moves_nothing),
+        cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_seal_policies),
         cmocka_unit_test(test_seal_conflict),
         cmocka_unit_test(test_stock_peer),
