@@ -77,7 +77,7 @@ void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason 
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now)
 {
     if (peer->mux && peer->has_mux_bound && peer->remote_instance != instance) {
-        gw_log_info("peer %s: restarted, its flows are over", gw_peer_name(peer));
+        gw_peer_tell(peer, now, GW_LOG_INFO, "restarted, its flows are over");
         gw_peer_flows_end(peer, now, GW_REASON_PEER_RESTARTED);
     }
     peer->has_remote_instance = true;

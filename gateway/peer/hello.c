@@ -44,9 +44,9 @@ static void became(struct gw_peer *peer, enum gw_peer_kind kind, struct gw_mono 
     if (peer->kind == kind)
         return;
     peer->kind = kind;
-    gw_log_info("peer %s: %s", gw_peer_name(peer),
-                kind == GW_PEER_PEERGATE ? "runs peergate"
-                                         : "does not answer HELLO, taken for a stock WireGuard peer");
+    gw_peer_tell(peer, now, GW_LOG_INFO, "%s",
+                 kind == GW_PEER_PEERGATE ? "runs peergate"
+                                          : "does not answer HELLO, taken for a stock WireGuard peer");
     gw_peer_report(peer, now);
     gw_peer_seal_check(peer, now);
 }

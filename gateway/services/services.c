@@ -24,7 +24,7 @@
 #define UDP_IDLE GW_S(120)
 #define RECHECK_SECONDS 30
 /* What peers ask for in vain is told so often; the rest is counted. */
-#define TELL_RATE 5.0
+#define TELL_RATE 0.5
 #define TELL_BURST 50.0
 
 struct gw_services {

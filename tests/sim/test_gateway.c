@@ -333,6 +333,39 @@ static void test_clock_set_back(void **state)
     sim_net_fini(&net);
 }
 
+/* A peer that we let in may begin anew as often as it likes: the log does not grow with it. */
+static void test_restarts_are_told_sparingly(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200 };
+    struct sim_client client;
+    two_nodes(51, &(struct sim_link_params){.delay_ns = GW_MS(1)});
+    struct gw_peer *to_b = sim_node_add_peer(a, b), *to_a = sim_node_add_peer(b, a);
+    struct gw_peer_config config = sim_peer_config(b, a);
+    config.is_eager = true;
+    sim_client_start(&client, a, to_b, "echo", 100);
+    sim_net_run(&net, GW_S(1));
+    watch_log("restarted");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        gw_gateway_remove_peer(b->gateway, sim_now(b), to_a);
+        assert_int_equal(gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a), 0);
+        sim_node_pump(b);
+        sim_net_run(&net, GW_MS(1500));
+        sim_client_start(&client, a, to_b, "echo", 100);
+        sim_net_run(&net, GW_MS(500));
+        assert_true(sim_client_is_done(&client));
+    }
+    assert_in_range(lines.count, 20, 20 + 2 * ROUNDS / 30 + 1);
+    sim_net_run(&net, GW_S(31));
+    gw_gateway_remove_peer(b->gateway, sim_now(b), to_a);
+    assert_int_equal(gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a), 0);
+    sim_node_pump(b);
+    sim_net_run(&net, GW_S(1));
+    assert_non_null(strstr(lines.last, "lines about it were left out"));
+    watch_log_no_more();
+    sim_net_fini(&net);
+}
+
 /* ---- roaming */
 
 static void test_rebinding(void **state)
@@ -769,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_rebinding),
         cmocka_unit_test(test_copied_packet_moves_nothing),
         cmocka_unit_test(test_clock_set_back),
+        cmocka_unit_test(test_restarts_are_told_sparingly),
         cmocka_unit_test(test_seal_policies),
         cmocka_unit_test(test_seal_conflict),
         cmocka_unit_test(test_stock_peer),
