@@ -8,8 +8,10 @@
         socks 1080                          port 7001
         port 7001
 """
+import base64
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -311,6 +313,24 @@ def resources(scene):
     check(share < 0.01, f"an idle daemon takes {100 * share:.1f} % of a core")
 
 
+def many_peers(scene):
+    count = 4000
+    scene.ground.step(f"{count} peers: status and peers tell them all")
+    dice = random.Random(1)
+
+    def key():
+        return base64.b64encode(dice.randbytes(31) + b"\x01").decode()
+    scene.configure_laptop(peers=[*scene.laptop.config["peers"],
+                                  *({"name": f"peer-{i}", "public_key": key(), "keepalive_interval": 0} for i in range(count))])
+    scene.laptop.cli("reload", seconds=60)
+    for words in (["peers", "--json"], ["status", "--json"]):
+        answer = json.loads(scene.laptop.cli(*words, seconds=60))
+        check(len(answer["peers"]) == count + 1, f"{words} tells of {len(answer['peers'])} peers")
+    check(f"peer-{count - 1} " in scene.laptop.cli("peers", seconds=60), "peers does not print the last one")
+    scene.configure_laptop()
+    scene.laptop.cli("reload", seconds=60)
+
+
 def main():
     with Ground("e2e") as ground:
         scene = Scene(ground)
@@ -324,6 +344,7 @@ def main():
         authorized(scene)
         killed(scene)
         resources(scene)
+        many_peers(scene)
         ended(scene)
 
 
