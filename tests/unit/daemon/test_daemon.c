@@ -296,6 +296,39 @@ static void test_bad_reload_changes_nothing(void **state)
     close(fd);
 }
 
+static char logged[4096];
+static void keep_log(void *ctx, enum gw_log_level level, const char *line)
+{
+    size_t len = strlen(logged);
+    (void)ctx, (void)level;
+    snprintf(logged + len, sizeof logged - len, "%s\n", line);
+}
+
+/* What is wrong with a new file is logged like all else: without addresses, if that is asked for. */
+static void test_hidden_addresses_stay_hidden(void **state)
+{
+    struct world *world = *state;
+    char config[256];
+    int fd;
+    unsigned port = taken_port(&fd);
+    logged[0] = '\0';
+    assert_int_equal(start(world, "port: 0\nlog: {hide_addresses: true}\n"), 0);
+    gw_log_set_sink(keep_log, NULL);
+    snprintf(config, sizeof config,
+             "port: 0\nlog: {hide_addresses: true}\nsocks: {listen: \"127.0.0.1:%u\"}\n", port);
+    assert_int_equal(reload(world, config), -EADDRINUSE);
+    gw_daemon_log_diag(&world->diag);
+    assert_int_equal(reload(world, "port: 0\nlisten: \"192.0.2.7 \"\n"), GW_E_CONFIG);
+    gw_daemon_log_diag(&world->diag);
+    gw_log_set_sink(quiet, NULL);
+    gw_log_set_hide_addresses(false);
+    assert_non_null(strstr(logged, "the proxy cannot listen on (hidden):"));
+    assert_non_null(strstr(logged, "listen: expected"));
+    assert_null(strstr(logged, "127.0.0.1"));
+    assert_null(strstr(logged, "192.0.2.7"));
+    close(fd);
+}
+
 static void test_services_and_proxy_follow(void **state)
 {
     struct world *world = *state;
@@ -349,6 +382,7 @@ int main(void)
         T(test_expiry_is_watched),
         T(test_configured_peer_is_refused),
         T(test_bad_reload_changes_nothing),
+        T(test_hidden_addresses_stay_hidden),
         T(test_services_and_proxy_follow),
         T(test_a_bad_line_of_authorized_keys),
     };
