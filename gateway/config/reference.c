@@ -20,7 +20,7 @@ static const char intro[] =
     "- A duration is a number of seconds, or numbers with units: `20`, `20s`, `1m30s`, `500ms`, `2h`, `1d`.\n"
     "- A size is a number of bytes, or one with a unit: `64MB` (a million bytes each), `64MiB` (1024 * 1024 each).\n"
     "- A name is made of 1 to 63 letters, digits, `-` and `_`. A key is 32 bytes in base64 (44 characters).\n"
-    "- A rule is `HOST`, `*.DOMAIN`, `IP`, `IP/BITS` or `*` (all), with `:PORT` behind it if only that is meant.\n"
+    "- A rule is `HOST`, `*.DOMAIN`, `IP`, `IP/BITS` or `*` (all), with `:PORT` or `:FROM-TO` behind it if only that is meant.\n"
     "- A key without a value (`peers:` and nothing behind it) is a key that is not there.\n"
     "- The file may have at most 1 MiB. With a secret in it, only its owner may read it (`chmod 600`).\n"
     "\n"

@@ -346,7 +346,7 @@ static void socks(void **state)
     assert_null(config->socks.password);
     assert_int_equal(config->socks.others, GW_CONFIG_OTHERS_DIRECT);
     assert_int_equal(config->socks.allow.count, 2);
-    assert_int_equal(config->socks.deny.items[0].kind, GW_CONFIG_RULE_SUFFIX);
+    assert_int_equal(config->socks.deny.items[0].kind, GW_RULE_SUFFIX);
     assert_false(config->socks.http);
     assert_true(config->socks.timeout_ns == GW_S(5));
     assert_true(gw_config_has_secret(config));
