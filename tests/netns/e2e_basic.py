@@ -297,6 +297,25 @@ def ended(scene):
     taken.close()
 
 
+def memory(scene):
+    scene.ground.step("the daemon's memory is not for other programs of its user, unless --cores says so")
+    nobody = 65534
+    as_nobody = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups"]
+    if subprocess.run([*as_nobody, PEERGATE, "--version"], capture_output=True).returncode:
+        scene.ground.step(f"    skipped: {PEERGATE} is where only root can run it")
+        return
+    third = scene.ground.nodes[-1]
+    third.configure({"port": 0})
+    scene.ground.folder.chmod(0o711)
+    for path in (third.dir, *third.dir.iterdir()):
+        os.chown(path, nobody, nobody)
+    for number, (words, owner) in enumerate((([], 0), (["--cores"], nobody))):
+        daemon = third.namespace.start([*as_nobody, PEERGATE, "--dir", third.dir, "up", *words], f"third-{number}",
+                                       ready="listening on UDP port")
+        check(os.stat(f"/proc/{daemon.pid}/environ").st_uid == owner, f"up {words}: /proc/PID/environ is not {owner}'s")
+        check(daemon.stop() == 0, f"it did not end well: {daemon.text()[-2000:]}")
+
+
 def resources(scene):
     if SANITIZED:
         return
@@ -343,6 +362,7 @@ def main():
         reload(scene)
         authorized(scene)
         killed(scene)
+        memory(scene)
         resources(scene)
         many_peers(scene)
         ended(scene)
