@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections on their way to a service. States: looking up (fd is ours) -> splice (opened, then accepted or refused), or a dial and a pair
- * where the name is this node's own. */
+/* Connections on their way to a service. States: looking up (fd is ours) -> splice (opened, then accepted, or refused and being told so), or a
+ * dial and a pair where the name is this node's own. */
 #include "gateway/daemon/connect.h"
 
 #include "gateway/base/err.h"
@@ -117,18 +117,23 @@ static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user
         end(connect, now);
 }
 
-/* A last line, to a splice that is nobody's afterwards. */
-static void say_and_forget(struct connect *connect, struct gw_mono now, const char *code,
-                           const char *sentence)
+static void on_said(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
 {
-    static const struct gw_splice_events nobody = {0};
-    char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
-    struct gw_splice *splice = connect->splice;
-    log_failure(connect, sentence);
+    struct connect *connect = user;
+    (void)splice, (void)now, (void)reason;
     connect->splice = NULL;
     free_connect(connect);
-    gw_splice_set_owner(splice, &nobody, NULL);
-    gw_splice_say_and_close(splice, now, line ? line : "", line ? strlen(line) : 0);
+}
+
+static const struct gw_splice_events saying_events = {.on_end = on_said};
+
+/* A last line; it stays in the list until that is out and the client has hung up. It may be gone afterwards. */
+static void say_and_end(struct connect *connect, struct gw_mono now, const char *code, const char *sentence)
+{
+    char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
+    log_failure(connect, sentence);
+    gw_splice_set_owner(connect->splice, &saying_events, connect);
+    gw_splice_say_and_close(connect->splice, now, line ? line : "", line ? strlen(line) : 0);
     free(line);
 }
 
@@ -136,7 +141,7 @@ static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned lo
 {
     struct connect *connect = user;
     (void)splice;
-    say_and_forget(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
+    say_and_end(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
 }
 
 static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
@@ -179,10 +184,9 @@ static void open_flow(struct connect *connect, struct gw_peer *peer)
     const char *sentence =
         err == -EPROTONOSUPPORT ? "it is a stock WireGuard peer and has no services" : gw_strerror(err);
     if (err == GW_E_NO_SEAL)
-        say_and_forget(connect, now, gw_reason_name(GW_REASON_NO_SEAL),
-                       gw_reason_sentence(GW_REASON_NO_SEAL));
+        say_and_end(connect, now, gw_reason_name(GW_REASON_NO_SEAL), gw_reason_sentence(GW_REASON_NO_SEAL));
     else
-        say_and_forget(connect, now, "failed", sentence);
+        say_and_end(connect, now, "failed", sentence);
 }
 
 /* --- this node's own --- */

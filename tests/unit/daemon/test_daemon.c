@@ -4,6 +4,7 @@
 #include "gateway/daemon/daemon.h"
 
 #include <arpa/inet.h>
+#include <event2/event.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -367,6 +369,41 @@ static void test_a_bad_line_of_authorized_keys(void **state)
     assert_int_equal(peer_count(world), 1);
 }
 
+/* --- ending */
+
+static int control_client(struct world *world)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%.80s/control.sock", world->dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* A client that was told why not and does not hang up: what the daemon holds for it goes with the daemon (the leak checker looks). */
+static void test_ends_while_a_client_is_told_why_not(void **state)
+{
+    static const char request[] = "{\"command\":\"connect\",\"host\":\"some\",\"service\":\"web\"}\n";
+    struct world *world = *state;
+    char answer[512] = "";
+    assert_int_equal(
+        start(world,
+              "port: 0\npeers: [{name: some, public_key: \"HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\", "
+              "hello: never, endpoint: \"127.0.0.1:9\", keepalive_interval: 0}]\n"),
+        0);
+    int fd = control_client(world);
+    assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+    for (int i = 0; i < 100 && recv(fd, answer, sizeof answer - 1, 0) <= 0; i++) {
+        event_base_loop(gw_loop_base(world->daemon->loop), EVLOOP_NONBLOCK);
+        usleep(1000);
+    }
+    assert_non_null(strstr(answer, "stock WireGuard peer"));
+    gw_daemon_free(world->daemon);
+    world->daemon = NULL;
+    assert_int_equal(send(fd, "x", 1, MSG_NOSIGNAL), -1); /* its end of the connection is closed, too */
+    close(fd);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -385,6 +422,7 @@ int main(void)
         T(test_hidden_addresses_stay_hidden),
         T(test_services_and_proxy_follow),
         T(test_a_bad_line_of_authorized_keys),
+        T(test_ends_while_a_client_is_told_why_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
