@@ -247,7 +247,9 @@ static int run_command(const struct gw_command *command, const struct command_li
                            gw_strerror(err));
     ctx.dir = dir;
     int status = command->run(&ctx, argc, argv);
-    if (fflush(stdout) != 0 && status == GW_EXIT_OK)
+    /* What failed before may have left nothing to flush. */
+    bool is_lost = fflush(stdout) != 0 || ferror(stdout);
+    if (is_lost && status == GW_EXIT_OK)
         return gw_cmd_fail(&ctx, "cannot write to standard output: %s", strerror(errno));
     return status;
 }
