@@ -96,6 +96,12 @@ struct gw_config_user {
     char *name, *password;
 };
 
+struct gw_config_name {
+    unsigned line;
+    char *name;
+    struct gw_config_peer_id peer_id;
+};
+
 struct gw_config_federation_peer {
     unsigned line;
     char *network_name, *relay;
@@ -174,6 +180,7 @@ struct gw_config {
         bool enabled; /* means nothing with a TUN */
     } virtual_router;
 
+    GW_CONFIG_LIST(struct gw_config_name) names; /* for names.yaml, which goes before them */
     GW_CONFIG_LIST(struct gw_config_federation_peer) federation_peers;
 };
 

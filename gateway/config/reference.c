@@ -39,6 +39,25 @@ static const char intro[] =
     "socks: {listen: \"127.0.0.1:1080\"}\n"
     "```\n";
 
+static const char peer_up[] =
+    "\n## Files of peer-up\n"
+    "\n"
+    "A peer-up configuration loads as it is. `peergate config check` prints what it became, and notes what has no equivalent.\n"
+    "\n"
+    "| there | here |\n"
+    "|---|---|\n"
+    "| `identity.key_file` | `identity`. The key file itself is read too. Empty: `identity.key`, with a note |\n"
+    "| `network.listen_addresses` | `listen` and `port`, from the UDP multiaddrs (`/ip4/0.0.0.0/udp/9100/quic-v1`), which must have one port. TCP ones: "
+    "not listened on, with a note |\n"
+    "| `security.authorized_keys_file`, `services.NAME.enabled`, `.local_address`, `.authorized_keys`, `federation.peers[]` | the same keys |\n"
+    "| `names` | the same key |\n"
+    "| `security.enable_connection_gating` | always on; a note where it says `false` |\n"
+    "| `services.NAME.protocol` that begins with `/` | not used, with a note: a service goes by its name |\n"
+    "| `relay`, `discovery`, `resources`, `health` | not used, with a note |\n"
+    "| `version`, `protocols`, `network.force_private_reachability` | not used |\n"
+    "\n"
+    "What would let more people in if it were left out, as `services.NAME.allowed_peers`, is an error like every unknown key.\n";
+
 static const char *const type_words[GW_TYPE_COUNT] = {
     [GW_TYPE_TEXT] = "text",
     [GW_TYPE_LABEL] = "name",
@@ -226,4 +245,5 @@ void gw_config_print_reference(FILE *out)
 {
     fputs(intro, out);
     print_section(out, "", NULL, &gw_schema);
+    fputs(peer_up, out);
 }

@@ -172,6 +172,20 @@ static const struct gw_key socks_keys[] = {
     END};
 static const struct gw_section socks_section = {.keys = socks_keys};
 
+static const struct gw_key name_keys[] = {
+    {"name", GW_TYPE_LABEL, AT(struct gw_config_name, name), .doc = "The name."},
+    {"peer_id", GW_TYPE_PEER_ID, AT(struct gw_config_name, peer_id), .is_required = true,
+     .doc = "The peer's peer ID. `NAME: PEER_ID` is the short form."},
+    END};
+static const struct gw_section name_section = {
+    .keys = name_keys,
+    .size = sizeof(struct gw_config_name),
+    .named_key = "name",
+    .short_key = "peer_id",
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_name, line),
+};
+
 static const struct gw_key federation_peer_keys[] = {
     {"network_name", GW_TYPE_LABEL, FEDERATION(network_name), .is_required = true,
      .doc = "The other network's name. Must be given."},
@@ -317,6 +331,9 @@ static const struct gw_key root_keys[] = {
     {"tun", GW_TYPE_SECTION, .section = &tun_section},
     {"dns", GW_TYPE_SECTION, .section = &dns_section},
     {"virtual_router", GW_TYPE_SECTION, .section = &virtual_router_section},
+    {"names", GW_TYPE_SECTION, GW_NAMED, ROOT(names), .section = &name_section, .max_count = 4096,
+     .doc =
+         "The owner's own names for peers that `peers` or authorized_keys has, as in names.yaml, which goes before them."},
     {"federation", GW_TYPE_SECTION, .section = &federation_section},
     {"networks", GW_TYPE_SECTION, GW_LIST, ROOT(networks), .section = &network_section, .max_count = 15,
      .doc =

@@ -152,6 +152,8 @@ static void put_config(struct out *out)
             "    peers: [{public_key: %s}]\n    services: {s: {local_address: \"x:1\"}}\n",
             ONE_OF("a", "b"), ONE_OF("k", "/k"), below(256), ONE_OF("auto", "forbidden"), random_key());
     if (below(2))
+        put(out, "names: {a: %s, b: %s}\n", ID_1, ID_2);
+    if (below(2))
         put(out, "federation: {peers: [{network_name: a, relay: \"%s\", trust_level: full}]}\n",
             random_text());
 }

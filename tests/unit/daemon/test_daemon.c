@@ -369,6 +369,27 @@ static void test_a_bad_line_of_authorized_keys(void **state)
     assert_int_equal(peer_count(world), 1);
 }
 
+/* Names may stand in config.yaml too; those of names.yaml go before them. */
+static void test_names_of_both_files(void **state)
+{
+    static const char one[] = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5",
+                      other[] = "12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq";
+    struct world *world = *state;
+    char config[512], names[256];
+    snprintf(config, sizeof config, "port: 0\npeers: [{peer_id: %s}]\nnames: {pal: %s, both: %s}\n", one, one,
+             one);
+    snprintf(names, sizeof names, "both: %s\n", other);
+    write_file(world, "names.yaml", names);
+    assert_int_equal(start(world, config), 0);
+    const struct gw_names *all = world->daemon->files.names;
+    assert_int_equal(all->count, 2);
+    const uint8_t *key =
+        gw_peer_config(gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL))
+            ->public_key;
+    assert_memory_equal(gw_names_find(all, "pal", "")->x25519, key, GW_KEY_LEN);
+    assert_memory_not_equal(gw_names_find(all, "both", "")->x25519, key, GW_KEY_LEN);
+}
+
 /* --- ending */
 
 static int control_client(struct world *world)
@@ -422,6 +443,7 @@ int main(void)
         T(test_hidden_addresses_stay_hidden),
         T(test_services_and_proxy_follow),
         T(test_a_bad_line_of_authorized_keys),
+        T(test_names_of_both_files),
         T(test_ends_while_a_client_is_told_why_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
