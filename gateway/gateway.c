@@ -409,6 +409,11 @@ struct gw_peer *gw_gateway_route(const struct gateway *gateway, const struct gw_
     return gw_peer_by_address(&gateway->host, ip);
 }
 
+void gw_gateway_set_log_suffix(struct gateway *gateway, const char *suffix)
+{
+    gateway->host.log_suffix = suffix;
+}
+
 void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
 {
     gateway->host.now = now;

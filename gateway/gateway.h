@@ -94,6 +94,9 @@ struct gw_peer *gw_gateway_relay_of(const struct gateway *gateway, const struct 
 /* false: this node is no anchor. */
 bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_stats *out);
 
+/* What gw_peer_tell writes behind a dot after the peers' names, where other networks may have the same; NULL = nothing. Borrowed. */
+void gw_gateway_set_log_suffix(struct gateway *gateway, const char *suffix);
+
 void gw_gateway_stats(const struct gateway *gateway, struct gw_gateway_stats *out);
 const uint8_t *gw_gateway_public_key(const struct gateway *gateway);
 struct gw_session_local *gw_gateway_local(struct gateway *gateway);

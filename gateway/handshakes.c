@@ -173,6 +173,8 @@ static void work_on_initiation(struct gateway *gateway, struct gw_mono now,
     if (err) {
         count_failure(gateway, err);
         log_failure("initiation", &slot->tuple, err);
+        if (session && err == GW_E_REPLAY)
+            gw_peer_initiation_refused(gw_session_owner(session), now);
         return;
     }
     struct gw_peer *peer = gw_session_owner(session);
@@ -192,7 +194,7 @@ static void work_on_response(struct gateway *gateway, struct gw_mono now,
         count_failure(gateway, err);
         log_failure("response", &slot->tuple, err);
         if (peer && err == GW_E_AUTH)
-            gw_peer_answer_refused(peer);
+            gw_peer_answer_refused(peer, now);
         return;
     }
     gw_peer_handshake_answered(peer, now, &slot->tuple);

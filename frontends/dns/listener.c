@@ -7,30 +7,36 @@
 
 #define TCP_CLIENTS 256u
 #define TCP_IDLE GW_S(10)
-/* The kernel chooses a UDP port; the same has to be free for TCP. */
+/* The kernel chooses a port; the same has to be free for UDP. */
 #define PORT_TRIES 16
 
+/* server->listen[i] has the port afterwards. */
 static int listen_tcp(struct gw_dns_server *server, size_t i)
 {
     struct gw_target target = {
         .kind = GW_TARGET_ADDR, .port = server->listen[i].port, .addr = server->listen[i]};
     struct gw_listener_params params = {
         .loop = server->loop, .target = &target, .on_client = tcp_on_client, .user = server};
-    return gw_listener_new(&server->tcp[i], &params);
+    int err = gw_listener_new(&server->tcp[i], &params);
+    if (err == 0)
+        server->listen[i].port = gw_listener_target(server->tcp[i])->port;
+    return err;
 }
 
+/* TCP first: each connection on this machine takes one of its ports, of which the kernel then finds one that is left; for UDP nearly all are free. The other way
+ * round, a machine with many connections leaves little hope that a port which is free for UDP is free for TCP as well. */
 static int listen_both(struct gw_dns_server *server, size_t i, const struct gw_addr *address)
 {
     int err = 0;
     for (int n = 0; n < PORT_TRIES; n++) {
         server->listen[i] = *address;
-        err = udp_open(&server->udp[i], server, &server->listen[i]);
+        err = listen_tcp(server, i);
         if (err == 0)
-            err = listen_tcp(server, i);
-        if (err == 0 || address->port != 0)
+            err = udp_open(&server->udp[i], server, &server->listen[i]);
+        if (err != -EADDRINUSE || address->port != 0)
             return err;
-        udp_close(server->udp[i]);
-        server->udp[i] = NULL;
+        gw_listener_free(server->tcp[i]);
+        server->tcp[i] = NULL;
     }
     return err;
 }

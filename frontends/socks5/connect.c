@@ -2,27 +2,17 @@
 /* CONNECT and plain HTTP requests: whose name it is, and the flow to it. */
 #include "frontends/socks5/private.h"
 #include "gateway/base/err.h"
+#include "gateway/flow/class.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a person waits for each keystroke. */
-static enum gw_class class_of(const struct gw_open *open)
-{
-    static const uint16_t ports[] = {22, 23, 3389, 5900};
-    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
-        if (!open->service[0] && open->port == ports[i])
-            return GW_CLASS_INTERACTIVE;
-    }
-    return strcmp(open->service, "ssh") == 0 ? GW_CLASS_INTERACTIVE : GW_CLASS_NORMAL;
-}
-
 bool connect_fill_open(struct gw_open *open, const struct gw_answer *answer, uint16_t port, bool is_datagrams)
 {
     *open = (struct gw_open){.is_datagrams = is_datagrams, .port = answer->service[0] ? 0 : port};
     memcpy(open->service, answer->service, sizeof open->service);
-    open->class_ = (uint8_t)class_of(open);
+    open->class_ = (uint8_t)gw_class_of(open->service, open->port);
     return open->service[0] || open->port;
 }
 

@@ -57,6 +57,10 @@ static const struct text texts[] = {
         {REP_NOT_ALLOWED, 403, "Forbidden",
          "this is not a name of this network, and the proxy passes nothing else on",
          "Use this proxy for names of this network only, or allow others with `socks: {others: direct}`."},
+    [GW_OUTCOME_NO_SEAL] =
+        {REP_FAILURE, 502, "Bad Gateway",
+         "this node and the peer do not agree on `seal`, so nothing can pass between them",
+         "One has `seal: required`, the other `seal: forbidden` or no hardware for it; `peergate status` says which key to change."},
     [GW_OUTCOME_STOCK_PEER] =
         {REP_HOST_UNREACHABLE, 502, "Bad Gateway",
          "the peer takes packets only, and there is no address to send them from or to",
@@ -118,6 +122,8 @@ enum gw_outcome gw_outcome_of_reason(unsigned long long reason)
         return GW_OUTCOME_SERVICE_UNREACHABLE;
     case GW_REASON_UNREACHABLE:
         return GW_OUTCOME_UNREACHABLE;
+    case GW_REASON_NO_SEAL:
+        return GW_OUTCOME_NO_SEAL;
     case GW_REASON_LIMIT:
     case GW_REASON_NO_MEMORY:
         return GW_OUTCOME_OVERLOADED;
@@ -143,6 +149,8 @@ enum gw_outcome gw_outcome_of_error(int err)
     case GW_E_LIMIT:
     case GW_E_NOMEM:
         return GW_OUTCOME_OVERLOADED;
+    case GW_E_NO_SEAL:
+        return GW_OUTCOME_NO_SEAL;
     case -EPROTONOSUPPORT:
     case -EADDRNOTAVAIL:
         return GW_OUTCOME_STOCK_PEER;

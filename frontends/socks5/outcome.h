@@ -19,6 +19,7 @@ enum gw_outcome {
     GW_OUTCOME_UNREACHABLE,         /* no session with the peer */
     GW_OUTCOME_UNKNOWN_NAME,
     GW_OUTCOME_NOT_OURS,   /* not a name of ours, and the policy does not pass it on */
+    GW_OUTCOME_NO_SEAL,    /* this node and the peer do not agree on `seal` */
     GW_OUTCOME_STOCK_PEER, /* a stock WireGuard peer has no flows */
     GW_OUTCOME_OVERLOADED, /* a limit here or there */
     GW_OUTCOME_SHUTTING_DOWN,

@@ -4,25 +4,7 @@
 #ifndef FRONTENDS_SOCKS5_POLICY_H
 #define FRONTENDS_SOCKS5_POLICY_H
 
-#include "gateway/local/target.h"
-
-enum gw_rule_kind {
-    GW_RULE_HOST,   /* exactly this name */
-    GW_RULE_SUFFIX, /* every name that ends in host (".example.org"; "" = every name and address) */
-    GW_RULE_PREFIX, /* addresses, also those that a name turned out to have */
-};
-
-struct gw_rule {
-    enum gw_rule_kind kind;
-    char host[GW_TARGET_NAME_MAX + 1]; /* lower case */
-    struct gw_addr ip;
-    uint8_t bits;
-    uint16_t port_min, port_max; /* 0, 0 = any */
-};
-
-/* "HOST", "*.DOMAIN", "*", "IP", "IP/BITS", each with an optional ":PORT" or ":FROM-TO" (IPv6 in brackets then). 0 or GW_E_MALFORMED. */
-int gw_rule_parse(struct gw_rule *out, const char *text);
-bool gw_rule_matches(const struct gw_rule *rule, const char *host, const struct gw_addr *ip, uint16_t port);
+#include "gateway/config/rule.h"
 
 struct gw_policy {
     bool is_direct; /* false: everything that is not ours is refused */

@@ -130,8 +130,11 @@ static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *pac
     }
     gw_tcp_clamp_mss(packet, ip, room < device->params.mtu ? room : device->params.mtu,
                      hint->is_checksum_left);
-    if (gw_peer_send_burst(peer, now, packet, ip->total_len, hint) != 0)
+    int err = gw_peer_send_burst(peer, now, packet, ip->total_len, hint);
+    if (err != 0)
         device->stats.refused++;
+    if (err == GW_E_NO_SEAL)
+        say_error(device, GW_ICMP_HOST_UNREACHABLE, 0, packet, ip, now);
 }
 
 static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint,

@@ -36,8 +36,10 @@ struct gw_netconf {
 
 static void log_failure(const char *what, const struct gw_change *change, int err)
 {
-    char line[GW_CHANGE_LINE_MAX];
-    gw_log_warn("tun: cannot %s \"%s\": %s", what, gw_change_format(change, line), gw_strerror(err));
+    char line[GW_CHANGE_LINE_MAX], hidden[GW_CHANGE_LINE_MAX];
+    gw_change_format(change, line);
+    gw_log_warn("tun: cannot %s \"%s\": %s", what, gw_addr_log_text(line, hidden, sizeof hidden),
+                gw_strerror(err));
 }
 
 /* Last things first. */
@@ -144,13 +146,14 @@ static void forget_sourceless(struct gw_netconf *netconf, const struct gw_change
 
 static unsigned put_back(struct gw_netconf *netconf)
 {
-    char line[GW_CHANGE_LINE_MAX];
+    char line[GW_CHANGE_LINE_MAX], hidden[GW_CHANGE_LINE_MAX];
     unsigned count = 0;
     for (size_t i = 0; i < netconf->done.count; i++) {
         const struct gw_change *change = &netconf->done.items[i];
         if (gw_netlink_add(&netconf->netlink, change) != 0)
             continue;
-        gw_log_warn("tun: somebody removed \"%s\": put back", gw_change_format(change, line));
+        gw_change_format(change, line);
+        gw_log_warn("tun: somebody removed \"%s\": put back", gw_addr_log_text(line, hidden, sizeof hidden));
         if (change->kind == GW_CHANGE_ADDRESS && change->prefix.ip.family == 6)
             forget_sourceless(netconf, change); /* routes come behind addresses, and are put back then */
         count++;

@@ -4,6 +4,7 @@
 #include "frontends/vrouter/private.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/flow/class.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,22 +26,10 @@ struct gw_addr service_address(const struct service *service)
     return address;
 }
 
-/* Where a person waits for each keystroke. */
-static bool is_interactive(const struct gw_vrouter_service *service)
-{
-    static const uint16_t ports[] = {22, 23, 3389, 5900};
-    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
-        if (service->port == ports[i])
-            return true;
-    }
-    return strcmp(service->name, "ssh") == 0;
-}
-
 void service_fill_open(const struct service *service, struct gw_open *open)
 {
-    *open =
-        (struct gw_open){.is_datagrams = service->what.is_udp,
-                         .class_ = is_interactive(&service->what) ? GW_CLASS_INTERACTIVE : GW_CLASS_NORMAL};
+    *open = (struct gw_open){.is_datagrams = service->what.is_udp,
+                             .class_ = (uint8_t)gw_class_of(service->what.name, service->what.port)};
     memcpy(open->service, service->what.name, sizeof open->service);
 }
 

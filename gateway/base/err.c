@@ -45,6 +45,8 @@ static const char *own_words(enum gw_err err)
         return "closed";
     case GW_E_TIMEOUT:
         return "timed out";
+    case GW_E_NO_SEAL:
+        return "this node and the peer do not agree on `seal`";
     }
     return NULL;
 }

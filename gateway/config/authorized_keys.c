@@ -64,22 +64,47 @@ static int copy_entry(struct gw_authorized_key *key, const struct gw_authorized_
     memcpy(key->ed25519, line->key.ed25519, sizeof key->ed25519);
     key->has_expiry = line->has_expiry;
     key->expires = line->expires;
+    key->is_revoked = line->is_revoked;
     if (line->comment[0] && !(key->comment = strdup(line->comment)))
         return GW_E_NOMEM;
     return line->has_services ? copy_services(key, line->services) : 0;
 }
 
-static int append(struct gw_authorized_keys *list, const struct gw_authorized_line *line, unsigned number)
+/* Zeroed; NULL without memory. */
+static struct gw_authorized_key *append(struct gw_authorized_keys *list)
 {
     bool is_power = (list->count & (list->count - 1)) == 0; /* double when full: 0, 1, 2, 4 ... */
     if (is_power) {
         size_t room = list->count ? list->count * 2 : 1;
         struct gw_authorized_key *keys = realloc(list->keys, room * sizeof *keys);
         if (!keys)
-            return GW_E_NOMEM;
+            return NULL;
         list->keys = keys;
     }
-    return copy_entry(&list->keys[list->count++], line, number);
+    list->keys[list->count] = (struct gw_authorized_key){0};
+    return &list->keys[list->count++];
+}
+
+static int append_entry(struct gw_authorized_keys *list, const struct gw_authorized_line *line,
+                        unsigned number)
+{
+    struct gw_authorized_key *key = append(list);
+    return key ? copy_entry(key, line, number) : GW_E_NOMEM;
+}
+
+/* Whoever it was to restrict is not to have more than if it could be read. */
+static int append_void(struct gw_authorized_keys *list, const char *text, size_t len, unsigned number)
+{
+    struct gw_peer_key found;
+    for (size_t at = 0; gw_authorized_line_next_key(&found, text, len, &at);) {
+        struct gw_authorized_key *key = append(list);
+        if (!key)
+            return GW_E_NOMEM;
+        *key = (struct gw_authorized_key){.line = number, .has_ed25519 = found.has_ed25519, .is_void = true};
+        memcpy(key->x25519, found.x25519, sizeof key->x25519);
+        memcpy(key->ed25519, found.ed25519, sizeof key->ed25519);
+    }
+    return 0;
 }
 
 /* ---- the file */
@@ -96,38 +121,47 @@ static int read_line(struct reading *reading, const char *text, size_t len, unsi
     const char *why;
     switch (gw_authorized_line_parse(&line, text, len, &why)) {
     case GW_AUTHORIZED_LINE_ENTRY:
-        return append(reading->list, &line, number);
+        return append_entry(reading->list, &line, number);
     case GW_AUTHORIZED_LINE_BAD:
         gw_diag_error(reading->diag, reading->path, number, "%s; this line grants nothing", why);
-        return 0;
+        return append_void(reading->list, text, len, number);
     case GW_AUTHORIZED_LINE_EMPTY:
     default:
         return 0;
     }
 }
 
-/* A peer that is there twice has what its first line says; the second one would be a trap. */
+/* A peer that is there twice has what its first line that can be read says; the second one would be a trap. */
 static int compare_keys(const void *a, const void *b)
 {
     const struct gw_authorized_key *const *x = a, *const *y = b;
     int order = memcmp((*x)->x25519, (*y)->x25519, sizeof(*x)->x25519);
+    if (!order)
+        order = (*x)->is_void - (*y)->is_void;
     return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
 }
 
 static int check_duplicates(const struct reading *reading)
 {
     const struct gw_authorized_keys *list = reading->list;
-    const struct gw_authorized_key **sorted = malloc((list->count + 1) * sizeof *sorted);
+    struct gw_authorized_key **sorted = malloc((list->count + 1) * sizeof *sorted);
     if (!sorted)
         return GW_E_NOMEM;
     for (size_t i = 0; i < list->count; i++)
         sorted[i] = &list->keys[i];
     qsort(sorted, list->count, sizeof *sorted, compare_keys);
-    for (size_t i = 1; i < list->count; i++) {
-        if (memcmp(sorted[i - 1]->x25519, sorted[i]->x25519, sizeof sorted[i]->x25519) == 0)
-            gw_diag_error(reading->diag, reading->path, sorted[i]->line,
+    const struct gw_authorized_key *first = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        struct gw_authorized_key *key = sorted[i];
+        if (!first || memcmp(first->x25519, key->x25519, sizeof key->x25519) != 0) {
+            first = key;
+            continue;
+        }
+        if (!key->is_void)
+            gw_diag_error(reading->diag, reading->path, key->line,
                           "this peer is in line %u already, which counts; this line grants nothing",
-                          sorted[i - 1]->line);
+                          first->line);
+        key->is_void = true;
     }
     free(sorted);
     return 0;
@@ -187,11 +221,13 @@ int gw_authorized_keys_load(struct gw_authorized_keys **out, const char *path, s
 const struct gw_authorized_key *gw_authorized_keys_find(const struct gw_authorized_keys *list,
                                                         const uint8_t x25519[32])
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (memcmp(list->keys[i].x25519, x25519, sizeof list->keys[i].x25519) == 0)
-            return &list->keys[i];
+    const struct gw_authorized_key *found = NULL;
+    for (size_t i = 0; i < list->count && (!found || found->is_void); i++) {
+        const struct gw_authorized_key *key = &list->keys[i];
+        if (memcmp(key->x25519, x25519, sizeof key->x25519) == 0 && (!found || !key->is_void))
+            found = key;
     }
-    return NULL;
+    return found;
 }
 
 bool gw_authorized_key_is_expired(const struct gw_authorized_key *key, struct gw_wall now)
@@ -216,7 +252,7 @@ bool gw_authorized_keys_allow(const struct gw_authorized_keys *list, const uint8
                               const char *service, struct gw_wall now)
 {
     const struct gw_authorized_key *key = gw_authorized_keys_find(list, x25519);
-    if (!key || gw_authorized_key_is_expired(key, now))
+    if (!key || key->is_void || key->is_revoked || gw_authorized_key_is_expired(key, now))
         return false;
     return !service || has_service(key, service);
 }

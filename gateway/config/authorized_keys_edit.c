@@ -9,13 +9,11 @@
 #include "gateway/config/file.h"
 #include "gateway/config/text.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BYTES_MAX (1024u * 1024u)
-#define WORD_MAX 128u
 
 /* The new file in the making. */
 struct text {
@@ -62,17 +60,9 @@ static bool is_same_key(const struct edit *edit, const struct gw_peer_key *key)
 /* A line that is not understood may name the peer; it must not come back to life when somebody mends it. */
 static bool has_word_of_peer(const struct edit *edit, const char *line, size_t len)
 {
-    char word[WORD_MAX];
     struct gw_peer_key key;
-    const char *why;
-    for (size_t start = 0, end; start < len; start = end + 1) {
-        for (end = start; end < len && !isspace((unsigned char)line[end]);)
-            end++;
-        if (end == start || end - start >= sizeof word)
-            continue;
-        memcpy(word, line + start, end - start);
-        word[end - start] = '\0';
-        if (gw_peer_key_parse(&key, word, &why) == 0 && is_same_key(edit, &key))
+    for (size_t at = 0; gw_authorized_line_next_key(&key, line, len, &at);) {
+        if (is_same_key(edit, &key))
             return true;
     }
     return false;
@@ -118,6 +108,8 @@ static int add_entry(struct edit *edit, const char *old_comment)
     int err = add_option(&edit->out, &is_first, "services", what->services);
     if (!err)
         err = add_option(&edit->out, &is_first, "expires", what->expires);
+    if (!err)
+        err = add_option(&edit->out, &is_first, "revoked", what->is_revoked ? "yes" : NULL);
     if (!err && !is_first)
         err = add_string(&edit->out, " ");
     if (!err)
@@ -265,6 +257,12 @@ int gw_authorized_keys_authorize(const char *path, const struct gw_authorize *wh
     if (replaced)
         *replaced = edit.is_found;
     return err;
+}
+
+int gw_authorized_keys_revoke(const char *path, const char *peer, bool *replaced, struct gw_diag *diag)
+{
+    const struct gw_authorize what = {.peer = peer, .is_revoked = true};
+    return gw_authorized_keys_authorize(path, &what, replaced, diag);
 }
 
 int gw_authorized_keys_deauthorize(const char *path, const char *peer, struct gw_diag *diag)

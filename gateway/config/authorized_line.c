@@ -144,7 +144,12 @@ static bool set_option(struct gw_authorized_line *out, const char *name, const c
         out->has_expiry = true;
         return !is_second && gw_expiry_parse(&out->expires, value) == 0;
     }
-    *why = "unknown option; there are services=\"...\" and expires=\"...\"";
+    if (strcmp(name, "revoked") == 0) {
+        *why = "revoked: expected \"yes\"";
+        out->is_revoked = true;
+        return strcmp(value, "yes") == 0;
+    }
+    *why = "unknown option; there are services=\"...\", expires=\"...\" and revoked=\"yes\"";
     return false;
 }
 
@@ -197,6 +202,25 @@ static bool take_key(struct gw_authorized_line *out, const char **text, const ch
         return true;
     if (!*why)
         *why = "expected a peer ID or a base64 key";
+    return false;
+}
+
+bool gw_authorized_line_next_key(struct gw_peer_key *out, const char *text, size_t len, size_t *at)
+{
+    char word[WORD_MAX];
+    const char *why;
+    while (*at < len) {
+        size_t start = *at, word_len = 0;
+        while (start + word_len < len && !isspace((unsigned char)text[start + word_len]))
+            word_len++;
+        *at = start + word_len + 1;
+        if (word_len == 0 || word_len >= sizeof word)
+            continue;
+        memcpy(word, text + start, word_len);
+        word[word_len] = '\0';
+        if (gw_peer_key_parse(out, word, &why) == 0)
+            return true;
+    }
     return false;
 }
 

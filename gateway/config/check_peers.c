@@ -58,6 +58,10 @@ static void check_peer(const struct gw_loading *loading, struct gw_config_peer *
         warn(loading, peer->line,
              "peers[].name: \"%s\" cannot be used as a host name, which has letters, digits and - only",
              peer->name);
+    if (peer->hello == GW_HELLO_NEVER && peer->seal == GW_SEAL_REQUIRED)
+        warn(
+            loading, peer->line,
+            "peers[].seal: with `hello: never` no seal can be agreed on, and `required` then lets nothing pass");
 }
 
 static const char *name_of(const struct gw_config_peer *peer)

@@ -7,6 +7,7 @@
 #include "gateway/config/dir.h"
 #include "gateway/config/file.h"
 #include "gateway/config/load.h"
+#include "gateway/config/peer_up.h"
 #include "gateway/config/value.h"
 
 #include <assert.h>
@@ -43,7 +44,9 @@ int gw_config_parse(struct gw_config **out, const char *text, size_t len, const 
     if (err)
         return err;
     struct gw_config *config = calloc(1, sizeof *config);
-    err = config ? fill(config, root, path, diag) : GW_E_NOMEM;
+    err = config ? gw_peer_up_translate(root, path, diag) : GW_E_NOMEM;
+    if (!err)
+        err = fill(config, root, path, diag);
     gw_tree_free(root);
     gw_diag_sort(diag, first);
     if (err && diag->errors == errors)

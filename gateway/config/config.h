@@ -9,6 +9,7 @@
 #include "gateway/base/log.h"
 #include "gateway/config/diag.h"
 #include "gateway/config/identity.h"
+#include "gateway/config/rule.h"
 #include "gateway/flow/stream.h"
 #include "gateway/peer/config.h"
 #include "gateway/wire/addr.h"
@@ -54,22 +55,6 @@ struct gw_config_endpoint {
     struct gw_addr addr;                        /* of IP */
 };
 
-enum gw_config_rule_kind {
-    GW_CONFIG_RULE_HOST,   /* exactly this host name */
-    GW_CONFIG_RULE_SUFFIX, /* "*.example.org": every name below it; "*": everything */
-    GW_CONFIG_RULE_PREFIX, /* an address or a prefix */
-};
-
-/* One entry of socks.allow and socks.deny: "HOST", "*.DOMAIN", "IP", "IP/BITS" or "*", each with an
- * optional ":PORT" (an IPv6 one in brackets then). */
-struct gw_config_rule {
-    enum gw_config_rule_kind kind;
-    char host[GW_CONFIG_ENDPOINT_NAME_MAX +
-              1]; /* lower case; of SUFFIX what follows the "*", with its dot, or "" */
-    struct gw_prefix prefix;
-    uint16_t port; /* 0 = any */
-};
-
 enum gw_config_role { GW_CONFIG_ROLE_DYNAMIC, GW_CONFIG_ROLE_ANCHOR };
 enum gw_config_protocol { GW_CONFIG_TCP, GW_CONFIG_UDP };
 enum gw_config_others { GW_CONFIG_OTHERS_REJECT, GW_CONFIG_OTHERS_DIRECT };
@@ -102,6 +87,9 @@ struct gw_config_peer {
     bool eager;
 };
 
+/* The class that the peer wishes for. */
+#define GW_CONFIG_CLASS_WISHED GW_CLASS_COUNT
+
 struct gw_config_service {
     unsigned line;
     char *name;
@@ -110,11 +98,17 @@ struct gw_config_service {
     enum gw_config_protocol protocol;
     int64_t port;          /* what peers ask for; 0 = by name only */
     char *authorized_keys; /* path, resolved; NULL = the global file */
-    enum gw_class class;
+    int class;             /* enum gw_class, or GW_CONFIG_CLASS_WISHED */
 };
 
 struct gw_config_user {
     char *name, *password;
+};
+
+struct gw_config_name {
+    unsigned line;
+    char *name;
+    struct gw_config_peer_id peer_id;
 };
 
 struct gw_config_federation_peer {
@@ -184,7 +178,7 @@ struct gw_config {
         char *username, *password;                        /* always NULL after loading: they are in users */
         GW_CONFIG_LIST(struct gw_config_user) users;      /* empty: no password is asked for */
         enum gw_config_others others;
-        GW_CONFIG_LIST(struct gw_config_rule) allow, deny;
+        GW_CONFIG_LIST(struct gw_rule) allow, deny;
         bool http;
         int64_t timeout_ns;
     } socks;
@@ -211,6 +205,7 @@ struct gw_config {
         int64_t max_connections, max_half_open, max_associations;
     } netstack;
 
+    GW_CONFIG_LIST(struct gw_config_name) names; /* for names.yaml, which goes before them */
     GW_CONFIG_LIST(struct gw_config_federation_peer) federation_peers;
 };
 
@@ -254,10 +249,6 @@ int gw_config_load_identity(struct gw_identity **out, const struct gw_config_net
 
 /* Does the configuration hold a secret (then its file is private)? */
 bool gw_config_has_secret(const struct gw_config *config);
-
-/* Does the rule say this? host (NULL = none) in any case, ip (NULL or unset = not known). */
-bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip,
-                            uint16_t port);
 
 /* "host:port", "[::1]:1", "unix:/path"; cut when it does not fit. Returns out. */
 char *gw_config_endpoint_format(const struct gw_config_endpoint *endpoint, char *out, size_t out_len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Endpoints, sockets, prefixes and rules: text to structs and back. */
+/* Endpoints, sockets and prefixes: text to structs and back. */
 #include "gateway/config/endpoint.h"
 
 #include "gateway/base/err.h"
@@ -29,7 +29,7 @@ static const char bad_host[] = "neither an IP address nor a host name";
 
 /* ---- ports and host names */
 
-static int parse_port(uint16_t *out, const char *text, uint16_t min)
+int gw_port_parse(uint16_t *out, const char *text, uint16_t min)
 {
     int64_t port;
     if (gw_int_parse(&port, text) != 0 || port < min || port > PORT_MAX)
@@ -45,7 +45,7 @@ static bool is_host_char(char c)
 
 /* Labels of 1 to 63, dots between them, perhaps one at the end. What ends in a number is a misspelt IPv4
  * address. */
-static bool is_host_name(const char *text)
+bool gw_host_name_is_valid(const char *text)
 {
     size_t len = strlen(text), label = 0;
     bool is_number = true;
@@ -66,7 +66,7 @@ static bool is_host_name(const char *text)
     return !is_number;
 }
 
-static void copy_lower(char *out, const char *text)
+void gw_host_name_lower(char *out, const char *text)
 {
     do
         *out++ = (char)tolower((unsigned char)*text);
@@ -97,9 +97,9 @@ static int set_host(struct gw_config_endpoint *out, const char *host, uint16_t p
         return 0;
     out->kind = GW_CONFIG_ENDPOINT_NAME;
     *why = bad_host;
-    if (!is_host_name(host))
+    if (!gw_host_name_is_valid(host))
         return GW_E_MALFORMED;
-    copy_lower(out->name, host);
+    gw_host_name_lower(out->name, host);
     *why = NULL;
     return 0;
 }
@@ -116,7 +116,7 @@ static int parse_parts(struct gw_config_endpoint *out, char *text, uint16_t port
     if (text[0] != '[' && strchr(text, ':') != colon)
         return GW_E_MALFORMED;
     *why = bad_port;
-    if (parse_port(&port, colon + 1, port_min) != 0)
+    if (gw_port_parse(&port, colon + 1, port_min) != 0)
         return GW_E_MALFORMED;
     *colon = '\0';
     if (text[0] != '[')
@@ -238,102 +238,4 @@ char *gw_prefix_format(const struct gw_prefix *prefix, char *out, size_t out_len
     char ip[GW_ADDR_STRLEN];
     snprintf(out, out_len, "%s/%u", gw_ip_format(&prefix->ip, ip, sizeof ip), prefix->bits);
     return out;
-}
-
-/* ---- rules */
-
-/* Cuts ":PORT" from the end, where there is one. An IPv6 address with a port is in brackets, which go,
- * too. */
-static int take_port(char *text, char **host, uint16_t *port)
-{
-    char *colon = strrchr(text, ':');
-    bool is_bracketed = text[0] == '[';
-    *host = text;
-    if (!colon || (!is_bracketed && strchr(text, ':') != colon))
-        return 0; /* none; or an IPv6 address alone */
-    if (is_bracketed && colon[-1] != ']')
-        return GW_E_MALFORMED;
-    if (parse_port(port, colon + 1, 1) != 0)
-        return GW_E_MALFORMED;
-    *colon = '\0';
-    if (is_bracketed) {
-        colon[-1] = '\0';
-        *host = text + 1;
-    }
-    return 0;
-}
-
-static int parse_rule_host(struct gw_config_rule *rule, const char *host)
-{
-    if (gw_prefix_parse(&rule->prefix, host) == 0) {
-        rule->kind = GW_CONFIG_RULE_PREFIX;
-        gw_prefix_mask(&rule->prefix);
-        return 0;
-    }
-    bool is_suffix = host[0] == '*';
-    rule->kind = is_suffix ? GW_CONFIG_RULE_SUFFIX : GW_CONFIG_RULE_HOST;
-    host += is_suffix;
-    if (is_suffix && !*host)
-        return 0;
-    if (is_suffix && *host != '.')
-        return GW_E_MALFORMED;
-    if (!is_host_name(host + is_suffix) || strlen(host) > GW_CONFIG_ENDPOINT_NAME_MAX)
-        return GW_E_MALFORMED;
-    copy_lower(rule->host, host);
-    return 0;
-}
-
-int gw_config_rule_parse(struct gw_config_rule *out, const char *text)
-{
-    struct gw_config_rule rule = {0};
-    char *copy = strdup(text), *host;
-    if (!copy)
-        return GW_E_NOMEM;
-    int err = take_port(copy, &host, &rule.port);
-    if (!err)
-        err = parse_rule_host(&rule, host);
-    free(copy);
-    if (!err)
-        *out = rule;
-    return err;
-}
-
-char *gw_config_rule_format(const struct gw_config_rule *rule, char *out, size_t out_len)
-{
-    char host[GW_CONFIG_ENDPOINT_NAME_MAX + 2];
-    if (rule->kind == GW_CONFIG_RULE_PREFIX)
-        gw_prefix_format(&rule->prefix, host, sizeof host);
-    else
-        snprintf(host, sizeof host, "%s%s", rule->kind == GW_CONFIG_RULE_SUFFIX ? "*" : "", rule->host);
-    if (!rule->port)
-        snprintf(out, out_len, "%s", host);
-    else if (strchr(host, ':'))
-        snprintf(out, out_len, "[%s]:%u", host, rule->port);
-    else
-        snprintf(out, out_len, "%s:%u", host, rule->port);
-    return out;
-}
-
-static bool host_matches(const struct gw_config_rule *rule, const char *host)
-{
-    size_t len = strlen(host), rule_len = strlen(rule->host);
-    if (len > 0 && host[len - 1] == '.') /* the root's dot changes nothing */
-        len--;
-    if (rule_len > 0 && rule->host[rule_len - 1] == '.')
-        rule_len--;
-    if (rule->kind == GW_CONFIG_RULE_HOST)
-        return len == rule_len && strncasecmp(host, rule->host, len) == 0;
-    return rule_len == 0 || (len > rule_len && strncasecmp(host + len - rule_len, rule->host, rule_len) == 0);
-}
-
-bool gw_config_rule_matches(const struct gw_config_rule *rule, const char *host, const struct gw_addr *ip,
-                            uint16_t port)
-{
-    if (rule->port && rule->port != port)
-        return false;
-    if (rule->kind == GW_CONFIG_RULE_PREFIX)
-        return ip && ip->family && gw_prefix_contains(&rule->prefix, ip);
-    if (rule->kind == GW_CONFIG_RULE_SUFFIX && !rule->host[0])
-        return true;
-    return host && host_matches(rule, host);
 }

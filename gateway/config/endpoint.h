@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses as people write them in files: endpoints, sockets, prefixes, rules of a proxy. No name is
+/* Addresses as people write them in files: endpoints, sockets, prefixes. No name is
  * looked up here. */
 #ifndef GATEWAY_CONFIG_ENDPOINT_H
 #define GATEWAY_CONFIG_ENDPOINT_H
@@ -16,7 +16,12 @@ int gw_socket_parse(struct gw_config_endpoint *out, const char *text, const char
                     const char **why);
 /* IP/BITS, or an IP alone: all its bits. The bits of the host stay as they are. */
 int gw_prefix_parse(struct gw_prefix *out, const char *text);
-int gw_config_rule_parse(struct gw_config_rule *out, const char *text);
+/* A decimal number from min to 65535. */
+int gw_port_parse(uint16_t *out, const char *text, uint16_t min);
+/* Labels of 1 to 63, dots between them, perhaps one at the end; what ends in a number is a misspelt IPv4 address. */
+bool gw_host_name_is_valid(const char *text);
+/* out has room for the text. */
+void gw_host_name_lower(char *out, const char *text);
 
 /* Clears the bits behind the prefix. */
 void gw_prefix_mask(struct gw_prefix *prefix);
@@ -25,6 +30,5 @@ bool gw_prefix_contains(const struct gw_prefix *prefix, const struct gw_addr *ip
 /* Without a port. All return out. */
 char *gw_ip_format(const struct gw_addr *ip, char *out, size_t out_len);
 char *gw_prefix_format(const struct gw_prefix *prefix, char *out, size_t out_len);
-char *gw_config_rule_format(const struct gw_config_rule *rule, char *out, size_t out_len);
 
 #endif

@@ -20,7 +20,7 @@ static const char intro[] =
     "- A duration is a number of seconds, or numbers with units: `20`, `20s`, `1m30s`, `500ms`, `2h`, `1d`.\n"
     "- A size is a number of bytes, or one with a unit: `64MB` (a million bytes each), `64MiB` (1024 * 1024 each).\n"
     "- A name is made of 1 to 63 letters, digits, `-` and `_`. A key is 32 bytes in base64 (44 characters).\n"
-    "- A rule is `HOST`, `*.DOMAIN`, `IP`, `IP/BITS` or `*` (all), with `:PORT` behind it if only that is meant.\n"
+    "- A rule is `HOST`, `*.DOMAIN`, `IP`, `IP/BITS` or `*` (all), with `:PORT` or `:FROM-TO` behind it if only that is meant.\n"
     "- A key without a value (`peers:` and nothing behind it) is a key that is not there.\n"
     "- The file may have at most 1 MiB. With a secret in it, only its owner may read it (`chmod 600`).\n"
     "\n"
@@ -38,6 +38,25 @@ static const char intro[] =
     "  web: {enabled: true, local_address: \"127.0.0.1:8000\"}\n"
     "socks: {listen: \"127.0.0.1:1080\"}\n"
     "```\n";
+
+static const char peer_up[] =
+    "\n## Files of peer-up\n"
+    "\n"
+    "A peer-up configuration loads as it is. `peergate config check` prints what it became, and notes what has no equivalent.\n"
+    "\n"
+    "| there | here |\n"
+    "|---|---|\n"
+    "| `identity.key_file` | `identity`. The key file itself is read too. Empty: `identity.key`, with a note |\n"
+    "| `network.listen_addresses` | `listen` and `port`, from the UDP multiaddrs (`/ip4/0.0.0.0/udp/9100/quic-v1`), which must have one port. TCP ones: "
+    "not listened on, with a note |\n"
+    "| `security.authorized_keys_file`, `services.NAME.enabled`, `.local_address`, `.authorized_keys`, `federation.peers[]` | the same keys |\n"
+    "| `names` | the same key |\n"
+    "| `security.enable_connection_gating` | always on; a note where it says `false` |\n"
+    "| `services.NAME.protocol` that begins with `/` | not used, with a note: a service goes by its name |\n"
+    "| `relay`, `discovery`, `resources`, `health` | not used, with a note |\n"
+    "| `version`, `protocols`, `network.force_private_reachability` | not used |\n"
+    "\n"
+    "What would let more people in if it were left out, as `services.NAME.allowed_peers`, is an error like every unknown key.\n";
 
 static const char *const type_words[GW_TYPE_COUNT] = {
     [GW_TYPE_TEXT] = "text",
@@ -229,4 +248,5 @@ void gw_config_print_reference(FILE *out)
 {
     fputs(intro, out);
     print_section(out, "", NULL, &gw_schema);
+    fputs(peer_up, out);
 }

@@ -44,8 +44,11 @@ static const struct gw_choice congestions[] = {{"bbr", GW_CC_BBR}, {"cubic", GW_
 static const struct gw_choice roles[] = {
     {"dynamic", GW_CONFIG_ROLE_DYNAMIC}, {"anchor", GW_CONFIG_ROLE_ANCHOR}, {NULL, 0}};
 static const struct gw_choice protocols[] = {{"tcp", GW_CONFIG_TCP}, {"udp", GW_CONFIG_UDP}, {NULL, 0}};
-static const struct gw_choice classes[] = {
-    {"interactive", GW_CLASS_INTERACTIVE}, {"normal", GW_CLASS_NORMAL}, {"bulk", GW_CLASS_BULK}, {NULL, 0}};
+static const struct gw_choice classes[] = {{"auto", GW_CONFIG_CLASS_WISHED},
+                                           {"interactive", GW_CLASS_INTERACTIVE},
+                                           {"normal", GW_CLASS_NORMAL},
+                                           {"bulk", GW_CLASS_BULK},
+                                           {NULL, 0}};
 static const struct gw_choice others[] = {
     {"reject", GW_CONFIG_OTHERS_REJECT}, {"direct", GW_CONFIG_OTHERS_DIRECT}, {NULL, 0}};
 static const struct gw_choice dns_systems[] = {{"off", GW_CONFIG_DNS_OFF},
@@ -102,8 +105,10 @@ static const struct gw_section protocol_section = {.keys = protocol_keys};
 static const struct gw_key security_keys[] = {
     {"authorized_keys_file", GW_TYPE_PATH, NETWORK(security.authorized_keys_file),
      .fallback = "authorized_keys", .further = GW_FURTHER_OWN,
-     .doc = "Who may connect: one peer ID a line, with options before it and a comment after it. A line for "
-            "one of `peers` says what that one may use."},
+     .doc =
+         "Who may connect: one peer ID a line, with options before it (`services=\"ssh,web\"`, `expires=\"2027-01-01\"`, "
+         "`revoked=\"yes\"`, with commas between them) and a comment after it. A line for one of `peers` says what that one "
+         "may use, and when it has expired or says `revoked`, that it may not connect."},
     END};
 static const struct gw_section security_section = {.keys = security_keys};
 
@@ -196,6 +201,20 @@ static const struct gw_key socks_keys[] = {
     END};
 static const struct gw_section socks_section = {.keys = socks_keys};
 
+static const struct gw_key name_keys[] = {
+    {"name", GW_TYPE_LABEL, AT(struct gw_config_name, name), .doc = "The name."},
+    {"peer_id", GW_TYPE_PEER_ID, AT(struct gw_config_name, peer_id), .is_required = true,
+     .doc = "The peer's peer ID. `NAME: PEER_ID` is the short form."},
+    END};
+static const struct gw_section name_section = {
+    .keys = name_keys,
+    .size = sizeof(struct gw_config_name),
+    .named_key = "name",
+    .short_key = "peer_id",
+    .has_line = true,
+    .line_offset = offsetof(struct gw_config_name, line),
+};
+
 static const struct gw_key federation_peer_keys[] = {
     {"network_name", GW_TYPE_LABEL, FEDERATION(network_name), .is_required = true,
      .doc = "The other network's name. Must be given."},
@@ -226,8 +245,10 @@ static const struct gw_key service_keys[] = {
      .doc = "The port that peers may ask for instead of the name; 0: by name only."},
     {"authorized_keys", GW_TYPE_PATH, SERVICE(authorized_keys),
      .doc = "A file that says for this service alone who may use it, instead of the global one."},
-    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "normal",
-     .doc = "Who goes first when the link is full."},
+    {"class", GW_TYPE_ENUM, SERVICE(class), .choices = classes, .fallback = "auto",
+     .doc =
+         "Who goes first when the link is full. `auto`: as the one who opens the flow wishes (`peergate nc --class`; by "
+         "itself interactive for ssh, telnet, rdp and vnc, else normal)."},
     END};
 static const struct gw_section service_section = {
     .keys = service_keys,
@@ -356,8 +377,10 @@ static const struct gw_key network_keys[] = {
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,
-     .doc = "The peers that this node knows. Each may use every service, unless it has a line in "
-            "`authorized_keys`: then what that says."},
+     .doc =
+         "The peers that this node knows. Each may use every service, unless it has a line in "
+         "`authorized_keys`: then what that says. A line that has expired or says `revoked` makes it a stranger, whose "
+         "session ends; one that cannot be read gives it no service."},
     {"services", GW_TYPE_SECTION, GW_NAMED, NETWORK(services), .section = &service_section, .max_count = 1000,
      .doc = "What peers may reach here, by name. Nothing that is not listed is reachable."},
     {"expose", GW_TYPE_ENUM, NETWORK(expose), .choices = exposes, .fallback = "services",
@@ -391,6 +414,9 @@ static const struct gw_key root_keys[] = {
     {"dns", GW_TYPE_SECTION, .section = &dns_section},
     {"virtual_router", GW_TYPE_SECTION, .section = &virtual_router_section},
     {"netstack", GW_TYPE_SECTION, .section = &netstack_section},
+    {"names", GW_TYPE_SECTION, GW_NAMED, ROOT(names), .section = &name_section, .max_count = 4096,
+     .doc =
+         "The owner's own names for peers that `peers` or authorized_keys has, as in names.yaml, which goes before them."},
     {"federation", GW_TYPE_SECTION, .section = &federation_section},
     {"networks", GW_TYPE_SECTION, GW_LIST, ROOT(networks), .section = &network_section, .max_count = 15,
      .doc =
@@ -417,7 +443,7 @@ static const size_t sizes[GW_TYPE_COUNT] = {
     [GW_TYPE_IP] = sizeof(struct gw_addr),
     [GW_TYPE_PREFIX] = sizeof(struct gw_prefix),
     [GW_TYPE_ADDRESS] = sizeof(struct gw_prefix),
-    [GW_TYPE_RULE] = sizeof(struct gw_config_rule),
+    [GW_TYPE_RULE] = sizeof(struct gw_rule),
     [GW_TYPE_KEY] = sizeof(struct gw_config_key),
     [GW_TYPE_SECRET] = sizeof(struct gw_config_key),
     [GW_TYPE_PEER_ID] = sizeof(struct gw_config_peer_id),

@@ -24,7 +24,7 @@ enum gw_type {
     GW_TYPE_IP,       /* struct gw_addr */
     GW_TYPE_PREFIX,   /* struct gw_prefix; bits of the host are cleared */
     GW_TYPE_ADDRESS,  /* struct gw_prefix; an address with the length of its network */
-    GW_TYPE_RULE,     /* struct gw_config_rule */
+    GW_TYPE_RULE,     /* struct gw_rule */
     GW_TYPE_KEY,      /* struct gw_config_key; public */
     GW_TYPE_SECRET,   /* struct gw_config_key; private or shared */
     GW_TYPE_PEER_ID,  /* struct gw_config_peer_id */

@@ -46,6 +46,16 @@ static void free_text(char *text)
     free(text);
 }
 
+static void append(struct gw_node *parent, struct gw_node *node)
+{
+    if (parent->last)
+        parent->last->next = node;
+    else
+        parent->first = node;
+    parent->last = node;
+    parent->count++;
+}
+
 void gw_tree_free(struct gw_node *node)
 {
     if (!node)
@@ -66,6 +76,46 @@ const struct gw_node *gw_tree_get(const struct gw_node *map, const char *key)
             return child;
     }
     return NULL;
+}
+
+/* ---- changes */
+
+void gw_tree_remove(struct gw_node *parent, struct gw_node *child)
+{
+    struct gw_node *before = NULL, **at = &parent->first;
+    for (; *at != child; at = &(*at)->next)
+        before = *at;
+    *at = child->next;
+    if (parent->last == child)
+        parent->last = before;
+    parent->count--;
+    gw_tree_free(child);
+}
+
+struct gw_node *gw_tree_add(struct gw_node *parent, const char *key, enum gw_node_kind kind, const char *text,
+                            unsigned line)
+{
+    struct gw_node *node = calloc(1, sizeof *node);
+    if (!node)
+        return NULL;
+    *node = (struct gw_node){.kind = kind, .line = line, .key_line = line};
+    if ((key && !(node->key = strdup(key))) || (text && !(node->text = strdup(text)))) {
+        gw_tree_free(node);
+        return NULL;
+    }
+    append(parent, node);
+    return node;
+}
+
+void gw_tree_lift(struct gw_node *map, struct gw_node *child)
+{
+    map->kind = GW_NODE_SCALAR;
+    map->line = child->line;
+    map->is_null = child->is_null;
+    map->text = child->text;
+    child->text = NULL;
+    while (map->first)
+        gw_tree_remove(map, map->first);
 }
 
 const char *gw_tree_kind_name(const struct gw_node *node)
@@ -111,12 +161,7 @@ static void attach(struct builder *builder, struct gw_node *node)
     node->key = builder->key;
     node->key_line = builder->key_line;
     builder->key = NULL;
-    if (parent->last)
-        parent->last->next = node;
-    else
-        parent->first = node;
-    parent->last = node;
-    parent->count++;
+    append(parent, node);
 }
 
 static bool is_key_next(const struct builder *builder)

@@ -34,6 +34,13 @@ int gw_tree_parse(struct gw_node **out, const char *text, size_t len, const char
 void gw_tree_free(struct gw_node *node);
 /* The child of a map; NULL when absent. */
 const struct gw_node *gw_tree_get(const struct gw_node *map, const char *key);
+/* Takes a child out of a map or list, and frees it. */
+void gw_tree_remove(struct gw_node *parent, struct gw_node *child);
+/* Adds a child at the end: key NULL in a list, text NULL for what is no scalar; both are copied. NULL without memory. */
+struct gw_node *gw_tree_add(struct gw_node *parent, const char *key, enum gw_node_kind kind, const char *text,
+                            unsigned line);
+/* The map becomes what its child, a scalar, is; what else is in it is gone. It keeps its own key. */
+void gw_tree_lift(struct gw_node *map, struct gw_node *child);
 /* "a list", "a mapping", "nothing", "text": for messages. */
 const char *gw_tree_kind_name(const struct gw_node *node);
 

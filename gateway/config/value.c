@@ -265,13 +265,13 @@ static void format_prefix(const struct gw_key *key, const void *value, char *out
 
 static int parse_rule(void *out, const struct parse *in)
 {
-    return gw_config_rule_parse(out, in->text);
+    return gw_rule_parse(out, in->text);
 }
 
 static void format_rule(const struct gw_key *key, const void *value, char *out)
 {
     (void)key;
-    gw_config_rule_format(value, out, GW_VALUE_STRLEN);
+    gw_rule_format(value, out, GW_VALUE_STRLEN);
 }
 
 /* ---- keys */
@@ -409,9 +409,9 @@ static const struct type types[GW_TYPE_COUNT] = {
                         is_prefix_set, false},
     [GW_TYPE_ADDRESS] = {parse_address, "an IP address, or one with its network, such as 10.64.0.1/16", NULL,
                          format_prefix, NULL, false},
-    [GW_TYPE_RULE] = {parse_rule,
-                      "HOST, *.DOMAIN, IP, IP/BITS or *, and a :PORT after it if only that is meant", NULL,
-                      format_rule, NULL, false},
+    [GW_TYPE_RULE] =
+        {parse_rule, "HOST, *.DOMAIN, IP, IP/BITS or *, and :PORT or :FROM-TO after it if only that is meant",
+         NULL, format_rule, NULL, false},
     [GW_TYPE_KEY] = {parse_key, "an X25519 public key in base64 (44 characters)", NULL, format_key,
                      is_key_set, false},
     [GW_TYPE_SECRET] = {parse_secret, "32 bytes in base64 (44 characters)", NULL, format_key, is_key_set,

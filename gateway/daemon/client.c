@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_MAX_LEN (16u * 1024u * 1024u)
+#define LINE_MAX_LEN (64u * 1024u * 1024u)
 
 /* control.socket of the configuration, if that can be read; else where it is by default. */
 static void socket_path(const struct gw_cmd_context *ctx, char out[GW_DIR_PATH_MAX])

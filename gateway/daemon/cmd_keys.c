@@ -251,7 +251,7 @@ const struct gw_command gw_cmd_authorize = {
     .run = run_authorize,
 };
 
-/* The line of config.yaml that makes it one of `peers`, or 0. Without a line in authorized_keys those may use everything. */
+/* The line of config.yaml that makes it one of `peers`, or 0. */
 static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *name, const char *peer)
 {
     struct gw_diag ignored = {0};
@@ -273,25 +273,40 @@ static unsigned line_in_peers(struct gw_cmd_context *ctx, const char *name, cons
     return line;
 }
 
+/* One of `peers` needs a line that says no: without any it may do everything. line: where it is in config.yaml. */
+static int say_no(struct gw_cmd_context *ctx, const char *path, const char *peer, unsigned line,
+                  struct gw_diag *diag)
+{
+    int err = gw_authorized_keys_revoke(path, peer, NULL, diag);
+    if (!err && ctx->json)
+        printf("{\"deauthorized\": \"%s\", \"revoked\": true}\n", peer);
+    else if (!err)
+        printf("revoked %s in %s\n"
+               "It is one of `peers` in %s/%s, line %u: while it is there, the line that says no stays.\n",
+               peer, path, ctx->dir, GW_FILE_CONFIG, line);
+    return err;
+}
+
+static int take_out(struct gw_cmd_context *ctx, const char *path, const char *peer, struct gw_diag *diag)
+{
+    int err = gw_authorized_keys_deauthorize(path, peer, diag);
+    if (err == GW_E_UNKNOWN)
+        gw_cmd_fail(ctx, "%s is not in %s", peer, path);
+    else if (!err && ctx->json)
+        printf("{\"deauthorized\": \"%s\", \"revoked\": false}\n", peer);
+    else if (!err)
+        printf("removed %s from %s\n", peer, path);
+    return err;
+}
+
 static int deauthorize(struct gw_cmd_context *ctx, const char *network, const char *peer)
 {
     char path[GW_DIR_PATH_MAX];
     struct gw_diag diag = {0};
     int status = find_authorized_keys(ctx, network, path, &diag);
-    int err = status ? 0 : gw_authorized_keys_deauthorize(path, peer, &diag);
-    if (err == GW_E_UNKNOWN)
-        gw_cmd_fail(ctx, "%s is not in %s", peer, path);
-    else if (!status && !err && ctx->json)
-        printf("{\"deauthorized\": \"%s\"}\n", peer);
-    else if (!status && !err)
-        printf("removed %s from %s\n", peer, path);
-    err = gw_cmd_finish(&diag, err);
     unsigned line = status ? 0 : line_in_peers(ctx, network, peer);
-    if (line)
-        err = gw_cmd_fail(
-            ctx,
-            "%s may still use every service: it is one of `peers` in %s/%s, line %u; remove it there too",
-            peer, ctx->dir, GW_FILE_CONFIG, line);
+    int err = status ? 0 : line ? say_no(ctx, path, peer, line, &diag) : take_out(ctx, path, peer, &diag);
+    err = gw_cmd_finish(&diag, err);
     return status ? status : err;
 }
 
@@ -308,7 +323,8 @@ const struct gw_command gw_cmd_deauthorize = {
     .summary = "no longer let a peer connect",
     .usage = "usage: peergate deauthorize PEER-ID [--network NAME]\n\n"
              "Removes the peer's line from authorized_keys. PEER-ID may be a base64 key. One of\n"
-             "`peers` in config.yaml has to be removed there as well: the exit status is then 1.\n"
+             "`peers` in config.yaml gets a line that says no instead, since without any it may\n"
+             "use everything. A running daemon ends its session at the next `peergate reload`.\n"
              "A node in several networks needs --network.\n",
     .run = run_deauthorize,
 };

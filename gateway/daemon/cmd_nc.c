@@ -3,6 +3,7 @@
 #include "gateway/base/random.h"
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
+#include "gateway/flow/class.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,10 @@
 #include <unistd.h>
 
 #define BUFFER_LEN 65536u
+#define CLASS_HELP                                                                    \
+    "--class interactive|normal|bulk says who goes first when the link is full; by\n" \
+    "itself ssh, telnet, rdp and vnc are interactive and all else is normal. A\n"     \
+    "`class` that the peer has configured for the service overrides it there.\n"
 
 /* "22" is a port, all else a service. */
 static bool set_destination(json_t *request, const char *host, const char *service)
@@ -27,6 +32,15 @@ static bool set_destination(json_t *request, const char *host, const char *servi
     if (*end != '\0' || end == service)
         return json_object_set_new(request, "service", json_string(service)) == 0;
     return port > 0 && port < 65536 && json_object_set_new(request, "port", json_integer(port)) == 0;
+}
+
+/* class_ NULL: none is asked for. */
+static int check_class(const struct gw_cmd_context *ctx, const char *class_)
+{
+    enum gw_class ignored;
+    if (!class_ || gw_class_parse(&ignored, class_))
+        return GW_EXIT_OK;
+    return gw_cmd_usage_error(ctx, "--class is interactive, normal or bulk, not \"%s\"", class_);
 }
 
 /* --- nc --- */
@@ -210,10 +224,12 @@ static int connect_and_pump(struct gw_cmd_context *ctx, json_t *request)
 
 static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
 {
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 2, 2);
-    if (status != GW_EXIT_OK)
+    const char *class_ = NULL;
+    const struct gw_cmd_option options[] = {{"--class", NULL, &class_}, {NULL, NULL, NULL}};
+    int status = gw_cmd_options(ctx, &argc, argv, options, 2, 2);
+    if (status != GW_EXIT_OK || (status = check_class(ctx, class_)) != GW_EXIT_OK)
         return status;
-    json_t *request = json_pack("{s:s}", "command", "connect");
+    json_t *request = json_pack("{s:s,s:s*}", "command", "connect", "class", class_);
     if (!set_destination(request, argv[1], argv[2])) {
         json_decref(request);
         return gw_cmd_usage_error(ctx, "\"%s\" is neither a service nor a port", argv[2]);
@@ -225,10 +241,10 @@ static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_nc = {
     .name = "nc",
     .summary = "connect stdin and stdout to a service of a peer",
-    .usage = "usage: peergate nc HOST SERVICE|PORT\n\n"
+    .usage = "usage: peergate nc [--class CLASS] HOST SERVICE|PORT\n\n"
              "Connects stdin and stdout to that service. When the peer refuses or cannot be\n"
              "reached, says why and exits with 1. For ssh:\n\n"
-             "  ssh -o ProxyCommand='peergate nc %h %p' laptop.demo\n",
+             "  ssh -o ProxyCommand='peergate nc %h %p' laptop.demo\n\n" CLASS_HELP,
     .run = run_nc,
 };
 
@@ -291,22 +307,26 @@ static int forward(struct gw_cmd_context *ctx, json_t *request, const char *dest
 static int run_forward(struct gw_cmd_context *ctx, int argc, char **argv)
 {
     char destination[512];
-    int status = gw_cmd_options(ctx, &argc, argv, NULL, 2, 2);
-    if (status != GW_EXIT_OK)
+    const char *class_ = NULL;
+    const struct gw_cmd_option options[] = {{"--class", NULL, &class_}, {NULL, NULL, NULL}};
+    int status = gw_cmd_options(ctx, &argc, argv, options, 2, 2);
+    if (status != GW_EXIT_OK || (status = check_class(ctx, class_)) != GW_EXIT_OK)
         return status;
     snprintf(destination, sizeof destination, "%s", argv[2]);
     json_t *request = forward_request(argv[1], destination);
     if (!request)
         return gw_cmd_usage_error(ctx, "\"%s\" is not HOST:PORT or HOST:SERVICE", argv[2]);
+    if (class_)
+        json_object_set_new(request, "class", json_string(class_));
     return forward(ctx, request, argv[2]);
 }
 
 const struct gw_command gw_cmd_forward = {
     .name = "forward",
     .summary = "listen on a local port for a service of a peer",
-    .usage = "usage: peergate forward LISTEN HOST:PORT|HOST:SERVICE\n\n"
+    .usage = "usage: peergate forward [--class CLASS] LISTEN HOST:PORT|HOST:SERVICE\n\n"
              "Every connection to LISTEN (a port, ADDRESS:PORT or unix:PATH) becomes one to that\n"
              "service of the peer, until Ctrl-C. A port alone is one of 127.0.0.1.\n\n"
-             "  peergate forward 8080 home.demo:web\n",
+             "  peergate forward 8080 home.demo:web\n\n" CLASS_HELP,
     .run = run_forward,
 };

@@ -45,7 +45,9 @@ static void print_line(const json_t *line, const char *host)
     int seq = (int)gw_json_int(line, "seq");
 
     if (json_is_true(json_object_get(line, "lost")))
-        printf("no answer from %s: seq=%d (%s)\n", host, seq, gw_json_text(line, "state"));
+        printf("no answer from %s: seq=%d (%s)\n", host, seq,
+               json_is_object(json_object_get(line, "seal_conflict")) ? "no seal"
+                                                                      : gw_json_text(line, "state"));
     else
         printf("answer from %s: seq=%d time=%s path=%s %s\n", host, seq,
                gw_text_ms(text, gw_json_real(line, "rtt_ms")),

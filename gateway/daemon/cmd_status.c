@@ -16,6 +16,7 @@ static const struct {
     {"stale", "silent", GW_YELLOW},
     {"failed", "unreachable", GW_RED},
     {"idle", "idle", GW_DIM},
+    {"no seal", "no seal", GW_RED}, /* connected, and nothing can pass */
 };
 
 static void state_cell(struct gw_table_row *row, unsigned *column, const char *state)
@@ -53,7 +54,9 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
     if (!row)
         return;
     name_cell(row, &column, peer, are_several);
-    state_cell(row, &column, gw_json_text(peer, "state"));
+    state_cell(row, &column,
+               json_is_object(json_object_get(peer, "seal_conflict")) ? "no seal"
+                                                                      : gw_json_text(peer, "state"));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_seconds(text, gw_json_real(peer, "since_s")));
     gw_table_cell(row, &column, GW_PLAIN, "%s",
                   strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
@@ -68,6 +71,14 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_sent")));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_received")));
     gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(json_object_get(peer, "flows"), "open"));
+}
+
+/* Why nothing passes to a peer that is connected. */
+static void print_seal(const json_t *peer)
+{
+    const json_t *conflict = json_object_get(peer, "seal_conflict");
+    if (json_is_object(conflict))
+        printf("%s: %s\n", name_of(peer), gw_json_text(conflict, "text"));
 }
 
 /* Why a peer that is there does not connect. */
@@ -94,7 +105,14 @@ static void print_peers(const json_t *answer)
         gw_table_print(&table);
     else
         printf("no peers: write them into config.yaml, or let them in with `peergate authorize`\n");
-    json_array_foreach(json_object_get(answer, "peers"), i, peer) print_clock(peer);
+    json_array_foreach(json_object_get(answer, "peers"), i, peer)
+    {
+        print_seal(peer);
+        print_clock(peer);
+    }
+    json_array_foreach(json_object_get(answer, "refused_peers"), i, peer)
+        printf("%s: is refused like a stranger: it %s (authorized_keys)\n", name_of(peer),
+               gw_json_text(json_object_get(peer, "reason"), "text"));
     gw_table_free(&table);
 }
 

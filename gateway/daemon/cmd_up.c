@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/config/dir.h"
 #include "gateway/daemon/client.h"
+#include "gateway/daemon/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 struct up_options {
-    bool background, to_syslog;
+    bool background, to_syslog, has_cores;
     const char *log_file;
 };
 
@@ -87,8 +88,11 @@ static int run_daemon(struct gw_cmd_context *ctx, const struct up_options *optio
         return GW_EXIT_FAILED;
     gw_logsink_use(&log);
     raise_limits();
+    int err = options->has_cores ? 0 : gw_process_hide_memory();
+    if (err != 0)
+        gw_log_warn("other programs of this user may be able to read the keys in memory: %s", strerror(-err));
     const struct gw_daemon_params params = {.dir = ctx->dir, .verbose = ctx->verbose, .log = &log};
-    int err = gw_daemon_new(&daemon, &params, &diag);
+    err = gw_daemon_new(&daemon, &params, &diag);
     if (err != 0) {
         gw_diag_print(&diag, stderr);
         gw_diag_clear(&diag);
@@ -144,10 +148,13 @@ static int run(struct gw_cmd_context *ctx, int argc, char **argv)
 {
     struct up_options options = {0};
     bool foreground = false;
-    const struct gw_cmd_option table[] = {
-        {"--background", &options.background, NULL}, {"-b", &options.background, NULL},
-        {"--foreground", &foreground, NULL},         {"--syslog", &options.to_syslog, NULL},
-        {"--log", NULL, &options.log_file},          {NULL, NULL, NULL}};
+    const struct gw_cmd_option table[] = {{"--background", &options.background, NULL},
+                                          {"-b", &options.background, NULL},
+                                          {"--foreground", &foreground, NULL},
+                                          {"--syslog", &options.to_syslog, NULL},
+                                          {"--log", NULL, &options.log_file},
+                                          {"--cores", &options.has_cores, NULL},
+                                          {NULL, NULL, NULL}};
     int status = gw_cmd_options(ctx, &argc, argv, table, 0, 0);
     if (status != GW_EXIT_OK)
         return status;
@@ -161,12 +168,14 @@ static int run(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_up = {
     .name = "up",
     .summary = "start the daemon (in the foreground; Ctrl-C ends it)",
-    .usage = "usage: peergate up [-b] [--log FILE | --syslog]\n\n"
+    .usage = "usage: peergate up [-b] [--log FILE | --syslog] [--cores]\n\n"
              "Starts the daemon of the folder: its peers, its services, its proxy. It logs to\n"
              "stderr and ends with Ctrl-C; -v says more.\n\n"
              "  -b, --background   return as soon as it listens; it then logs to DIR/peergate.log\n"
              "  --log FILE         log to this file\n"
-             "  --syslog           log to syslog\n\n"
+             "  --syslog           log to syslog\n"
+             "  --cores            let it be debugged: cores are written, and other programs of\n"
+             "                     the user may look into its memory, where the keys are\n\n"
              "SIGHUP, or `peergate reload`, reads the files again.\n",
     .run = run,
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections on their way to a service. States: looking up (fd is ours) -> splice (opened, then accepted or refused), or a dial and a pair
- * where the name is this node's own. */
+/* Connections on their way to a service. States: looking up (fd is ours) -> splice (opened, then accepted, or refused and being told so), or a
+ * dial and a pair where the name is this node's own. */
 #include "gateway/daemon/connect.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/control.h"
+#include "gateway/flow/class.h"
 #include "gateway/local/pair.h"
 #include "gateway/local/splice.h"
 #include "netstack/bridge/packet_dial.h"
@@ -27,6 +28,7 @@ struct connect {
     char host[256];
     struct gw_open open;
     char token[GW_VERDICT_TOKEN_MAX + 1];
+    bool has_class; /* in open; else it follows from what is opened */
     bool wants_json;
     bool is_looking_up; /* the resolver still has a pointer here */
     bool is_ended;      /* while it looks up: to be freed by the answer */
@@ -186,18 +188,23 @@ static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user
         end(connect, now);
 }
 
-/* A last line, to a splice that is nobody's afterwards. */
-static void say_and_forget(struct connect *connect, struct gw_mono now, const char *code,
-                           const char *sentence)
+static void on_said(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
 {
-    static const struct gw_splice_events nobody = {0};
-    char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
-    struct gw_splice *splice = connect->splice;
-    log_failure(connect, sentence);
+    struct connect *connect = user;
+    (void)splice, (void)now, (void)reason;
     connect->splice = NULL;
     free_connect(connect);
-    gw_splice_set_owner(splice, &nobody, NULL);
-    gw_splice_say_and_close(splice, now, line ? line : "", line ? strlen(line) : 0);
+}
+
+static const struct gw_splice_events saying_events = {.on_end = on_said};
+
+/* A last line; it stays in the list until that is out and the client has hung up. It may be gone afterwards. */
+static void say_and_end(struct connect *connect, struct gw_mono now, const char *code, const char *sentence)
+{
+    char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
+    log_failure(connect, sentence);
+    gw_splice_set_owner(connect->splice, &saying_events, connect);
+    gw_splice_say_and_close(connect->splice, now, line ? line : "", line ? strlen(line) : 0);
     free(line);
 }
 
@@ -212,7 +219,7 @@ static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned lo
         open_packets(connect, connect->flow_peer, &own);
         return;
     }
-    say_and_forget(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
+    say_and_end(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
 }
 
 static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
@@ -253,7 +260,13 @@ static void open_flow(struct connect *connect, struct gw_peer *peer)
                                       GW_SPLICE_UNLIMITED);
     if (err == 0)
         return;
-    say_and_forget(connect, now, "failed", gw_strerror(err));
+    if (err == GW_E_NO_SEAL)
+        say_and_end(connect, now, gw_reason_name(GW_REASON_NO_SEAL), gw_reason_sentence(GW_REASON_NO_SEAL));
+    else if (err == -EHOSTUNREACH)
+        say_and_end(connect, now, gw_reason_name(GW_REASON_UNREACHABLE),
+                    "no address of the peer is known: it needs an `endpoint`, or an anchor that both use");
+    else
+        say_and_end(connect, now, "failed", gw_strerror(err));
 }
 
 /* --- this node's own --- */
@@ -307,6 +320,8 @@ static void open_answer(struct connect *connect, const struct gw_answer *answer,
     struct gw_mono now = gw_loop_now(connect->all->frontend->loop);
     if (answer->service[0] && !connect->open.service[0])
         snprintf(connect->open.service, sizeof connect->open.service, "%s", answer->service);
+    if (!connect->has_class)
+        connect->open.class_ = (uint8_t)gw_class_of(connect->open.service, connect->open.port);
     if (answer->peer && (answer->is_behind || gw_packet_is_needed(answer->peer, now)))
         open_packets(connect, answer->peer, ip);
     else if (answer->peer)
@@ -359,7 +374,8 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     connect->rest_len = params->rest_len;
     connect->wants_json = params->wants_json;
     connect->group = params->group;
-    connect->open.class_ = GW_CLASS_NORMAL;
+    connect->has_class = params->has_class;
+    connect->open.class_ = (uint8_t)params->class_;
     connect->open.port = params->port;
     snprintf(connect->host, sizeof connect->host, "%s", params->host);
     snprintf(connect->open.service, sizeof connect->open.service, "%s",

@@ -29,6 +29,8 @@ struct gw_connect_params {
     const char *host;    /* copied */
     const char *service; /* copied; NULL or "" = by port */
     uint16_t port;
+    bool has_class; /* class_ is wished for; else what fits service and port */
+    enum gw_class class_;
     bool wants_json;   /* a control client: tell it how it went */
     const char *token; /* copied; who waits for its end (verdict.h); NULL = nobody */
     const void *group; /* for gw_connects_end_group; NULL = none */

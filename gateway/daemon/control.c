@@ -91,6 +91,19 @@ int gw_control_detach(struct gw_control_client *client, uint8_t **rest, size_t *
 
 /* --- answers --- */
 
+/* It has not read what it asked for before. */
+static bool is_behind(const struct gw_control_client *client)
+{
+    return evbuffer_get_length(bufferevent_get_output(client->io)) > GW_CONTROL_UNREAD_MAX;
+}
+
+static void free_line(const void *data, size_t len, void *extra)
+{
+    (void)data, (void)len;
+    free(extra);
+}
+
+/* An answer is as long as it is. Only lines that come by themselves (a task's) can pile up, since a client that is behind gets no further command run. */
 static void send_line(struct gw_control_client *client, char *line)
 {
     if (client->is_gone || !line) {
@@ -98,13 +111,14 @@ static void send_line(struct gw_control_client *client, char *line)
         return;
     }
     struct evbuffer *output = bufferevent_get_output(client->io);
-    evbuffer_add(output, line, strlen(line));
-    free(line);
-    if (evbuffer_get_length(output) > GW_CONTROL_UNREAD_MAX) {
+    if (is_behind(client)) {
+        free(line);
         gw_log_warn("control: a client does not read its answers: closed");
         client->is_ending = true;
         evbuffer_drain(output, evbuffer_get_length(output));
         bufferevent_trigger_event(client->io, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
+    } else if (evbuffer_add_reference(output, line, strlen(line), free_line, line) != 0) {
+        free(line);
     }
 }
 
@@ -178,13 +192,13 @@ static void run_line(struct gw_control_client *client, const char *text, size_t 
     json_decref(request);
 }
 
-/* Runs what has come, line by line, until a command takes its time. The client may be gone afterwards. */
+/* Runs what has come, line by line, until a command takes its time or the answers are not read. The client may be gone afterwards. */
 static void read_lines(struct gw_control_client *client)
 {
     if (client->is_reading)
         return;
     client->is_reading = true;
-    while (!client->is_gone && !client->task) {
+    while (!client->is_gone && !client->task && !is_behind(client)) {
         size_t len;
         struct evbuffer *input = bufferevent_get_input(client->io);
         char *line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF);
@@ -234,10 +248,11 @@ static void on_read(struct bufferevent *io, void *arg)
     read_lines(arg);
 }
 
+/* All of it is out: what waited for that goes on. */
 static void on_written(struct bufferevent *io, void *arg)
 {
     (void)io;
-    close_if_done(arg);
+    read_lines(arg);
 }
 
 static void on_event(struct bufferevent *io, short what, void *arg)

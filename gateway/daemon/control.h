@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The control socket: one JSON object a line in, one or more lines out, each {"ok": true, ...} or {"ok": false, "error": "a sentence",
- * "code": "a-word"}. A client has one command running at a time; what it sends meanwhile waits. Lines, clients and what a slow reader leaves
- * unread are bounded. This file knows no command: they are in a table that the daemon gives. */
+ * "code": "a-word"}. A client has one command running at a time; what it sends meanwhile waits, as it does while a megabyte of answers is
+ * unread. Lines, clients and what a slow reader leaves unread are bounded, by that megabyte and one answer. This file knows no command: they are in a table that the daemon gives. */
 #ifndef GATEWAY_DAEMON_CONTROL_H
 #define GATEWAY_DAEMON_CONTROL_H
 

@@ -171,6 +171,9 @@ static void on_services(int err, const struct gw_peer_service *list, size_t coun
         gw_control_reply(client, json_pack("{s:O}", "services", array));
     else if (err == -EPROTONOSUPPORT)
         gw_control_fail(client, "wireguard", "it is a stock WireGuard peer and cannot be asked");
+    else if (err == GW_E_NO_SEAL)
+        gw_control_fail(client, gw_reason_name(GW_REASON_NO_SEAL), "%s",
+                        gw_reason_sentence(GW_REASON_NO_SEAL));
     else
         gw_control_fail(client, err == GW_E_TIMEOUT ? "timed-out" : "failed", "the peer did not answer: %s",
                         gw_strerror(err));

@@ -5,6 +5,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/flow/class.h"
 #include "gateway/local/listener.h"
 
 #include <stdio.h>
@@ -13,7 +14,20 @@
 
 #define HOST_MAX 255u
 
-/* "host", and "service" or "port". false: the client was told what is missing. */
+/* "class", if there is one. */
+static bool read_class(struct gw_control_client *client, const json_t *request,
+                       struct gw_connect_params *params)
+{
+    const json_t *word = json_object_get(request, "class");
+    if (!word)
+        return true;
+    params->has_class = json_is_string(word) && gw_class_parse(&params->class_, json_string_value(word));
+    if (!params->has_class)
+        gw_control_fail(client, "malformed", "a class is interactive, normal or bulk");
+    return params->has_class;
+}
+
+/* "host", "service" or "port", and "class". false: the client was told what is missing. */
 static bool read_destination(struct gw_control_client *client, const json_t *request,
                              struct gw_connect_params *params)
 {
@@ -33,7 +47,7 @@ static bool read_destination(struct gw_control_client *client, const json_t *req
         return false;
     }
     params->port = (uint16_t)port;
-    return true;
+    return read_class(client, request, params);
 }
 
 void gw_control_connect(struct gw_control_client *client, const json_t *request, struct gw_mono now,

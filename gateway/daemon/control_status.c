@@ -29,6 +29,16 @@ static void add_peers(json_t *list, const struct gw_network *network, struct gw_
     }
 }
 
+/* Peers of the configuration that authorized_keys says no to. */
+static void add_refused_peers(json_t *list, const struct gw_network *network)
+{
+    gw_list_for_each (node, &network->peers.refused) {
+        json_t *object = gw_json_refused_peer(gw_list_entry(node, struct gw_refused_peer, node));
+        json_object_set_new(object, "network", json_string(network->name));
+        json_array_append_new(list, object);
+    }
+}
+
 static void add_identity(json_t *object, const struct gw_network *network)
 {
     char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
@@ -164,15 +174,15 @@ static void add_up(json_t *sum, json_t *more)
 }
 
 struct networks_json {
-    json_t *networks, *peers, *anchors, *services, *service_flows, *drops, *link;
+    json_t *networks, *peers, *refused_peers, *anchors, *services, *service_flows, *drops, *link;
 };
 
 /* only: NULL = all. */
 static struct networks_json describe_networks(const struct gw_daemon *daemon, const struct gw_network *only,
                                               struct gw_mono now)
 {
-    struct networks_json all = {json_array(),  json_array(),  json_array(), json_array(),
-                                json_object(), json_object(), json_object()};
+    struct networks_json all = {json_array(), json_array(),  json_array(),  json_array(),
+                                json_array(), json_object(), json_object(), json_object()};
     gw_list_for_each (node, &daemon->networks) {
         const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
         if (only && network != only)
@@ -182,6 +192,7 @@ static struct networks_json describe_networks(const struct gw_daemon *daemon, co
         json_array_append_new(all.networks, object);
         add_peers(all.peers, network, now);
         gw_anchor_setup_add_anchors(all.anchors, network, now);
+        add_refused_peers(all.refused_peers, network);
         add_services(all.services, network);
         add_up(all.service_flows, service_stats(network));
         add_up(all.drops, drops(network));
@@ -242,6 +253,7 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     json_object_set_new(object, "dns", gw_daemon_dns_json(daemon));
     json_object_set_new(object, "virtual_router", gw_daemon_virtual_router_json(daemon));
     json_object_set_new(object, "peers", all.peers);
+    json_object_set_new(object, "refused_peers", all.refused_peers);
     json_object_set_new(object, "services", all.services);
     json_object_set_new(object, "proxy_clients", proxy_stats(daemon));
     json_object_set_new(object, "service_flows", all.service_flows);
@@ -260,12 +272,14 @@ void gw_control_peers(struct gw_control_client *client, const json_t *request, s
     const struct gw_network *only;
     if (!gw_control_network(daemon, client, request, &only))
         return;
-    json_t *list = json_array();
+    json_t *list = json_array(), *refused = json_array();
     gw_list_for_each (node, &daemon->networks) {
         const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        if (!only || network == only)
-            add_peers(list, network, now);
+        if (only && network != only)
+            continue;
+        add_peers(list, network, now);
+        add_refused_peers(refused, network);
     }
-    gw_control_reply(
-        client, json_pack("{s:o,s:o}", "networks", gw_daemon_networks_json(daemon, only), "peers", list));
+    gw_control_reply(client, json_pack("{s:o,s:o,s:o}", "networks", gw_daemon_networks_json(daemon, only),
+                                       "peers", list, "refused_peers", refused));
 }

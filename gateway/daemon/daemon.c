@@ -5,6 +5,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/notify.h"
+#include "gateway/daemon/wall.h"
 #include "gateway/wire/peer_id.h"
 
 #include <fcntl.h>
@@ -157,30 +158,36 @@ static void on_expiry(evutil_socket_t fd, short what, void *arg)
         gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &change);
     gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));
     gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
+    gw_daemon_watch_expiry(daemon);
 }
 
-static bool has_expiry(const struct gw_authorized_keys *keys)
+/* Until the next expiry, but not longer than EXPIRY_S: the clock may be set. next: what was found before; 0: nothing expires. */
+static int64_t next_expiry_s(const struct gw_authorized_keys *keys, struct gw_wall now, int64_t next)
 {
     for (size_t i = 0; i < keys->count; i++) {
-        if (keys->keys[i].has_expiry)
-            return true;
+        const struct gw_authorized_key *key = &keys->keys[i];
+        if (!key->has_expiry)
+            continue;
+        int64_t left = key->expires.s <= now.s ? EXPIRY_S : key->expires.s - now.s;
+        left = left < EXPIRY_S ? left : EXPIRY_S;
+        next = next == 0 || left < next ? left : next;
     }
-    return false;
+    return next;
 }
 
 void gw_daemon_watch_expiry(struct gw_daemon *daemon)
 {
-    const struct timeval every = {.tv_sec = EXPIRY_S};
+    struct timeval in = {0};
+    for (size_t i = 0; i < daemon->files.network_count; i++)
+        in.tv_sec = next_expiry_s(daemon->files.networks[i].keys, gw_wall_now(), in.tv_sec);
     evtimer_del(daemon->expiry);
-    for (size_t i = 0; i < daemon->files.network_count; i++) {
-        if (has_expiry(daemon->files.networks[i].keys))
-            event_add(daemon->expiry, &every);
-    }
+    if (in.tv_sec > 0)
+        event_add(daemon->expiry, &in);
 }
 
 static int make_expiry(struct gw_daemon *daemon)
 {
-    daemon->expiry = event_new(gw_loop_base(daemon->loop), -1, EV_PERSIST, on_expiry, daemon);
+    daemon->expiry = event_new(gw_loop_base(daemon->loop), -1, 0, on_expiry, daemon);
     if (!daemon->expiry)
         return GW_E_NOMEM;
     gw_daemon_watch_expiry(daemon);

@@ -52,6 +52,31 @@ static int load_names(struct gw_network_files *files, struct gw_diag *diag)
     return err;
 }
 
+/* The names of config.yaml behind those of names.yaml, which count where both have one. */
+static int add_names(struct gw_files *files)
+{
+    const struct gw_config *config = files->config;
+    struct gw_names *names = files->names;
+    const size_t before = names->count;
+    struct gw_name *grown = realloc(names->names, (before + config->names.count + 1) * sizeof *grown);
+    if (!grown)
+        return GW_E_NOMEM;
+    names->names = grown;
+    for (size_t i = 0; i < config->names.count; i++) {
+        const struct gw_config_name *from = &config->names.items[i];
+        struct gw_name name = {.line = from->line, .has_ed25519 = true};
+        bool is_there = false;
+        snprintf(name.host, sizeof name.host, "%s", from->name);
+        memcpy(name.x25519, from->peer_id.x25519, sizeof name.x25519);
+        memcpy(name.ed25519, from->peer_id.ed25519, sizeof name.ed25519);
+        for (size_t j = 0; j < names->count; j++)
+            is_there |= strcmp(grown[j].host, name.host) == 0 && !grown[j].network[0];
+        if (!is_there)
+            grown[names->count++] = name;
+    }
+    return 0;
+}
+
 static int load_networks(struct gw_files *files, struct gw_diag *diag)
 {
     const struct gw_config_network *network = NULL;
@@ -88,6 +113,8 @@ int gw_files_load(struct gw_files *files, const char *dir, struct gw_diag *diag)
         err = path_in(path, dir, GW_FILE_NAMES);
     if (err == 0)
         err = gw_names_load(&files->names, path, diag);
+    if (err == 0)
+        err = add_names(files);
     if (err != 0)
         gw_files_fini(files);
     return err;
@@ -118,7 +145,9 @@ static void grant_of_key(struct gw_grant *grant, const struct gw_authorized_key 
 {
     *grant = (struct gw_grant){.services = (const char *const *)(void *)key->services,
                                .has_expiry = key->has_expiry,
-                               .expires = key->expires};
+                               .expires = key->expires,
+                               .is_revoked = key->is_revoked && !key->is_void,
+                               .is_void = key->is_void};
     memcpy(grant->public_key, key->x25519, GW_KEY_LEN);
 }
 

@@ -3,6 +3,7 @@
 #include "gateway/daemon/json.h"
 
 #include "gateway/config/endpoint.h"
+#include "gateway/daemon/advice.h"
 #include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/peers.h"
 #include "gateway/wire/peer_id.h"
@@ -37,10 +38,19 @@ static json_t *way(const struct gw_peer *peer, const struct gw_peer_status *stat
     return path;
 }
 
+static json_t *seal_conflict(const struct gw_peer_status *status)
+{
+    if (status->seal_conflict == GW_SEAL_AGREED)
+        return json_null();
+    return json_pack("{s:s,s:s}", "code", gw_seal_conflict_names[status->seal_conflict], "text",
+                     gw_advice_on_seal(status->seal_conflict));
+}
+
 static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_peer_status *status)
 {
     json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
     json_object_set_new(object, "path", way(peer, status));
+    json_object_set_new(object, "seal_conflict", seal_conflict(status));
 }
 
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now)
@@ -50,15 +60,30 @@ void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono 
     add_way(object, peer, &status);
 }
 
-void gw_json_add_who(json_t *object, const struct gw_peer *peer)
+static void add_who(json_t *object, const char *name, const struct gw_peer_config *config)
 {
-    const struct gw_peer_config *config = gw_peer_config(peer);
     char peer_id[GW_PEER_ID_STRLEN], key[GW_KEY_BASE64_STRLEN];
-    json_object_set_new(object, "name", json_string(gw_peer_name(peer)));
+    json_object_set_new(object, "name", json_string(name));
     json_object_set_new(object, "peer_id",
                         config->has_ed25519 ? json_string(gw_peer_id_format(config->ed25519, peer_id))
                                             : json_null());
     json_object_set_new(object, "public_key", json_string(gw_key_base64_format(config->public_key, key)));
+}
+
+void gw_json_add_who(json_t *object, const struct gw_peer *peer)
+{
+    add_who(object, gw_peer_name(peer), gw_peer_config(peer));
+}
+
+json_t *gw_json_refused_peer(const struct gw_refused_peer *refused)
+{
+    json_t *object = json_object();
+    add_who(object, gw_refused_peer_name(refused), &refused->config);
+    json_object_set_new(object, "reason",
+                        json_pack("{s:s,s:s}", "code",
+                                  refused->verdict == GW_VERDICT_REVOKED ? "revoked" : "expired", "text",
+                                  gw_verdict_sentences[refused->verdict]));
+    return object;
 }
 
 static json_t *flows(const struct gw_mux_stats *stats)

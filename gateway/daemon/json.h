@@ -3,7 +3,7 @@
 #ifndef GATEWAY_DAEMON_JSON_H
 #define GATEWAY_DAEMON_JSON_H
 
-#include "gateway/gateway.h"
+#include "gateway/daemon/peers.h"
 
 #include <jansson.h>
 
@@ -11,10 +11,12 @@
 json_t *gw_json_ms(int64_t ns);
 /* Seconds from `then` to now with three decimals; null for GW_NEVER. */
 json_t *gw_json_ago(struct gw_mono then, struct gw_mono now);
-/* "state", and "path": {"kind", "endpoint", ...} or null. */
+/* "state", "path": {"kind", "endpoint", ...} or null, "seal_conflict": {"code", "text"} or null. */
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now);
 /* "name", "peer_id" (null when only the X25519 key is known), "public_key". */
 void gw_json_add_who(json_t *object, const struct gw_peer *peer);
+/* "name", "peer_id", "public_key", "reason": {"code", "text"}. */
+json_t *gw_json_refused_peer(const struct gw_refused_peer *refused);
 /* Everything `status` tells of a peer. */
 json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now);
 

@@ -19,7 +19,9 @@ static int fill_service(struct gw_service_config *out, const struct gw_config_se
                                       .is_enabled = service->enabled,
                                       .is_udp = service->protocol == GW_CONFIG_UDP,
                                       .port = (uint16_t)service->port,
-                                      .class_ = service->class};
+                                      .has_class = service->class != GW_CONFIG_CLASS_WISHED};
+    if (out->has_class)
+        out->class_ = (enum gw_class)service->class;
     if (keys && !(out->grants = gw_grants_of_keys(keys)))
         return GW_E_NOMEM;
     return gw_target_of_endpoint(&out->target, &service->local_address);

@@ -68,6 +68,7 @@ static int publish(struct gw_daemon *daemon)
     gw_list_for_each (node, &daemon->networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
         network->peers.suffix = are_several ? network->name : NULL;
+        gw_gateway_set_log_suffix(network->gateway, network->peers.suffix);
         gw_resolver_remove_gateway(daemon->resolver, network->gateway);
         int err =
             gw_resolver_add_gateway(daemon->resolver, network->gateway, network->name, network->hostname);

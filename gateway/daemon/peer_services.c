@@ -124,7 +124,7 @@ static void ask(struct gw_question *question)
     int err = send_message(peer, &message, now);
     if (err == -ENOTCONN)
         gw_peer_connect(peer, now);
-    if (err == -EPROTONOSUPPORT) {
+    if (err == -EPROTONOSUPPORT || err == GW_E_NO_SEAL) {
         end_question(question, err);
         return;
     }

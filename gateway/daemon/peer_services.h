@@ -33,7 +33,7 @@ void gw_peer_services_fini(struct gw_peer_services *all);
 void gw_peer_services_on_control(struct gw_peer_services *all, struct gw_peer *peer, struct gw_view body,
                                  struct gw_mono now);
 
-/* list is lent; err: 0, GW_E_TIMEOUT, -EPROTONOSUPPORT (a stock WireGuard peer), GW_E_UNKNOWN (the peer was removed), GW_E_NOMEM. */
+/* list is lent; err: 0, GW_E_TIMEOUT, -EPROTONOSUPPORT (a stock WireGuard peer), GW_E_NO_SEAL, GW_E_UNKNOWN (the peer was removed), GW_E_NOMEM. */
 typedef void gw_peer_services_fn(int err, const struct gw_peer_service *list, size_t count, void *user);
 struct gw_question;
 /* fn is called once, later. 0 or GW_E_NOMEM. */

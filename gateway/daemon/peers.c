@@ -5,6 +5,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
+#include "gateway/daemon/advice.h"
 #include "gateway/daemon/notify.h"
 #include "gateway/wire/peer_id.h"
 
@@ -22,15 +23,21 @@ void gw_peers_init(struct gw_peers *peers, struct gateway *gateway, struct gw_en
     peers->connected = connected;
     peers->suffix = NULL;
     gw_list_init(&peers->list);
+    gw_list_init(&peers->refused);
 }
 
 /* For the log: one name may be in several networks. */
-static const char *name_of(struct gw_peers *peers, const struct gw_peer *peer)
+static const char *show_name(struct gw_peers *peers, const char *name)
 {
     if (!peers->suffix)
-        return gw_peer_name(peer);
-    snprintf(peers->shown, sizeof peers->shown, "%s.%s", gw_peer_name(peer), peers->suffix);
+        return name;
+    snprintf(peers->shown, sizeof peers->shown, "%s.%s", name, peers->suffix);
     return peers->shown;
+}
+
+static const char *name_of(struct gw_peers *peers, const struct gw_peer *peer)
+{
+    return show_name(peers, gw_peer_name(peer));
 }
 
 static void set_connected(struct gw_peers *peers, struct gw_known_peer *known, bool is_connected)
@@ -57,12 +64,21 @@ static void remove_peer(struct gw_peers *peers, struct gw_known_peer *known, str
     free(known);
 }
 
+static void free_refused(struct gw_refused_peer *refused)
+{
+    gw_list_remove(&refused->node);
+    gw_wipe(refused, sizeof *refused);
+    free(refused);
+}
+
 void gw_peers_fini(struct gw_peers *peers, struct gw_mono now)
 {
     if (!peers->list.next)
         return;
     gw_list_for_each (node, &peers->list)
         remove_peer(peers, gw_list_entry(node, struct gw_known_peer, node), now);
+    gw_list_for_each (node, &peers->refused)
+        free_refused(gw_list_entry(node, struct gw_refused_peer, node));
 }
 
 static struct gw_known_peer *find(struct gw_peers *peers, const uint8_t public_key[GW_KEY_LEN])
@@ -156,21 +172,120 @@ static void config_of_key(struct gw_peer_config *out, const struct gw_config_net
     out->cc = config->congestion;
 }
 
-static void apply_keys(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
-                       struct gw_mono now, struct gw_peers_change *change)
+/* --- the gater --- */
+
+/* What a run of gw_peers_apply goes by. */
+struct applying {
+    struct gw_peers *peers;
+    const struct gw_network_files *files;
+    struct gw_grants *grants;
+    struct gw_wall wall;
+    struct gw_mono now;
+    struct gw_peers_change *change;
+};
+
+static struct gw_refused_peer *find_refused(struct gw_peers *peers, const uint8_t public_key[GW_KEY_LEN])
 {
-    for (size_t i = 0; i < files->keys->count; i++) {
-        const struct gw_authorized_key *key = &files->keys->keys[i];
-        struct gw_known_peer *known = find(peers, key->x25519);
+    gw_list_for_each (node, &peers->refused) {
+        struct gw_refused_peer *refused = gw_list_entry(node, struct gw_refused_peer, node);
+        if (memcmp(refused->config.public_key, public_key, GW_KEY_LEN) == 0)
+            return refused;
+    }
+    return NULL;
+}
+
+/* Told once: when it begins, or when the reason becomes another. */
+static void refuse(struct gw_peers *peers, const struct gw_peer_config *config, enum gw_verdict verdict)
+{
+    struct gw_refused_peer *refused = find_refused(peers, config->public_key);
+    bool is_news = !refused || refused->verdict != verdict;
+    if (!refused) {
+        refused = calloc(1, sizeof *refused);
+        if (!refused)
+            return; /* it is refused all the same */
+        gw_list_init(&refused->node);
+        gw_list_push_back(&peers->refused, &refused->node);
+    }
+    refused->config = *config;
+    gw_wipe(refused->config.psks, sizeof refused->config.psks);
+    refused->verdict = verdict;
+    refused->is_wanted = true;
+    if (is_news)
+        gw_log_warn("%s: is refused like a stranger: it %s (authorized_keys)",
+                    show_name(peers, gw_refused_peer_name(refused)), gw_verdict_sentences[verdict]);
+}
+
+const char *gw_refused_peer_name(const struct gw_refused_peer *refused)
+{
+    return refused->config.name[0] ? refused->config.name : "a peer without a name";
+}
+
+static void apply_configured(const struct applying *run, const struct gw_config_peer *peer)
+{
+    struct gw_peer_config config;
+    memset(&config, 0, sizeof config);
+    gw_config_to_peer(&config, run->files->config, peer);
+    if (run->peers->addresses)
+        gw_addresses_give(run->peers->addresses, &config, peer);
+    enum gw_verdict verdict = gw_authorize_session(run->grants, config.public_key, run->wall);
+    const struct gw_refused_peer *refused = find_refused(run->peers, config.public_key);
+    if (verdict == GW_VERDICT_ALLOWED && refused)
+        gw_log_info("%s: may connect again", show_name(run->peers, gw_refused_peer_name(refused)));
+    if (verdict == GW_VERDICT_ALLOWED)
+        apply_one(run->peers, &config, peer, run->now, run->change);
+    else
+        refuse(run->peers, &config, verdict);
+    gw_wipe(&config, sizeof config);
+}
+
+static void apply_keys(const struct applying *run)
+{
+    const struct gw_authorized_keys *keys = run->files->keys;
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct gw_authorized_key *key = &keys->keys[i];
+        struct gw_known_peer *known = find(run->peers, key->x25519);
         struct gw_peer_config config;
-        bool is_taken = known && known->is_wanted;
-        bool is_own = memcmp(key->x25519, gw_gateway_public_key(peers->gateway), GW_KEY_LEN) == 0;
-        if (is_taken || is_own || gw_authorized_key_is_expired(key, wall))
+        bool is_taken = key->is_void || (known && known->is_wanted);
+        bool is_own = memcmp(key->x25519, gw_gateway_public_key(run->peers->gateway), GW_KEY_LEN) == 0;
+        if (is_taken || is_own ||
+            gw_authorize_session(run->grants, key->x25519, run->wall) != GW_VERDICT_ALLOWED)
             continue;
-        config_of_key(&config, files->config, key);
-        if (peers->addresses)
-            gw_addresses_give(peers->addresses, &config, NULL);
-        apply_one(peers, &config, NULL, now, change);
+        config_of_key(&config, run->files->config, key);
+        if (run->peers->addresses)
+            gw_addresses_give(run->peers->addresses, &config, NULL);
+        apply_one(run->peers, &config, NULL, run->now, run->change);
+    }
+}
+
+static void mark_all(struct gw_peers *peers)
+{
+    gw_list_for_each (node, &peers->list)
+        gw_list_entry(node, struct gw_known_peer, node)->is_wanted = false;
+    gw_list_for_each (node, &peers->refused)
+        gw_list_entry(node, struct gw_refused_peer, node)->is_wanted = false;
+}
+
+static void sweep(const struct applying *run)
+{
+    struct gw_peers *peers = run->peers;
+    gw_list_for_each (node, &peers->refused) {
+        struct gw_refused_peer *refused = gw_list_entry(node, struct gw_refused_peer, node);
+        if (!refused->is_wanted)
+            free_refused(refused);
+    }
+    gw_list_for_each (node, &peers->list) {
+        struct gw_known_peer *known = gw_list_entry(node, struct gw_known_peer, node);
+        if (known->is_wanted)
+            continue;
+        enum gw_verdict verdict = gw_authorize_session(run->grants, known->config.public_key, run->wall);
+        if (find_refused(peers, known->config.public_key))
+            gw_log_debug("%s: removed", name_of(peers, known->peer));
+        else if (verdict == GW_VERDICT_EXPIRED || verdict == GW_VERDICT_REVOKED)
+            gw_log_info("%s: removed: it %s", name_of(peers, known->peer), gw_verdict_sentences[verdict]);
+        else
+            gw_log_info("%s: removed", name_of(peers, known->peer));
+        remove_peer(peers, known, run->now);
+        run->change->removed++;
     }
 }
 
@@ -197,28 +312,19 @@ static void apply_anchors(struct gw_peers *peers, const struct gw_network_files 
 void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
                     struct gw_mono now, struct gw_peers_change *change)
 {
+    struct applying run = {peers, files, gw_files_grants(files), wall, now, change};
     *change = (struct gw_peers_change){0};
-    gw_list_for_each (node, &peers->list)
-        gw_list_entry(node, struct gw_known_peer, node)->is_wanted = false;
-    for (size_t i = 0; i < files->config->peers.count; i++) {
-        struct gw_peer_config config;
-        memset(&config, 0, sizeof config);
-        gw_config_to_peer(&config, files->config, &files->config->peers.items[i]);
-        if (peers->addresses)
-            gw_addresses_give(peers->addresses, &config, &files->config->peers.items[i]);
-        apply_one(peers, &config, &files->config->peers.items[i], now, change);
-        gw_wipe(&config, sizeof config);
+    if (!run.grants) {
+        gw_log_error("no memory to look through the peers: they stay as they are");
+        return;
     }
+    mark_all(peers);
+    for (size_t i = 0; i < files->config->peers.count; i++)
+        apply_configured(&run, &files->config->peers.items[i]);
     apply_anchors(peers, files, now, change);
-    apply_keys(peers, files, wall, now, change);
-    gw_list_for_each (node, &peers->list) {
-        struct gw_known_peer *known = gw_list_entry(node, struct gw_known_peer, node);
-        if (known->is_wanted)
-            continue;
-        gw_log_info("%s: removed", name_of(peers, known->peer));
-        remove_peer(peers, known, now);
-        change->removed++;
-    }
+    apply_keys(&run);
+    sweep(&run);
+    gw_grants_free(run.grants);
 }
 
 void gw_peers_look_up_again(struct gw_peers *peers)
@@ -270,6 +376,17 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
     known->state = status->session.state;
 }
 
+static void log_seal(struct gw_known_peer *known, const struct gw_peer_status *status, struct gw_mono now)
+{
+    if (status->seal_conflict == known->seal_conflict)
+        return;
+    if (status->seal_conflict != GW_SEAL_AGREED)
+        gw_peer_tell(known->peer, now, GW_LOG_WARN, "%s", gw_advice_on_seal(status->seal_conflict));
+    else if (status->session.state == GW_SESSION_ESTABLISHED)
+        gw_peer_tell(known->peer, now, GW_LOG_INFO, "agrees on the seal now");
+    known->seal_conflict = status->seal_conflict;
+}
+
 void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_known_peer *known = gw_peer_user(peer);
@@ -284,18 +401,13 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     if (status.sending_suite != known->suite)
         gw_log_debug("%s: sealed with %s", name_of(peers, peer), suite_names[status.sending_suite]);
     known->suite = status.sending_suite;
+    log_seal(known, &status, now);
     if (status.has_path && known->has_path && !gw_tuple_same_remote(&known->path, &status.path)) {
         char at[GW_ADDR_STRLEN];
-        gw_log_info("%s: now by %s", name_of(peers, peer),
-                    status.is_relayed ? "relay" : gw_addr_log(&status.path.remote, at));
+        gw_peer_tell(peer, now, GW_LOG_INFO, "now by %s",
+                     status.is_relayed ? "relay" : gw_addr_log(&status.path.remote, at));
     }
     known->has_path |= status.has_path;
     if (status.has_path)
         known->path = status.path;
-    if (status.session.handshakes_refused_as_replay > known->refused_as_replay &&
-        known->refused_as_replay == 0)
-        gw_log_warn(
-            "%s: its handshake is refused as a replay: its clock was set back, or somebody plays an old one",
-            name_of(peers, peer));
-    known->refused_as_replay = status.session.handshakes_refused_as_replay;
 }

@@ -21,6 +21,15 @@ struct gw_peers {
     /* Before a peer is removed. NULL: nobody asks. */
     void (*on_gone)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     void *ctx;
+    struct gw_list refused; /* struct gw_refused_peer.node */
+};
+
+/* A peer of the configuration whose line in authorized_keys says no: the engine does not know it, so it is a stranger on the wire. */
+struct gw_refused_peer {
+    struct gw_list node;
+    struct gw_peer_config config;
+    enum gw_verdict verdict;
+    bool is_wanted; /* while gw_peers_apply runs */
 };
 
 /* gw_peer_user of every peer. */
@@ -36,9 +45,9 @@ struct gw_known_peer {
     bool is_connected;
     enum gw_peer_kind kind;
     enum gw_suite suite;
+    enum gw_seal_conflict seal_conflict;
     bool has_path;
     struct gw_tuple path;
-    uint64_t refused_as_replay;
 };
 
 /* connected: the daemon's count; borrowed for life. */
@@ -50,10 +59,12 @@ void gw_peers_fini(struct gw_peers *peers, struct gw_mono now);
 struct gw_peers_change {
     unsigned added, changed, removed;
 };
-/* Adds, updates and removes until the engine's peers are those of the files; sessions of what did not change are not touched. A peer that cannot be
+/* Adds, updates and removes until the engine's peers are those of the files that may have a session as of `wall` (gw_authorize_session); sessions of what did not change are not touched. A peer that cannot be
  * added is logged and left out. */
 void gw_peers_apply(struct gw_peers *peers, const struct gw_network_files *files, struct gw_wall wall,
                     struct gw_mono now, struct gw_peers_change *change);
+/* Never empty; for logs. */
+const char *gw_refused_peer_name(const struct gw_refused_peer *refused);
 /* For gw_gateway_events.on_peer: logs what a person would want to know. */
 void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_mono now);
 /* The network changed: names may have other addresses. */

@@ -12,11 +12,13 @@
 
 void gw_daemon_log_diag(const struct gw_diag *diag)
 {
+    char hidden[1024];
     for (size_t i = 0; i < diag->count; i++) {
+        const char *text = gw_addr_log_text(diag->entries[i].text, hidden, sizeof hidden);
         if (diag->entries[i].severity == GW_DIAG_ERROR)
-            gw_log_error("%s", diag->entries[i].text);
+            gw_log_error("%s", text);
         else
-            gw_log_warn("%s", diag->entries[i].text);
+            gw_log_warn("%s", text);
     }
 }
 

@@ -5,24 +5,6 @@
 #include "gateway/base/err.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static void fill_rules(struct gw_rule *out, const struct gw_config_rule *rules, size_t count)
-{
-    static const enum gw_rule_kind kinds[] = {
-        [GW_CONFIG_RULE_HOST] = GW_RULE_HOST,
-        [GW_CONFIG_RULE_SUFFIX] = GW_RULE_SUFFIX,
-        [GW_CONFIG_RULE_PREFIX] = GW_RULE_PREFIX,
-    };
-    for (size_t i = 0; i < count; i++) {
-        out[i] = (struct gw_rule){.kind = kinds[rules[i].kind],
-                                  .ip = rules[i].prefix.ip,
-                                  .bits = rules[i].prefix.bits,
-                                  .port_min = rules[i].port,
-                                  .port_max = rules[i].port};
-        strcpy(out[i].host, rules[i].host);
-    }
-}
 
 static int apply_socks_params(struct gw_daemon *daemon, const struct gw_config *config,
                               const struct gw_socks5_params *params, struct gw_diag *diag)
@@ -40,10 +22,9 @@ static int apply_socks_params(struct gw_daemon *daemon, const struct gw_config *
 }
 
 static int make_socks_params(struct gw_daemon *daemon, const struct gw_config *config,
-                             struct gw_target *listen, struct gw_socks5_user *users, struct gw_rule *rules,
-                             struct gw_diag *diag)
+                             struct gw_target *listen, struct gw_socks5_user *users, struct gw_diag *diag)
 {
-    const size_t listen_count = config->socks.listen.count, allow_count = config->socks.allow.count;
+    const size_t listen_count = config->socks.listen.count;
     for (size_t i = 0; i < listen_count; i++) {
         int err = gw_target_of_endpoint(&listen[i], &config->socks.listen.items[i]);
         if (err != 0)
@@ -52,12 +33,10 @@ static int make_socks_params(struct gw_daemon *daemon, const struct gw_config *c
     for (size_t i = 0; i < config->socks.users.count; i++)
         users[i] =
             (struct gw_socks5_user){config->socks.users.items[i].name, config->socks.users.items[i].password};
-    fill_rules(rules, config->socks.allow.items, allow_count);
-    fill_rules(rules + allow_count, config->socks.deny.items, config->socks.deny.count);
     const struct gw_policy policy = {.is_direct = config->socks.others == GW_CONFIG_OTHERS_DIRECT,
-                                     .allow = rules,
-                                     .allow_count = allow_count,
-                                     .deny = rules + allow_count,
+                                     .allow = config->socks.allow.items,
+                                     .allow_count = config->socks.allow.count,
+                                     .deny = config->socks.deny.items,
                                      .deny_count = config->socks.deny.count};
     const struct gw_socks5_params params = {.frontend = &daemon->frontend,
                                             .listen = listen,
@@ -82,11 +61,8 @@ int gw_daemon_apply_socks(struct gw_daemon *daemon, const struct gw_files *files
     }
     struct gw_target *listen = calloc(config->socks.listen.count, sizeof *listen);
     struct gw_socks5_user *users = calloc(config->socks.users.count + 1, sizeof *users);
-    struct gw_rule *rules = calloc(config->socks.allow.count + config->socks.deny.count + 1, sizeof *rules);
-    int err =
-        listen && users && rules ? make_socks_params(daemon, config, listen, users, rules, diag) : GW_E_NOMEM;
+    int err = listen && users ? make_socks_params(daemon, config, listen, users, diag) : GW_E_NOMEM;
     free(listen);
     free(users);
-    free(rules);
     return err;
 }

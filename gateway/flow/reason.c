@@ -22,6 +22,7 @@ static const struct {
     [GW_REASON_UNREACHABLE] = {"unreachable", "there is no session with the peer"},
     [GW_REASON_SHUTTING_DOWN] = {"shutting-down", "the daemon is shutting down"},
     [GW_REASON_SERVICE_UNREACHABLE] = {"service-unreachable", "the peer cannot reach the service's host"},
+    [GW_REASON_NO_SEAL] = {"no-seal", "this node and the peer do not agree on `seal`, so nothing can pass"},
 };
 static_assert(sizeof texts / sizeof texts[0] == GW_REASON_COUNT, "every reason has a name");
 

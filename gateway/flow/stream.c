@@ -269,6 +269,7 @@ void gw_stream_stats(const struct gw_stream *stream, struct gw_stream_stats *out
         .delivered = without(stream->in.read, stream->in_head_len),
         .is_accepted = stream->head == GW_HEAD_DONE,
         .is_blocked_by_reader = stream->is_held,
+        .class_ = (enum gw_class)stream->class_,
         .is_blocked_by_credit = stream->out_max == stream->out.end,
     };
 }

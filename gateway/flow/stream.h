@@ -91,6 +91,7 @@ struct gw_mux *gw_stream_mux(const struct gw_stream *stream);
 uint64_t gw_stream_id(const struct gw_stream *stream);
 struct gw_stream_stats {
     uint64_t sent, acked, received, delivered; /* payload bytes, without the preface */
+    enum gw_class class_;
     bool is_accepted, is_blocked_by_reader, is_blocked_by_credit;
 };
 void gw_stream_stats(const struct gw_stream *stream, struct gw_stream_stats *out);

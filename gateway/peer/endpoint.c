@@ -124,13 +124,29 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
         gw_peer_path_changed(peer, now);
 }
 
-void gw_peer_answer_refused(struct gw_peer *peer)
+void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now)
 {
     if (!peer->endpoints.is_refusal_logged)
-        gw_log_warn(
-            "%s: its answer to our handshake cannot be opened: do both sides have the same preshared key?",
-            gw_peer_name(peer));
+        gw_peer_tell(
+            peer, now, GW_LOG_WARN,
+            "its answer to our handshake cannot be opened: do both sides have the same preshared key?");
     peer->endpoints.is_refusal_logged = true;
+}
+
+void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    /* A duplicate on the network is no news. */
+    if (session.peer_clock_behind_s == 0 || session.handshakes_received == peer->clock_told_at)
+        return;
+    peer->clock_told_at = session.handshakes_received;
+    gw_peer_tell(
+        peer, now, GW_LOG_WARN,
+        "its handshake is refused as a replay, %lld s older than one before: its clock was set back, or somebody plays "
+        "an old one",
+        (long long)session.peer_clock_behind_s);
+    gw_peer_report(peer, now);
 }
 
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)

@@ -77,7 +77,7 @@ void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason 
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now)
 {
     if (peer->mux && peer->has_mux_bound && peer->remote_instance != instance) {
-        gw_log_info("peer %s: restarted, its flows are over", gw_peer_name(peer));
+        gw_peer_tell(peer, now, GW_LOG_INFO, "restarted, its flows are over");
         gw_peer_flows_end(peer, now, GW_REASON_PEER_RESTARTED);
     }
     bool is_new = !peer->has_remote_instance || peer->remote_instance != instance;
@@ -142,6 +142,8 @@ int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open 
     peer->host->now = now;
     if (gw_peer_is_stock(peer))
         return -EPROTONOSUPPORT;
+    if (peer->seal_conflict != GW_SEAL_AGREED)
+        return GW_E_NO_SEAL;
     if (!gw_peer_has_endpoint(peer))
         return -EHOSTUNREACH;
     struct gw_mux *mux = gw_peer_flows(peer, now);

@@ -45,10 +45,11 @@ static void became(struct gw_peer *peer, enum gw_peer_kind kind, struct gw_mono 
     if (peer->kind == kind)
         return;
     peer->kind = kind;
-    gw_log_info("peer %s: %s", gw_peer_name(peer),
-                kind == GW_PEER_PEERGATE ? "runs peergate"
-                                         : "does not answer HELLO, taken for a stock WireGuard peer");
+    gw_peer_tell(peer, now, GW_LOG_INFO, "%s",
+                 kind == GW_PEER_PEERGATE ? "runs peergate"
+                                          : "does not answer HELLO, taken for a stock WireGuard peer");
     gw_peer_report(peer, now);
+    gw_peer_seal_check(peer, now);
 }
 
 void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now)
@@ -161,24 +162,21 @@ static bool is_identity_right(const struct gw_keypair *kp, const struct gw_hello
 
 /* ---- out */
 
-static uint8_t advertised_suites(const struct gw_peer *peer)
-{
-    return peer->config.seal == GW_SEAL_FORBIDDEN ? 0 : peer->host->local.suites;
-}
-
 static void fill(const struct gw_peer *peer, struct gw_hello *hello)
 {
     const struct gw_peer_host *host = peer->host;
     *hello = (struct gw_hello){.version = GW_HELLO_VERSION,
                                .seq = peer->hello.seq,
                                .ack = peer->hello.peer_seq,
-                               .suites = advertised_suites(peer),
+                               .suites = gw_peer_advertised_suites(peer),
                                .instance = peer->instance,
                                .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
                                .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG |
                                                (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u),
                                .seen_len = peer->hello.seen_len,
                                .mtu = host->mtu_v4};
+    if (peer->config.seal == GW_SEAL_REQUIRED)
+        hello->flags |= GW_HELLO_DEMANDS_SEAL;
     memcpy(hello->name, host->hostname, sizeof hello->name);
     for (unsigned i = 0; i < 2; i++) {
         if (!gw_addr_is_set(&host->addresses[i]))
@@ -282,8 +280,10 @@ void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     gw_peer_alias_told(peer, &hello);
     if (datagram_len > state->seen_len)
         state->seen_len = (uint16_t)datagram_len;
+    peer->demands_seal = hello.flags & GW_HELLO_DEMANDS_SEAL;
     became(peer, GW_PEER_PEERGATE, now);
     gw_peer_flows_bind(peer, hello.instance, now);
+    gw_peer_seal_check(peer, now);
     bool are_bound = hello.to_instance == 0 || hello.to_instance == peer->instance;
     if (are_bound && !state->are_flows_bound)
         state->flows_floor = counter;

@@ -35,7 +35,7 @@ static struct gw_mux *mux_of(struct packet *packet)
 {
     struct gw_peer *peer = packet->peer;
     const struct gw_keypair *kp = packet->kp;
-    if (!kp->has_hello || kp->peer_instance != peer->remote_instance)
+    if (peer->seal_conflict != GW_SEAL_AGREED || !kp->has_hello || kp->peer_instance != peer->remote_instance)
         return NULL;
     if (kp == peer->hello.kp && (!peer->hello.are_flows_bound || packet->counter < peer->hello.flows_floor))
         return NULL;

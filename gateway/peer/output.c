@@ -10,16 +10,6 @@
 #define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
 #define ATTEMPTS_ALONE 1u   /* so many initiations go unanswered before anchors are asked */
 
-enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp)
-{
-    uint8_t both = peer->config.seal == GW_SEAL_FORBIDDEN ? 0 : kp->peer_suites & peer->host->local.suites;
-    if (both & GW_SUITE_BIT(GW_SUITE_AEGIS128L))
-        return GW_SUITE_AEGIS128L;
-    if (both & GW_SUITE_BIT(GW_SUITE_AEGIS256))
-        return GW_SUITE_AEGIS256;
-    return GW_SUITE_CHACHA20_POLY1305;
-}
-
 /* A train under construction on one path with one key. */
 struct build {
     struct gw_peer *peer;
@@ -28,7 +18,7 @@ struct build {
     struct gw_path *path;
     struct gw_train *train;
     enum gw_suite suite;
-    bool may_send_data; /* seal: required, and no suite agreed yet: HELLO only */
+    bool may_send_data; /* else HELLO only */
 };
 
 /* What each datagram gets in front of it on its way: a relay's frame header. */
@@ -392,8 +382,8 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     struct gw_path *path = gw_paths_current(&peer->paths);
     if (!path || gw_path_allowance(path) < path->payload_len)
         return false;
-    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), true};
-    b.may_send_data = peer->config.seal != GW_SEAL_REQUIRED || b.suite != GW_SUITE_CHACHA20_POLY1305;
+    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false};
+    b.may_send_data = gw_peer_may_send_data(peer, b.suite);
     begin_train(train, &path->tuple);
     /* Turn by turn: bulk flows and packets share what the path carries. */
     bool packets_first = peer->queues.is_packets_turn && gw_peer_queues_have_packets(&peer->queues) &&

@@ -52,6 +52,10 @@ static void on_session_state(struct gw_session *session, enum gw_session_state o
                  gw_session_state_names[state]);
     if (state == GW_SESSION_FAILED)
         peer->is_unreachable_due = true;
+    if (state == GW_SESSION_FAILED || state == GW_SESSION_IDLE)
+        gw_peer_seal_forget(peer, peer->host->now);
+    else if (state == GW_SESSION_ESTABLISHED)
+        gw_peer_seal_check(peer, peer->host->now);
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, peer->host->now);
 }
@@ -131,6 +135,8 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     gw_deadline_init(&peer->deadline, on_deadline);
     peer->hello.retry_at = GW_NEVER;
     gw_peer_alias_configured(peer);
+    peer->clock_told_at = UINT64_MAX;
+    gw_peer_told_init(&peer->told, now);
     gw_peer_new_instance(peer);
 
     int err = gw_deadlines_reserve(&host->deadlines);
@@ -171,6 +177,7 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
     bool are_endpoints_same =
         config->endpoint_count == peer->config.endpoint_count &&
         memcmp(config->endpoints, peer->config.endpoints, sizeof config->endpoints) == 0;
+    bool is_seal_same = config->seal == peer->config.seal && config->hello == peer->config.hello;
     gw_wipe(peer->config.psks, sizeof peer->config.psks);
     peer->config = *config;
     name_by_key(&peer->config);
@@ -183,6 +190,8 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
     peer->host->hooks.on_known(peer, now, peer->host->hooks.ctx);
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
+    if (!is_seal_same)
+        gw_peer_seal_changed(peer, now);
     gw_peer_mark_ready(peer);
     return err;
 }
@@ -272,6 +281,7 @@ void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_pe
     (void)now;
     *out = (struct gw_peer_status){.kind = gw_peer_is_stock(peer) ? GW_PEER_WIREGUARD : peer->kind,
                                    .rtt_ns = gw_peer_rtt(peer),
+                                   .seal_conflict = peer->seal_conflict,
                                    .packets_refused = peer->queues.packets_refused,
                                    .ipv4 = peer->config.alias,
                                    .own_ipv4 = peer->hello_ipv4};

@@ -4,6 +4,7 @@
 #ifndef GATEWAY_PEER_PEER_H
 #define GATEWAY_PEER_PEER_H
 
+#include "gateway/base/log.h"
 #include "gateway/flow/mux.h"
 #include "gateway/packet/queue.h"
 #include "gateway/peer/config.h"
@@ -19,13 +20,26 @@ enum gw_peer_kind {
 };
 extern const char *const gw_peer_kind_names[3];
 
+/* Why nothing but HELLOs can pass, though there is a session. */
+enum gw_seal_conflict {
+    GW_SEAL_AGREED,               /* there is no conflict, or nothing is known yet */
+    GW_SEAL_NOT_OFFERED,          /* `required` here, and the peer's HELLO lists no suite that we have */
+    GW_SEAL_NO_HARDWARE,          /* `required` here, and this machine can do none fast */
+    GW_SEAL_DEMANDED,             /* `forbidden` here, and the peer takes nothing else */
+    GW_SEAL_DEMANDED_NO_HARDWARE, /* the peer takes nothing else, and this machine can do none that it can */
+    GW_SEAL_WIREGUARD,            /* `required` here, of a stock WireGuard peer */
+    GW_SEAL_CONFLICT_COUNT
+};
+extern const char *const gw_seal_conflict_names[GW_SEAL_CONFLICT_COUNT];
+
 /* A flow to a service of the peer: works at once, whatever the session's state; what is written waits for it. A failed session ends it with
- * UNREACHABLE. Same results as gw_stream_open; -EPROTONOSUPPORT to a stock WireGuard peer. */
+ * UNREACHABLE, a conflict about the seal with NO_SEAL. Same results as gw_stream_open; -EPROTONOSUPPORT to a stock WireGuard peer,
+ * GW_E_NO_SEAL (also of the functions below) when the conflict is known already. */
 int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open,
                  const struct gw_stream_ops *ops, void *user, struct gw_stream **out);
 
 /* An IP packet to the peer: copied to its queue (gateway/packet/queue.h), cut in two on the way if the path is narrower and the peer is one of ours.
- * 0, GW_E_NOMEM, GW_E_MALFORMED (no IP packet). */
+ * 0, GW_E_NOMEM, GW_E_MALFORMED (no IP packet), GW_E_NO_SEAL. */
 int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len);
 /* The same for what a TUN with segmentation offload gives: up to 64 KB of one flow under one header (gateway/packet/super.h). */
 int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
@@ -47,6 +61,11 @@ void gw_peer_connect(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints,
                            unsigned count);
 
+/* A line of the log about what the peer does: "NAME: text". A peer can make it do so again and again, so after some lines it is two a minute, and the next
+ * says how many were left out. Not for debug. */
+__attribute__((format(printf, 4, 5))) void gw_peer_tell(struct gw_peer *peer, struct gw_mono now,
+                                                        enum gw_log_level level, const char *format, ...);
+
 const struct gw_peer_config *gw_peer_config(const struct gw_peer *peer);
 /* Never empty; for logs. */
 const char *gw_peer_name(const struct gw_peer *peer);
@@ -66,6 +85,7 @@ struct gw_peer_status {
     int64_t rtt_ns;       /* best known: flows', else ping's, else the handshake's; 0 unknown */
     uint16_t payload_len; /* largest UDP payload that the path is known to carry */
     enum gw_suite sending_suite;
+    enum gw_seal_conflict seal_conflict;
     uint8_t peer_suites;
     char hello_name[64];                  /* display name that the peer gave itself; "" = none */
     struct gw_packet_queue_stats packets; /* IP packets to it */

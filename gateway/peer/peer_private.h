@@ -4,10 +4,12 @@
  *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
  *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
  *   alias.c   its IPv4 address here, and as it has it itself
- *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from */
+ *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from
+ *   seal.c    which seal is used, and whether both agree            tell.c    the log's lines about the peer, bounded */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
+#include "gateway/base/ratelimit.h"
 #include "gateway/packet/queue.h"
 #include "gateway/path/path.h"
 #include "gateway/peer/host.h"
@@ -104,6 +106,13 @@ struct gw_endpoints {
     struct gw_tuple response_tuple; /* where our last response went */
 };
 
+/* ---- tell.c */
+struct gw_peer_told {
+    struct gw_bucket bucket;
+    uint64_t left_out; /* lines since the last one */
+};
+void gw_peer_told_init(struct gw_peer_told *told, struct gw_mono now);
+
 struct gw_peer {
     struct gw_map_node by_key; /* in host->peers, key = config.public_key */
     struct gw_list ready;      /* in host->ready */
@@ -117,6 +126,8 @@ struct gw_peer {
     struct gw_frags frags;
     struct gw_alias alias;
     struct gw_addr hello_ipv4; /* what its HELLO says it has; family 0 = none so far */
+    enum gw_seal_conflict seal_conflict;
+    bool demands_seal; /* the peer's last HELLO says so */
     struct gw_path_response path_responses[GW_PATH_RESPONSES_MAX];
     unsigned path_response_count;
     struct gw_deadline deadline; /* hello retries and path challenges */
@@ -145,6 +156,9 @@ struct gw_peer {
         bool is_data, is_highest;
     } received;
     int64_t ping_rtt_ns;
+    struct gw_peer_told told;
+    /* Its clock was told of since it last began a handshake that was taken: how many those were then; UINT64_MAX = never. */
+    uint64_t clock_told_at;
     void *user;
 
     /* Owned by who is named; NULL = none. */
@@ -168,9 +182,21 @@ static inline bool gw_peer_is_stock(const struct gw_peer *peer)
 {
     return peer->kind == GW_PEER_WIREGUARD || peer->config.hello == GW_HELLO_NEVER;
 }
+void gw_peer_init_session_events(struct gw_peer_host *host);
+
+/* ---- seal.c */
 /* The best suite that both offer on this very key pair and the configuration allows. */
 enum gw_suite gw_peer_suite(const struct gw_peer *peer, const struct gw_keypair *kp);
-void gw_peer_init_session_events(struct gw_peer_host *host);
+/* What our HELLO lists. */
+uint8_t gw_peer_advertised_suites(const struct gw_peer *peer);
+/* May anything but HELLOs, path frames and keepalives be sealed with it? */
+bool gw_peer_may_send_data(const struct gw_peer *peer, enum gw_suite suite);
+/* After a HELLO, or a change of what this node wants: looks whether both agree. When they do not, flows end and the event is told. */
+void gw_peer_seal_check(struct gw_peer *peer, struct gw_mono now);
+/* The owner has changed `seal` or `hello`. */
+void gw_peer_seal_changed(struct gw_peer *peer, struct gw_mono now);
+/* The session is over: the next one may find the peer of another mind. */
+void gw_peer_seal_forget(struct gw_peer *peer, struct gw_mono now);
 
 /* ---- hello.c */
 /* What the path was known to carry gets through no longer: back to what every path does, and the sizes are tried anew. */
@@ -269,7 +295,10 @@ bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tupl
 /* max(3 RTT, 300 ms): so long nothing came from where something should have. */
 int64_t gw_peer_silence(const struct gw_peer *peer);
 /* An answer to our initiation does not open: says so, once until one does. */
-void gw_peer_answer_refused(struct gw_peer *peer);
+void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now);
+/* The peer's initiation was refused as a replay (gw_session_consume_initiation): when its clock seems to be the reason, says so and tells the event, once
+ * until one is taken again. */
+void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
                             uint64_t bytes, bool is_highest, bool proves_round_trip);

@@ -57,6 +57,10 @@ int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *pac
     struct gw_peer_queues *queues = &peer->queues;
     struct gw_super *super;
     peer->host->now = now;
+    if (peer->seal_conflict != GW_SEAL_AGREED) {
+        queues->packets_refused++;
+        return GW_E_NO_SEAL;
+    }
     if (!queues->packets)
         queues->packets = gw_packet_queue_new(peer->host->packet_seed);
     if (!queues->packets)
@@ -84,6 +88,8 @@ int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *b
         return GW_E_TOO_BIG;
     if (gw_peer_is_stock(peer))
         return -EPROTONOSUPPORT;
+    if (peer->seal_conflict != GW_SEAL_AGREED)
+        return GW_E_NO_SEAL;
     if (!gw_peer_has_endpoint(peer))
         return -ENOTCONN;
     if (peer->queues.control_count == GW_CONTROLS_MAX)
@@ -133,6 +139,8 @@ int gw_peer_ping(struct gw_peer *peer, struct gw_mono now, uint32_t *id)
     peer->host->now = now;
     if (gw_peer_is_stock(peer))
         return -EPROTONOSUPPORT;
+    if (peer->seal_conflict != GW_SEAL_AGREED)
+        return GW_E_NO_SEAL;
     struct gw_ping_slot *slot = ping_slot(&peer->queues, now);
     if (!slot)
         return GW_E_LIMIT;

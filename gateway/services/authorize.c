@@ -17,6 +17,7 @@ const char *const gw_verdict_sentences[] = {
     [GW_VERDICT_ALLOWED] = "is allowed",
     [GW_VERDICT_UNKNOWN_KEY] = "is not in the list of authorized keys",
     [GW_VERDICT_EXPIRED] = "has a right that has expired",
+    [GW_VERDICT_REVOKED] = "has had its right revoked",
     [GW_VERDICT_NOT_THIS_SERVICE] = "is not authorized for this service",
 };
 static_assert(sizeof gw_verdict_sentences / sizeof gw_verdict_sentences[0] == GW_VERDICT_NOT_THIS_SERVICE + 1,
@@ -144,6 +145,10 @@ static bool names_service(const struct gw_grant *grant, const char *service)
 /* One grant's answer; service NULL = for a session. */
 static enum gw_verdict judge(const struct gw_grant *grant, const char *service, struct gw_wall now)
 {
+    if (grant->is_revoked)
+        return GW_VERDICT_REVOKED;
+    if (grant->is_void)
+        return service ? GW_VERDICT_NOT_THIS_SERVICE : GW_VERDICT_UNKNOWN_KEY;
     if (is_expired(grant, now))
         return GW_VERDICT_EXPIRED;
     return !service || names_service(grant, service) ? GW_VERDICT_ALLOWED : GW_VERDICT_NOT_THIS_SERVICE;
@@ -155,7 +160,8 @@ static int rank(enum gw_verdict verdict)
     static const int ranks[] = {[GW_VERDICT_UNKNOWN_KEY] = 0,
                                 [GW_VERDICT_NOT_THIS_SERVICE] = 1,
                                 [GW_VERDICT_EXPIRED] = 2,
-                                [GW_VERDICT_ALLOWED] = 3};
+                                [GW_VERDICT_ALLOWED] = 3,
+                                [GW_VERDICT_REVOKED] = 4};
     return ranks[verdict];
 }
 
@@ -165,9 +171,9 @@ static enum gw_verdict judge_all(const struct gw_grants *grants, const char *ser
     size_t count;
     const struct gw_grant *grant = find(grants, public_key, &count);
     enum gw_verdict best = GW_VERDICT_UNKNOWN_KEY;
-    bool has_line = false;
+    bool has_line = false; /* for a session, one that cannot be read says nothing */
     for (size_t i = 0; i < count; i++)
-        has_line |= !grant[i].is_peer;
+        has_line |= !grant[i].is_peer && (service || !grant[i].is_void);
     for (size_t i = 0; i < count; i++) {
         if (grant[i].is_peer && has_line)
             continue;
@@ -178,10 +184,10 @@ static enum gw_verdict judge_all(const struct gw_grants *grants, const char *ser
     return best;
 }
 
-bool gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN],
-                          struct gw_wall now)
+enum gw_verdict gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN],
+                                     struct gw_wall now)
 {
-    return judge_all(global, NULL, public_key, now) == GW_VERDICT_ALLOWED;
+    return judge_all(global, NULL, public_key, now);
 }
 
 enum gw_verdict gw_authorize_service(const struct gw_grants *global, const struct gw_grants *own,

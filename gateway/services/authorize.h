@@ -16,6 +16,9 @@ struct gw_grant {
     const char *const *services; /* NULL-terminated names; NULL = every service */
     bool has_expiry;
     struct gw_wall expires; /* the first moment at which it no longer holds */
+    bool is_revoked;        /* says no, whatever else there is */
+    /* A line for the key that grants nothing: in its place a configured peer would have every service. */
+    bool is_void;
     /* From the configuration's `peers`, not from a list of grants: holds for every service, unless the list has a line for the same key. */
     bool is_peer;
 };
@@ -29,18 +32,20 @@ void gw_grants_free(struct gw_grants *grants);
 size_t gw_grants_count(const struct gw_grants *grants);
 bool gw_grants_have_expiry(const struct gw_grants *grants);
 
-/* The session gater: some grant of the key has not expired. */
-bool gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN],
-                          struct gw_wall now);
-
 enum gw_verdict {
     GW_VERDICT_ALLOWED,
     GW_VERDICT_UNKNOWN_KEY, /* no grant */
     GW_VERDICT_EXPIRED,
+    GW_VERDICT_REVOKED,
     GW_VERDICT_NOT_THIS_SERVICE, /* services="..." without it */
 };
 /* "is not in the list of authorized keys" style: what follows the peer's name in a log line. */
-extern const char *const gw_verdict_sentences[4];
+extern const char *const gw_verdict_sentences[5];
+
+/* The session gater: some grant of the key has not expired, and none revokes it. A configured peer without a line has a session; with lines they
+ * decide, for it as for others. */
+enum gw_verdict gw_authorize_session(const struct gw_grants *global, const uint8_t public_key[GW_KEY_LEN],
+                                     struct gw_wall now);
 
 /* own: the service's list; where there is one it alone decides (NULL = global decides). NULL global = nobody. Several grants of one key: the most
  * generous one decides. */

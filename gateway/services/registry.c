@@ -122,6 +122,7 @@ static struct gw_service *new_service(const struct gw_service_config *config)
     service->target = config->target;
     service->port = effective_port(config);
     service->has_own_port = config->port != 0;
+    service->has_class = config->has_class;
     service->class_ = config->class_;
     if (config->grants && !(service->grants = gw_grants_copy(config->grants))) {
         free(service);

@@ -19,6 +19,7 @@ struct gw_service_config {
     uint16_t
         port; /* what peers ask for; 0 = the target's port, else the well-known one of the name, unless another service says
                                        that port: then by name only */
+    bool has_class; /* the owner said class_; else each opener's wish holds */
     enum gw_class class_;
     const struct gw_grants *grants; /* its own list, which overrides the global one; NULL = none of its own */
 };
@@ -29,6 +30,7 @@ struct gw_service {
     struct gw_target target;
     uint16_t port;     /* effective; 0 = by name only */
     bool has_own_port; /* the owner said it */
+    bool has_class;    /* class_ overrides the openers' wishes */
     enum gw_class class_;
     struct gw_grants *grants; /* NULL = the global list decides */
     uint64_t serial;          /* what flows remember: another one when the service has moved */

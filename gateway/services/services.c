@@ -8,6 +8,7 @@
 #include "gateway/base/map.h"
 #include "gateway/base/random.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/flow/class.h"
 #include "gateway/local/splice.h"
 #include "gateway/local/udp.h"
 
@@ -23,7 +24,7 @@
 #define UDP_IDLE GW_S(120)
 #define RECHECK_SECONDS 30
 /* What peers ask for in vain is told so often; the rest is counted. */
-#define TELL_RATE 5.0
+#define TELL_RATE 0.5
 #define TELL_BURST 50.0
 
 struct gw_services {
@@ -301,11 +302,6 @@ enum gw_verdict gw_services_may_use(const struct gw_services *services, const st
     return gw_authorize_service(services->global, service->grants, service->name, public_key, wall(services));
 }
 
-bool gw_services_may_have_session(const struct gw_services *services, const uint8_t public_key[GW_KEY_LEN])
-{
-    return gw_authorize_session(services->global, public_key, wall(services));
-}
-
 static void start_flow(struct gw_services *services, struct gw_peer *peer, struct gw_service *service,
                        struct gw_stream *stream, const struct gw_open *open, struct gw_mono now)
 {
@@ -323,9 +319,10 @@ static void start_flow(struct gw_services *services, struct gw_peer *peer, struc
         refuse(services, peer, stream, open, now, GW_REASON_NO_MEMORY, "there is no memory");
         return;
     }
-    gw_log_debug("%s opens %s", gw_peer_name(peer), service->name);
+    enum gw_class class_ = service->has_class ? service->class_ : (enum gw_class)open->class_;
+    gw_log_debug("%s opens %s, %s", gw_peer_name(peer), service->name, gw_class_names[class_]);
     service->flows_total++;
-    gw_stream_set_class(stream, service->class_);
+    gw_stream_set_class(stream, class_);
     dial(flow, service, stream, now);
 }
 

@@ -40,8 +40,6 @@ int gw_services_remove(struct gw_services *services, const char *name, struct gw
 /* Ends what expired; it happens by itself within 30 s of an expiry date. */
 void gw_services_recheck(struct gw_services *services, struct gw_mono now);
 
-/* The session gater over the global grants, with the wall clock of now. */
-bool gw_services_may_have_session(const struct gw_services *services, const uint8_t public_key[GW_KEY_LEN]);
 /* May the peer use it, as of now? */
 enum gw_verdict gw_services_may_use(const struct gw_services *services, const struct gw_service *service,
                                     const uint8_t public_key[GW_KEY_LEN]);

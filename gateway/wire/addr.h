@@ -47,6 +47,10 @@ char *gw_addr_format(const struct gw_addr *a, char out[GW_ADDR_STRLEN]);
 /* As gw_addr_format, or "(hidden)" when the log hides addresses. */
 char *gw_addr_log(const struct gw_addr *a, char out[GW_ADDR_STRLEN]);
 
+/* A text for the log that may have IP addresses in it (a message about the owner's files): as it is, or, when the log hides addresses, a copy in out with
+ * "(hidden)" for each; ports and lengths of prefixes stay. Cut when it does not fit. Returns text or out. */
+const char *gw_addr_log_text(const char *text, char *out, size_t out_len);
+
 /* To the kernel's; the length to pass to connect, bind or sendto, 0 for an address that is not set. */
 size_t gw_addr_to_sockaddr(const struct gw_addr *a, struct sockaddr_storage *out);
 /* From the kernel's: 0, or GW_E_MALFORMED for a family that is neither. `sa` needs no alignment. */

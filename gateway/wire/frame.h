@@ -53,7 +53,11 @@ void gw_frame_finish(struct gw_writer *w, struct gw_writer *body);
 #define GW_HELLO_VERSION 1u
 #define GW_HELLO_NAME_MAX 63u
 #define GW_HELLO_ADDRS_MAX 4u
-enum { GW_HELLO_ELICIT = 1 /* answer me with a HELLO */, GW_HELLO_IDENTITY = 2 /* identity proof present */ };
+enum {
+    GW_HELLO_ELICIT = 1,       /* answer me with a HELLO */
+    GW_HELLO_IDENTITY = 2,     /* identity proof present */
+    GW_HELLO_DEMANDS_SEAL = 4, /* the sender neither sends nor takes data on type 4 */
+};
 enum { GW_CAP_FLOWS = 1, GW_CAP_PARTIAL_CSUM = 2, GW_CAP_FRAG = 4 };
 struct gw_hello {
     uint8_t version, flags, seq, ack;

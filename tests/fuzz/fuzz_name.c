@@ -46,6 +46,10 @@ static void check_rule(const char *text)
     if (gw_rule_parse(&rule, text) != 0 || gw_addr_parse_ip(&ip, "10.1.2.3", 80) != 0)
         return;
     must(rule.port_min <= rule.port_max);
+    struct gw_rule again;
+    char printed[GW_RULE_HOST_MAX + 20];
+    must(gw_rule_parse(&again, gw_rule_format(&rule, printed, sizeof printed)) == 0);
+    must(memcmp(&rule, &again, sizeof rule) == 0);
     gw_rule_matches(&rule, "www.example.org", &ip, 80);
     must(rule.kind != GW_RULE_HOST || gw_rule_matches(&rule, rule.host, NULL, rule.port_min));
 }

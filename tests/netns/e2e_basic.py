@@ -8,8 +8,10 @@
         socks 1080                          port 7001
         port 7001
 """
+import base64
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -26,6 +28,8 @@ SERVICES = {
     "digest": {"local_address": "127.0.0.1:8"},
     "flood": {"local_address": "127.0.0.1:9"},
     "down": {"local_address": "127.0.0.1:4"},
+    "ssh": {"local_address": "127.0.0.1:7", "port": 22},
+    "batch": {"local_address": "127.0.0.1:7", "port": 80, "class": "bulk"},
     "off": {"local_address": "127.0.0.1:7", "port": 78, "enabled": False},
 }
 
@@ -121,7 +125,7 @@ def commands(scene):
     status, out, err = scene.laptop.cli("resolve", "--json", "nobody", should=False)
     check(status == 1 and json.loads(out)["code"] == "unknown-name" and "nobody" in err, f"resolve nobody: {status}, {out}, {err}")
     offered = {entry["name"] for entry in json.loads(scene.laptop.cli("services", "--json", "home"))["services"]}
-    check(offered == {"web", "echo", "digest", "flood", "down"}, f"home offers laptop {offered}")
+    check(offered == {"web", "echo", "digest", "flood", "down", "ssh", "batch"}, f"home offers laptop {offered}")
     status, _, err = scene.laptop.cli("up", should=False)
     check(status == 1 and "is running for" in err and "down`" in err, f"a second daemon: {status}, {err}")
 
@@ -141,6 +145,14 @@ def nc(scene):
                             (("laptop", "nothing"), "no such service")):
         status, out, err = scene.nc(*words, data=b"data that nobody wants")
         check(status == 1 and not out and sentence in err, f"nc {words}: {status}, {out!r}, {err}")
+    for words, sentence in ((("home", "echo"), "opens echo, normal"), (("--class", "interactive", "home", 7), "opens echo, interactive"),
+                            (("home", "ssh"), "opens ssh, interactive"), (("home", 22), "opens ssh, interactive"),
+                            (("home", "ssh", "--class=bulk"), "opens ssh, bulk"), (("home", "batch"), "opens batch, bulk")):
+        seen = scene.home.log().count(sentence)
+        check(scene.nc(*words)[0] == 0, f"nc {words} failed")
+        check(scene.home.log().count(sentence) == seen + 1, f"nc {words}: home does not log \"{sentence}\"")
+    status, _, err = scene.nc("--class", "urgent", "home", "echo")
+    check(status == 2 and "urgent" in err, f"nc --class urgent: {status}, {err}")
     status, _, err = scene.nc("home", 70000)
     check(status == 2, f"nc to port 70000: {status}, {err}")
 
@@ -285,6 +297,25 @@ def ended(scene):
     taken.close()
 
 
+def memory(scene):
+    scene.ground.step("the daemon's memory is not for other programs of its user, unless --cores says so")
+    nobody = 65534
+    as_nobody = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups"]
+    if subprocess.run([*as_nobody, PEERGATE, "--version"], capture_output=True).returncode:
+        scene.ground.step(f"    skipped: {PEERGATE} is where only root can run it")
+        return
+    third = scene.ground.nodes[-1]
+    third.configure({"port": 0})
+    scene.ground.folder.chmod(0o711)
+    for path in (third.dir, *third.dir.iterdir()):
+        os.chown(path, nobody, nobody)
+    for number, (words, owner) in enumerate((([], 0), (["--cores"], nobody))):
+        daemon = third.namespace.start([*as_nobody, PEERGATE, "--dir", third.dir, "up", *words], f"third-{number}",
+                                       ready="listening on UDP port")
+        check(os.stat(f"/proc/{daemon.pid}/environ").st_uid == owner, f"up {words}: /proc/PID/environ is not {owner}'s")
+        check(daemon.stop() == 0, f"it did not end well: {daemon.text()[-2000:]}")
+
+
 def resources(scene):
     if SANITIZED:
         return
@@ -301,6 +332,24 @@ def resources(scene):
     check(share < 0.01, f"an idle daemon takes {100 * share:.1f} % of a core")
 
 
+def many_peers(scene):
+    count = 4000
+    scene.ground.step(f"{count} peers: status and peers tell them all")
+    dice = random.Random(1)
+
+    def key():
+        return base64.b64encode(dice.randbytes(31) + b"\x01").decode()
+    scene.configure_laptop(peers=[*scene.laptop.config["peers"],
+                                  *({"name": f"peer-{i}", "public_key": key(), "keepalive_interval": 0} for i in range(count))])
+    scene.laptop.cli("reload", seconds=60)
+    for words in (["peers", "--json"], ["status", "--json"]):
+        answer = json.loads(scene.laptop.cli(*words, seconds=60))
+        check(len(answer["peers"]) == count + 1, f"{words} tells of {len(answer['peers'])} peers")
+    check(f"peer-{count - 1} " in scene.laptop.cli("peers", seconds=60), "peers does not print the last one")
+    scene.configure_laptop()
+    scene.laptop.cli("reload", seconds=60)
+
+
 def main():
     with Ground("e2e") as ground:
         scene = Scene(ground)
@@ -313,7 +362,9 @@ def main():
         reload(scene)
         authorized(scene)
         killed(scene)
+        memory(scene)
         resources(scene)
+        many_peers(scene)
         ended(scene)
 
 

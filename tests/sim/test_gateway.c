@@ -2,6 +2,7 @@
 /* Whole engines against each other in virtual time: sessions, HELLO, paths, flows, restarts, roaming, strangers. Each test prints its seed when it fails. */
 #include "tests/sim/app.h"
 
+#include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/packet/ip.h"
 #include "gateway/wire/message.h"
@@ -229,6 +230,142 @@ static void test_unreachable(void **state)
     sim_net_fini(&net);
 }
 
+/* ---- what the log says of it */
+
+static struct {
+    const char *about;
+    unsigned count;
+    char last[256];
+    enum gw_log_level level; /* before */
+} lines;
+static void count_lines(void *ctx, enum gw_log_level level, const char *line)
+{
+    (void)ctx, (void)level;
+    if (!strstr(line, lines.about))
+        return;
+    lines.count++;
+    snprintf(lines.last, sizeof lines.last, "%s", line);
+}
+
+static void watch_log(const char *about)
+{
+    lines.about = about;
+    lines.count = 0;
+    lines.level = gw_log_level();
+    gw_log_set_level(GW_LOG_INFO);
+    gw_log_set_sink(count_lines, NULL);
+}
+
+static void watch_log_no_more(void)
+{
+    gw_log_set_level(lines.level);
+    gw_log_set_sink(NULL, NULL);
+}
+
+static unsigned reports;
+static void count_reports(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    (void)gateway, (void)peer, (void)now, (void)ctx;
+    reports++;
+}
+
+static uint8_t initiation[256];
+static size_t initiation_len;
+static bool keep_initiation(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                            size_t len)
+{
+    (void)from, (void)tuple;
+    if (datagram[0] == GW_MESSAGE_INITIATION) {
+        memcpy(initiation, datagram, len);
+        initiation_len = len;
+    }
+    return true;
+}
+
+/* b begins anew with its clock where it is said to be, and nothing kept; true: a takes its handshake. */
+static bool restart_with_clock(int64_t offset_s)
+{
+    struct gw_peer_config config = sim_peer_config(b, a);
+    struct gw_peer *to_a;
+    config.is_eager = true;
+    b->wall_offset_s = offset_s;
+    sim_node_restart(b);
+    assert_int_equal(gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a), 0);
+    sim_node_pump(b);
+    sim_net_run(&net, GW_S(60));
+    return status_of(to_a).session.state == GW_SESSION_ESTABLISHED;
+}
+
+/* A peer whose clock went back is told of once, however often it tries, and again when that happens again. */
+static void test_clock_set_back(void **state)
+{
+    (void)state;
+    two_nodes(50, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_node_add_peer(a, b);
+    watch_log("clock was set back");
+    b->filter = keep_initiation;
+    assert_true(restart_with_clock(0));
+    a->events.on_peer = count_reports;
+    reports = 0;
+    assert_false(restart_with_clock(-86400));
+    assert_int_equal(lines.count, 1);
+    assert_non_null(strstr(lines.last, "86"));
+    assert_int_equal(reports, 1);
+    assert_true(restart_with_clock(100));
+    assert_false(restart_with_clock(-86400));
+    assert_int_equal(lines.count, 2);
+    /* Somebody plays one of them over and over. */
+    reports = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct gw_train train = {.tuple = {.local = a->addr, .remote = b->addr},
+                                 .slab = initiation,
+                                 .count = 1,
+                                 .stride = (uint16_t)initiation_len,
+                                 .last_len = (uint16_t)initiation_len};
+        gw_gateway_input(a->gateway, net.clock.now, &train);
+        while (gw_gateway_handshake(a->gateway, net.clock.now))
+            ;
+        sim_net_run(&net, GW_MS(10));
+    }
+    assert_int_equal(lines.count, 2);
+    assert_int_equal(reports, 0);
+    watch_log_no_more();
+    sim_net_fini(&net);
+}
+
+/* A peer that we let in may begin anew as often as it likes: the log does not grow with it. */
+static void test_restarts_are_told_sparingly(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200 };
+    struct sim_client client;
+    two_nodes(51, &(struct sim_link_params){.delay_ns = GW_MS(1)});
+    struct gw_peer *to_b = sim_node_add_peer(a, b), *to_a = sim_node_add_peer(b, a);
+    struct gw_peer_config config = sim_peer_config(b, a);
+    config.is_eager = true;
+    sim_client_start(&client, a, to_b, "echo", 100);
+    sim_net_run(&net, GW_S(1));
+    watch_log("restarted");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        gw_gateway_remove_peer(b->gateway, sim_now(b), to_a);
+        assert_int_equal(gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a), 0);
+        sim_node_pump(b);
+        sim_net_run(&net, GW_MS(1500));
+        sim_client_start(&client, a, to_b, "echo", 100);
+        sim_net_run(&net, GW_MS(500));
+        assert_true(sim_client_is_done(&client));
+    }
+    assert_in_range(lines.count, 20, 20 + 2 * ROUNDS / 30 + 1);
+    sim_net_run(&net, GW_S(31));
+    gw_gateway_remove_peer(b->gateway, sim_now(b), to_a);
+    assert_int_equal(gw_gateway_add_peer(b->gateway, sim_now(b), &config, &to_a), 0);
+    sim_node_pump(b);
+    sim_net_run(&net, GW_S(1));
+    assert_non_null(strstr(lines.last, "lines about it were left out"));
+    watch_log_no_more();
+    sim_net_fini(&net);
+}
+
 /* ---- roaming */
 
 static void test_rebinding(void **state)
@@ -342,6 +479,78 @@ static void test_seal_policies(void **state)
     run_with_seals(GW_SEAL_AUTO, GW_SEAL_FORBIDDEN, true, false);
     run_with_seals(GW_SEAL_FORBIDDEN, GW_SEAL_AUTO, true, false);
     run_with_seals(GW_SEAL_REQUIRED, GW_SEAL_FORBIDDEN, false, false);
+}
+
+static enum gw_seal_conflict seen_conflict;
+static unsigned conflict_changes;
+static void watch_conflict(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    (void)gateway, (void)now, (void)ctx;
+    conflict_changes += status_of(peer).seal_conflict != seen_conflict;
+    seen_conflict = status_of(peer).seal_conflict;
+}
+
+/* One side demands a seal and the other offers none: both know and tell, what waits ends at once, and when an owner gives in it works. */
+static void run_seal_conflict(uint64_t seed, bool demander_opens)
+{
+    uint8_t packet[28] = {0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 64, 0, 1, 10, 64, 0, 2};
+    struct sim_client first, second;
+    uint32_t id;
+    two_nodes(seed, &(struct sim_link_params){.delay_ns = DELAY, .loss = seed % 2 ? 0.2 : 0});
+    struct gw_peer *to_b = add_with(a, b, GW_SEAL_REQUIRED, GW_HELLO_AUTO);
+    struct gw_peer *to_a = add_with(b, a, GW_SEAL_FORBIDDEN, GW_HELLO_AUTO);
+    struct sim_node *from = demander_opens ? a : b;
+    struct gw_peer *opener = demander_opens ? to_b : to_a;
+    assert_int_equal(sim_client_start(&first, from, opener, "echo", 1000), 0);
+    sim_net_run(&net, seed % 2 ? GW_S(5) : GW_MS(150));
+    assert_true(first.is_closed);
+    assert_int_equal(first.reason, GW_REASON_NO_SEAL);
+    assert_false(first.is_accepted);
+    assert_int_equal(status_of(to_b).seal_conflict, GW_SEAL_NOT_OFFERED);
+    assert_int_equal(status_of(to_a).seal_conflict, GW_SEAL_DEMANDED);
+    assert_int_equal(status_of(to_b).session.state, GW_SESSION_ESTABLISHED);
+    assert_int_equal(sim_client_start(&second, a, to_b, "echo", 1), GW_E_NO_SEAL);
+    assert_int_equal(sim_client_start(&second, b, to_a, "echo", 1), GW_E_NO_SEAL);
+    assert_int_equal(gw_peer_send_packet(opener, sim_now(from), packet, sizeof packet), GW_E_NO_SEAL);
+    assert_int_equal(gw_peer_ping(opener, sim_now(from), &id), GW_E_NO_SEAL);
+    assert_int_equal(gw_peer_send_control(opener, sim_now(from), "", 0), GW_E_NO_SEAL);
+
+    /* New key pairs change nothing, and are no news. */
+    struct gw_peer_config config = *gw_peer_config(to_b);
+    config.keepalive_ns = GW_S(20);
+    gw_gateway_update_peer(a->gateway, sim_now(a), to_b, &config);
+    sim_net_run(&net, GW_S(10));
+    a->events.on_peer = watch_conflict;
+    seen_conflict = status_of(to_b).seal_conflict;
+    conflict_changes = 0;
+    uint64_t handshakes = status_of(to_b).session.handshakes_sent;
+    sim_net_run(&net, GW_S(600));
+    assert_true(status_of(to_b).session.handshakes_sent > handshakes);
+    assert_int_equal(conflict_changes, 0);
+    assert_int_equal(status_of(to_b).seal_conflict, GW_SEAL_NOT_OFFERED);
+
+    struct gw_peer_config changed = *gw_peer_config(opener);
+    changed.seal = GW_SEAL_AUTO;
+    gw_gateway_update_peer(from->gateway, sim_now(from), opener, &changed);
+    sim_net_run(&net, GW_S(5));
+    assert_int_equal(conflict_changes, 1);
+    assert_int_equal(status_of(to_a).seal_conflict, GW_SEAL_AGREED);
+    assert_int_equal(status_of(to_b).seal_conflict, GW_SEAL_AGREED);
+    assert_int_equal(sim_client_start(&second, from, opener, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(5));
+    assert_true(sim_client_is_done(&second));
+    sim_net_fini(&net);
+}
+
+static void test_seal_conflict(void **state)
+{
+    (void)state;
+    if (gw_crypto_system()->fast_suites == 0)
+        skip();
+    run_seal_conflict(40, true);
+    run_seal_conflict(41, true);
+    run_seal_conflict(42, false);
+    run_seal_conflict(43, false);
 }
 
 static unsigned packets_seen;
@@ -592,7 +801,10 @@ int main(void)
         cmocka_unit_test(test_unreachable),
         cmocka_unit_test(test_rebinding),
         cmocka_unit_test(test_copied_packet_moves_nothing),
+        cmocka_unit_test(test_clock_set_back),
+        cmocka_unit_test(test_restarts_are_told_sparingly),
         cmocka_unit_test(test_seal_policies),
+        cmocka_unit_test(test_seal_conflict),
         cmocka_unit_test(test_stock_peer),
         cmocka_unit_test(test_packet_bursts),
         cmocka_unit_test(test_long_packets_are_cut),

@@ -88,6 +88,15 @@ expect 1 'expires: expected a date such as 2027-01-01' authorize "$peer" --expir
 expect 1 "expected a peer ID (12D3KooW...) or a base64 key" authorize hello
 expect 0 '{"deauthorized": "12D3KooW' deauthorize --json "$peer"
 expect 1 "is not in" deauthorize "$peer"
+mkdir -m 700 "$dir/knows"
+"$PEERGATE_BIN" --dir "$dir/knows" init --hostname knows --network demo >/dev/null
+printf 'peers:\n  - {name: friend, peer_id: %s}\n' "$peer" >>"$dir/knows/config.yaml"
+expect 0 "authorized $peer" --dir "$dir/knows" authorize "$peer" --services ssh --comment "a friend"
+expect 0 "revoked $peer" --dir "$dir/knows" deauthorize "$peer"
+same "a configured peer's line" "$(tail -n 1 "$dir/knows/authorized_keys")" "revoked=\"yes\" $peer a friend"
+expect 0 '"revoked": true' --dir "$dir/knows" --json deauthorize "$peer"
+expect 0 "changed $peer" --dir "$dir/knows" authorize "$peer"
+same "its line" "$(tail -n 1 "$dir/knows/authorized_keys")" "$peer a friend"
 diff -r "$dir/before" "$dir/node" --exclude '.*.lock' || failures=$((failures + 1))
 
 # --- config

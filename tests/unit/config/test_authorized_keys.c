@@ -74,7 +74,8 @@ static const char *const bad[][2] = {
     {"expires=\"soon\" " ID_1,
      "a:1: expires: expected a date such as \"2027-01-01\" or \"2027-01-01T12:00:00Z\"; this line grants nothing"},
     {"from=\"10.0.0.1\" " ID_1,
-     "a:1: unknown option; there are services=\"...\" and expires=\"...\"; this line grants nothing"},
+     "a:1: unknown option; there are services=\"...\", expires=\"...\" and revoked=\"yes\"; this line grants nothing"},
+    {"revoked=\"no\" " ID_1, "a:1: revoked: expected \"yes\"; this line grants nothing"},
     {"services=\"a\" services=\"b\" " ID_1,
      "a:1: expected a peer ID or a base64 key; this line grants nothing"},
     {ID_1 "\n" ID_1_FLIPPED, "a:2: this peer is in line 1 already, which counts; this line grants nothing"},
@@ -113,7 +114,8 @@ static void long_lines_are_refused(void **state)
     memcpy(text, ID_1 " ", 53);
     text[sizeof text - 1] = '\0';
     struct gw_authorized_keys *list = parse(text, &diag);
-    assert_int_equal(list->count, 0);
+    assert_int_equal(list->count, 1);
+    assert_true(list->keys[0].is_void);
     assert_string_equal(diag.entries[0].text, "a:1: the line is too long; this line grants nothing");
     gw_authorized_keys_free(list);
     gw_diag_clear(&diag);
@@ -181,6 +183,32 @@ static void who_may_do_what(void **state)
     assert_false(gw_authorized_keys_allow(list, some, NULL, after));
     assert_false(gw_authorized_keys_allow(list, none, NULL, before));
     gw_authorized_keys_free(list);
+}
+
+/* A line that says no, and lines that say nothing: none of them may be taken for there being no line. */
+static void revoked_and_void(void **state)
+{
+    static const char text[] = "revoked=\"yes\" " ID_1 " lost\n"
+                               "servces=\"ssh\" " ID_2 " typo\n"
+                               "servces=\"ssh\" " ID_3 " mended below\n" ID_3 "\n" KEY_3 " again\n";
+    struct gw_diag diag = {0};
+    struct gw_authorized_keys *list = parse(text, &diag);
+    uint8_t key[32];
+    (void)state;
+    assert_int_equal(diag.errors, 3);
+    assert_int_equal(list->count, 5);
+    key_of(key, ID_1);
+    assert_true(gw_authorized_keys_find(list, key)->is_revoked);
+    assert_false(gw_authorized_keys_allow(list, key, NULL, (struct gw_wall){0}));
+    key_of(key, ID_2);
+    assert_true(gw_authorized_keys_find(list, key)->is_void);
+    assert_false(gw_authorized_keys_allow(list, key, NULL, (struct gw_wall){0}));
+    key_of(key, ID_3);
+    assert_int_equal(gw_authorized_keys_find(list, key)->line, 4);
+    assert_true(gw_authorized_keys_allow(list, key, "ssh", (struct gw_wall){0}));
+    assert_true(list->keys[4].is_void);
+    gw_authorized_keys_free(list);
+    gw_diag_clear(&diag);
 }
 
 /* ---- edits */
@@ -262,6 +290,22 @@ static void made_when_absent(void **state)
     expect_file(fixture, ID_1 "\n");
     assert_int_equal(gw_authorized_keys_deauthorize(fixture->path, ID_1, &fixture->diag), 0);
     expect_file(fixture, "");
+}
+
+static void revoking(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char before[] = "# mine\nservices=\"ssh\" " ID_1 " laptop\n";
+    bool replaced;
+    file_write(fixture->path, before, strlen(before), 0600);
+    assert_int_equal(gw_authorized_keys_revoke(fixture->path, ID_1, &replaced, &fixture->diag), 0);
+    assert_true(replaced);
+    assert_int_equal(gw_authorized_keys_revoke(fixture->path, KEY_2, &replaced, &fixture->diag), 0);
+    assert_false(replaced);
+    expect_file(fixture, "# mine\nrevoked=\"yes\" " ID_1 " laptop\nrevoked=\"yes\" " KEY_2 "\n");
+    assert_int_equal(authorize(fixture, (struct gw_authorize){.peer = ID_1}, &replaced), 0);
+    assert_int_equal(gw_authorized_keys_deauthorize(fixture->path, ID_2, &fixture->diag), 0);
+    expect_file(fixture, "# mine\n" ID_1 " laptop\n");
 }
 
 /* A line that is wrong grants nothing, but somebody may mend it; and a peer may be there more than once. */
@@ -392,6 +436,8 @@ int main(void)
         cmocka_unit_test(long_lines_are_refused),
         cmocka_unit_test(dates_are_utc),
         cmocka_unit_test(who_may_do_what),
+        cmocka_unit_test(revoked_and_void),
+        cmocka_unit_test_setup_teardown(revoking, setup, teardown),
         cmocka_unit_test_setup_teardown(edits_keep_all_else, setup, teardown),
         cmocka_unit_test_setup_teardown(made_when_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_of_the_peer_is_left, setup, teardown),

@@ -184,7 +184,7 @@ static const struct {
     {"socks: {listen: \"unix:\"}",
      "c:1: socks.listen: expected HOST:PORT or unix:PATH, found \"unix:\": there is no path"},
     {"socks: {allow: \"a*\"}",
-     "c:1: socks.allow: expected HOST, *.DOMAIN, IP, IP/BITS or *, and a :PORT after it if only that is meant, found \"a*\""},
+     "c:1: socks.allow: expected HOST, *.DOMAIN, IP, IP/BITS or *, and :PORT or :FROM-TO after it if only that is meant, found \"a*\""},
     {"services: {dns: {protocol: udp, local_address: \"unix:/x\"}}",
      "c:1: services.dns.local_address: expected HOST:PORT for a UDP service, found a unix socket"},
     /* keys */

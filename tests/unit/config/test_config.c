@@ -194,6 +194,126 @@ static void the_legacy_format_of_ipou(void **state)
 
 /* ---- peer-up */
 
+/* A node's whole file, as peer-up writes it. */
+static const char peer_up_file[] =
+    "version: 1\n"
+    "identity:\n"
+    "  key_file: \"home_node.key\"\n"
+    "network:\n"
+    "  listen_addresses:\n"
+    "    - \"/ip4/0.0.0.0/tcp/9100\"\n"
+    "    - \"/ip4/0.0.0.0/udp/9100/quic-v1\"\n"
+    "    - \"/ip6/::/tcp/9100\"\n"
+    "    - \"/ip6/::/udp/9100/quic-v1\"\n"
+    "  force_private_reachability: true\n"
+    "relay:\n"
+    "  addresses: [\"/ip4/192.0.2.1/tcp/7777/p2p/" ID_2 "\"]\n"
+    "  reservation_interval: \"2m\"\n"
+    "discovery:\n"
+    "  rendezvous: \"some-network\"\n"
+    "  bootstrap_peers: []\n"
+    "security:\n"
+    "  authorized_keys_file: \"authorized_keys\"\n"
+    "  enable_connection_gating: true\n"
+    "protocols:\n"
+    "  ping_pong: {enabled: true, id: \"/pingpong/1.0.0\"}\n"
+    "services:\n"
+    "  ssh: {enabled: true, local_address: \"localhost:22\", protocol: \"/peerup/ssh/1.0.0\"}\n"
+    "names:\n"
+    "  home: \"" ID_2 "\"\n";
+
+static void a_file_of_peer_up(void **state)
+{
+    static const char *const notes[] = {
+        "/etc/peergate/config.yaml:5: network.listen_addresses: TCP is not listened on",
+        "/etc/peergate/config.yaml:11: relay: not used here: ",
+        "/etc/peergate/config.yaml:14: discovery: not used here: ",
+        "/etc/peergate/config.yaml:23: services.ssh.protocol: not used here: ",
+    };
+    struct gw_diag diag = {0};
+    struct gw_config *config;
+    (void)state;
+    assert_int_equal(
+        gw_config_parse(&config, peer_up_file, sizeof peer_up_file - 1, "/etc/peergate/config.yaml", &diag),
+        0);
+    assert_int_equal(diag.errors, 0);
+    assert_int_equal(diag.count, sizeof notes / sizeof *notes);
+    for (size_t i = 0; i < diag.count; i++) {
+        assert_int_equal(diag.entries[i].severity, GW_DIAG_WARNING);
+        if (strncmp(diag.entries[i].text, notes[i], strlen(notes[i])) != 0)
+            fail_msg("%s", diag.entries[i].text);
+    }
+    gw_diag_clear(&diag);
+    assert_string_equal(config->top.identity, "/etc/peergate/home_node.key");
+    assert_int_equal(config->top.port, 9100);
+    assert_int_equal(config->top.listen.count, 2);
+    expect_addr(&config->top.listen.items[0], "0.0.0.0:0");
+    expect_addr(&config->top.listen.items[1], "[::]:0");
+    assert_string_equal(config->top.name, "mesh");
+    assert_string_equal(config->top.security.authorized_keys_file, "/etc/peergate/authorized_keys");
+    assert_int_equal(gw_config_find_service(&config->top, "ssh")->protocol, GW_CONFIG_TCP);
+    assert_int_equal(config->names.count, 1);
+    assert_string_equal(config->names.items[0].name, "home");
+    assert_true(config->names.items[0].peer_id.is_set);
+    gw_config_free(config);
+}
+
+/* What of peer-up has no harmless reading is wrong, and is told by its line. */
+static void what_peer_up_cannot_say_here(void **state)
+{
+    static const char *const table[][2] = {
+        {"identity: {key_file: [a]}\n", "c:1: identity.key_file: expected a path, found a list"},
+        {"identity: {key_fiel: a}\n", "c:1: identity.key_fiel: unknown key"},
+        {"network: {listen_adresses: []}\n", "c:1: network.listen_adresses: unknown key"},
+        {"network:\n  listen_addresses: [/ip4/0.0.0.0/udp/1/quic-v1, /ip6/::/udp/2/quic-v1]\n",
+         "c:2: network.listen_addresses: expected one UDP port for all addresses, found 1 and 2"},
+        {"network: {listen_addresses: /ip4/0.0.0.0/udp/65536}\n",
+         "c:1: network.listen_addresses: expected a multiaddr such as /ip4/0.0.0.0/udp/9100/quic-v1, found "
+         "\"/ip4/0.0.0.0/udp/65536\""},
+        {"network: {listen_addresses: /ip6/0.0.0.0/udp/1}\n",
+         "c:1: network.listen_addresses: expected a multiaddr such as /ip4/0.0.0.0/udp/9100/quic-v1, found "
+         "\"/ip6/0.0.0.0/udp/1\""},
+        {"services: {ssh: {local_address: \"a:22\", allowed_peers: [" ID_2 "]}}\n",
+         "c:1: services.ssh.allowed_peers: unknown key"},
+        {"names: {home: someone}\n",
+         "c:1: names.home: expected a peer ID of an Ed25519 key (12D3KooW...), found \"someone\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct gw_diag diag = {0};
+        struct gw_config *config;
+        assert_int_equal(gw_config_parse(&config, table[i][0], strlen(table[i][0]), "c", &diag), GW_E_CONFIG);
+        assert_null(config);
+        assert_int_equal(diag.errors, 1);
+        if (strcmp(diag.entries[0].text, table[i][1]) != 0)
+            fail_msg("%s", diag.entries[0].text);
+        gw_diag_clear(&diag);
+    }
+}
+
+/* The file's own keys go first, and gating is no question. */
+static void peer_up_beside_our_keys(void **state)
+{
+    static const char text[] = "port: 7001\n"
+                               "listen: 127.0.0.1\n"
+                               "identity: {key_file: \"\"}\n"
+                               "network: {listen_addresses: /ip4/0.0.0.0/udp/0/quic-v1}\n"
+                               "security: {enable_connection_gating: false}\n";
+    struct gw_diag diag = {0};
+    struct gw_config *config;
+    (void)state;
+    assert_int_equal(gw_config_parse(&config, text, sizeof text - 1, "/d/c", &diag), 0);
+    assert_int_equal(config->top.port, 7001);
+    assert_int_equal(config->top.listen.count, 1);
+    expect_addr(&config->top.listen.items[0], "127.0.0.1:0");
+    assert_string_equal(config->top.identity, "/d/identity.key");
+    assert_int_equal(diag.count, 2);
+    assert_non_null(strstr(diag.entries[0].text, "a new identity at each start is not to be had"));
+    assert_non_null(strstr(diag.entries[1].text, "it cannot be turned off"));
+    gw_diag_clear(&diag);
+    gw_config_free(config);
+}
+
 static void the_keys_of_peer_up(void **state)
 {
     struct gw_config *config = parse("security:\n"
@@ -245,7 +365,7 @@ static void a_peer_with_everything(void **state)
               "    tunnel_ip: [10.64.0.7, fd00::7]\n"
               "    allowed_ips: [192.168.7.9/24]\n"
               "    keepalive_interval: 0\n"
-              "    seal: required\n"
+              "    seal: forbidden\n"
               "    hello: never\n"
               "    congestion: cubic\n"
               "    eager: yes\n"
@@ -267,7 +387,7 @@ static void a_peer_with_everything(void **state)
     expect_prefix(&peer.allowed_ips[2], "192.168.7.0", 24);
     assert_int_equal(peer.keepalive_ns, 0);
     assert_true(peer.connection_timeout_ns == GW_S(120));
-    assert_int_equal(peer.seal, GW_SEAL_REQUIRED);
+    assert_int_equal(peer.seal, GW_SEAL_FORBIDDEN);
     assert_int_equal(peer.hello, GW_HELLO_NEVER);
     assert_int_equal(peer.cc, GW_CC_CUBIC);
     assert_true(peer.is_eager);
@@ -346,10 +466,25 @@ static void socks(void **state)
     assert_null(config->socks.password);
     assert_int_equal(config->socks.others, GW_CONFIG_OTHERS_DIRECT);
     assert_int_equal(config->socks.allow.count, 2);
-    assert_int_equal(config->socks.deny.items[0].kind, GW_CONFIG_RULE_SUFFIX);
+    assert_int_equal(config->socks.deny.items[0].kind, GW_RULE_SUFFIX);
     assert_false(config->socks.http);
     assert_true(config->socks.timeout_ns == GW_S(5));
     assert_true(gw_config_has_secret(config));
+    gw_config_free(config);
+}
+
+static void seal_without_hello(void **state)
+{
+    struct gw_diag diag = {0};
+    struct gw_config *config;
+    static const char text[] = "seal: required\n"
+                               "peers:\n"
+                               "  - {public_key: " KEY_1 ", hello: never}\n";
+    (void)state;
+    assert_int_equal(gw_config_parse(&config, text, sizeof text - 1, "config.yaml", &diag), 0);
+    assert_int_equal(diag.count, 1);
+    assert_non_null(strstr(diag.entries[0].text, "lets nothing pass"));
+    gw_diag_clear(&diag);
     gw_config_free(config);
 }
 
@@ -365,6 +500,7 @@ static void services(void **state)
     assert_string_equal(config->top.services.items[0].name, "ssh");
     assert_true(config->top.services.items[0].enabled);
     assert_int_equal(config->top.services.items[0].class, GW_CLASS_INTERACTIVE);
+    assert_int_equal(config->top.services.items[2].class, GW_CONFIG_CLASS_WISHED);
     assert_int_equal(config->top.services.items[1].port, 0);
     assert_int_equal(config->top.services.items[1].local_address.kind, GW_CONFIG_ENDPOINT_UNIX);
     assert_int_equal(config->top.services.items[2].port, 5353);
@@ -471,10 +607,14 @@ int main(void)
         cmocka_unit_test(the_new_format_of_ipou),
         cmocka_unit_test(the_legacy_format_of_ipou),
         cmocka_unit_test(the_keys_of_peer_up),
+        cmocka_unit_test(a_file_of_peer_up),
+        cmocka_unit_test(what_peer_up_cannot_say_here),
+        cmocka_unit_test(peer_up_beside_our_keys),
         cmocka_unit_test(a_peer_with_everything),
         cmocka_unit_test(peers_inherit),
         cmocka_unit_test(a_peer_with_the_most),
         cmocka_unit_test(socks),
+        cmocka_unit_test(seal_without_hello),
         cmocka_unit_test(services),
         cmocka_unit_test(names_that_are_no_host_names_are_warned_of),
         cmocka_unit_test(loaded_from_a_file),

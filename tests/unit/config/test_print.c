@@ -97,7 +97,7 @@ static void put_service(struct out *out, unsigned number)
         put(out, "    local_address: \"unix:%s\"\n", ONE_OF("x", "/run/a b", "~/s"));
     if (below(2))
         put(out, "    port: %u\n", below(2) ? 0 : 2000 + number);
-    put(out, "    class: %s\n", ONE_OF("interactive", "normal", "bulk"));
+    put(out, "    class: %s\n", ONE_OF("auto", "interactive", "normal", "bulk"));
 }
 
 static void put_socks(struct out *out)
@@ -152,6 +152,8 @@ static void put_config(struct out *out)
             "  - network: n2\n    port: 0\n    address_range: 10.%u.0.0/16\n    seal: %s\n"
             "    peers: [{public_key: %s}]\n    services: {s: {local_address: \"x:1\"}}\n",
             ONE_OF("a", "b"), ONE_OF("k", "/k"), below(256), ONE_OF("auto", "forbidden"), random_key());
+    if (below(2))
+        put(out, "names: {a: %s, b: %s}\n", ID_1, ID_2);
     if (below(2))
         put(out, "federation: {peers: [{network_name: a, relay: \"%s\", trust_level: full}]}\n",
             random_text());
@@ -266,7 +268,7 @@ static void printed_as_people_write(void **state)
                                    "    local_address: \"127.0.0.1:8000\"\n"
                                    "    protocol: tcp\n"
                                    "    port: 8000\n"
-                                   "    class: normal\n"
+                                   "    class: auto\n"
                                    "expose: services\n"
                                    "name: \"peer0\"\n"
                                    "memory: 64MB\n"

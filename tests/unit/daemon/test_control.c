@@ -77,9 +77,25 @@ static void wait_verdict(struct gw_control_client *client, const json_t *request
     gw_verdict_wait(&world->verdicts, client, json_string_value(json_object_get(request, "token")));
 }
 
+#define LONG 3000000
+
+static unsigned long_answers;
+static void answer_long(struct gw_control_client *client, const json_t *request, struct gw_mono now,
+                        void *ctx)
+{
+    char *text = malloc(LONG + 1);
+    (void)request, (void)now, (void)ctx;
+    memset(text, 'z', LONG);
+    text[LONG] = '\0';
+    gw_control_reply(client, json_pack("{s:s}", "text", text));
+    free(text);
+    long_answers++;
+}
+
 static const struct gw_control_command commands[] = {
     {"echo", echo},     {"refuse", refuse},        {"begin", begin},
-    {"detach", detach}, {"verdict", wait_verdict}, {NULL, NULL},
+    {"detach", detach}, {"verdict", wait_verdict}, {"long", answer_long},
+    {NULL, NULL},
 };
 
 /* --- the world --- */
@@ -319,6 +335,41 @@ static void test_slow_reader(void **state)
     close(fd);
 }
 
+/* Reads as much as has come, without waiting; how much that was. */
+static size_t hear_all(struct world *world, int fd)
+{
+    char text[65536];
+    size_t total = 0;
+    ssize_t got;
+    do {
+        turn(world);
+        got = recv(fd, text, sizeof text, 0);
+        total += got > 0 ? (size_t)got : 0;
+    } while (got > 0);
+    return total;
+}
+
+/* Answers of several megabytes arrive whole; who does not read them is not answered further until it does. */
+static void test_long_answers(void **state)
+{
+    struct world *world = *state;
+    int fd = connect_to(world->path);
+    long_answers = 0;
+    say(world, fd, "{\"command\":\"long\"}\n{\"command\":\"long\"}\n{\"command\":\"long\"}\n");
+    for (int i = 0; i < 20; i++)
+        turn(world);
+    assert_int_equal(long_answers, 1);
+    assert_true(hear_all(world, fd) > 3 * (size_t)LONG);
+    assert_int_equal(long_answers, 3);
+    /* So does the last one of a client that says no more. */
+    say(world, fd, "{\"command\":\"long\"}\n{\"command\":\"long\"}\n");
+    shutdown(fd, SHUT_WR);
+    turn(world);
+    assert_true(hear_all(world, fd) > 2 * (size_t)LONG);
+    assert_null(hear(fd));
+    close(fd);
+}
+
 static void test_detach(void **state)
 {
     struct world *world = *state;
@@ -418,6 +469,7 @@ int main(void)
         T(test_a_task_ends_with_its_client),
         T(test_a_task_ends_with_the_server),
         T(test_slow_reader),
+        T(test_long_answers),
         T(test_detach),
         T(test_verdict),
         T(test_another_user),

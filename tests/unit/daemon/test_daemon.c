@@ -4,6 +4,7 @@
 #include "gateway/daemon/daemon.h"
 
 #include <arpa/inet.h>
+#include <event2/event.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -225,6 +227,52 @@ static void test_expiry_is_watched(void **state)
     assert_false(evtimer_pending(world->daemon->expiry, NULL));
 }
 
+#define SOME_KEY "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+
+static unsigned refused_count(const struct world *world)
+{
+    unsigned count = 0;
+    gw_list_for_each (node, &gw_daemon_first_network(world->daemon)->peers.refused)
+        count++;
+    return count;
+}
+
+/* A peer of the configuration, and lines in authorized_keys that say no to it. */
+static void test_configured_peer_is_refused(void **state)
+{
+    static const char *const no[] = {"expires=\"2001-01-01\" " SOME_KEY "\n",
+                                     "revoked=\"yes\" " SOME_KEY " lost\n"};
+    struct world *world = *state;
+    assert_int_equal(start(world, "port: 0\n" SOME_PEER), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(peer_count(world), 1);
+        write_file(world, "authorized_keys", no[i]);
+        assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
+        assert_int_equal(peer_count(world), 0);
+        assert_int_equal(refused_count(world), 1);
+        /* So it is after a restart. */
+        gw_daemon_free(world->daemon);
+        assert_int_equal(start(world, "port: 0\n" SOME_PEER), 0);
+        assert_int_equal(peer_count(world), 0);
+        assert_int_equal(refused_count(world), 1);
+        write_file(world, "authorized_keys", i == 0 ? "" : "services=\"web\" " SOME_KEY "\n");
+        assert_int_equal(reload(world, "port: 0\n" SOME_PEER), 0);
+        assert_int_equal(refused_count(world), 0);
+    }
+    /* A line that cannot be read keeps nobody out, but gives no service either. */
+    write_file(world, "authorized_keys", "services=\"web " SOME_KEY "\n");
+    assert_int_equal(reload(world, "port: 0\nservices: {web: {local_address: \"127.0.0.1:80\"}}\n" SOME_PEER),
+                     0);
+    assert_int_equal(peer_count(world), 1);
+    const uint8_t *key =
+        gw_peer_config(gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL))
+            ->public_key;
+    const struct gw_service *web =
+        gw_registry_find(gw_services_registry(gw_daemon_first_network(world->daemon)->services), "web");
+    assert_int_equal(gw_services_may_use(gw_daemon_first_network(world->daemon)->services, web, key),
+                     GW_VERDICT_NOT_THIS_SERVICE);
+}
+
 static void test_bad_reload_changes_nothing(void **state)
 {
     struct world *world = *state;
@@ -247,6 +295,39 @@ static void test_bad_reload_changes_nothing(void **state)
     assert_null(gw_registry_find(registry, "ssh"));
     assert_null(world->daemon->socks5);
     assert_int_equal(peer_count(world), 1);
+    close(fd);
+}
+
+static char logged[4096];
+static void keep_log(void *ctx, enum gw_log_level level, const char *line)
+{
+    size_t len = strlen(logged);
+    (void)ctx, (void)level;
+    snprintf(logged + len, sizeof logged - len, "%s\n", line);
+}
+
+/* What is wrong with a new file is logged like all else: without addresses, if that is asked for. */
+static void test_hidden_addresses_stay_hidden(void **state)
+{
+    struct world *world = *state;
+    char config[256];
+    int fd;
+    unsigned port = taken_port(&fd);
+    logged[0] = '\0';
+    assert_int_equal(start(world, "port: 0\nlog: {hide_addresses: true}\n"), 0);
+    gw_log_set_sink(keep_log, NULL);
+    snprintf(config, sizeof config,
+             "port: 0\nlog: {hide_addresses: true}\nsocks: {listen: \"127.0.0.1:%u\"}\n", port);
+    assert_int_equal(reload(world, config), -EADDRINUSE);
+    gw_daemon_log_diag(&world->diag);
+    assert_int_equal(reload(world, "port: 0\nlisten: \"192.0.2.7 \"\n"), GW_E_CONFIG);
+    gw_daemon_log_diag(&world->diag);
+    gw_log_set_sink(quiet, NULL);
+    gw_log_set_hide_addresses(false);
+    assert_non_null(strstr(logged, "the proxy cannot listen on (hidden):"));
+    assert_non_null(strstr(logged, "listen: expected"));
+    assert_null(strstr(logged, "127.0.0.1"));
+    assert_null(strstr(logged, "192.0.2.7"));
     close(fd);
 }
 
@@ -288,6 +369,62 @@ static void test_a_bad_line_of_authorized_keys(void **state)
     assert_int_equal(peer_count(world), 1);
 }
 
+/* Names may stand in config.yaml too; those of names.yaml go before them. */
+static void test_names_of_both_files(void **state)
+{
+    static const char one[] = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5",
+                      other[] = "12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq";
+    struct world *world = *state;
+    char config[512], names[256];
+    snprintf(config, sizeof config, "port: 0\npeers: [{peer_id: %s}]\nnames: {pal: %s, both: %s}\n", one, one,
+             one);
+    snprintf(names, sizeof names, "both: %s\n", other);
+    write_file(world, "names.yaml", names);
+    assert_int_equal(start(world, config), 0);
+    const struct gw_names *all = world->daemon->files.names;
+    assert_int_equal(all->count, 2);
+    const uint8_t *key =
+        gw_peer_config(gw_gateway_next_peer(gw_daemon_first_network(world->daemon)->gateway, NULL))
+            ->public_key;
+    assert_memory_equal(gw_names_find(all, "pal", "")->x25519, key, GW_KEY_LEN);
+    assert_memory_not_equal(gw_names_find(all, "both", "")->x25519, key, GW_KEY_LEN);
+}
+
+/* --- ending */
+
+static int control_client(struct world *world)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%.80s/control.sock", world->dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* A client that was told why not and does not hang up: what the daemon holds for it goes with the daemon (the leak checker looks). */
+static void test_ends_while_a_client_is_told_why_not(void **state)
+{
+    static const char request[] = "{\"command\":\"connect\",\"host\":\"some\",\"service\":\"web\"}\n";
+    struct world *world = *state;
+    char answer[512] = "";
+    assert_int_equal(
+        start(
+            world,
+            "port: 0\npeers: [{name: some, peer_id: 12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5}]\n"),
+        0);
+    int fd = control_client(world);
+    assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+    for (int i = 0; i < 100 && recv(fd, answer, sizeof answer - 1, 0) <= 0; i++) {
+        event_base_loop(gw_loop_base(world->daemon->loop), EVLOOP_NONBLOCK);
+        usleep(1000);
+    }
+    assert_non_null(strstr(answer, "no address of the peer is known"));
+    gw_daemon_free(world->daemon);
+    world->daemon = NULL;
+    assert_int_equal(send(fd, "x", 1, MSG_NOSIGNAL), -1); /* its end of the connection is closed, too */
+    close(fd);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -301,9 +438,13 @@ int main(void)
         T(test_own_key_and_twins),
         T(test_peers_come_and_go),
         T(test_expiry_is_watched),
+        T(test_configured_peer_is_refused),
         T(test_bad_reload_changes_nothing),
+        T(test_hidden_addresses_stay_hidden),
         T(test_services_and_proxy_follow),
         T(test_a_bad_line_of_authorized_keys),
+        T(test_names_of_both_files),
+        T(test_ends_while_a_client_is_told_why_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

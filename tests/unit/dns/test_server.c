@@ -5,18 +5,24 @@
 #include "frontends/dns/listener.h"
 #include "gateway/base/err.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* after the headers that it needs */
 #include <cmocka.h>
@@ -279,6 +285,83 @@ static void test_in_use(void **state)
     assert_int_equal(gw_dns_server_new(&second, &params, &bad), GW_E_LIMIT);
 }
 
+/* --- few ports are free */
+
+#define RANGE_FIRST 40000u
+#define RANGE_LAST 40039u
+
+static bool write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool is_written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0)
+        close(fd);
+    return is_written;
+}
+
+/* A network of our own, in which all TCP ports but one of those that the kernel chooses from are taken. */
+static bool enter_narrow_network(void)
+{
+    struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    char range[32];
+    if (unshare(CLONE_NEWNET) < 0)
+        return false;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    snprintf(range, sizeof range, "%u %u", RANGE_FIRST, RANGE_LAST);
+    if (ioctl(fd, SIOCSIFFLAGS, &up) < 0 || !write_file("/proc/sys/net/ipv4/ip_local_port_range", range))
+        return false;
+    for (unsigned port = RANGE_FIRST; port < RANGE_LAST; port++) {
+        struct sockaddr_in to = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)port),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (bind(fd, (struct sockaddr *)&to, sizeof to) < 0 || listen(fd, 1) < 0)
+            return false;
+    }
+    return true;
+}
+
+static int listen_in_narrow_network(void)
+{
+    struct gw_addr address;
+    struct gw_dns_server_params params = {.listen = &address, .listen_count = 1};
+    size_t bad;
+    int failures = 0;
+    if (!enter_narrow_network() || gw_addr_parse(&address, "127.0.0.1:0") != 0)
+        return 99;
+    params.loop = gw_loop_new();
+    struct gw_dns_table *zone = make_table();
+    params.zone = gw_dns_table_zone(zone);
+    for (int i = 0; i < 20; i++) {
+        struct gw_dns_server *one;
+        if (gw_dns_server_new(&one, &params, &bad) != 0) {
+            failures++;
+            continue;
+        }
+        failures += gw_dns_server_listen(one, 0)->port != RANGE_LAST;
+        gw_dns_server_free(one);
+    }
+    gw_dns_table_free(zone);
+    gw_loop_free(params.loop);
+    return failures;
+}
+
+static void test_few_ports_are_free(void **state)
+{
+    int status;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    pid_t child = fork();
+    if (child == 0)
+        _exit(listen_in_narrow_network());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 99)
+        skip(); /* no namespaces here */
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_never_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test(test_few_ports_are_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

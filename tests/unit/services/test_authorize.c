@@ -29,10 +29,10 @@ static void test_one_list(void **state)
     const struct gw_grant lines[] = {grant(ann, NULL, 0, false), grant(bob, ssh_web, 0, false)};
     struct gw_grants *list = gw_grants_new(lines, 2);
     (void)state;
-    assert_true(gw_authorize_session(list, ann, now));
-    assert_true(gw_authorize_session(list, bob, now));
-    assert_false(gw_authorize_session(list, eve, now));
-    assert_false(gw_authorize_session(NULL, ann, now));
+    assert_int_equal(gw_authorize_session(list, ann, now), GW_VERDICT_ALLOWED);
+    assert_int_equal(gw_authorize_session(list, bob, now), GW_VERDICT_ALLOWED);
+    assert_int_equal(gw_authorize_session(list, eve, now), GW_VERDICT_UNKNOWN_KEY);
+    assert_int_equal(gw_authorize_session(NULL, ann, now), GW_VERDICT_UNKNOWN_KEY);
     assert_int_equal(gw_authorize_service(list, NULL, "smb", ann, now), GW_VERDICT_ALLOWED);
     assert_int_equal(gw_authorize_service(list, NULL, "SSH", bob, now), GW_VERDICT_ALLOWED);
     assert_int_equal(gw_authorize_service(list, NULL, "smb", bob, now), GW_VERDICT_NOT_THIS_SERVICE);
@@ -65,7 +65,7 @@ static void test_expiry(void **state)
     (void)state;
     assert_true(gw_grants_have_expiry(list));
     assert_int_equal(gw_authorize_service(list, NULL, "ssh", ann, now), GW_VERDICT_EXPIRED);
-    assert_false(gw_authorize_session(list, ann, now));
+    assert_int_equal(gw_authorize_session(list, ann, now), GW_VERDICT_EXPIRED);
     assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, now), GW_VERDICT_ALLOWED);
     assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, (struct gw_wall){1001, 0}),
                      GW_VERDICT_EXPIRED);
@@ -98,7 +98,31 @@ static void test_configured_peer(void **state)
     assert_int_equal(gw_authorize_service(list, NULL, "smb", ann, now), GW_VERDICT_ALLOWED);
     assert_int_equal(gw_authorize_service(list, NULL, "smb", bob, now), GW_VERDICT_NOT_THIS_SERVICE);
     assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, now), GW_VERDICT_ALLOWED);
-    assert_true(gw_authorize_session(list, bob, now));
+    assert_int_equal(gw_authorize_session(list, bob, now), GW_VERDICT_ALLOWED);
+    gw_grants_free(list);
+}
+
+/* The gater: a configured peer has a session unless its line has expired or revokes it; a line that cannot be read gives it no more than that. */
+static void test_sessions_of_configured_peers(void **state)
+{
+    struct gw_grant lines[] = {grant(ann, NULL, 0, true),  grant(bob, NULL, 0, true),
+                               grant(eve, NULL, 0, true),  grant(ann, NULL, 999, false),
+                               grant(bob, NULL, 0, false), grant(bob, NULL, 0, false),
+                               grant(eve, NULL, 0, false)};
+    (void)state;
+    lines[5].is_revoked = true;
+    lines[6].is_void = true;
+    struct gw_grants *list = gw_grants_new(lines, 7);
+    assert_int_equal(gw_authorize_session(list, ann, now), GW_VERDICT_EXPIRED);
+    assert_int_equal(gw_authorize_service(list, NULL, "ssh", ann, now), GW_VERDICT_EXPIRED);
+    assert_int_equal(gw_authorize_session(list, bob, now), GW_VERDICT_REVOKED);
+    assert_int_equal(gw_authorize_service(list, NULL, "ssh", bob, now), GW_VERDICT_REVOKED);
+    assert_int_equal(gw_authorize_session(list, eve, now), GW_VERDICT_ALLOWED);
+    assert_int_equal(gw_authorize_service(list, NULL, "ssh", eve, now), GW_VERDICT_NOT_THIS_SERVICE);
+    gw_grants_free(list);
+    lines[6].is_peer = false;
+    list = gw_grants_new(lines + 6, 1); /* not configured: a stranger */
+    assert_int_equal(gw_authorize_session(list, eve, now), GW_VERDICT_UNKNOWN_KEY);
     gw_grants_free(list);
 }
 
@@ -121,7 +145,7 @@ static void test_random(void **state)
             for (size_t i = 0; i < count; i++)
                 may |= memcmp(lines[i].public_key, key, 32) == 0 &&
                        (!lines[i].has_expiry || lines[i].expires.s > now.s);
-            assert_int_equal(gw_authorize_session(list, key, now), may);
+            assert_int_equal(gw_authorize_session(list, key, now) == GW_VERDICT_ALLOWED, may);
         }
         gw_grants_free(list);
     }
@@ -132,7 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_list),        cmocka_unit_test(test_own_list_overrides),
         cmocka_unit_test(test_expiry),          cmocka_unit_test(test_several),
-        cmocka_unit_test(test_configured_peer), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_configured_peer), cmocka_unit_test(test_sessions_of_configured_peers),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,56 @@ static void test_counts(void **state)
     assert_int_equal(stats.flows_total, 5);
 }
 
+/* What home is asked for, seen before and after its services answered. */
+static struct gw_open asked;
+static enum gw_class answered;
+
+static void watch_open(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
+                       const struct gw_open *open, struct gw_mono now, void *services)
+{
+    struct gw_stream_stats stats;
+    asked = *open;
+    gw_services_on_open(gateway, peer, stream, open, now, services);
+    gw_stream_stats(stream, &stats);
+    answered = stats.class_;
+}
+
+static void watch(struct nodes *all, void *arg)
+{
+    (void)arg;
+    all->node[HOME].events.on_open = watch_open;
+}
+
+static void set_class(struct nodes *all, void *arg)
+{
+    const enum gw_class *class_ = arg;
+    struct gw_service_config config = {
+        .name = "ssh", .is_enabled = true, .has_class = class_ != NULL, .class_ = class_ ? *class_ : 0};
+    assert_int_equal(gw_target_parse(&config.target, target), 0);
+    assert_int_equal(gw_services_put(services_of(all), &config, gw_loop_now(all->loop)), 0);
+}
+
+/* The opener's wish holds, unless the owner of the service has said something. */
+static void test_class(void **state)
+{
+    enum gw_class bulk = GW_CLASS_BULK;
+    int service, client = socks5_open(nodes.port, "web.home.demo", 80);
+    (void)state;
+    close(server_accept(listener));
+    close(client);
+    nodes_call(&nodes, watch, NULL);
+    for (int i = 0; i < 2; i++) {
+        nodes_call(&nodes, set_class, i == 0 ? NULL : &bulk);
+        client = socks5_open(nodes.port, "ssh.home.demo", 80);
+        service = server_accept(listener);
+        expect_alive(client, service);
+        assert_int_equal(asked.class_, GW_CLASS_INTERACTIVE);
+        assert_int_equal(answered, i == 0 ? GW_CLASS_INTERACTIVE : GW_CLASS_BULK);
+        close(client);
+        close(service);
+    }
+}
+
 /* The peer goes while its flows are open, and while one is being dialled. */
 static void remove_peer(struct nodes *all, void *arg)
 {
@@ -243,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_goes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

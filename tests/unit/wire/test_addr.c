@@ -357,6 +357,28 @@ static void test_log_can_hide(void **state)
     assert_string_equal(gw_addr_log(&a, out), "1.2.3.4:5");
 }
 
+static void test_sentences_can_hide(void **state)
+{
+    static const char *const table[][2] = {
+        {"cannot listen on 127.0.0.1:1080: in use", "cannot listen on (hidden):1080: in use"},
+        {"found \"10.0.0.0/33\"", "found \"(hidden)/33\""},
+        {"::1 [::1]:80 [fe80::1%2]:5 ::ffff:1.2.3.4", "(hidden) [(hidden)]:80 [(hidden)]:5 (hidden)"},
+        {"between 1.2.3.4-5.6.7.8, and 9.9.9.9.", "between (hidden)-(hidden), and (hidden)."},
+        {"/d/config.yaml:12: peers[].name: expected text at 12:30:00, 2027-01-01",
+         "/d/config.yaml:12: peers[].name: expected text at 12:30:00, 2027-01-01"},
+        {"main::log v1.2.3.4x a1.2.3.4 face:b00c", "main::log v1.2.3.4x a1.2.3.4 face:b00c"},
+        {"", ""},
+    };
+    char out[128], small[12];
+    (void)state;
+    assert_ptr_equal(gw_addr_log_text(table[0][0], out, sizeof out), table[0][0]);
+    gw_log_set_hide_addresses(true);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_string_equal(gw_addr_log_text(table[i][0], out, sizeof out), table[i][1]);
+    assert_string_equal(gw_addr_log_text("at 1.2.3.4 there", small, sizeof small), "at (hidden)");
+    gw_log_set_hide_addresses(false);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -375,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_sockaddr_needs_no_alignment),
         cmocka_unit_test(test_random_round_trips),
         cmocka_unit_test(test_log_can_hide),
+        cmocka_unit_test(test_sentences_can_hide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What is wrong with a peer and what to do about it, in a sentence for the log and for `status`. */
+#ifndef GATEWAY_DAEMON_ADVICE_H
+#define GATEWAY_DAEMON_ADVICE_H
+
+#include "gateway/peer/peer.h"
+
+/* To stand behind the peer's name and a colon; without a full stop. NULL for GW_SEAL_AGREED. */
+const char *gw_advice_on_seal(enum gw_seal_conflict conflict);
+
+#endif
