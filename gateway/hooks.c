@@ -19,7 +19,8 @@ static void on_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
         gw_anchor_peer_gone(gateway->anchor, peer);
 }
 
-static bool on_control(struct gw_peer *peer, struct gw_view body, struct gw_mono now, void *ctx)
+static bool on_control(struct gw_peer *peer, struct gw_view body, struct gw_mono now, bool *is_answer,
+                       void *ctx)
 {
     struct gateway *gateway = ctx;
     peergate_Control message;
@@ -27,6 +28,7 @@ static bool on_control(struct gw_peer *peer, struct gw_view body, struct gw_mono
         gateway->host.stats.dropped_inner++;
         return true;
     }
+    *is_answer = gw_message_is_answer(&message);
     bool is_taken = gw_discovery_control(gateway->discovery, peer, &message, now);
     if (!is_taken && gateway->anchor)
         is_taken = gw_anchor_control(gateway->anchor, peer, &message, now);

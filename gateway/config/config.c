@@ -271,6 +271,7 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     copy_keys(out, peer);
     copy_addresses(out, peer);
     out->keepalive_ns = peer->keepalive_ns;
+    out->keeps_idle = peer->keepalive_ns != network->protocol.keepalive_ns;
     out->connection_timeout_ns = network->protocol.connection_timeout_ns;
     out->punch_timeout_ns = network->protocol.punch_timeout_ns;
     out->punch_attempts = network->protocol.max_punch_attempts > 0

@@ -89,7 +89,8 @@ static const struct gw_section control_section = {.keys = control_keys};
 static const struct gw_key protocol_keys[] = {
     {"keepalive_interval", GW_TYPE_DURATION, NETWORK(protocol.keepalive_ns), RANGE(0, GW_S(3600)),
      .fallback = "20s", .further = GW_FURTHER_COMMON,
-     .doc = "How often an idle session is kept open through NAT; 0: never. Three without an answer: stale."},
+     .doc =
+         "How often a session is kept open through NAT; 0: never. Three without an answer: stale. With anchors, only while connections to the peer are open: it is found again when it is needed."},
     {"connection_timeout", GW_TYPE_DURATION, NETWORK(protocol.connection_timeout_ns),
      RANGE(GW_S(5), GW_S(3600)), .fallback = "75s", .further = GW_FURTHER_COMMON,
      .doc = "How long a peer may be silent when it should answer before the session is made anew."},
@@ -281,7 +282,9 @@ static const struct gw_key peer_keys[] = {
      .doc = "The anchors to find it through: their names, peer IDs or public keys."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(0, GW_S(3600)),
      INHERITS(OUTER, struct gw_config_network, protocol.keepalive_ns),
-     .fallback_doc = "`protocol.keepalive_interval`", .doc = "As there, for this peer."},
+     .fallback_doc = "`protocol.keepalive_interval`",
+     .doc =
+         "As there, for this peer; another one than there holds even while the peer is not used and anchors can find it."},
     {"seal", GW_TYPE_ENUM, PEER(seal), .choices = seals, INHERITS(OUTER, struct gw_config_network, seal),
      .fallback_doc = "`seal`", .doc = "As there, for this peer."},
     {"hello", GW_TYPE_ENUM, PEER(hello), .choices = hellos, .fallback = "auto",
@@ -290,7 +293,8 @@ static const struct gw_key peer_keys[] = {
      INHERITS(OUTER, struct gw_config_network, congestion), .fallback_doc = "`congestion`",
      .doc = "As there, for this peer."},
     {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false",
-     .doc = "Connect at the start, not when first needed. A peer with a keepalive is connected anyway."},
+     .doc =
+         "Connect at the start, not when first needed. Without anchors a peer with a keepalive is connected anyway."},
     END};
 static const struct gw_section peer_section = {
     .keys = peer_keys,

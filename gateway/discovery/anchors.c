@@ -84,6 +84,7 @@ static void begin_request(struct gw_anchor_use *use, struct gw_reach *first, str
         use->number = gw_random_u32(use->discovery->host->random);
     while (use->number == 0);
     use->tries = 0;
+    use->began = now;
     use->first = first;
     send_request(use, now);
 }
@@ -107,7 +108,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
         if (use->tries == DOUBT_TRIES)
             gw_session_doubt(use->peer->session, now);
         send_request(use, now);
-    } else if (use->is_round_due || gw_mono_due(use->round_at, now)) {
+    } else if (use->is_round_due || gw_mono_before(use->round_at, gw_mono_add(now, keepalive_of(use)))) {
         begin_round(use, now);
     } else {
         begin_request(use, NULL, now);
@@ -170,6 +171,14 @@ static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance, struct g
     return is_other && !use->is_round_due;
 }
 
+/* Counted from the request, not from its answer: the session's own keepalive, which counts from what was sent, has nothing to say then. A round waits for the
+ * beat before its time. */
+static struct gw_mono next_beat(const struct gw_anchor_use *use, struct gw_mono now)
+{
+    struct gw_mono at = gw_mono_add(use->began, keepalive_of(use));
+    return gw_mono_before(at, now) ? now : at;
+}
+
 void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peergate_RegisterReply *reply,
                          struct gw_mono now)
 {
@@ -198,7 +207,7 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     }
     if (is_page)
         end_round(use, now, lifetime_s);
-    arm(use, gw_mono_min(use->round_at, gw_mono_add(now, keepalive_of(use))));
+    arm(use, next_beat(use, now));
 }
 
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now)
@@ -286,7 +295,7 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     gw_list_for_each (node, &discovery->reaches) {
         struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
         gw_reach_compute_tag(reach, use);
-        reach->peer->endpoints.is_findable = true;
+        gw_peer_set_findable(reach->peer, now, true);
     }
     gw_anchor_use_changed(use, now);
     return 0;
@@ -301,7 +310,8 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
     gw_list_remove(&use->node);
     if (gw_list_is_empty(&use->discovery->anchors)) {
         gw_list_for_each (node, &use->discovery->reaches)
-            gw_list_entry(node, struct gw_reach, node)->peer->endpoints.is_findable = false;
+            gw_peer_set_findable(gw_list_entry(node, struct gw_reach, node)->peer, use->discovery->host->now,
+                                 false);
     }
     gw_deadline_disarm(deadlines, &use->deadline);
     gw_deadlines_release(deadlines);

@@ -26,6 +26,7 @@ struct gw_anchor_use {
     struct gw_deadline deadline; /* the next request, or the next try */
     uint32_t number;             /* of the request under way; 0 = none */
     unsigned tries;              /* of it */
+    struct gw_mono began;        /* its first try */
     struct gw_reach *first; /* whose tag is the first of the page under way; NULL: a request without tags */
     struct gw_reach *next;  /* the first of the next page; NULL: the round ends with this page */
     bool is_round_due;      /* tags or addresses changed, or the anchor forgot us */

@@ -269,7 +269,7 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
         struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
         gw_reach_compute_tag(reach, use);
         gw_anchor_use_renew(use, now);
-        peer->endpoints.is_findable = true;
+        gw_peer_set_findable(peer, now, true);
     }
     return 0;
 }
@@ -283,7 +283,7 @@ void gw_reach_free(struct gw_reach *reach, struct gw_mono now)
     gw_deadline_disarm(&discovery->host->deadlines, &reach->deadline);
     gw_deadlines_release(&discovery->host->deadlines);
     gw_list_remove(&reach->node);
-    reach->peer->endpoints.is_findable = false;
+    gw_peer_set_findable(reach->peer, now, false);
     reach->peer->reach = NULL;
     gw_wipe(reach, sizeof *reach);
     free(reach);

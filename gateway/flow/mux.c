@@ -310,6 +310,11 @@ unsigned gw_mux_unanswered_probes(const struct gw_mux *mux)
     return mux->recovery.pto_count;
 }
 
+bool gw_mux_has_streams(const struct gw_mux *mux)
+{
+    return mux->streams.len > 0;
+}
+
 void gw_mux_stats(const struct gw_mux *mux, struct gw_mux_stats *out)
 {
     const struct gw_recovery *recovery = &mux->recovery;

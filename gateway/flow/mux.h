@@ -68,6 +68,8 @@ size_t gw_mux_output(struct gw_mux *mux, struct gw_mono now, uint8_t *buf, size_
 /* Would gw_mux_output give something now? Cheap. */
 bool gw_mux_has_output(const struct gw_mux *mux, struct gw_mono now);
 
+bool gw_mux_has_streams(const struct gw_mux *mux);
+
 /* Probes (RFC 9002, 6.2) since something was last acknowledged: more than a few, and the way or the peer is another than we think. */
 unsigned gw_mux_unanswered_probes(const struct gw_mux *mux);
 

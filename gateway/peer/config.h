@@ -42,6 +42,7 @@ struct gw_peer_config {
     struct gw_addr
         own_ipv4;         /* what it most likely calls itself, until its HELLO tells; family 0: its alias */
     int64_t keepalive_ns; /* persistent keepalive; 0 = none */
+    bool keeps_idle;      /* also while nobody uses it, though anchors can find it */
     int64_t connection_timeout_ns; /* 0 = 75 s */
     int64_t punch_timeout_ns;      /* 0 = 10 s */
     unsigned punch_attempts;       /* 0 = 5, GW_PUNCH_NEVER = none */

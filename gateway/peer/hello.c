@@ -259,20 +259,21 @@ static void take_acks(struct gw_peer *peer, const struct gw_hello *hello, struct
     state->retry_at = probe_len(peer) ? now : GW_NEVER;
 }
 
-void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
+bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
                          size_t datagram_len, uint64_t counter, struct gw_mono now)
 {
     struct gw_hello_state *state = &peer->hello;
     struct gw_hello hello;
     if (gw_hello_decode(&hello, body) != 0 || !is_identity_right(kp, &hello)) {
         peer->host->stats.dropped_inner++;
-        return;
+        return true;
     }
+    bool is_asked = (hello.flags & GW_HELLO_ELICIT) != 0;
     kp->has_hello = true;
     kp->peer_suites = hello.suites;
     kp->peer_instance = hello.instance;
     if (kp != state->kp) /* an older key pair's: nothing to negotiate on it any more */
-        return;
+        return is_asked;
 
     memcpy(peer->hello_name, hello.name, sizeof peer->hello_name);
     peer->remote_capabilities = hello.capabilities;
@@ -291,8 +292,9 @@ void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     if (hello.seq > state->peer_seq)
         state->peer_seq = hello.seq;
     take_acks(peer, &hello, now);
-    if (hello.flags & GW_HELLO_ELICIT)
+    if (is_asked)
         state->is_answer_due = true;
     gw_peer_rearm(peer);
     gw_peer_mark_ready(peer);
+    return is_asked;
 }

@@ -20,8 +20,9 @@ struct gw_peer_hooks {
     void (*on_known)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* Before it is freed. */
     void (*on_gone)(struct gw_peer *peer, struct gw_mono now, void *ctx);
-    /* A CONTROL message: true when it was for the engine, so that on_control of the user is not told. */
-    bool (*on_control)(struct gw_peer *peer, struct gw_view body, struct gw_mono now, void *ctx);
+    /* A CONTROL message: true when it was for the engine, so that on_control of the user is not told. *is_answer (false before): gw_message_is_answer. */
+    bool (*on_control)(struct gw_peer *peer, struct gw_view body, struct gw_mono now, bool *is_answer,
+                       void *ctx);
     /* The session's state, the peer's kind or instance, or the path that we send on changed. */
     void (*on_changed)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* It is to be reached, and the addresses that are known do not answer, or there are none. Called again and again while that is so. */

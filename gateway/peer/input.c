@@ -15,6 +15,7 @@ struct packet {
     size_t datagram_len;
     uint64_t counter;
     bool is_in_mux; /* gw_mux_packet_begin was called */
+    bool asks;      /* something in it wants an answer */
 };
 
 static bool is_flow_frame(const struct gw_frame *frame)
@@ -56,21 +57,24 @@ static int flow_frame(struct packet *packet, const struct gw_frame *frame)
     return gw_mux_frame(mux, frame);
 }
 
-static void ping_frame(struct packet *packet, struct gw_view body)
+/* This one and those below: whether it wants an answer. */
+static bool ping_frame(struct packet *packet, struct gw_view body)
 {
     struct gw_ping ping;
-    if (gw_ping_decode(&ping, body) == 0)
-        gw_peer_ping_input(packet->peer, &ping, packet->now);
+    if (gw_ping_decode(&ping, body) != 0)
+        return true;
+    gw_peer_ping_input(packet->peer, &ping, packet->now);
+    return !ping.is_reply;
 }
 
-static void path_response_frame(struct packet *packet, struct gw_view body)
+static bool path_response_frame(struct packet *packet, struct gw_view body)
 {
     struct gw_peer *peer = packet->peer;
     const struct gw_peer_hooks *hooks = &peer->host->hooks;
     struct gw_tuple path;
     int64_t rtt_ns;
     if (body.len < GW_PATH_CHALLENGE_LEN)
-        return;
+        return true;
     bool is_changed = hooks->on_check_answered(peer, packet->now, &packet->train->tuple, body.data, &path,
                                                &rtt_ns, hooks->ctx)
                           ? gw_paths_add_proven(&peer->paths, packet->now, &path, rtt_ns, peer->host->random)
@@ -78,14 +82,17 @@ static void path_response_frame(struct packet *packet, struct gw_view body)
     if (is_changed)
         gw_peer_path_changed(peer, packet->now);
     gw_peer_mark_ready(peer); /* another path may have to be asked, to compare */
+    return false;
 }
 
-static void control_frame(struct packet *packet, struct gw_view body)
+static bool control_frame(struct packet *packet, struct gw_view body)
 {
     const struct gw_peer_hooks *hooks = &packet->peer->host->hooks;
     const struct gw_gateway_events *events = packet->peer->host->events;
-    if (!hooks->on_control(packet->peer, body, packet->now, hooks->ctx) && events->on_control)
+    bool is_answer = false;
+    if (!hooks->on_control(packet->peer, body, packet->now, &is_answer, hooks->ctx) && events->on_control)
         events->on_control(packet->peer->host->gateway, packet->peer, body, packet->now, events->ctx);
+    return !is_answer;
 }
 
 /* ---- IP packets */
@@ -144,25 +151,28 @@ static void frag_frame(struct packet *packet, struct gw_view body)
 
 static int handle_frame(struct packet *packet, const struct gw_frame *frame)
 {
-    if (is_flow_frame(frame))
+    bool asks = true;
+    if (is_flow_frame(frame)) {
+        packet->asks = true;
         return flow_frame(packet, frame);
+    }
     leave_mux(packet); /* what follows may end the mux */
     switch (frame->type) {
     case GW_FRAME_HELLO:
-        gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->datagram_len, packet->counter,
-                            packet->now);
+        asks = gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->datagram_len,
+                                   packet->counter, packet->now);
         break;
     case GW_FRAME_CONTROL:
-        control_frame(packet, frame->body);
+        asks = control_frame(packet, frame->body);
         break;
     case GW_FRAME_PING:
-        ping_frame(packet, frame->body);
+        asks = ping_frame(packet, frame->body);
         break;
     case GW_FRAME_PATH_CHALLENGE:
         gw_peer_challenge_input(packet->peer, &packet->train->tuple, frame->body);
         break;
     case GW_FRAME_PATH_RESPONSE:
-        path_response_frame(packet, frame->body);
+        asks = path_response_frame(packet, frame->body);
         break;
     case GW_FRAME_FRAG:
         frag_frame(packet, frame->body);
@@ -170,6 +180,7 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
     default: /* a later version's: skipped by its length */
         break;
     }
+    packet->asks |= asks;
     return 0;
 }
 
@@ -203,7 +214,7 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
                    const struct gw_train *train, size_t datagram_len, struct gw_view plain, uint64_t counter,
                    bool is_highest)
 {
-    struct packet packet = {peer, kp, now, train, datagram_len, counter, false};
+    struct packet packet = {peer, kp, now, train, datagram_len, counter, false, false};
     if (!kp->is_confirmed) {
         confirm(&packet, plain.len);
     } else {
@@ -211,16 +222,18 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
             gw_peer_input_flush(peer, now, train);
         peer->received.kp = kp;
         peer->received.bytes += datagram_len;
-        peer->received.is_data |= plain.len > 0;
         peer->received.is_highest |= is_highest;
     }
     if (plain.len == 0)
         return;
-    if (plain.data[0] == GW_INNER_FRAMES)
-        input_frames(&packet, plain);
-    else
+    bool is_ip = plain.data[0] != GW_INNER_FRAMES;
+    if (is_ip)
         input_ip(&packet, (uint8_t *)(uintptr_t)plain.data, plain.len,
                  false); /* opened in place: the train's bytes are ours to change */
+    else
+        input_frames(&packet, plain);
+    if (peer->received.kp == kp)
+        peer->received.is_data |= is_ip || packet.asks;
 }
 
 void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train)

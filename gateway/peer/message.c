@@ -9,13 +9,20 @@
 #include <pb_decode.h>
 #include <pb_encode.h>
 
+bool gw_message_is_answer(const peergate_Control *message)
+{
+    return message->which_body == peergate_Control_register_reply_tag ||
+           message->which_body == peergate_Control_endpoint_info_tag ||
+           (message->which_body == peergate_Control_channel_grant_tag && message->number != 0);
+}
+
 int gw_peer_send_message(struct gw_peer *peer, struct gw_mono now, const peergate_Control *message)
 {
     uint8_t body[GW_CONTROL_LEN_MAX];
     pb_ostream_t out = pb_ostream_from_buffer(body, sizeof body);
     int err = GW_E_TOO_BIG;
     if (pb_encode(&out, peergate_Control_fields, message))
-        err = gw_peer_send_control(peer, now, body, out.bytes_written);
+        err = gw_peer_queue_control(peer, now, body, out.bytes_written, gw_message_is_answer(message));
     gw_wipe(body, sizeof body); /* keys of a channel may be in it */
     return err;
 }

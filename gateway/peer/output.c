@@ -19,6 +19,7 @@ struct build {
     struct gw_train *train;
     enum gw_suite suite;
     bool may_send_data; /* else HELLO only */
+    bool asks;          /* something in the train wants an answer */
 };
 
 /* What each datagram gets in front of it on its way: a relay's frame header. */
@@ -76,7 +77,7 @@ static bool output_initiation(struct gw_peer *peer, struct gw_mono now, struct g
 
 /* Seals len bytes of frames at slab[17..] as the train's only datagram. */
 static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
-                          struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len)
+                          struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len, bool asks)
 {
     begin_train(train, tuple);
     train->slab[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
@@ -87,7 +88,7 @@ static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw
     struct gw_path *path = gw_paths_find(&peer->paths, tuple);
     if (path)
         gw_path_sent(path, now, len);
-    gw_session_packets_sent(peer->session, kp, now, true, len);
+    gw_session_packets_sent(peer->session, kp, now, asks, len);
     return true;
 }
 
@@ -111,7 +112,7 @@ static bool output_check(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     if (!hooks->take_check(peer, now, &tuple, nonce, hooks->ctx))
         return false;
     size_t len = write_challenge(train, GW_FRAME_PATH_CHALLENGE, nonce);
-    return output_single(peer, kp, now, train, &tuple, len);
+    return output_single(peer, kp, now, train, &tuple, len, true);
 }
 
 static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
@@ -120,7 +121,7 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     if (peer->path_response_count > 0) {
         struct gw_path_response response = peer->path_responses[--peer->path_response_count];
         size_t len = write_challenge(train, GW_FRAME_PATH_RESPONSE, response.challenge);
-        return output_single(peer, kp, now, train, &response.tuple, len);
+        return output_single(peer, kp, now, train, &response.tuple, len, false);
     }
     if (gw_peer_is_stock(peer))
         return false;
@@ -132,7 +133,7 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     if (gw_path_allowance(path) < len + 64)
         return output_check(peer, kp, now, train);
     struct gw_tuple tuple = path->tuple;
-    return output_single(peer, kp, now, train, &tuple, len);
+    return output_single(peer, kp, now, train, &tuple, len, true);
 }
 
 /* ---- packets of frames */
@@ -146,6 +147,17 @@ static size_t frames_room(size_t payload, enum gw_suite suite)
     return plain - 1;
 }
 
+static void fill_data(struct build *b, struct gw_writer *w)
+{
+    b->asks |= gw_peer_queues_ask(&b->peer->queues);
+    gw_peer_queues_output(b->peer, w, b->now);
+    if (!gw_peer_flows_may_send(b->peer))
+        return;
+    size_t len = gw_mux_output(b->peer->mux, b->now, w->at, gw_writer_left(w));
+    w->at += len;
+    b->asks |= len > 0;
+}
+
 /* The packet with a HELLO goes as type 4; what may ride along rides along. */
 static size_t fill_hello(struct build *b, uint8_t *frames)
 {
@@ -154,6 +166,7 @@ static size_t fill_hello(struct build *b, uint8_t *frames)
     uint16_t probe_len;
     b->suite = GW_SUITE_CHACHA20_POLY1305;
     gw_peer_hello_output(b->peer, &w, b->now, &probe_len);
+    b->asks |= b->peer->hello.acked == 0 || probe_len != 0;
     if (probe_len) {
         size_t len = gw_writer_len(&w), room = frames_room(probe_len, b->suite);
         memset(frames + len, 0, room - len); /* PADDING */
@@ -161,20 +174,16 @@ static size_t fill_hello(struct build *b, uint8_t *frames)
     }
     if (!b->may_send_data)
         return gw_writer_len(&w);
-    gw_peer_queues_output(b->peer, &w, b->now);
-    if (gw_peer_flows_may_send(b->peer)) {
+    if (gw_peer_flows_may_send(b->peer))
         gw_peer_flows_fit(b->peer, b->now, b->path, b->suite);
-        w.at += gw_mux_output(b->peer->mux, b->now, w.at, gw_writer_left(&w));
-    }
+    fill_data(b, &w);
     return gw_writer_len(&w);
 }
 
 static size_t fill_frames(struct build *b, uint8_t *frames, size_t room)
 {
     struct gw_writer w = gw_writer_of(frames, room);
-    gw_peer_queues_output(b->peer, &w, b->now);
-    if (gw_peer_flows_may_send(b->peer))
-        w.at += gw_mux_output(b->peer->mux, b->now, w.at, gw_writer_left(&w));
+    fill_data(b, &w);
     return gw_writer_len(&w);
 }
 
@@ -201,6 +210,7 @@ static void extend_train(struct build *b)
         size_t len = gw_mux_output(b->peer->mux, b->now, slot + GW_DATA_HEADER_LEN + 1, room);
         if (len == 0)
             return;
+        b->asks = true;
         slot[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
         if (!seal_into(b, 1 + len, stride))
             return;
@@ -342,7 +352,7 @@ static bool output_ip(struct build *b)
     if (!b->may_send_data)
         return false;
     if (add_frag(b, NULL, b->path->payload_len))
-        return true;
+        return (b->asks = true);
     size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
         struct gw_train *train = b->train;
@@ -359,6 +369,7 @@ static bool output_ip(struct build *b)
         if (output_too_long(b, super))
             break;
     }
+    b->asks |= b->train->count > 0;
     return b->train->count > 0;
 }
 
@@ -382,7 +393,7 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     struct gw_path *path = gw_paths_current(&peer->paths);
     if (!path || gw_path_allowance(path) < path->payload_len)
         return false;
-    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false};
+    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false};
     b.may_send_data = gw_peer_may_send_data(peer, b.suite);
     begin_train(train, &path->tuple);
     /* Turn by turn: bulk flows and packets share what the path carries. */
@@ -393,12 +404,12 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     if (!is_data && !output_keepalive(&b))
         return false;
     gw_path_sent(path, now, gw_train_len(train));
-    if (is_data && gw_mono_is_never(path->awaiting)) {
+    if (b.asks && gw_mono_is_never(path->awaiting)) {
         gw_path_sent_data(path, now);
         if (gw_paths_have_other(&peer->paths))
             gw_peer_rearm(peer);
     }
-    gw_session_packets_sent(peer->session, kp, now, is_data, gw_train_len(train));
+    gw_session_packets_sent(peer->session, kp, now, b.asks, gw_train_len(train));
     return true;
 }
 
@@ -413,6 +424,7 @@ bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *t
 {
     if (peer->is_unreachable_due)
         gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);
+    gw_peer_keepalive_fit(peer, now);
     gw_peer_hello_expire(peer, now);
     if (peer->mux && gw_peer_is_stock(peer))
         gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);

@@ -120,6 +120,19 @@ static int start_session(struct gw_peer *peer, struct gw_mono now)
     return err;
 }
 
+void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now)
+{
+    bool is_kept = !peer->endpoints.is_findable || peer->config.keeps_idle ||
+                   (peer->mux && gw_mux_has_streams(peer->mux));
+    gw_session_set_persistent_keepalive(peer->session, is_kept ? peer->config.keepalive_ns : 0, now);
+}
+
+void gw_peer_set_findable(struct gw_peer *peer, struct gw_mono now, bool is_findable)
+{
+    peer->endpoints.is_findable = is_findable;
+    gw_peer_keepalive_fit(peer, now);
+}
+
 int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw_peer_config *config,
                 struct gw_mono now)
 {
@@ -182,12 +195,12 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
     peer->config = *config;
     name_by_key(&peer->config);
     gw_session_set_psks(peer->session, peer->config.psks, peer->config.psk_count);
-    gw_session_set_persistent_keepalive(peer->session, config->keepalive_ns, now);
     if (!are_endpoints_same)
         peer->endpoints.next = 0;
     gw_peer_alias_configured(peer);
     int err = gw_peer_route_all(peer->host);
     peer->host->hooks.on_known(peer, now, peer->host->hooks.ctx);
+    gw_peer_keepalive_fit(peer, now);
     if (config->is_eager && gw_peer_has_endpoint(peer))
         gw_peer_connect(peer, now);
     if (!is_seal_same)

@@ -45,6 +45,7 @@ struct gw_ping_slot {
 };
 struct gw_queued { /* a control message */
     struct gw_list node;
+    bool is_answer;
     size_t len;
     uint8_t data[];
 };
@@ -176,6 +177,10 @@ void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reaso
 void gw_peer_mark_ready(struct gw_peer *peer);
 /* Recomputes the peer's one deadline. */
 void gw_peer_rearm(struct gw_peer *peer);
+/* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time. */
+void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now);
+/* Anchors may know where it is, from now on or no longer. */
+void gw_peer_set_findable(struct gw_peer *peer, struct gw_mono now, bool is_findable);
 void gw_peer_report(struct gw_peer *peer, struct gw_mono now); /* on_peer */
 int64_t gw_peer_rtt(const struct gw_peer *peer);               /* best known, 0 = unknown */
 static inline bool gw_peer_is_stock(const struct gw_peer *peer)
@@ -204,7 +209,8 @@ void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now);
 /* Packets go another way: how large they may be there is found out, unless that is known. */
 void gw_peer_hello_path_changed(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now);
-void gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
+/* Returns whether it wants an answer. */
+bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
                          size_t datagram_len, uint64_t counter, struct gw_mono now);
 /* A HELLO without an answer: three tries tell a stock peer, or a size that does not get through. */
 void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now);
@@ -250,6 +256,11 @@ bool gw_peer_flows_may_send(const struct gw_peer *peer);
 void gw_peer_queues_init(struct gw_peer_queues *queues);
 void gw_peer_queues_fini(struct gw_peer_queues *queues);
 bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues);
+/* Does any of them want an answer? */
+bool gw_peer_queues_ask(const struct gw_peer_queues *queues);
+/* As gw_peer_send_control. is_answer: gw_message_is_answer. */
+int gw_peer_queue_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len,
+                          bool is_answer);
 /* Writes what fits: pongs, pings, control messages. */
 void gw_peer_queues_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now);
 void gw_peer_ping_input(struct gw_peer *peer, const struct gw_ping *ping, struct gw_mono now);

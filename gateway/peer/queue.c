@@ -81,7 +81,8 @@ int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *pa
 
 /* ---- control messages */
 
-int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len)
+int gw_peer_queue_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len,
+                          bool is_answer)
 {
     peer->host->now = now;
     if (len > GW_CONTROL_LEN_MAX)
@@ -97,10 +98,25 @@ int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *b
     struct gw_queued *queued = queued_new(body, len);
     if (!queued)
         return GW_E_NOMEM;
+    queued->is_answer = is_answer;
     gw_list_push_back(&peer->queues.controls, &queued->node);
     peer->queues.control_count++;
     gw_peer_mark_ready(peer);
     return 0;
+}
+
+int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len)
+{
+    return gw_peer_queue_control(peer, now, body, len, false);
+}
+
+static bool controls_ask(const struct gw_peer_queues *queues)
+{
+    for (const struct gw_list *node = queues->controls.next; node != &queues->controls; node = node->next) {
+        if (!gw_list_entry(node, struct gw_queued, node)->is_answer)
+            return true;
+    }
+    return false;
 }
 
 static void output_controls(struct gw_peer_queues *queues, struct gw_writer *w)
@@ -214,6 +230,11 @@ void gw_peer_ping_input(struct gw_peer *peer, const struct gw_ping *ping, struct
 bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues)
 {
     return queues->pings_waiting > 0 || queues->pong_count > 0 || !gw_list_is_empty(&queues->controls);
+}
+
+bool gw_peer_queues_ask(const struct gw_peer_queues *queues)
+{
+    return queues->pings_waiting > 0 || controls_ask(queues);
 }
 
 void gw_peer_queues_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now)

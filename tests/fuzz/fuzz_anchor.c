@@ -78,7 +78,9 @@ static void control(unsigned op, const uint8_t *data, size_t len)
     struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL);
     if (op & 64)
         peer = gw_gateway_next_peer(gateway, peer);
-    gateway->host.hooks.on_control(peer, (struct gw_view){data, len}, sim_now(node), gateway->host.hooks.ctx);
+    bool is_answer;
+    gateway->host.hooks.on_control(peer, (struct gw_view){data, len}, sim_now(node), &is_answer,
+                                   gateway->host.hooks.ctx);
     sim_node_pump(node);
 }
 

@@ -172,19 +172,124 @@ static void test_anchor_restarts(void **state)
     sim_net_fini(&net);
 }
 
+/* Datagrams that `a` sends and gets; and wake-ups: whatever comes within a second of the one before costs no further one. */
+static struct {
+    unsigned sent, received, wakeups;
+    struct gw_mono last;
+} idle;
+
+static bool counts_idle(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                        size_t len)
+{
+    bool is_sent = from == a, is_to_a = gw_addr_equal(&tuple->remote, &a->addr);
+    if (is_sent || is_to_a) {
+        idle.sent += is_sent;
+        idle.received += is_to_a;
+        idle.wakeups += gw_mono_is_never(idle.last) || gw_mono_sub(sim_now(from), idle.last) > GW_S(1);
+        idle.last = sim_now(from);
+    }
+    return blocks_direct(from, tuple, datagram, len);
+}
+
+static void count_idle(void)
+{
+    memset(&idle, 0, sizeof idle);
+    idle.last = GW_NEVER;
+    anchor->filter = a->filter = b->filter = counts_idle;
+}
+
 /* Half a day of nothing to do. */
 static void test_idle(void **state)
 {
     (void)state;
     three_nodes(5, &(struct sim_link_params){.delay_ns = DELAY});
     sim_net_run(&net, GW_S(60));
-    uint64_t before = a->datagrams_out;
+    count_idle();
     sim_net_run(&net, GW_S(12 * 3600));
-    print_message("%.1f datagrams an hour\n", (double)(a->datagrams_out - before) / 12);
+    print_message("an hour: %.1f datagrams sent, %.1f received, %.1f wake-ups\n", idle.sent / 12.0,
+                  idle.received / 12.0, idle.wakeups / 12.0);
     assert_true(view_of(a).is_registered);
     assert_int_equal(stats_of(anchor).registrations, 2);
-    assert_in_range((a->datagrams_out - before) / 12, 1,
-                    400); /* 144 requests, as many keepalives, 30 handshakes */
+    assert_in_range(idle.wakeups / 12, 130, 150); /* one each 25 s */
+    assert_in_range(idle.sent / 12, 130, 260);    /* 144 requests, 29 handshakes */
+    sim_net_fini(&net);
+}
+
+/* A peer that is known and was used: nothing goes to it any more once nobody uses it, and it is there at once when somebody does. */
+static void test_idle_peers(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(8, &(struct sim_link_params){.delay_ns = DELAY});
+    struct gw_peer_config config = *gw_peer_config(a_to_b);
+    config.keepalive_ns = GW_S(20);
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    for (unsigned i = 0; i < 50; i++) { /* and others, who are not there */
+        struct gw_peer *peer;
+        struct gw_peer_config other = {.name = "other", .keepalive_ns = GW_S(20)};
+        gw_random_fill(&a->random.random, other.public_key, sizeof other.public_key);
+        other.public_key[31] &= 0x7f;
+        assert_int_equal(gw_gateway_add_peer(a->gateway, sim_now(a), &other, &peer), 0);
+    }
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(1));
+    assert_true(sim_client_is_done(&client));
+    sim_net_run(&net, GW_S(600)); /* until the last of its timers has run */
+    count_idle();
+    uint64_t relayed = stats_of(anchor).relayed_datagrams;
+    sim_net_run(&net, GW_S(3600));
+    print_message("an hour, 51 peers: %u sent, %u received, %u wake-ups\n", idle.sent, idle.received,
+                  idle.wakeups);
+    assert_int_equal(stats_of(anchor).relayed_datagrams, relayed);
+    assert_in_range(idle.wakeups, 130, 150);
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(1));
+    assert_true(sim_client_is_done(&client));
+    /* One round trip for the channel, one for the handshake through it, one for the stream. */
+    assert_in_range(gw_mono_sub(client.accepted_at, client.opened_at), 10 * DELAY, 11 * DELAY);
+    sim_net_fini(&net);
+}
+
+static void on_nothing(struct gw_stream *stream, struct gw_mono now, void *user)
+{
+    (void)stream, (void)now, (void)user;
+}
+
+static size_t on_no_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                         void *user)
+{
+    (void)stream, (void)now, (void)iov, (void)count, (void)user;
+    return 0;
+}
+
+static void on_over(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
+{
+    (void)stream, (void)now, (void)reason, (void)user;
+}
+
+static const struct gw_stream_ops quiet_ops = {.on_accepted = on_nothing,
+                                               .on_data = on_no_data,
+                                               .on_fin = on_nothing,
+                                               .on_writable = on_nothing,
+                                               .on_closed = on_over};
+
+/* A stream that is open, with nothing to say: its peer is kept alive. */
+static void test_open_stream_is_kept(void **state)
+{
+    (void)state;
+    struct gw_stream *stream;
+    three_nodes(9, &(struct sim_link_params){.delay_ns = DELAY});
+    struct gw_peer_config config = *gw_peer_config(a_to_b);
+    config.keepalive_ns = GW_S(20);
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    sim_net_run(&net, GW_S(1));
+    struct gw_open open = {.service = "echo", .class_ = GW_CLASS_NORMAL};
+    assert_int_equal(gw_peer_open(a_to_b, sim_now(a), &open, &quiet_ops, NULL, &stream), 0);
+    sim_net_run(&net, GW_S(600));
+    uint64_t relayed = stats_of(anchor).relayed_datagrams;
+    sim_net_run(&net, GW_S(600));
+    assert_in_range(stats_of(anchor).relayed_datagrams - relayed, 25, 120);
     sim_net_fini(&net);
 }
 
@@ -542,17 +647,29 @@ int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_register),        cmocka_unit_test(test_register_on_bad_links),
-        cmocka_unit_test(test_many_peers),      cmocka_unit_test(test_not_an_anchor),
-        cmocka_unit_test(test_anchor_restarts), cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_expires),         cmocka_unit_test(test_observed_address_changes),
-        cmocka_unit_test(test_relayed_stream),  cmocka_unit_test(test_relayed_on_bad_links),
-        cmocka_unit_test(test_both_ask),        cmocka_unit_test(test_peer_comes_later),
-        cmocka_unit_test(test_stranger),        cmocka_unit_test(test_relay_outlives_lifetimes),
-        cmocka_unit_test(test_after_silence),   cmocka_unit_test(test_anchor_restarts_under_a_stream),
-        cmocka_unit_test(test_peer_restarts),   cmocka_unit_test(test_failover),
-        cmocka_unit_test(test_stolen_channel),  cmocka_unit_test(test_limits_of_a_channel),
+        cmocka_unit_test(test_register),
+        cmocka_unit_test(test_register_on_bad_links),
+        cmocka_unit_test(test_many_peers),
+        cmocka_unit_test(test_not_an_anchor),
+        cmocka_unit_test(test_anchor_restarts),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_observed_address_changes),
+        cmocka_unit_test(test_relayed_stream),
+        cmocka_unit_test(test_relayed_on_bad_links),
+        cmocka_unit_test(test_both_ask),
+        cmocka_unit_test(test_peer_comes_later),
+        cmocka_unit_test(test_stranger),
+        cmocka_unit_test(test_relay_outlives_lifetimes),
+        cmocka_unit_test(test_after_silence),
+        cmocka_unit_test(test_anchor_restarts_under_a_stream),
+        cmocka_unit_test(test_peer_restarts),
+        cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_stolen_channel),
+        cmocka_unit_test(test_limits_of_a_channel),
         cmocka_unit_test(test_no_relay),
+        cmocka_unit_test(test_idle_peers),
+        cmocka_unit_test(test_open_stream_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
