@@ -178,6 +178,8 @@ static void work_on_initiation(struct gateway *gateway, struct gw_mono now,
         return;
     }
     struct gw_peer *peer = gw_session_owner(session);
+    if (!gw_paths_allow(&peer->paths, &slot->tuple))
+        return; /* it is to come by a relay */
     peer->endpoints.response_tuple = slot->tuple;
     reply(gateway, &slot->tuple, &response, sizeof response);
 }

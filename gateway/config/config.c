@@ -279,6 +279,7 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
                               : GW_PUNCH_NEVER;
     out->seal = peer->seal;
     out->hello = peer->hello;
+    out->path = peer->path;
     out->cc = peer->congestion;
     out->is_anchor = peer->role == GW_CONFIG_ROLE_ANCHOR && peer->endpoints.count > 0;
     out->is_eager = peer->eager || out->is_anchor;

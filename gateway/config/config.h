@@ -83,6 +83,7 @@ struct gw_config_peer {
     int64_t keepalive_ns; /* 0 = off */
     enum gw_seal_policy seal;
     enum gw_hello_policy hello;
+    enum gw_path_policy path;
     enum gw_cc_kind congestion;
     bool eager;
 };

@@ -41,6 +41,8 @@ static const struct gw_choice seals[] = {
     {"auto", GW_SEAL_AUTO}, {"required", GW_SEAL_REQUIRED}, {"forbidden", GW_SEAL_FORBIDDEN}, {NULL, 0}};
 static const struct gw_choice hellos[] = {{"auto", GW_HELLO_AUTO}, {"never", GW_HELLO_NEVER}, {NULL, 0}};
 static const struct gw_choice congestions[] = {{"bbr", GW_CC_BBR}, {"cubic", GW_CC_CUBIC}, {NULL, 0}};
+static const struct gw_choice paths[] = {
+    {"auto", GW_PATH_AUTO}, {"direct", GW_PATH_DIRECT}, {"relay", GW_PATH_RELAY}, {NULL, 0}};
 static const struct gw_choice roles[] = {
     {"dynamic", GW_CONFIG_ROLE_DYNAMIC}, {"anchor", GW_CONFIG_ROLE_ANCHOR}, {NULL, 0}};
 static const struct gw_choice protocols[] = {{"tcp", GW_CONFIG_TCP}, {"udp", GW_CONFIG_UDP}, {NULL, 0}};
@@ -290,6 +292,9 @@ static const struct gw_key peer_keys[] = {
      .fallback_doc = "`seal`", .doc = "As there, for this peer."},
     {"hello", GW_TYPE_ENUM, PEER(hello), .choices = hellos, .fallback = "auto",
      .doc = "`never`: treat it as a stock WireGuard peer without asking."},
+    {"path", GW_TYPE_ENUM, PEER(path), .choices = paths, .fallback = "auto",
+     .doc =
+         "`direct`: no data passes a relay, in or out, only what finds the direct way; `relay`: never direct, and the peer is told none of this node's addresses."},
     {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions,
      INHERITS(OUTER, struct gw_config_network, congestion), .fallback_doc = "`congestion`",
      .doc = "As there, for this peer."},

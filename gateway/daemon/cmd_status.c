@@ -45,6 +45,15 @@ static void name_cell(struct gw_table_row *row, unsigned *column, const json_t *
                   are_several ? network : "");
 }
 
+/* What the configuration says of the path, where it says anything. */
+static const char *policy_note(const json_t *peer)
+{
+    const char *policy = gw_json_text(peer, "path_policy");
+    return strcmp(policy, "direct") == 0  ? " (direct only)"
+           : strcmp(policy, "relay") == 0 ? " (relay only)"
+                                          : "";
+}
+
 static void add_peer(struct gw_table *table, const json_t *peer, bool are_several)
 {
     const json_t *path = json_object_get(peer, "path"), *rtt = json_object_get(peer, "rtt_ms");
@@ -62,8 +71,8 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
                   strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
     gw_table_cell(row, &column, GW_PLAIN, "%s", json_is_object(path) ? gw_json_text(peer, "seal") : "");
     if (json_is_object(path))
-        gw_table_cell(row, &column, GW_PLAIN, "%s %s", gw_json_text(path, "kind"),
-                      gw_json_text(path, "endpoint"));
+        gw_table_cell(row, &column, GW_PLAIN, "%s %s%s", gw_json_text(path, "kind"),
+                      gw_json_text(path, "endpoint"), policy_note(peer));
     else
         column++;
     gw_table_cell(row, &column, GW_PLAIN, "%s",

@@ -107,12 +107,18 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
         has_anchor |= view->asked[i].is_registered;
         is_refused |= view->asked[i].is_registered && view->asked[i].refusal != 0;
     }
+    if (!view->is_findable && gw_peer_config(peer)->path == GW_PATH_RELAY)
+        return (struct answer){"its configuration says `path: relay`, and there is no anchor",
+                               "configure `anchors` on both nodes"};
     if (!view->is_findable && !has_endpoint)
         return (struct answer){"nowhere to look for it", "give it an `endpoint`, or configure `anchors`"};
     if (!view->is_findable)
         return (struct answer){
             "its endpoint does not answer, and there is no anchor to ask",
             "check the endpoint and the firewall there, or configure `anchors` on both nodes"};
+    if (!has_anchor && gw_peer_config(peer)->path == GW_PATH_RELAY)
+        return (struct answer){"its configuration says `path: relay`, and none of the anchors can be reached",
+                               "check that the anchors run and have this node among their peers"};
     if (!has_anchor)
         return (struct answer){
             "none of the anchors can be reached",
@@ -124,8 +130,14 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
     return (struct answer){"not connected", "use it, and it is looked for: `peergate ping`"};
 }
 
-static struct answer relayed(const struct gw_reach_view *view)
+static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_view *view)
 {
+    if (gw_peer_config(peer)->path == GW_PATH_RELAY)
+        return (struct answer){"relayed: its configuration says `path: relay`", NULL};
+    if (gw_peer_config(peer)->path == GW_PATH_DIRECT && !view->is_punching)
+        return (struct answer){
+            "no direct path was found, and its configuration says `path: direct`: no data passes",
+            "allow the relay by `path: auto`, or forward the UDP port at one of the two sides and say so by `advertise` there"};
     if (view->is_punching)
         return (struct answer){"relayed; a direct path is being looked for", "wait a few seconds"};
     if (view->attempts_max == 0)
@@ -147,7 +159,7 @@ static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_s
     bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
     if (!is_up)
         return not_reached(peer, view);
-    return status->is_relayed ? relayed(view) : (struct answer){"connected directly", NULL};
+    return status->is_relayed ? relayed(peer, view) : (struct answer){"connected directly", NULL};
 }
 
 static void why(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,

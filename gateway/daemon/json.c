@@ -51,6 +51,7 @@ static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_
     json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
     json_object_set_new(object, "path", way(peer, status));
     json_object_set_new(object, "seal_conflict", seal_conflict(status));
+    json_object_set_new(object, "path_policy", json_string(gw_path_policy_names[gw_peer_config(peer)->path]));
 }
 
 void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono now)

@@ -37,7 +37,9 @@ static bool is_relayed_and_used(struct gw_reach *reach, struct gw_mono now)
 unsigned gw_direct_attempts_max(const struct gw_reach *reach)
 {
     unsigned max = reach->peer->config.punch_attempts;
-    return max == GW_PUNCH_NEVER ? 0 : max > 0 ? max : ATTEMPTS_MAX;
+    return max == GW_PUNCH_NEVER || reach->peer->config.path == GW_PATH_RELAY ? 0
+           : max > 0                                                          ? max
+                                                                              : ATTEMPTS_MAX;
 }
 
 static int64_t timeout_of(const struct gw_reach *reach)
@@ -56,7 +58,8 @@ static void send_punch(struct gw_reach *reach, uint32_t number, bool is_answer, 
     punch->round = reach->direct.punch.attempts + (is_answer ? 0 : 1);
     punch->is_answer = is_answer;
     punch->start_ms = start_ms;
-    punch->addresses_count = (pb_size_t)gw_discovery_offer(reach->discovery, punch->addresses);
+    if (reach->peer->config.path != GW_PATH_RELAY)
+        punch->addresses_count = (pb_size_t)gw_discovery_offer(reach->discovery, punch->addresses);
     int err = gw_peer_send_message(reach->peer, now, &message);
     if (err)
         gw_log_debug("%s: cannot say that we punch: %s", gw_peer_name(reach->peer), gw_strerror(err));
@@ -196,6 +199,10 @@ void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peerga
     struct gw_direct *direct = &reach->direct;
     if (punch->is_answer && (direct->number == 0 || number != direct->number))
         return;
+    if (reach->peer->config.path == GW_PATH_RELAY) {
+        send_punch(reach, number, true, 0, now); /* no address of ours: it has nothing to try */
+        return;
+    }
     take_addresses(reach, punch->addresses, punch->addresses_count, now);
     if (punch->is_answer) {
         begin(reach, now, true);

@@ -182,7 +182,8 @@ static void tell_peers(struct gw_discovery *discovery, struct gw_mono now)
         struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
         struct gw_session_stats session;
         gw_session_stats(reach->peer->session, &session);
-        if (session.state != GW_SESSION_ESTABLISHED || reach->peer->kind != GW_PEER_PEERGATE)
+        if (session.state != GW_SESSION_ESTABLISHED || reach->peer->kind != GW_PEER_PEERGATE ||
+            reach->peer->config.path == GW_PATH_RELAY)
             continue;
         gw_peer_send_message(reach->peer, now, &add);
         gw_direct_restart(reach, now);

@@ -4,6 +4,9 @@
 #include "gateway/path/path_private.h"
 
 #define UNKNOWN_RTT_NS GW_S(1)
+#define LAST_RESORT_NS GW_S(1000)
+
+const char *const gw_path_policy_names[3] = {"auto", "direct", "relay"};
 
 bool gw_paths_make_current(struct gw_paths *paths, const struct gw_path *path, struct gw_mono now)
 {
@@ -15,24 +18,24 @@ bool gw_paths_make_current(struct gw_paths *paths, const struct gw_path *path, s
     return true;
 }
 
-static int64_t cost(const struct gw_path *path)
+static int64_t cost(const struct gw_paths *paths, const struct gw_path *path)
 {
     int64_t ns = path->rtt_ns > 0 ? path->rtt_ns : UNKNOWN_RTT_NS;
     if (gw_tuple_is_relay(&path->tuple))
-        ns += GW_PATH_RELAY_PENALTY_NS;
+        ns += paths->policy == GW_PATH_DIRECT ? LAST_RESORT_NS : GW_PATH_RELAY_PENALTY_NS;
     else if (path->tuple.remote.family == 6)
         ns -= GW_PATH_V6_BONUS_NS;
     return ns;
 }
 
-static bool is_worth_it(const struct gw_path *from, const struct gw_path *to)
+static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
 {
     /* A direct path whose round trip nobody measured yet is not left for another one. */
     if (from->rtt_ns == 0 && !gw_tuple_is_relay(&from->tuple))
         return false;
-    int64_t gain = cost(from) - cost(to);
+    int64_t gain = cost(paths, from) - cost(paths, to);
     return gain >= GW_PATH_GAIN_NS ||
-           (gain >= GW_PATH_GAIN_LEAST_NS && gain * GW_PATH_GAIN_PART >= cost(from));
+           (gain >= GW_PATH_GAIN_LEAST_NS && gain * GW_PATH_GAIN_PART >= cost(paths, from));
 }
 
 bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)
@@ -42,7 +45,7 @@ bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)
     bool is_lost = !current || !current->is_validated;
     for (unsigned i = 0; i < paths->count; i++) {
         const struct gw_path *path = &paths->list[i];
-        if (path != current && path->is_validated && (!best || cost(path) < cost(best)))
+        if (path != current && path->is_validated && (!best || cost(paths, path) < cost(paths, best)))
             best = path;
     }
     if (!best)
@@ -52,5 +55,5 @@ bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)
     bool is_too_soon = !gw_mono_is_never(paths->switched) &&
                        gw_mono_sub(now, paths->switched) < GW_PATH_SWITCH_SPACING_NS &&
                        gw_tuple_is_relay(&current->tuple) == gw_tuple_is_relay(&best->tuple);
-    return !is_too_soon && is_worth_it(current, best) && gw_paths_make_current(paths, best, now);
+    return !is_too_soon && is_worth_it(paths, current, best) && gw_paths_make_current(paths, best, now);
 }

@@ -18,7 +18,26 @@ void gw_paths_init(struct gw_paths *paths)
 
 void gw_paths_clear(struct gw_paths *paths)
 {
+    enum gw_path_policy policy = paths->policy;
     gw_paths_init(paths);
+    paths->policy = policy;
+}
+
+bool gw_paths_set_policy(struct gw_paths *paths, struct gw_mono now, enum gw_path_policy policy)
+{
+    bool is_changed = false;
+    if (paths->policy == policy)
+        return false;
+    paths->policy = policy;
+    for (unsigned i = 0; i < paths->count;) {
+        if (gw_paths_allow(paths, &paths->list[i].tuple)) {
+            i++;
+            continue;
+        }
+        struct gw_tuple tuple = paths->list[i].tuple;
+        is_changed |= gw_paths_remove(paths, now, &tuple);
+    }
+    return gw_paths_choose(paths, now) || is_changed;
 }
 
 struct gw_path *gw_paths_current(struct gw_paths *paths)
@@ -112,7 +131,7 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
 {
     struct gw_path *path = gw_paths_find(paths, tuple);
     /* An old packet from an unknown place says nothing: somebody may have held it back and sent it from there. */
-    if (!path && !is_highest)
+    if (!path && (!is_highest || !gw_paths_allow(paths, tuple)))
         return false;
     if (!path)
         path = add(paths, now, tuple, random);
@@ -170,6 +189,8 @@ bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struc
                          int64_t rtt_ns, struct gw_random *random)
 {
     struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!gw_paths_allow(paths, tuple))
+        return false;
     if (!path)
         path = add(paths, now, tuple, random);
     validate(path);

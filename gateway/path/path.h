@@ -44,7 +44,16 @@ struct gw_path {
     struct gw_mono narrow_until;
 };
 
+enum gw_path_policy {
+    GW_PATH_AUTO,   /* what is best */
+    GW_PATH_DIRECT, /* a relay is only for finding the direct way: any direct path is better (gateway/peer lets no data onto the relay) */
+    GW_PATH_RELAY   /* there are no direct paths */
+};
+
+extern const char *const gw_path_policy_names[3]; /* as in config.yaml */
+
 struct gw_paths {
+    enum gw_path_policy policy;
     struct gw_path list[GW_PATHS_MAX];
     unsigned count;
     int current; /* index, -1 = none */
@@ -52,6 +61,13 @@ struct gw_paths {
 };
 
 void gw_paths_init(struct gw_paths *paths);
+/* Paths that it rules out are forgotten. Returns true when the path to send on changed. */
+bool gw_paths_set_policy(struct gw_paths *paths, struct gw_mono now, enum gw_path_policy policy);
+/* May there be such a path? */
+static inline bool gw_paths_allow(const struct gw_paths *paths, const struct gw_tuple *tuple)
+{
+    return paths->policy != GW_PATH_RELAY || gw_tuple_is_relay(tuple);
+}
 /* Forgets all. */
 void gw_paths_clear(struct gw_paths *paths);
 struct gw_path *gw_paths_current(struct gw_paths *paths); /* NULL when none */

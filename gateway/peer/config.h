@@ -4,6 +4,7 @@
 #define GATEWAY_PEER_CONFIG_H
 
 #include "gateway/flow/congestion.h"
+#include "gateway/path/path.h"
 #include "gateway/session/session.h"
 #include "gateway/wire/addr.h"
 
@@ -48,6 +49,8 @@ struct gw_peer_config {
     unsigned punch_attempts;       /* 0 = 5, GW_PUNCH_NEVER = none */
     enum gw_seal_policy seal;
     enum gw_hello_policy hello;
+    enum gw_path_policy
+        path; /* DIRECT: nothing of ours but what finds the direct way goes by a relay, nothing else is taken from there */
     enum gw_cc_kind cc;
     bool is_provisional; /* admitted, not configured: bounded and evicted first */
     bool is_eager;       /* connect at start, not at first use */

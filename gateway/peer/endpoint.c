@@ -8,9 +8,15 @@
 #define ATTEMPTS_ON_PATH \
     2u /* so many initiations try the current path before the configured addresses get their turn */
 
+/* How many of config.endpoints may be used. */
+static unsigned usable_endpoints(const struct gw_peer *peer)
+{
+    return peer->config.path == GW_PATH_RELAY ? 0 : peer->config.endpoint_count;
+}
+
 bool gw_peer_has_address(const struct gw_peer *peer)
 {
-    return peer->config.endpoint_count > 0 || peer->paths.current >= 0 || peer->endpoints.relay_count > 0;
+    return usable_endpoints(peer) > 0 || peer->paths.current >= 0 || peer->endpoints.relay_count > 0;
 }
 
 bool gw_peer_has_endpoint(const struct gw_peer *peer)
@@ -27,7 +33,7 @@ static void remember_asked(struct gw_endpoints *endpoints, const struct gw_tuple
 static struct gw_tuple known_place(struct gw_peer *peer)
 {
     struct gw_endpoints *endpoints = &peer->endpoints;
-    unsigned i = endpoints->next++ % (peer->config.endpoint_count + endpoints->relay_count);
+    unsigned i = endpoints->next++ % (usable_endpoints(peer) + endpoints->relay_count);
     if (i < endpoints->relay_count)
         return endpoints->relays[i];
     return (struct gw_tuple){.remote = peer->config.endpoints[i - endpoints->relay_count],
@@ -39,7 +45,7 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
     struct gw_endpoints *endpoints = &peer->endpoints;
     struct gw_path *current = gw_paths_current(&peer->paths);
     unsigned attempt = endpoints->attempts++;
-    bool has_known = peer->config.endpoint_count + endpoints->relay_count > 0;
+    bool has_known = usable_endpoints(peer) + endpoints->relay_count > 0;
     (void)now;
     /* A path that worked comes first, then it takes turns with the configured addresses. */
     if (current && (!has_known || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0))
@@ -93,12 +99,19 @@ void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct
 
 /* ---- paths */
 
+bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple)
+{
+    return peer->config.path == GW_PATH_DIRECT && gw_tuple_is_relay(tuple);
+}
+
 void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
 {
     char text[GW_ADDR_STRLEN];
     const struct gw_path *path = gw_paths_current(&peer->paths);
     gw_log_debug("peer %s: path %s", gw_peer_name(peer),
-                 gw_tuple_is_relay(&path->tuple) ? "by relay" : gw_addr_log(&path->tuple.remote, text));
+                 !path                             ? "none"
+                 : gw_tuple_is_relay(&path->tuple) ? "by relay"
+                                                   : gw_addr_log(&path->tuple.remote, text));
     gw_peer_hello_path_changed(peer, now);
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, now);
@@ -158,8 +171,8 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
 
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body)
 {
-    if (body.len < GW_PATH_CHALLENGE_LEN)
-        return;
+    if (body.len < GW_PATH_CHALLENGE_LEN || !gw_paths_allow(&peer->paths, tuple))
+        return; /* a path that we do not want is not shown to work */
     peer->host->hooks.on_challenged(peer, peer->host->now, tuple, peer->host->hooks.ctx);
     if (peer->path_response_count == GW_PATH_RESPONSES_MAX)
         return; /* the peer asks again */

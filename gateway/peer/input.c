@@ -36,7 +36,8 @@ static struct gw_mux *mux_of(struct packet *packet)
 {
     struct gw_peer *peer = packet->peer;
     const struct gw_keypair *kp = packet->kp;
-    if (peer->seal_conflict != GW_SEAL_AGREED || !kp->has_hello || kp->peer_instance != peer->remote_instance)
+    if (peer->seal_conflict != GW_SEAL_AGREED || !kp->has_hello ||
+        kp->peer_instance != peer->remote_instance || gw_peer_holds_data(peer, &packet->train->tuple))
         return NULL;
     if (kp == peer->hello.kp && (!peer->hello.are_flows_bound || packet->counter < peer->hello.flows_floor))
         return NULL;
@@ -114,7 +115,7 @@ static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_
     struct gw_addr source;
     struct gw_ip ip;
     is_partial |= restore_version(bytes);
-    bool is_good = gw_ip_parse(&ip, bytes, len) == 0;
+    bool is_good = !gw_peer_holds_data(peer, &packet->train->tuple) && gw_ip_parse(&ip, bytes, len) == 0;
     if (is_good) {
         gw_peer_alias_in(peer, bytes, &ip, is_partial);
         gw_ip_source(&source, bytes, &ip);

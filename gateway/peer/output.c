@@ -152,7 +152,7 @@ static void fill_data(struct build *b, struct gw_writer *w)
 {
     b->asks |= gw_peer_queues_ask(&b->peer->queues);
     gw_peer_queues_output(b->peer, w, b->now);
-    if (!gw_peer_flows_may_send(b->peer))
+    if (!gw_peer_flows_may_send(b->peer) || gw_peer_holds_data(b->peer, &b->path->tuple))
         return;
     size_t len = gw_mux_output(b->peer->mux, b->now, w->at, gw_writer_left(w));
     w->at += len;
@@ -204,7 +204,7 @@ static void extend_train(struct build *b)
 {
     struct gw_train *train = b->train;
     size_t stride = train->stride, room = frames_room(stride, b->suite);
-    if (!gw_peer_flows_may_send(b->peer))
+    if (!gw_peer_flows_may_send(b->peer) || gw_peer_holds_data(b->peer, &b->path->tuple))
         return;
     while (train->last_len == stride && train_has_room(train)) {
         uint8_t *slot = train->slab + gw_train_len(train);
@@ -225,7 +225,8 @@ static bool output_frames(struct build *b)
     size_t len, cap = b->path->payload_len;
     if (!with_hello && gw_peer_hello_is_pending(b->peer))
         with_hello = gw_peer_queues_have_frames(&b->peer->queues) ||
-                     (gw_peer_flows_may_send(b->peer) && gw_mux_has_output(b->peer->mux, b->now));
+                     (gw_peer_flows_may_send(b->peer) && !gw_peer_holds_data(b->peer, &b->path->tuple) &&
+                      gw_mux_has_output(b->peer->mux, b->now));
     plain[0] = GW_INNER_FRAMES;
     if (with_hello) {
         len = fill_hello(b, plain + 1);
@@ -362,7 +363,7 @@ static bool output_too_long(struct build *b, struct gw_super *super)
 static bool output_ip(struct build *b)
 {
     struct gw_packet_queue *packets = b->peer->queues.packets;
-    if (!b->may_send_data)
+    if (!b->may_send_data || gw_peer_holds_data(b->peer, &b->path->tuple))
         return false;
     if (add_frag(b, NULL, b->path->payload_len))
         return (b->asks = true);

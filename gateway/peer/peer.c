@@ -144,6 +144,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     name_by_key(&peer->config);
     gw_list_init(&peer->ready);
     gw_paths_init(&peer->paths);
+    peer->paths.policy = config->path;
     gw_peer_queues_init(&peer->queues);
     gw_deadline_init(&peer->deadline, on_deadline);
     peer->hello.retry_at = GW_NEVER;
@@ -191,10 +192,15 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
         config->endpoint_count == peer->config.endpoint_count &&
         memcmp(config->endpoints, peer->config.endpoints, sizeof config->endpoints) == 0;
     bool is_seal_same = config->seal == peer->config.seal && config->hello == peer->config.hello;
+    bool is_other_policy = config->path != peer->config.path;
     gw_wipe(peer->config.psks, sizeof peer->config.psks);
     peer->config = *config;
     name_by_key(&peer->config);
     gw_session_set_psks(peer->session, peer->config.psks, peer->config.psk_count);
+    if (gw_paths_set_policy(&peer->paths, now, config->path))
+        gw_peer_path_changed(peer, now);
+    if (is_other_policy && !gw_paths_current(&peer->paths))
+        gw_session_doubt(peer->session, now); /* it has to be looked for */
     if (!are_endpoints_same)
         peer->endpoints.next = 0;
     gw_peer_alias_configured(peer);

@@ -315,6 +315,8 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
                             uint64_t bytes, bool is_highest, bool proves_round_trip);
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);
+/* Data (flows, IP packets) does not pass there: a relay, and the owner wants a direct path only. */
+bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple);
 void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
 
 /* ---- table.c */

@@ -143,6 +143,71 @@ static uint64_t relayed_bytes(void)
     return stats.relayed_bytes;
 }
 
+static void set_policy(struct sim_node *node, struct gw_peer *peer, enum gw_path_policy policy)
+{
+    struct gw_peer_config config = *gw_peer_config(peer);
+    config.path = policy;
+    assert_int_equal(gw_gateway_update_peer(node->gateway, sim_now(node), peer, &config), 0);
+}
+
+/* One side says `relay`: never direct, whatever the other tries, and no address of it is told. Then it may, and it does. */
+static void test_relay_only(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    struct gw_reach_view view;
+    begin(40, &(struct sim_link_params){.rate_bps = 50000000, .delay_ns = DELAY, .buffer_bytes = 200000});
+    struct gw_candidate at = {.addr = a->addr, .kind = GW_CANDIDATE_HOST};
+    gw_gateway_set_candidates(a->gateway, sim_now(a), &at, 1);
+    set_policy(a, a_to_b, GW_PATH_RELAY);
+    sim_client_start(&client, b, b_to_a, "echo", 1000000);
+    sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    assert_true(is_relayed(a_to_b));
+    assert_true(is_relayed(b_to_a));
+    gw_peer_reach_view(b_to_a, &view);
+    assert_int_equal(view.candidate_count, 0);
+    gw_peer_reach_view(a_to_b, &view);
+    assert_int_equal(view.path_count, 1);
+
+    set_policy(a, a_to_b, GW_PATH_AUTO);
+    sim_client_start(&client, a, a_to_b, "echo", 1000000);
+    assert_true(time_until(is_direct, GW_S(5)) < GW_S(5));
+    /* And back, under a session that is direct. */
+    sim_net_run(&net, GW_S(30));
+    set_policy(a, a_to_b, GW_PATH_RELAY);
+    sim_client_start(&client, a, a_to_b, "echo", 1000000);
+    sim_net_run(&net, GW_S(30));
+    assert_true(sim_client_is_done(&client));
+    assert_true(is_relayed(a_to_b));
+    assert_true(is_relayed(b_to_a));
+    sim_net_fini(&net);
+}
+
+/* `direct`: the session is made through the relay, and nothing else goes there; where there is no direct way, nothing at all. */
+static void test_direct_only(void **state)
+{
+    (void)state;
+    struct sim_client client, back;
+    begin(41, &(struct sim_link_params){.rate_bps = 50000000, .delay_ns = DELAY, .buffer_bytes = 200000});
+    set_policy(a, a_to_b, GW_PATH_DIRECT);
+    is_direct_dead = true;
+    sim_client_start(&client, a, a_to_b, "echo", 1000000);
+    sim_net_run(&net, GW_S(4));
+    sim_client_start(&back, b, b_to_a, "echo", 100000);
+    sim_net_run(&net, GW_S(4));
+    assert_false(client.is_accepted);
+    assert_false(back.is_accepted);
+    assert_true(is_relayed(a_to_b));
+    is_direct_dead = false;
+    sim_net_run(&net, GW_S(60));
+    assert_true(is_direct(a_to_b));
+    assert_true(sim_client_is_done(&client));
+    assert_true(sim_client_is_done(&back));
+    assert_true(relayed_bytes() < 60000); /* of 2 MB */
+    sim_net_fini(&net);
+}
+
 static void test_upgrade_under_a_stream(void **state)
 {
     (void)state;
@@ -320,6 +385,8 @@ int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_relay_only),
+        cmocka_unit_test(test_direct_only),
         cmocka_unit_test(test_upgrade_under_a_stream),
         cmocka_unit_test(test_many_bad_links),
         cmocka_unit_test(test_direct_path_dies),

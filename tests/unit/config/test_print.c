@@ -260,6 +260,7 @@ static void printed_as_people_write(void **state)
                                    "    keepalive_interval: 20s\n"
                                    "    seal: auto\n"
                                    "    hello: auto\n"
+                                   "    path: auto\n"
                                    "    congestion: bbr\n"
                                    "    eager: false\n"
                                    "services:\n"
