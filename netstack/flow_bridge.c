@@ -7,6 +7,8 @@
 
 struct gw_flow_bridge {
     gw_flow_bridge_fn *on_end;
+    gw_flow_bridge_accepted_fn *on_accepted; /* may be NULL, both */
+    gw_flow_bridge_refused_fn *on_refused;
     void *user;
     struct gw_connection *connection;
     struct gw_stream *stream;
@@ -28,6 +30,13 @@ struct gw_flow_bridge *gw_flow_bridge_new(gw_flow_bridge_fn *on_end, void *user)
     bridge->on_end = on_end;
     bridge->user = user;
     return bridge;
+}
+
+void gw_flow_bridge_watch(struct gw_flow_bridge *bridge, gw_flow_bridge_accepted_fn *on_accepted,
+                          gw_flow_bridge_refused_fn *on_refused)
+{
+    bridge->on_accepted = on_accepted;
+    bridge->on_refused = on_refused;
 }
 
 static void enter(struct gw_flow_bridge *bridge)
@@ -76,6 +85,9 @@ static void end(struct gw_flow_bridge *bridge, struct gw_mono now, unsigned long
     if (bridge->is_dead)
         return;
     bridge->is_dead = true;
+    if (bridge->is_offered && bridge->connection && bridge->on_refused &&
+        bridge->on_refused(bridge, now, reason, bridge->connection, bridge->user))
+        bridge->connection = NULL;
     drop_connection(bridge, now, reason == GW_REASON_NONE);
     drop_stream(bridge, now, (enum gw_reason)reason);
     if (bridge->on_end)
@@ -280,6 +292,8 @@ static void on_stream_accepted(struct gw_stream *stream, struct gw_mono now, voi
         return;
     enter(bridge);
     bridge->is_offered = false;
+    if (bridge->on_accepted)
+        bridge->on_accepted(bridge, now, bridge->user);
     gw_connection_accept(bridge->connection, now, &gw_flow_bridge_connection_ops, bridge);
     if (bridge->is_down_blocked && bridge->stream) {
         bridge->is_down_blocked = false;

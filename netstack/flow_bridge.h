@@ -23,6 +23,13 @@ struct gw_flow_bridge *gw_flow_bridge_new(gw_flow_bridge_fn *on_end, void *user)
 extern const struct gw_stream_ops gw_flow_bridge_stream_ops;
 extern const struct gw_connection_ops gw_flow_bridge_connection_ops;
 
+/* What becomes of an offer, in time for who has another way for it. Before its SYN is answered; and when the stream was refused: true = the offer was refused from within, or
+ * will be, by the callee; on_end follows. */
+typedef void gw_flow_bridge_accepted_fn(struct gw_flow_bridge *bridge, struct gw_mono now, void *user);
+typedef bool gw_flow_bridge_refused_fn(struct gw_flow_bridge *bridge, struct gw_mono now,
+                                       unsigned long long reason, struct gw_connection *offer, void *user);
+void gw_flow_bridge_watch(struct gw_flow_bridge *bridge, gw_flow_bridge_accepted_fn *on_accepted,
+                          gw_flow_bridge_refused_fn *on_refused);
 /* The offer's stream was opened. The bridge may have ended when it returns. */
 void gw_flow_bridge_opened(struct gw_flow_bridge *bridge, struct gw_mono now, struct gw_connection *offer,
                            struct gw_stream *stream);

@@ -137,6 +137,14 @@ static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *pac
         say_error(device, GW_ICMP_HOST_UNREACHABLE, 0, packet, ip, now);
 }
 
+void gw_device_forward(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
+                       const struct gw_super_hint *hint, struct gw_mono now)
+{
+    struct gw_ip ip;
+    if (gw_ip_parse(&ip, packet, len) == 0)
+        forward(device, peer, packet, &ip, hint, now);
+}
+
 static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint,
                      struct gw_mono now)
 {
@@ -225,6 +233,11 @@ void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *pa
         size_t room = gw_peer_packet_room(peer);
         gw_tcp_clamp_mss(packet, &ip, room < device->params.mtu ? room : device->params.mtu, is_partial);
     }
+    gw_device_write(device, packet, len, is_partial);
+}
+
+void gw_device_write(struct gw_device *device, uint8_t *packet, size_t len, bool is_partial)
+{
     if (!gw_coalesce_add(&device->coalescer, packet, len, is_partial))
         device->stats.malformed++;
 }

@@ -58,6 +58,12 @@ typedef bool gw_device_tap_fn(void *ctx, struct gw_peer *peer, uint8_t *packet, 
 /* NULL: none. */
 void gw_device_set_tap(struct gw_device *device, gw_device_tap_fn *tap, void *ctx);
 
+/* For who holds packets back in his tap: sends it to the peer as it would have gone (it may be too big); lent, and changed. */
+void gw_device_forward(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
+                       const struct gw_super_hint *hint, struct gw_mono now);
+/* A packet for the kernel; lent until gw_device_input_end. */
+void gw_device_write(struct gw_device *device, uint8_t *packet, size_t len, bool is_partial);
+
 const struct gw_tun *gw_device_tun(const struct gw_device *device);
 const struct gw_device_stats *gw_device_stats(const struct gw_device *device);
 

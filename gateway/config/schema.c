@@ -124,7 +124,7 @@ static const struct gw_key tun_keys[] = {
      .doc = "Make routes for the peers' `allowed_ips`. Addresses are always set."},
     {"accelerate", GW_TYPE_BOOL, ROOT(tun.accelerate), .fallback = "false",
      .doc =
-         "TCP from this machine to peers of ours ends here and goes on as a flow to their services, which keeps its speed on lossy links."},
+         "TCP from this machine to peers of ours ends here and goes on as a flow to their services, by port, which keeps its speed on lossy links; the service sees its own machine as the client. What they do not list goes by packets."},
     {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), .max_count = 32,
      .doc = "Networks behind this machine whose packets may enter the tunnel too; others are dropped."},
     END};

@@ -7,6 +7,21 @@ static json_t *integer(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
+static json_t *accelerated_json(const struct gw_accelerate *accelerate)
+{
+    struct gw_accelerate_stats stats;
+    if (!accelerate)
+        return json_null();
+    gw_accelerate_stats(accelerate, &stats);
+    json_t *object = json_object();
+    json_object_set_new(object, "open", integer(stats.open));
+    json_object_set_new(object, "flows", integer(stats.flows));
+    json_object_set_new(object, "by_packets", integer(stats.by_packets));
+    json_object_set_new(object, "refused", integer(stats.refused));
+    json_object_set_new(object, "unanswered", integer(stats.unanswered));
+    return object;
+}
+
 json_t *gw_daemon_netstack_json(const struct gw_daemon *daemon)
 {
     struct gw_netstack_stats stats;
@@ -38,5 +53,6 @@ json_t *gw_daemon_netstack_json(const struct gw_daemon *daemon)
     json_object_set_new(object, "limit", integer(stats.dropped_limit));
     json_object_set_new(object, "not_exposed", integer(gate_dropped));
     json_object_set_new(object, "unroutable", integer(unroutable));
+    json_object_set_new(object, "accelerated", accelerated_json(daemon->netstack.accelerate));
     return object;
 }

@@ -31,9 +31,7 @@ static void on_peer(struct gw_network *network, struct gw_peer *peer, struct gw_
 static void on_peer_gone(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
-    struct gw_packets *packets = gw_netstack_setup_of(&daemon->netstack, network);
-    if (packets)
-        gw_packets_on_peer_gone(packets, peer, now);
+    gw_netstack_setup_on_peer_gone(&daemon->netstack, network, peer, now);
 }
 
 static void on_packet(struct gw_network *network, struct gw_peer *peer, uint8_t *packet, size_t len,
@@ -145,7 +143,7 @@ static int make_shared(struct gw_daemon *daemon)
     int err = gw_netstack_setup_init(&daemon->netstack, daemon->loop, daemon->files.config);
     daemon->frontend.packets = daemon->netstack.dialer;
     if (err == 0 && daemon->tun.device)
-        gw_netstack_setup_watch(&daemon->netstack, daemon->tun.device);
+        err = gw_netstack_setup_watch(&daemon->netstack, daemon->tun.device, daemon->files.config);
     return err;
 }
 

@@ -40,6 +40,7 @@ void gw_netstack_setup_fini(struct gw_netstack_setup *setup, struct gw_mono now)
         return;
     gw_list_for_each (node, &setup->list)
         gw_packets_free(gw_list_entry(node, struct gw_packets, node), now);
+    gw_accelerate_free(setup->accelerate, now);
     gw_packet_dialer_free(setup->dialer);
     if (setup->stack)
         gw_loop_remove_hook(setup->loop, &setup->hook);
@@ -73,6 +74,8 @@ void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_n
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now)
 {
+    if (setup->accelerate)
+        gw_accelerate_set(setup->accelerate, config->tun.accelerate);
     gw_list_for_each (node, &setup->list)
         gw_packets_apply(gw_list_entry(node, struct gw_packets, node), config, now);
 }
@@ -94,9 +97,10 @@ static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, cons
                           const struct gw_super_hint *hint, struct gw_mono now)
 {
     const struct gw_netstack_setup *setup = ctx;
-    (void)hint;
-    if (!peer || ip->protocol == GW_IP_TCP)
+    if (!peer)
         return false;
+    if (ip->protocol == GW_IP_TCP)
+        return gw_accelerate_input(setup->accelerate, peer, packet, ip, hint, now);
     gw_list_for_each (node, &setup->list) {
         struct gw_packets *packets = gw_list_entry(node, struct gw_packets, node);
         if (packets->network->gateway == gw_peer_gateway(peer))
@@ -105,7 +109,22 @@ static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, cons
     return false;
 }
 
-void gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device)
+int gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device,
+                            const struct gw_config *config)
 {
-    gw_device_set_tap(device, on_tun_packet, setup);
+    int err = gw_accelerate_new(&setup->accelerate, setup->stack, device, (uint16_t)config->tun.mtu,
+                                gw_loop_now(setup->loop));
+    if (err == 0)
+        gw_device_set_tap(device, on_tun_packet, setup);
+    return err;
+}
+
+void gw_netstack_setup_on_peer_gone(struct gw_netstack_setup *setup, const struct gw_network *network,
+                                    const struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_packets *packets = gw_netstack_setup_of(setup, network);
+    if (setup->accelerate)
+        gw_accelerate_drop_peer(setup->accelerate, peer, now);
+    if (packets)
+        gw_packets_on_peer_gone(packets, peer, now);
 }

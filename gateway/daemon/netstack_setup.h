@@ -4,6 +4,7 @@
 #define GATEWAY_DAEMON_NETSTACK_SETUP_H
 
 #include "frontends/tun/device.h"
+#include "gateway/daemon/accelerate.h"
 #include "gateway/daemon/packets.h"
 #include "netstack/bridge/packet_dial.h"
 
@@ -12,7 +13,8 @@ struct gw_netstack_setup { /* zero: not there */
     struct gw_loop_hook hook;
     struct gw_netstack *stack;
     struct gw_packet_dialer *dialer;
-    struct gw_list list; /* struct gw_packets.node */
+    struct gw_list list;              /* struct gw_packets.node */
+    struct gw_accelerate *accelerate; /* NULL: there is no TUN */
 };
 
 /* 0 or GW_E_NOMEM. config: for the limits. */
@@ -30,8 +32,12 @@ void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_n
 /* The files changed, or somebody's right may have expired. */
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now);
-/* Packets of this TUN are looked at from now on. */
-void gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device);
+/* Packets of this TUN are looked at from now on, until gw_netstack_setup_fini. 0, GW_E_NOMEM or GW_E_LIMIT. */
+int gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device,
+                            const struct gw_config *config);
+/* Before the peer is removed. */
+void gw_netstack_setup_on_peer_gone(struct gw_netstack_setup *setup, const struct gw_network *network,
+                                    const struct gw_peer *peer, struct gw_mono now);
 /* NULL for a network that was not added. */
 struct gw_packets *gw_netstack_setup_of(const struct gw_netstack_setup *setup,
                                         const struct gw_network *network);

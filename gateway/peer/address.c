@@ -13,6 +13,8 @@ static bool is_single(const struct gw_prefix *prefix)
 
 const struct gw_addr *gw_peer_config_address(const struct gw_peer_config *config, uint8_t family)
 {
+    if (family == 4 && config->alias.family == 4)
+        return &config->alias;
     for (unsigned i = 0; i < config->allowed_ip_count; i++) {
         const struct gw_prefix *prefix = &config->allowed_ips[i];
         if (prefix->ip.family == family && is_single(prefix))

@@ -6,7 +6,7 @@
 
 #include "gateway/peer/config.h"
 
-/* Its own are the first single IPv4 address of allowed_ips, the first single IPv6 address, and every single IPv6 address in the range that addresses are derived
+/* Its own are its alias here (without one, the first single IPv4 address of allowed_ips), the first single IPv6 address, and every single IPv6 address in the range that addresses are derived
  * in. The first of a family, or NULL. */
 const struct gw_addr *gw_peer_config_address(const struct gw_peer_config *config, uint8_t family);
 bool gw_peer_config_owns(const struct gw_peer_config *config, const struct gw_addr *ip);
