@@ -16,7 +16,7 @@
 struct gw_netstack;
 
 #define GW_NETSTACK_LINKS_MAX 128u
-#define GW_NETSTACK_ADDRESSES_MAX 8u
+#define GW_NETSTACK_ADDRESSES_MAX 20u
 #define GW_NETSTACK_MTU_MIN 576u
 
 struct gw_netstack_params {

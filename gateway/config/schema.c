@@ -132,7 +132,8 @@ static const struct gw_section tun_section = {.keys = tun_keys};
 
 static const struct gw_key dns_keys[] = {
     {"enabled", GW_TYPE_BOOL, ROOT(dns.enabled), .fallback = "false",
-     .doc = "Answer DNS queries for the peers' names, `HOST.NETWORK.p2p`."},
+     .doc =
+         "Answer DNS queries for the peers' names, `HOST.NETWORK.p2p`. With a TUN also at offset 53 of `address_range` (10.64.0.53) and at fd83:e128:5e51::53, port 53, for this machine and `dns.allowed`."},
     {"listen", GW_TYPE_HOSTPORT, GW_LIST, ROOT(dns.listen), RANGE(0, PORT_MAX), .max_count = 8,
      .fallback = "127.0.0.1:5300", .doc = "The IP addresses and ports to answer on, by UDP and TCP."},
     {"allowed", GW_TYPE_PREFIX, GW_LIST, ROOT(dns.allowed), .max_count = 32,

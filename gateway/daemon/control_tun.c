@@ -24,6 +24,17 @@ static json_t *addresses(const struct gw_daemon *daemon)
     return list;
 }
 
+static json_t *dns_addresses(const struct gw_dns_address *dns)
+{
+    struct gw_addr at[GW_NETSTACK_ADDRESSES_MAX];
+    char text[GW_ADDR_STRLEN];
+    size_t count = dns ? gw_dns_address_list(dns, at, GW_NETSTACK_ADDRESSES_MAX) : 0;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(gw_addr_format(&at[i], text)));
+    return list;
+}
+
 static json_t *offload(const struct gw_tun *tun)
 {
     static const struct {
@@ -88,6 +99,7 @@ json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
     json_object_set_new(object, "handed_over", json_boolean(tun->is_adopted));
     json_object_set_new(object, "managed", json_boolean(daemon->tun.netconf != NULL));
     json_object_set_new(object, "addresses", addresses(daemon));
+    json_object_set_new(object, "dns", dns_addresses(daemon->netstack.dns_address));
     json_object_set_new(object, "offload", offload(tun));
     json_object_set_new(object, "packets_read", integer(stats->read));
     json_object_set_new(object, "bytes_read", integer(stats->bytes_read));

@@ -142,8 +142,12 @@ static int make_shared(struct gw_daemon *daemon)
     gw_connects_init(&daemon->connects, &daemon->frontend);
     int err = gw_netstack_setup_init(&daemon->netstack, daemon->loop, daemon->files.config);
     daemon->frontend.packets = daemon->netstack.dialer;
-    if (err == 0 && daemon->tun.device)
-        err = gw_netstack_setup_watch(&daemon->netstack, daemon->tun.device, daemon->files.config);
+    const struct gw_netstack_tun tun = {.device = daemon->tun.device,
+                                        .dialer = daemon->dialer,
+                                        .dns = &daemon->dns,
+                                        .networks = &daemon->networks};
+    if (err == 0 && tun.device)
+        err = gw_netstack_setup_watch(&daemon->netstack, &tun, daemon->files.config);
     return err;
 }
 

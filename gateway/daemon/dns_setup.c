@@ -14,8 +14,16 @@
 
 /* ---- the server */
 
+void gw_dns_setup_watch(struct gw_dns_setup *setup, void (*fn)(void *ctx), void *ctx)
+{
+    setup->on_server_gone = fn;
+    setup->ctx = ctx;
+}
+
 static void free_server(struct gw_dns_setup *setup)
 {
+    if (setup->on_server_gone)
+        setup->on_server_gone(setup->ctx);
     if (setup->server)
         gw_dns_server_free(setup->server);
     if (setup->forward)

@@ -38,6 +38,9 @@ struct gw_dns_setup { /* zero: not there */
 
     struct gw_router_setup router;
     struct gw_sysdns *system; /* what the machine is told of the server */
+
+    void (*on_server_gone)(void *ctx); /* may be NULL */
+    void *ctx;
 };
 
 /* 0 or GW_E_NOMEM. */
@@ -49,6 +52,8 @@ void gw_dns_setup_fini(struct gw_dns_setup *setup, struct gw_mono now);
 int gw_dns_setup_listen(struct gw_dns_setup *setup, const struct gw_config *config, struct gw_diag *diag);
 /* The networks, their peers or the files changed: addresses, names and the router follow. */
 void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now);
+/* fn: the server and what it forwards by are about to go. One at a time; NULL: none. */
+void gw_dns_setup_watch(struct gw_dns_setup *setup, void (*fn)(void *ctx), void *ctx);
 /* For gw_gateway_events.on_peer. */
 void gw_dns_setup_on_peer(struct gw_dns_setup *setup, struct gw_network *network, struct gw_peer *peer,
                           struct gw_mono now);

@@ -41,6 +41,7 @@ void gw_netstack_setup_fini(struct gw_netstack_setup *setup, struct gw_mono now)
     gw_list_for_each (node, &setup->list)
         gw_packets_free(gw_list_entry(node, struct gw_packets, node), now);
     gw_accelerate_free(setup->accelerate, now);
+    gw_dns_address_free(setup->dns_address, now);
     gw_packet_dialer_free(setup->dialer);
     if (setup->stack)
         gw_loop_remove_hook(setup->loop, &setup->hook);
@@ -76,6 +77,8 @@ void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_co
 {
     if (setup->accelerate)
         gw_accelerate_set(setup->accelerate, config->tun.accelerate);
+    if (setup->dns_address)
+        gw_dns_address_apply(setup->dns_address, config, now);
     gw_list_for_each (node, &setup->list)
         gw_packets_apply(gw_list_entry(node, struct gw_packets, node), config, now);
 }
@@ -98,7 +101,7 @@ static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, cons
 {
     const struct gw_netstack_setup *setup = ctx;
     if (!peer)
-        return false;
+        return gw_dns_address_input(setup->dns_address, packet, ip, hint, now);
     if (ip->protocol == GW_IP_TCP)
         return gw_accelerate_input(setup->accelerate, peer, packet, ip, hint, now);
     gw_list_for_each (node, &setup->list) {
@@ -109,13 +112,22 @@ static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, cons
     return false;
 }
 
-int gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device,
+int gw_netstack_setup_watch(struct gw_netstack_setup *setup, const struct gw_netstack_tun *tun,
                             const struct gw_config *config)
 {
-    int err = gw_accelerate_new(&setup->accelerate, setup->stack, device, (uint16_t)config->tun.mtu,
-                                gw_loop_now(setup->loop));
+    const struct gw_dns_address_params dns = {.loop = setup->loop,
+                                              .stack = setup->stack,
+                                              .dialer = tun->dialer,
+                                              .device = tun->device,
+                                              .dns = tun->dns,
+                                              .networks = tun->networks};
+    struct gw_mono now = gw_loop_now(setup->loop);
+    int err =
+        gw_accelerate_new(&setup->accelerate, setup->stack, tun->device, (uint16_t)config->tun.mtu, now);
     if (err == 0)
-        gw_device_set_tap(device, on_tun_packet, setup);
+        err = gw_dns_address_new(&setup->dns_address, &dns, config, now);
+    if (err == 0)
+        gw_device_set_tap(tun->device, on_tun_packet, setup);
     return err;
 }
 

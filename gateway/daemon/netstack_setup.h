@@ -5,6 +5,7 @@
 
 #include "frontends/tun/device.h"
 #include "gateway/daemon/accelerate.h"
+#include "gateway/daemon/dns_address.h"
 #include "gateway/daemon/packets.h"
 #include "netstack/bridge/packet_dial.h"
 
@@ -13,8 +14,9 @@ struct gw_netstack_setup { /* zero: not there */
     struct gw_loop_hook hook;
     struct gw_netstack *stack;
     struct gw_packet_dialer *dialer;
-    struct gw_list list;              /* struct gw_packets.node */
-    struct gw_accelerate *accelerate; /* NULL: there is no TUN */
+    struct gw_list list;                /* struct gw_packets.node */
+    struct gw_accelerate *accelerate;   /* NULL: there is no TUN */
+    struct gw_dns_address *dns_address; /* the same */
 };
 
 /* 0 or GW_E_NOMEM. config: for the limits. */
@@ -32,8 +34,14 @@ void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_n
 /* The files changed, or somebody's right may have expired. */
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now);
+struct gw_netstack_tun {
+    struct gw_device *device;
+    struct gw_dialer *dialer;
+    struct gw_dns_setup *dns;
+    const struct gw_list *networks;
+};
 /* Packets of this TUN are looked at from now on, until gw_netstack_setup_fini. 0, GW_E_NOMEM or GW_E_LIMIT. */
-int gw_netstack_setup_watch(struct gw_netstack_setup *setup, struct gw_device *device,
+int gw_netstack_setup_watch(struct gw_netstack_setup *setup, const struct gw_netstack_tun *tun,
                             const struct gw_config *config);
 /* Before the peer is removed. */
 void gw_netstack_setup_on_peer_gone(struct gw_netstack_setup *setup, const struct gw_network *network,
