@@ -7,6 +7,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/packet/fragment.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -119,21 +120,62 @@ static size_t whole_len(const struct gw_ip *ip, const struct gw_super_hint *hint
     return ip->protocol == GW_IP_TCP ? 0 : (size_t)ip->header_len + hint->segment_len;
 }
 
+static int hand_over(struct gw_device *device, struct gw_peer *peer, const uint8_t *packet, size_t len,
+                     const struct gw_super_hint *hint, struct gw_mono now)
+{
+    int err = gw_peer_send_burst(peer, now, packet, len, hint);
+    if (err != 0)
+        device->stats.refused++;
+    return err;
+}
+
+struct fragments_to {
+    struct gw_device *device;
+    struct gw_peer *peer;
+    struct gw_mono now;
+};
+
+static void send_fragment(const uint8_t *packet, size_t len, void *ctx)
+{
+    const struct fragments_to *to = ctx;
+    hand_over(to->device, to->peer, packet, len, &(struct gw_super_hint){0}, to->now);
+}
+
+/* A packet that is too long for the peer's path. */
+static void forward_long(struct gw_device *device, struct gw_peer *peer, const uint8_t *packet,
+                         const struct gw_ip *ip, const struct gw_super_hint *hint, size_t room,
+                         struct gw_mono now)
+{
+    struct fragments_to to = {device, peer, now};
+    if (gw_fragment_may(packet, ip) && room >= GW_FRAGMENT_MIN) {
+        if (gw_fragment_each(packet, ip, hint, room, send_fragment, &to) == 0)
+            device->stats.fragmented++;
+        else
+            device->stats.refused++;
+        return;
+    }
+    device->stats.too_big++;
+    say_error(device, GW_ICMP_TOO_BIG, room, packet, ip, now);
+}
+
 static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
                     const struct gw_super_hint *hint, struct gw_mono now)
 {
     size_t room = gw_peer_packet_room(peer);
-    if (whole_len(ip, hint) > room) {
-        device->stats.too_big++;
-        say_error(device, GW_ICMP_TOO_BIG, room, packet, ip, now);
+    if (gw_peer_is_unreachable(peer)) {
+        device->stats.unreachable++;
+        say_error(device, GW_ICMP_HOST_UNREACHABLE, 0, packet, ip, now);
+        /* It goes into the queue all the same: somebody still wants the peer. */
+    }
+    /* Less is nothing that IPv6 can be told: those go, in whatever pieces. */
+    size_t most = ip->version == 6 && room < GW_IP_MIN_MTU_V6 ? GW_IP_MIN_MTU_V6 : room;
+    if (whole_len(ip, hint) > most) {
+        forward_long(device, peer, packet, ip, hint, most, now);
         return;
     }
     gw_tcp_clamp_mss(packet, ip, room < device->params.mtu ? room : device->params.mtu,
                      hint->is_checksum_left);
-    int err = gw_peer_send_burst(peer, now, packet, ip->total_len, hint);
-    if (err != 0)
-        device->stats.refused++;
-    if (err == GW_E_NO_SEAL)
+    if (hand_over(device, peer, packet, ip->total_len, hint, now) == GW_E_NO_SEAL)
         say_error(device, GW_ICMP_HOST_UNREACHABLE, 0, packet, ip, now);
 }
 

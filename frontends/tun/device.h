@@ -33,11 +33,13 @@ struct gw_device_network {
 struct gw_device_stats {
     uint64_t read, written; /* packets and super-packets */
     uint64_t bytes_read, bytes_written;
-    uint64_t malformed; /* no IP, or a header that does not fit it */
-    uint64_t martians;  /* from an address that is not ours */
-    uint64_t no_peer;   /* to an address that is no peer's */
-    uint64_t too_big;   /* longer than the path, and not to be cut */
-    uint64_t refused;   /* by the engine */
+    uint64_t malformed;   /* no IP, or a header that does not fit it */
+    uint64_t martians;    /* from an address that is not ours */
+    uint64_t no_peer;     /* to an address that is no peer's */
+    uint64_t unreachable; /* to a peer that does not answer */
+    uint64_t too_big;     /* longer than the path, and not to be cut */
+    uint64_t refused;     /* by the engine */
+    uint64_t fragmented;  /* longer than the path, and cut */
     uint64_t read_errors, write_errors;
     uint64_t icmp_sent, icmp_limited;
 };

@@ -39,13 +39,21 @@ static bool is_one_machine(const struct gw_addr *addr)
     return !is_broadcast && !gw_addr_is_multicast(addr) && !gw_addr_is_unspecified(addr);
 }
 
+/* A fragment that does not begin the packet. gw_ip_parse stops at an IPv6 fragment header, the 8 bytes before l4. */
+static bool is_later_part(const uint8_t *packet, const struct gw_ip *ip)
+{
+    if (ip->version == 4)
+        return (gw_load16_be(packet + 6) & 0x1fff) != 0;
+    return ip->is_fragment && (gw_load16_be(packet + ip->l4 - 6) & 0xfff8) != 0;
+}
+
 static bool may_answer(const uint8_t *packet, const struct gw_ip *ip)
 {
     struct gw_addr from, to;
     gw_ip_source(&from, packet, ip);
     gw_ip_destination(&to, packet, ip);
-    bool is_later_part = ip->version == 4 ? (gw_load16_be(packet + 6) & 0x1fff) != 0 : ip->is_fragment;
-    return is_one_machine(&from) && is_one_machine(&to) && !is_later_part && !is_error_itself(packet, ip);
+    return is_one_machine(&from) && is_one_machine(&to) && !is_later_part(packet, ip) &&
+           !is_error_itself(packet, ip);
 }
 
 static size_t write_v4(uint8_t *out, enum gw_icmp_error error, uint32_t mtu, const struct gw_addr *from,

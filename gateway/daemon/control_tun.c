@@ -62,6 +62,7 @@ static json_t *drops(const struct gw_device *device, const struct queues *queues
     json_object_set_new(object, "malformed", integer(stats->malformed));
     json_object_set_new(object, "foreign_source", integer(stats->martians));
     json_object_set_new(object, "no_peer", integer(stats->no_peer));
+    json_object_set_new(object, "unreachable", integer(stats->unreachable));
     json_object_set_new(object, "too_big", integer(stats->too_big + queues->refused));
     json_object_set_new(object, "refused", integer(stats->refused));
     json_object_set_new(object, "queue_full", integer(queues->full));
@@ -95,6 +96,7 @@ json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
     json_object_set_new(object, "bytes_written", integer(stats->bytes_written));
     json_object_set_new(object, "bytes_queued", integer(queues.bytes));
     json_object_set_new(object, "drops", drops(device, &queues));
+    json_object_set_new(object, "packets_fragmented", integer(stats->fragmented));
     json_object_set_new(object, "icmp_sent", integer(stats->icmp_sent));
     json_object_set_new(object, "icmp_limited", integer(stats->icmp_limited));
     return object;

@@ -185,7 +185,21 @@ static void learn(struct gw_udp_socket *sock, const struct gw_train *train, stru
         sock->gso_pause_ns = 0;
 }
 
-int gw_udp_send(struct gw_udp *udp, const struct gw_train *train, unsigned *done, struct gw_mono now)
+/* It is the socket's, not the datagram's: IPv4 has no control message for it. */
+static void set_may_be_cut(int fd, uint8_t family, bool may)
+{
+    int discover = family == 6 ? (may ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO)
+                               : (may ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO);
+    int forbid = !may;
+    if (family == 6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover, sizeof discover);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &forbid, sizeof forbid);
+    } else {
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover);
+    }
+}
+
+static int send_train(struct gw_udp *udp, const struct gw_train *train, unsigned *done, struct gw_mono now)
 {
     struct gw_udp_socket *sock = &udp->sockets[train->tuple.remote.family == 6 ? GW_UDP_V6 : GW_UDP_V4];
     struct attempt how = {sock->has_gso && gw_mono_due(sock->gso_again, now),
@@ -216,4 +230,16 @@ int gw_udp_send(struct gw_udp *udp, const struct gw_train *train, unsigned *done
         }
     }
     return 0;
+}
+
+int gw_udp_send(struct gw_udp *udp, const struct gw_train *train, unsigned *done, struct gw_mono now)
+{
+    uint8_t family = train->tuple.remote.family;
+    int fd = udp->sockets[family == 6 ? GW_UDP_V6 : GW_UDP_V4].fd;
+    if (!train->may_be_cut || fd < 0)
+        return send_train(udp, train, done, now);
+    set_may_be_cut(fd, family, true);
+    int err = send_train(udp, train, done, now);
+    set_may_be_cut(fd, family, false);
+    return err;
 }

@@ -41,6 +41,7 @@ static void begin_train(struct gw_train *train, const struct gw_tuple *tuple)
     train->count = 0;
     train->stride = train->last_len = 0;
     train->ecn = 0;
+    train->may_be_cut = false;
 }
 
 static void add_datagram(struct gw_train *train, size_t len)
@@ -323,10 +324,22 @@ size_t gw_peer_packet_room(const struct gw_peer *peer)
     return 2 * gw_peer_frag_room(frames_room(path->payload_len, GW_SUITE_CHACHA20_POLY1305));
 }
 
+/* What every link has to carry of IPv6 (RFC 8200, 5), to a peer that knows no FRAG: the outer packet is fragmented on the way, as WireGuard does it. */
+static bool add_cut(struct build *b, struct gw_super *super)
+{
+    size_t room = GW_IP_MIN_MTU_V6, cap = room + gw_suite_overhead(b->suite);
+    if (super->ip.version != 6 || gw_peer_can_frag(b->peer) || !add_packet(b, super, room, cap))
+        return false;
+    b->train->may_be_cut = true;
+    return true;
+}
+
 /* A packet that the path does not carry: in two parts, or not at all. */
 static bool output_too_long(struct build *b, struct gw_super *super)
 {
     struct gw_peer_queues *queues = &b->peer->queues;
+    if (add_cut(b, super))
+        return true;
     size_t len = gw_super_next_len(super, packet_room(packet_cap(b), b->suite));
     bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->payload_len);
     if (!is_sent)
@@ -411,8 +424,10 @@ static void expire_paths(struct gw_peer *peer, struct gw_mono now)
 
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)
 {
-    if (peer->is_unreachable_due)
+    if (peer->is_unreachable_due) {
+        gw_peer_queues_drop_packets(&peer->queues);
         gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);
+    }
     gw_peer_hello_expire(peer, now);
     if (peer->mux && gw_peer_is_stock(peer))
         gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);

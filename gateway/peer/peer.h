@@ -48,6 +48,9 @@ int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *pac
 /* The longest packet in one piece that reaches the peer now: what is longer than it, and cannot be cut, is to be refused. SIZE_MAX while that is not known. */
 size_t gw_peer_packet_room(const struct gw_peer *peer);
 
+/* The peer has not answered any handshake for the whole connection_timeout. It is tried again from time to time while somebody sends. */
+bool gw_peer_is_unreachable(const struct gw_peer *peer);
+
 /* Sends a PING through the session as soon as there is one; on_pong follows with the same id. 0, GW_E_LIMIT (16 unanswered),
  * -EPROTONOSUPPORT (stock peer). */
 int gw_peer_ping(struct gw_peer *peer, struct gw_mono now, uint32_t *id);

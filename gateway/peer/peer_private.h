@@ -249,6 +249,7 @@ bool gw_peer_flows_may_send(const struct gw_peer *peer);
 /* ---- queue.c */
 void gw_peer_queues_init(struct gw_peer_queues *queues);
 void gw_peer_queues_fini(struct gw_peer_queues *queues);
+void gw_peer_queues_drop_packets(struct gw_peer_queues *queues);
 bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues);
 /* Writes what fits: pongs, pings, control messages. */
 void gw_peer_queues_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now);

@@ -79,6 +79,20 @@ int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *pa
     return gw_peer_send_burst(peer, now, packet, len, &(struct gw_super_hint){0});
 }
 
+bool gw_peer_is_unreachable(const struct gw_peer *peer)
+{
+    struct gw_session_stats stats;
+    gw_session_stats(peer->session, &stats);
+    return stats.state == GW_SESSION_FAILED;
+}
+
+/* Whoever sent them has been told, or has given up. */
+void gw_peer_queues_drop_packets(struct gw_peer_queues *queues)
+{
+    gw_packet_queue_free(queues->packets);
+    queues->packets = NULL;
+}
+
 /* ---- control messages */
 
 int gw_peer_send_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len)

@@ -45,7 +45,8 @@ struct gw_train {
     uint16_t stride;
     uint16_t count;
     uint16_t last_len;
-    uint8_t ecn; /* the two ECN bits of the IP header (RFC 3168) */
+    uint8_t ecn;     /* the two ECN bits of the IP header (RFC 3168) */
+    bool may_be_cut; /* the network may fragment its datagrams; nobody sets it on receiving */
 };
 
 static inline size_t gw_train_len(const struct gw_train *t)

@@ -4,6 +4,7 @@
 #include "frontends/tun/icmp_error.h"
 #include "frontends/tun/virtio.h"
 #include "gateway/packet/coalesce.h"
+#include "gateway/packet/fragment.h"
 #include "gateway/packet/rewrite.h"
 
 #include <assert.h>
@@ -97,6 +98,28 @@ static void rename_in(uint8_t *packet, size_t len)
     assert(!was_right || gw_checksum_is_right(packet, &ip));
 }
 
+/* Fragments hold the packet's bytes in order, and each is as long as allowed. */
+static void saw(const uint8_t *packet, size_t len)
+{
+    static uint8_t out[GW_SUPER_MAX];
+    struct gw_fragmenter fragmenter;
+    struct gw_ip ip, part;
+    size_t room = GW_FRAGMENT_MIN + len % 1500, at;
+    if (gw_ip_parse(&ip, packet, len) != 0 || !gw_fragment_may(packet, &ip))
+        return;
+    at = (size_t)(packet[0] & 15) * 4;
+    gw_fragmenter_init(&fragmenter, packet, &ip, room);
+    for (size_t got; (got = gw_fragment_next(&fragmenter, out)) > 0;) {
+        size_t header = (size_t)(out[0] & 15) * 4;
+        bool is_whole = at + got - header == ip.total_len && at == (size_t)(packet[0] & 15) * 4;
+        assert(got <= room && got > header && at + got - header <= ip.total_len);
+        assert(is_whole || gw_ip_parse(&part, out, got) == 0);
+        assert(memcmp(out + header, packet + at, got - header) == 0);
+        at += got - header;
+    }
+    assert(at == ip.total_len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gw_virtio_header header;
@@ -110,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(packet, data + sizeof header, len);
     if (gw_virtio_decode(&hint, &header, packet, len) == 0)
         cut_and_merge(packet, len, &hint);
+    saw(packet, len);
     speak_of(packet, len);
     rename_in(packet, len);
     free(packet);

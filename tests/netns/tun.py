@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from ground import Ground, check, ip, needs, run, until
-from tunlab import answers, ping, set_up, transfer
+from tunlab import answers, ping, ping6, set_up, transfer
 
 PORT = 7001
 MTU = 1380
@@ -71,6 +71,21 @@ def refuses(scene):
     scene.a.ip("addr", "add", "10.66.6.6/32", "dev", "lo")
     check(ping(scene.a, "10.64.0.2", seconds=0.5, source="10.66.6.6") is None, "a packet from a foreign address was answered")
     scene.a.ip("addr", "del", "10.66.6.6/32", "dev", "lo")
+
+
+def unreachable(scene):
+    scene.ground.step("home does not answer: told so after the connection timeout, and not any more when it is back")
+    scene.home.stop()
+    scene.laptop.stop()
+    scene.configure()
+    scene.laptop.configure({**scene.laptop.config, "protocol": {"connection_timeout": "5s"}})
+    scene.laptop.up()
+    check(ping(scene.a, "10.64.0.2", seconds=0.5) is None, "told before the attempts are over")
+    until(lambda: ping(scene.a, "10.64.0.2", seconds=0.5) == "host unreachable", "an ICMP error", seconds=15)
+    until(lambda: ping6(scene.a, "fd64::2", seconds=0.5) == "unreachable, code 3", "an ICMPv6 error", seconds=3)
+    scene.home.up()
+    until(lambda: answers(scene.a, "10.64.0.2"), "an answer after home is back", seconds=20)
+    check(scene.laptop.status()["tun"]["drops"]["unreachable"] > 0, "it is not counted")
 
 
 def meddling(scene):
@@ -151,6 +166,7 @@ def test():
         privileges(scene)
         tcp(scene)
         refuses(scene)
+        unreachable(scene)
         meddling(scene)
         leaves_nothing(scene, before)
         subnet(scene)

@@ -42,7 +42,7 @@ def ping(namespace, host, size=56, seconds=3.0, source=None, df=None):
                 break
             if got[0] == 0:
                 return (time.monotonic() - began) * 1000
-            if got[0] == 3:
+            if got[0] == 3 and got[24:28] == socket.inet_aton(host):  # errors about the outer packets come here too
                 return {1: "host unreachable", 4: "too big"}.get(got[1], f"unreachable, code {got[1]}")
     return None
 
@@ -95,6 +95,8 @@ def ping6(namespace, host, size=56, seconds=3.0):
             if got[0] == 129:
                 check(len(got) == 8 + size, f"{len(got)} bytes came back of {8 + size}")
                 return (time.monotonic() - began) * 1000
+            if got[0] in (1, 2) and got[32:48] != socket.inet_pton(socket.AF_INET6, host):
+                continue
             if got[0] == 1:
                 return f"unreachable, code {got[1]}"
             if got[0] == 2:

@@ -362,4 +362,5 @@ def main():
         (slow if is_slow else quick)(ground)
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)

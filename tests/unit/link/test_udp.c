@@ -5,12 +5,14 @@
 
 #include "calls.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -153,6 +155,37 @@ static void test_v6(void **state)
     if (ends->b.sockets[GW_UDP_V6].fd < 0)
         skip();
     check_roundtrip(ends, GW_UDP_V6, "::1");
+}
+
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
+/* Other datagrams keep their DF. */
+static void test_may_be_cut_is_for_one_train(void **state)
+{
+    struct ends *ends = *state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct gw_train train = make_train(ends, "127.0.0.1", 1312, 1, 1312);
+        train.may_be_cut = i == 0;
+        send_all(ends, &train);
+        assert_int_equal(receive(ends, GW_UDP_V4, 1).bytes, 1312);
+        assert_int_equal(option_of(ends->a.sockets[GW_UDP_V4].fd, IPPROTO_IP, IP_MTU_DISCOVER),
+                         IP_PMTUDISC_DO);
+    }
+    if (ends->b.sockets[GW_UDP_V6].fd < 0)
+        return;
+    struct gw_train train = make_train(ends, "::1", 1312, 1, 1312);
+    train.may_be_cut = true;
+    send_all(ends, &train);
+    assert_int_equal(receive(ends, GW_UDP_V6, 1).bytes, 1312);
+    assert_int_equal(option_of(ends->a.sockets[GW_UDP_V6].fd, IPPROTO_IPV6, IPV6_DONTFRAG), 1);
+    assert_int_equal(option_of(ends->a.sockets[GW_UDP_V6].fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER),
+                     IPV6_PMTUDISC_DO);
 }
 
 static void test_full_train_and_single(void **state)
@@ -498,6 +531,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_v4),
         T(test_v6),
+        T(test_may_be_cut_is_for_one_train),
         T(test_full_train_and_single),
         T(test_many_senders_at_once),
         T(test_source_is_chosen),

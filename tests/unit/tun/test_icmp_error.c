@@ -66,6 +66,24 @@ static void some_packets_are_not_answered(void **state)
     assert_int_equal(say(out, GW_ICMP_NO_ROUTE, 0, packet, len), 0);
 }
 
+/* RFC 4443, 2.4: also about fragments; only the first says what it is a part of. */
+static void first_fragments_of_v6_are_answered(void **state)
+{
+    uint8_t packet[1600], out[GW_ICMP_ERROR_MAX];
+    (void)state;
+    size_t len =
+        make_packet(packet, &(struct make){.version = 6, .protocol = 17, .flow = 1, .payload = 1200});
+    memmove(packet + 48, packet + 40, len - 40);
+    const uint8_t header[8] = {17, 0, 0, 1, 0, 0, 0, 9};
+    memcpy(packet + 40, header, sizeof header);
+    packet[6] = 44;
+    packet[4] = (uint8_t)((len - 32) >> 8), packet[5] = (uint8_t)(len - 32);
+    assert_true(say(out, GW_ICMP_TOO_BIG, 1280, packet, len + 8) > 0);
+    assert_int_equal(out[40], 2);
+    packet[43] = 8 | 1;
+    assert_int_equal(say(out, GW_ICMP_TOO_BIG, 1280, packet, len + 8), 0);
+}
+
 static void put_mss(uint8_t *option, unsigned mss)
 {
     option[0] = 2;
@@ -127,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_quote_the_packet),
         cmocka_unit_test(some_packets_are_not_answered),
+        cmocka_unit_test(first_fragments_of_v6_are_answered),
         cmocka_unit_test(mss_is_clamped),
         cmocka_unit_test(options_that_make_no_sense_are_left_alone),
     };
