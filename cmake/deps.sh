@@ -26,7 +26,7 @@ test_packages=(
     curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf systemd dbus-daemon dbus-system-bus-common
-    coturn miniupnpd miniupnpd-nftables
+    coturn miniupnpd miniupnpd-nftables samba smbclient nebula
 )
 
 # What manages DNS on real machines, for the tests of dns.system. Installed, these would take this machine's resolv.conf and network over, and some exclude each other; so
@@ -106,6 +106,7 @@ services_disable() {
         nginx-light) as_root systemctl disable --quiet --now nginx.service >/dev/null 2>&1 || true ;;
         unbound) as_root systemctl disable --quiet --now unbound.service >/dev/null 2>&1 || true ;;
         coturn) as_root systemctl disable --quiet --now coturn.service >/dev/null 2>&1 || true ;;
+        samba) as_root systemctl disable --quiet --now smbd.service nmbd.service samba-ad-dc.service >/dev/null 2>&1 || true ;;
         miniupnpd) as_root systemctl disable --quiet --now miniupnpd.service >/dev/null 2>&1 || true ;;
         esac
     done

@@ -51,7 +51,7 @@ class Scene:
 
     def start_home(self, peer):
         self.home.stop()
-        self.home.configure({"port": HOME_PORT, "address": [f"{HOME_IP}/16", f"{HOME6}/64"], "tun": {"enabled": True}, "peers": [peer]})
+        self.home.configure({"port": HOME_PORT, "address": [f"{HOME_IP}/16", f"{HOME6}/64"], "tun": {"enabled": True}, "expose": "host", "peers": [peer]})
         self.home.up()
 
     def both_ways(self):
@@ -168,7 +168,7 @@ def ours(scene):
             scene.ground.step(what)
             scene.narrow(mtu)
             far, home = OUTER[version]
-            far_node.configure({"port": HOME_PORT, "address": [f"{STOCK_IP}/16", f"{FAR6}/64"], "tun": {"enabled": True}, "peers": [
+            far_node.configure({"port": HOME_PORT, "address": [f"{STOCK_IP}/16", f"{FAR6}/64"], "tun": {"enabled": True}, "expose": "host", "peers": [
                 {"name": "home", "peer_id": scene.home.peer_id, "endpoint": f"{home}:{HOME_PORT}", "tunnel_ip": [HOME_IP, HOME6], "eager": True}]})
             far_node.up()
             scene.start_home({"name": "far", "peer_id": far_node.peer_id, "endpoint": f"{far}:{HOME_PORT}", "tunnel_ip": [STOCK_IP, FAR6]})
