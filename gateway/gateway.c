@@ -196,6 +196,7 @@ static unsigned input_relay(struct input *in, unsigned i)
     gateway->host.stats.datagrams_received++;
     if (input_unwrapped(in, gw_train_datagram(in->outer, i), gw_train_datagram_len(in->outer, i)))
         return 1;
+    gateway->host.shared_at = in->now;
     if (gateway->anchor)
         return gw_anchor_forward(gateway->anchor, in->now, in->outer, i);
     gateway->host.stats.dropped_unknown++;
@@ -293,6 +294,11 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
         return false;
     gateway->host.stats.datagrams_sent += train->count;
     return true;
+}
+
+bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now)
+{
+    return gw_mono_sub(now, gateway->host.shared_at) < GW_SHARED_NS;
 }
 
 static bool is_address_gone(int err)

@@ -48,6 +48,8 @@ void gw_gateway_free(struct gateway *gateway, struct gw_mono now);
 void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_train *train);
 /* Fills train->slab (GW_TRAIN_SLAB bytes, the caller's) and the rest of *train; false = nothing to send now. */
 bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train);
+/* Does more than old streams pass, so that turns should be short? A stream was opened within the last GW_SHARED_NS, or packets or relayed trains came. */
+bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now);
 /* The link could not send to train->tuple.remote: err is -errno (EMSGSIZE, ENETUNREACH, ...). Loss, as far as flows are concerned. */
 void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
                             int err);

@@ -34,7 +34,7 @@ static const struct {
 static uint64_t probe_rtt_cwnd(const struct gw_cc *cc)
 {
     const struct gw_bbr *bbr = &cc->state.bbr;
-    return max_u64(scale(gw_bbr_bdp(bbr, bbr->bw), gains[GW_BBR_PROBE_RTT].cwnd, 100), min_pipe(cc));
+    return max_u64(scale(gw_bbr_bdp(cc, bbr->bw), gains[GW_BBR_PROBE_RTT].cwnd, 100), min_pipe(cc));
 }
 
 /* ---- States. */
@@ -149,7 +149,7 @@ static void check_startup_congestion(struct gw_cc *cc)
         return;
     bbr->is_full_reached = true;
     bbr->undo.was_startup = true;
-    bbr->inflight_hi = max_u64(gw_bbr_bdp(bbr, bbr->max_bw), bbr->inflight_latest);
+    bbr->inflight_hi = max_u64(gw_bbr_bdp(cc, bbr->max_bw), bbr->inflight_latest);
 }
 
 static void check_startup_and_drain(struct gw_cc *cc, const struct gw_cc_ack *ack)

@@ -4,9 +4,12 @@
 
 #include "gateway/flow/pacer.h"
 
-#define RTT_FLOOR_NS GW_US(20)
-#define EXTRA_ACKED_MIN \
-    32768u /* half a train: what is in flight beyond need stands in the receiver's socket, before everybody's first byte */
+/* On a short way the turns of the two loops are the round trip. What is in flight beyond need stands in the receiver's socket, before
+ * everybody's first byte: a quarter of a train where somebody may wait for one, two trains where nobody does. */
+#define RTT_FLOOR_NS GW_US(100)
+#define RTT_FLOOR_SHARED_NS GW_US(10)
+#define EXTRA_ACKED_MIN 131072u
+#define EXTRA_ACKED_SHARED 16384u
 #define MIN_RTT_WINDOW_NS GW_S(10)
 #define EXTRA_ACKED_ROUNDS 5u /* each of the two halves of the window */
 #define BETA_CE (GW_BBR_UNIT * 85 / 100)
@@ -14,9 +17,10 @@
 
 /* ---- Volumes. */
 
-uint64_t gw_bbr_bdp(const struct gw_bbr *bbr, uint64_t bw)
+uint64_t gw_bbr_bdp(const struct gw_cc *cc, uint64_t bw)
 {
-    int64_t rtt_ns = bbr->min_rtt_ns > RTT_FLOOR_NS ? bbr->min_rtt_ns : RTT_FLOOR_NS;
+    int64_t floor_ns = cc->is_shared ? RTT_FLOOR_SHARED_NS : RTT_FLOOR_NS;
+    int64_t rtt_ns = cc->state.bbr.min_rtt_ns > floor_ns ? cc->state.bbr.min_rtt_ns : floor_ns;
     return scale(bw, (uint64_t)rtt_ns, 1000000000u);
 }
 
@@ -35,7 +39,7 @@ uint64_t gw_bbr_inflight_at(const struct gw_cc *cc, uint64_t bw, uint64_t gain)
     const struct gw_bbr *bbr = &cc->state.bbr;
     if (bbr->min_rtt_ns == INT64_MAX)
         return cc->cwnd;
-    return quantization_budget(cc, scale(gw_bbr_bdp(bbr, bw), gain, 100));
+    return quantization_budget(cc, scale(gw_bbr_bdp(cc, bw), gain, 100));
 }
 
 uint64_t gw_bbr_inflight_with_headroom(const struct gw_cc *cc)
@@ -51,7 +55,7 @@ uint64_t gw_bbr_inflight_with_headroom(const struct gw_cc *cc)
 uint64_t gw_bbr_target_inflight(const struct gw_cc *cc)
 {
     const struct gw_bbr *bbr = &cc->state.bbr;
-    return min_u64(gw_bbr_bdp(bbr, bbr->bw), cc->cwnd);
+    return min_u64(gw_bbr_bdp(cc, bbr->bw), cc->cwnd);
 }
 
 /* ---- Congestion signals. */
@@ -155,7 +159,8 @@ void gw_bbr_update_extra_acked(struct gw_cc *cc, const struct gw_cc_ack *ack)
     uint64_t extra =
         min_u64(bbr->extra_acked_delivered - min_u64(expected, bbr->extra_acked_delivered), cc->cwnd);
     /* No more than a round trip's worth: where that is short, our own loops' clumps would pass for it and stand in the receiver's socket buffer. */
-    extra = min_u64(extra, max_u64(EXTRA_ACKED_MIN, gw_bbr_bdp(bbr, bbr->bw)));
+    extra = min_u64(extra,
+                    max_u64(cc->is_shared ? EXTRA_ACKED_SHARED : EXTRA_ACKED_MIN, gw_bbr_bdp(cc, bbr->bw)));
     bbr->extra_acked[1] = max_u64(bbr->extra_acked[1], extra);
 }
 

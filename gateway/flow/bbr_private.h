@@ -79,7 +79,7 @@ static inline void reset_congestion_round(struct gw_bbr *bbr)
     bbr->lost_in_round = bbr->ce_in_round = bbr->acked_in_round = 0;
 }
 
-uint64_t gw_bbr_bdp(const struct gw_bbr *bbr, uint64_t bw);
+uint64_t gw_bbr_bdp(const struct gw_cc *cc, uint64_t bw);
 /* gain (percent) times the BDP at `bw`, and what trains need on top. */
 uint64_t gw_bbr_inflight_at(const struct gw_cc *cc, uint64_t bw, uint64_t gain);
 /* inflight_hi and some room for others. */

@@ -20,6 +20,7 @@ void gw_cc_init(struct gw_cc *cc, enum gw_cc_kind kind, uint64_t mss, struct gw_
     uint64_t datagrams = TRAIN_BYTES / mss;
     memset(cc, 0, sizeof *cc);
     cc->ops = kind == GW_CC_CUBIC ? &gw_cc_cubic : &gw_cc_bbr;
+    cc->is_shared = true;
     cc->mss = mss;
     cc->train = (datagrams < TRAIN_DATAGRAMS ? datagrams : TRAIN_DATAGRAMS) * mss;
     if (cc->train < 2 * mss)

@@ -61,6 +61,8 @@ struct gw_cc {
     uint64_t mss;         /* bytes of a full datagram */
     uint64_t
         train; /* bytes of a full train (set by gw_cc_init, may be changed): BBR's inflight allowance is at least 3 quanta of the pacer */
+    bool
+        is_shared; /* others wait behind what is in flight (set by the owner; true at first): BBR keeps little more than need there */
     struct gw_random *random;
     union {
         struct gw_cubic cubic;

@@ -50,6 +50,7 @@ void gw_mux_enter(struct gw_mux *mux, struct gw_mono now)
 {
     mux->depth++;
     mux->now = now;
+    mux->cc.is_shared = gw_mono_sub(now, mux->opened_at) < GW_SHARED_NS;
 }
 
 static bool has_room_to_send(const struct gw_mux *mux)
@@ -221,7 +222,7 @@ int gw_mux_new(struct gw_mux **out, const struct gw_mux_params *params, struct g
     mux->events = *params->events;
     mux->is_lower = params->is_lower;
     mux->cc_kind = params->cc;
-    mux->now = now;
+    mux->now = mux->opened_at = now;
     gw_deadline_init(&mux->deadline, on_deadline);
     mux->budget_next = mux->budget->first;
     mux->budget->first = mux;

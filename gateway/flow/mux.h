@@ -20,6 +20,9 @@
 
 struct gw_mux;
 
+/* So long after somebody began to use it, a way counts as shared: turns and queues are kept short. */
+#define GW_SHARED_NS GW_MS(250)
+
 struct gw_mux_events {
     /* The peer opened a stream: answer now or later with gw_stream_accept or gw_stream_reset. `open` is lent. */
     void (*on_open)(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,

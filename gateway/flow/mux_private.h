@@ -88,7 +88,8 @@ struct gw_mux {
     uint64_t peer_max;     /* sequences below are allowed by us */
     uint64_t peer_closed;  /* how many of its streams are gone */
     uint32_t peer_open, max_streams;
-    uint32_t total; /* streams ever */
+    uint32_t total;           /* streams ever */
+    struct gw_mono opened_at; /* the newest of either side */
 
     /* Out. */
     struct gw_recovery recovery;

@@ -37,6 +37,7 @@ static struct gw_stream *new_stream(struct gw_mux *mux, uint64_t id, bool is_our
     stream->class_ = GW_CLASS_NORMAL;
     stream->head = is_ours ? GW_HEAD_ANSWER : GW_HEAD_PREFACE;
     mux->total++;
+    mux->opened_at = mux->now;
     return stream;
 }
 

@@ -7,16 +7,21 @@
 #include "gateway/base/log.h"
 #include "gateway/session/keypair.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* A receiving turn ends at either; a train without coalescing is one datagram. Short turns: whatever else waits, waits for a turn at both ends
- * (docs/ARCHITECTURE.md, "Decisions that practice changed"). */
-#define RECEIVE_BYTES 98304u /* two trains */
+/* How long a turn may be: it ends at either limit; a train without coalescing is one datagram. Whatever else waits, waits for a turn at both
+ * ends (docs/ARCHITECTURE.md, "Decisions that practice changed"). */
+struct turn {
+    unsigned slabs; /* of a receiving call */
+    unsigned receive_bytes, send_bytes;
+    int64_t send_ns;
+};
+static const struct turn long_turn = {GW_SLABS_RECEIVE, 4 * GW_TRAIN_BYTES, UINT_MAX, GW_US(100)};
+static const struct turn short_turn = {2, 3 * GW_TRAIN_BYTES / 2, 1, GW_US(50)};
 #define RECEIVE_TRAINS 64u
-#define SEND_BYTES 98304u
-#define SEND_NS GW_US(50)
 /* Handshakes get a tenth of the turn: a ninth of what the rest took, and at least time for one. */
 #define HANDSHAKE_SHARE 9
 #define HANDSHAKE_NS_MAX GW_MS(2)
@@ -48,18 +53,24 @@ static void note_traffic(struct gw_link *link, const struct gw_train *train)
         gw_loop_note_traffic(link->loop);
 }
 
+static const struct turn *turn_of(const struct gw_link *link, struct gw_mono now)
+{
+    return gw_gateway_is_shared(link->gateway, now) ? &short_turn : &long_turn;
+}
+
 /* --- receiving --- */
 
 static void receive(struct gw_link *link, enum gw_udp_family family)
 {
     struct gw_train trains[GW_UDP_MESSAGES];
     struct gw_mono now = gw_loop_now(link->loop);
+    const struct turn *turn = turn_of(link, now);
     unsigned bytes = 0, count = 0;
     bool is_drained = false;
 
     gw_slabs_touch(&link->slabs, now);
-    while (!is_drained && bytes < RECEIVE_BYTES && count < RECEIVE_TRAINS) {
-        unsigned made = gw_udp_receive(&link->udp, family, &link->slabs, trains, &is_drained);
+    while (!is_drained && bytes < turn->receive_bytes && count < RECEIVE_TRAINS) {
+        unsigned made = gw_udp_receive(&link->udp, family, &link->slabs, turn->slabs, trains, &is_drained);
         for (unsigned i = 0; i < made; i++) {
             bytes += (unsigned)gw_train_len(&trains[i]);
             note_traffic(link, &trains[i]);
@@ -102,6 +113,7 @@ static bool send_train(struct gw_link *link, struct gw_mono now)
 /* true: there is more, and it is somebody else's turn. */
 static bool send_trains(struct gw_link *link, struct gw_mono now)
 {
+    const struct turn *turn = turn_of(link, now);
     int64_t until = 0;
     unsigned bytes = 0;
     if (link->is_waiting && !send_train(link, now))
@@ -116,12 +128,12 @@ static bool send_trains(struct gw_link *link, struct gw_mono now)
         if (!send_train(link, now))
             return false;
         bytes += (unsigned)gw_train_len(&link->train);
-        if (bytes >= SEND_BYTES)
+        if (bytes >= turn->send_bytes)
             return true;
         /* Many small ones: time is the measure. */
         int64_t at = clock_now_ns();
         if (until == 0)
-            until = at + SEND_NS;
+            until = at + turn->send_ns;
         else if (at >= until)
             return true;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A gateway on its sockets: the turn that carries trains between gw_udp and the engine. Receive at most 8 trains, then (as a hook of the
- * loop, once a turn) expire deadlines, work on handshakes for at most a tenth of the turn, and send for at most 1 ms. */
+/* A gateway on its sockets: the turn that carries trains between gw_udp and the engine. Receive a few trains, then (as a hook of the loop, once
+ * a turn) expire deadlines, work on handshakes for at most a tenth of the turn, and send for at most 0.1 ms; less of each where the gateway is
+ * shared. */
 #ifndef GATEWAY_LINK_LINK_H
 #define GATEWAY_LINK_LINK_H
 

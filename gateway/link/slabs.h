@@ -7,7 +7,7 @@
 #include "gateway/base/mono.h"
 #include "gateway/wire/train.h"
 
-#define GW_SLABS_RECEIVE 2u
+#define GW_SLABS_RECEIVE 4u
 #define GW_SLABS_IDLE GW_S(5)
 
 struct gw_slabs {

@@ -58,9 +58,9 @@ void gw_udp_close(struct gw_udp *udp);
 /* The most messages one receive can give: slots of a slab each with coalescing, smaller without. */
 #define GW_UDP_MESSAGES 64u
 
-/* One recvmmsg into the receive slabs. Returns how many trains were made (0: nothing there), each lent from the slabs until the next
+/* One recvmmsg into the first `max` of the receive slabs (1 to GW_SLABS_RECEIVE). Returns how many trains were made (0: nothing there), each lent from the slabs until the next
  * call. *is_drained: the socket had no more. */
-unsigned gw_udp_receive(struct gw_udp *udp, enum gw_udp_family family, struct gw_slabs *slabs,
+unsigned gw_udp_receive(struct gw_udp *udp, enum gw_udp_family family, struct gw_slabs *slabs, unsigned max,
                         struct gw_train trains[GW_UDP_MESSAGES], bool *is_drained);
 
 /* Sends the train's datagrams from *done on, and counts *done up. 0: all sent. GW_E_AGAIN: the socket is full, call again with the same

@@ -23,9 +23,9 @@ struct batch {
     _Alignas(struct cmsghdr) uint8_t controls[GW_UDP_MESSAGES][CONTROL_LEN];
 };
 
-static unsigned prepare(struct batch *batch, uint8_t *slabs, size_t slot)
+static unsigned prepare(struct batch *batch, uint8_t *slabs, unsigned max, size_t slot)
 {
-    unsigned count = (unsigned)(GW_SLABS_RECEIVE * GW_TRAIN_SLAB / slot);
+    unsigned count = (unsigned)(max * GW_TRAIN_SLAB / slot);
     if (count > GW_UDP_MESSAGES)
         count = GW_UDP_MESSAGES;
     for (unsigned i = 0; i < count; i++) {
@@ -115,12 +115,13 @@ static bool make_train(struct gw_udp *udp, struct gw_train *train, struct mmsghd
     return true;
 }
 
-unsigned gw_udp_receive(struct gw_udp *udp, enum gw_udp_family family, struct gw_slabs *slabs,
+unsigned gw_udp_receive(struct gw_udp *udp, enum gw_udp_family family, struct gw_slabs *slabs, unsigned max,
                         struct gw_train trains[GW_UDP_MESSAGES], bool *is_drained)
 {
     struct gw_udp_socket *sock = &udp->sockets[family];
     struct batch batch;
-    unsigned room = prepare(&batch, slabs->receive, sock->has_gro ? GW_TRAIN_SLAB : SMALL_SLOT), made = 0;
+    unsigned room = prepare(&batch, slabs->receive, max, sock->has_gro ? GW_TRAIN_SLAB : SMALL_SLOT),
+             made = 0;
 
     int got = recvmmsg(sock->fd, batch.messages, room, MSG_DONTWAIT, NULL);
     if (got < 0) {

@@ -19,6 +19,7 @@ static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct g
     struct gw_peer *peer = ctx;
     struct gw_peer_host *host = peer->host;
     (void)mux;
+    host->shared_at = now;
     if (host->events->on_open)
         host->events->on_open(host->gateway, peer, stream, open, now, host->events->ctx);
     else
@@ -152,6 +153,7 @@ int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open 
     int err = gw_stream_open(mux, now, open, ops, user, out);
     if (err)
         return err;
+    peer->host->shared_at = now;
     struct gw_session_stats session;
     gw_session_stats(peer->session, &session);
     if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)

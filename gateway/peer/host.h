@@ -61,8 +61,9 @@ struct gw_peer_host {
     bool has_ed25519, is_derived;
     uint8_t ed25519[32], ed25519_secret[64]; /* libsodium's form: seed || public */
     uint16_t mtu_v4, mtu_v6;
-    const char *log_suffix; /* of gw_peer_tell; NULL = none */
-    struct gw_mono now;     /* of the call that is under way, for events without one */
+    const char *log_suffix;   /* of gw_peer_tell; NULL = none */
+    struct gw_mono shared_at; /* a stream was opened, or what is not a stream passed */
+    struct gw_mono now;       /* of the call that is under way, for events without one */
 };
 
 #endif

@@ -130,6 +130,7 @@ static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_
         gw_checksum_complete(bytes, &ip);
         is_partial = false;
     }
+    host->shared_at = packet->now;
     host->has_packets = true; /* total_len: type 4's padding is cut off */
     host->events->on_packet(host->gateway, peer, bytes, ip.total_len, is_partial, packet->now,
                             host->events->ctx);

@@ -56,7 +56,7 @@ int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *pac
 {
     struct gw_peer_queues *queues = &peer->queues;
     struct gw_super *super;
-    peer->host->now = now;
+    peer->host->now = peer->host->shared_at = now;
     if (peer->seal_conflict != GW_SEAL_AGREED) {
         queues->packets_refused++;
         return GW_E_NO_SEAL;

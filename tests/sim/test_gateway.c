@@ -170,6 +170,35 @@ static void test_idle_costs_nothing(void **state)
     sim_net_fini(&net);
 }
 
+static bool is_shared(const struct sim_node *node)
+{
+    return gw_gateway_is_shared(node->gateway, sim_now(node));
+}
+
+/* Turns are long only while old streams are all that passes: at both ends, whoever opened them. */
+static void test_shared_while_streams_are_new(void **state)
+{
+    (void)state;
+    struct sim_client bulk, other;
+    two_nodes(16, &(struct sim_link_params){.delay_ns = DELAY, .rate_bps = 10000000, .buffer_bytes = 100000});
+    struct gw_peer *to_b = sim_node_add_peer(a, b), *to_a = sim_node_add_peer(b, a);
+    sim_client_start(&bulk, a, to_b, "sink", 100000000);
+    sim_net_run(&net, GW_MS(150));
+    assert_true(is_shared(a) && is_shared(b));
+    sim_net_run(&net, GW_MS(500));
+    assert_false(is_shared(a) || is_shared(b));
+    assert_false(bulk.is_closed);
+    sim_client_start(&other, b, to_a, "echo", 10);
+    sim_net_run(&net, GW_MS(100));
+    assert_true(is_shared(a) && is_shared(b));
+    sim_net_run(&net, GW_MS(500));
+    assert_false(is_shared(a) || is_shared(b));
+    const uint8_t packet[20] = {0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 64, 0, 1, 10, 64, 0, 2};
+    gw_peer_send_packet(to_b, sim_now(a), packet, sizeof packet);
+    assert_true(is_shared(a));
+    sim_net_fini(&net);
+}
+
 static void test_persistent_keepalive(void **state)
 {
     (void)state;
@@ -796,6 +825,7 @@ int main(void)
         cmocka_unit_test(test_bad_links),
         cmocka_unit_test(test_rekeys_keep_streams),
         cmocka_unit_test(test_idle_costs_nothing),
+        cmocka_unit_test(test_shared_while_streams_are_new),
         cmocka_unit_test(test_persistent_keepalive),
         cmocka_unit_test(test_peer_restarts),
         cmocka_unit_test(test_unreachable),

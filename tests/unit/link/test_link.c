@@ -25,6 +25,7 @@ struct gateway {
     struct gw_mono deadline;
     unsigned stop_when_received, stop_when_expired;
     unsigned pull_us;
+    bool is_shared;
 };
 
 static void spend_us(unsigned us)
@@ -60,6 +61,12 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
     train->tuple.remote = gateway->to;
     memset(train->slab, 1, gw_train_len(train));
     return true;
+}
+
+bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now)
+{
+    (void)now;
+    return gateway->is_shared;
 }
 
 void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,

@@ -109,7 +109,8 @@ static struct got receive(struct ends *ends, enum gw_udp_family family, unsigned
     while (got.datagrams < datagrams) {
         bool is_drained;
         assert_int_equal(poll(&pfd, 1, 2000), 1);
-        unsigned made = gw_udp_receive(&ends->b, family, &ends->slabs_b, trains, &is_drained);
+        unsigned made =
+            gw_udp_receive(&ends->b, family, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained);
         for (unsigned i = 0; i < made; i++)
             look_at(&got, &trains[i]);
     }
@@ -314,7 +315,8 @@ static void test_too_large_for_a_slot(void **state)
     ends->b = open_udp();
     struct gw_train train = make_train(ends, "127.0.0.1", 5000, 1, 5000);
     send_all(ends, &train);
-    assert_int_equal(gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, trains, &is_drained), 0);
+    assert_int_equal(
+        gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained), 0);
     assert_int_equal(ends->b.stats.truncated, 1);
 }
 
@@ -431,10 +433,12 @@ static void test_receive_errors(void **state)
     calls.receive_errnos[2] = ENOMEM;
     calls.receive_errnos[3] = EAGAIN;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, trains, &is_drained), 0);
+        assert_int_equal(
+            gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained), 0);
         assert_false(is_drained);
     }
-    assert_int_equal(gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, trains, &is_drained), 0);
+    assert_int_equal(
+        gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained), 0);
     assert_true(is_drained);
     assert_int_equal(ends->b.stats.receive_errors, 2);
 }
@@ -445,7 +449,8 @@ static void test_empty_datagram(void **state)
     struct gw_train trains[GW_UDP_MESSAGES], train = make_train(ends, "127.0.0.1", 0, 1, 0);
     bool is_drained;
     send_all(ends, &train);
-    assert_int_equal(gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, trains, &is_drained), 0);
+    assert_int_equal(
+        gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained), 0);
     assert_true(is_drained);
 }
 
