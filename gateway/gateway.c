@@ -321,6 +321,14 @@ void gw_gateway_set_own_alias(struct gateway *gateway, const struct gw_addr *ali
     gateway->host.own_alias = *alias;
 }
 
+/* Its way to the relay does not take frames of this length. */
+static void refuse_relayed(struct gw_peer *peer, struct gw_mono now, const struct gw_train *frames)
+{
+    struct gw_path *path = gw_paths_current(&peer->paths);
+    if (path && gw_tuple_is_relay(&path->tuple))
+        gw_peer_mtu_refused(peer, path, now, frames->stride - GW_PATH_RELAY_OVERHEAD);
+}
+
 void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
                             int err)
 {
@@ -329,7 +337,7 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
                                   ? gw_discovery_peer_of_frame(gateway->discovery, train->slab)
                                   : NULL;
     if (relayed && err == -EMSGSIZE)
-        gw_peer_path_narrowed(relayed, now);
+        refuse_relayed(relayed, now, train);
     for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
          node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
@@ -338,10 +346,10 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
             gw_discovery_send_failed(peer, &train->tuple.remote, err);
             continue;
         }
-        if (err == -EMSGSIZE && train->stride <= path->payload_len)
-            gw_peer_path_narrowed(peer, now);
-        else if (err == -EMSGSIZE && peer->kind != GW_PEER_PEERGATE)
+        if (err == -EMSGSIZE && peer->kind != GW_PEER_PEERGATE)
             gw_peer_path_refused(peer, path, train->stride, now);
+        else if (err == -EMSGSIZE)
+            gw_peer_mtu_refused(peer, path, now, train->stride);
         if (is_address_gone(err))
             memset(&path->tuple.local, 0, sizeof path->tuple.local);
         gw_peer_mark_ready(peer);
@@ -427,6 +435,7 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
          node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
         gw_session_kick(peer->session, now);
+        gw_peer_mtu_look_again(peer, now);
         gw_peer_mark_ready(peer);
     }
 }

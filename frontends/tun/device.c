@@ -158,6 +158,14 @@ static void forward_long(struct gw_device *device, struct gw_peer *peer, const u
     say_error(device, GW_ICMP_TOO_BIG, room, packet, ip, now);
 }
 
+/* Both ends of a TCP connection hear of what the interface and the path carry in one piece. */
+static void clamp_mss(const struct gw_device *device, const struct gw_peer *peer, uint8_t *packet,
+                      const struct gw_ip *ip, bool is_partial)
+{
+    size_t whole = gw_peer_packet_whole(peer);
+    gw_tcp_clamp_mss(packet, ip, whole < device->params.mtu ? whole : device->params.mtu, is_partial);
+}
+
 static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
                     const struct gw_super_hint *hint, struct gw_mono now)
 {
@@ -173,8 +181,7 @@ static void forward(struct gw_device *device, struct gw_peer *peer, uint8_t *pac
         forward_long(device, peer, packet, ip, hint, most, now);
         return;
     }
-    gw_tcp_clamp_mss(packet, ip, room < device->params.mtu ? room : device->params.mtu,
-                     hint->is_checksum_left);
+    clamp_mss(device, peer, packet, ip, hint->is_checksum_left);
     if (hand_over(device, peer, packet, ip->total_len, hint, now) == GW_E_NO_SEAL)
         say_error(device, GW_ICMP_HOST_UNREACHABLE, 0, packet, ip, now);
 }
@@ -272,8 +279,7 @@ void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *pa
 {
     struct gw_ip ip;
     if (may_be_syn(packet, len) && gw_ip_parse(&ip, packet, len) == 0) {
-        size_t room = gw_peer_packet_room(peer);
-        gw_tcp_clamp_mss(packet, &ip, room < device->params.mtu ? room : device->params.mtu, is_partial);
+        clamp_mss(device, peer, packet, &ip, is_partial);
     }
     gw_device_write(device, packet, len, is_partial);
 }

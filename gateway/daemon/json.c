@@ -27,12 +27,18 @@ static json_t *way(const struct gw_peer *peer, const struct gw_peer_status *stat
     char at[GW_ADDR_STRLEN];
     if (!status->has_path)
         return json_null();
+    bool is_carrier = gw_tuple_is_carrier(&status->path);
+    json_t *path =
+        json_pack("{s:s,s:s,s:i,s:s}", "kind",
+                  status->is_relayed ? "relay"
+                  : is_carrier       ? "tls"
+                                     : "direct",
+                  "endpoint",
+                  status->is_relayed ? gw_anchor_setup_relay_name(peer, &status->path)
+                                     : gw_addr_format(&status->path.remote, at),
+                  "payload", (int)status->payload_len, "mtu_search", gw_mtu_state_names[status->mtu_state]);
     if (status->is_relayed)
-        return json_pack("{s:s,s:s,s:i}", "kind", "relay", "endpoint",
-                         gw_anchor_setup_relay_name(peer, &status->path), "payload",
-                         (int)status->payload_len);
-    json_t *path = json_pack("{s:s,s:s,s:i}", "kind", "direct", "endpoint",
-                             gw_addr_format(&status->path.remote, at), "payload", (int)status->payload_len);
+        return path;
     if (gw_addr_is_set(&status->path.local))
         json_object_set_new(path, "local", json_string(gw_addr_format(&status->path.local, at)));
     return path;

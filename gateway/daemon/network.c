@@ -7,10 +7,14 @@
 #include "gateway/base/secret.h"
 #include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/wall.h"
+#include "gateway/link/interfaces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define IP_UDP_V4 28u
+#define IP_UDP_V6 48u
 
 /* --- what the engine tells --- */
 
@@ -127,6 +131,9 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_netw
                                          .takes_partial = network->params.takes_partial,
                                          .has_ed25519 = identity->has_ed25519,
                                          .is_derived = identity->is_derived};
+    unsigned mtu = gw_interfaces_mtu();
+    params->mtu_v4 = (uint16_t)(mtu - IP_UDP_V4);
+    params->mtu_v6 = (uint16_t)(mtu - IP_UDP_V6);
     gw_anchor_setup_params(&params->anchor, config);
     memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
     memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FULL_SLACK 16u /* so much shorter is full, too */
 #define DEFAULT_MAX_STREAMS 16384u
 #define DEFAULT_MAX_PLAIN 1200u
 #define DEFAULT_OVERHEAD 80u
@@ -287,24 +288,31 @@ void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, s
                      int64_t rtt_hint_ns, bool is_new)
 {
     gw_mux_enter(mux, now);
+    bool is_narrower = max_plain < mux->max_plain;
     mux->max_plain = max_plain;
     mux->overhead = overhead;
     mux->cc.mss = max_plain + overhead;
+    mux->recovery.full_bytes = (uint32_t)(max_plain + overhead - FULL_SLACK);
     if (is_new) {
         gw_cc_init(&mux->cc, mux->cc_kind, max_plain + overhead, now, mux->random);
         gw_recovery_new_path(&mux->recovery, now, rtt_hint_ns);
         gw_pacer_init(&mux->pacer, now);
         mux->pacer_at = GW_NEVER;
-        /* What was on its way may have died with the old path: this packet's ack will tell. */
-        if (mux->recovery.outstanding > 0 && mux->probes == 0)
-            mux->probes = 1;
     } else if (mux->recovery.srtt_ns == 0) {
         mux->recovery.rtt_hint_ns = rtt_hint_ns;
     }
+    /* What was on its way may have died with the old path, or for its length: this packet's ack will tell. */
+    if ((is_new || is_narrower) && mux->recovery.outstanding > 0 && mux->probes == 0)
+        mux->probes = 1;
     gw_mux_leave(mux, false);
 }
 
 /* --- looking at it ----------------------------------------------------------------------------------------------- */
+
+uint64_t gw_mux_full_acked(const struct gw_mux *mux)
+{
+    return mux->recovery.full_acked;
+}
 
 unsigned gw_mux_unanswered_probes(const struct gw_mux *mux)
 {

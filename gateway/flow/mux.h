@@ -76,6 +76,9 @@ bool gw_mux_has_streams(const struct gw_mux *mux);
 /* Probes (RFC 9002, 6.2) since something was last acknowledged: more than a few, and the way or the peer is another than we think. */
 unsigned gw_mux_unanswered_probes(const struct gw_mux *mux);
 
+/* Packets as long as the path carries, give or take a few bytes, that were acknowledged so far. */
+uint64_t gw_mux_full_acked(const struct gw_mux *mux);
+
 struct gw_mux_stats {
     int64_t srtt_ns, min_rtt_ns;          /* 0 = unknown */
     uint64_t cwnd, inflight, pacing_rate; /* bytes, bytes, bytes a second (0 = unlimited) */

@@ -141,6 +141,8 @@ static void take_ack(struct gw_recovery *recovery, struct gw_mono now, uint64_t 
     }
     if (is_counted)
         gw_rate_on_acked(&recovery->rate, now, packet->bytes, packet->sent_at, &packet->stamp);
+    if (recovery->full_bytes > 0 && packet->bytes >= recovery->full_bytes)
+        recovery->full_acked++;
     if (packet->u.ack_largest > 0)
         recovery->events->on_ack_seen(recovery->events->ctx, packet->u.ack_largest - 1);
     release_items(recovery, packet, recovery->events->on_acked);

@@ -54,6 +54,8 @@ struct gw_recovery {
     struct gw_mono loss_run_at;
 
     uint64_t lost, spurious;
+    uint32_t full_bytes; /* a packet of so many or more is one that the path's size matters to; 0 = none */
+    uint64_t full_acked; /* those that were acked */
 };
 
 void gw_recovery_init(struct gw_recovery *recovery, struct gw_cc *cc, const struct gw_recovery_events *events,

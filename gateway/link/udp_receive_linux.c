@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SMALL_SLOT 4096u /* a datagram without coalescing; no path carries a larger one of ours */
+#define SMALL_SLOT 9216u /* a datagram without coalescing; gw_interfaces_mtu has no larger one of ours */
 
 /* What the kernel tells beside a datagram: UDP_GRO's int, the packet info, and the TOS or traffic class. */
 #define CONTROL_LEN \

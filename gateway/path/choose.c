@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which of the paths that answered is sent on: the one with the shortest round trip, a relay's counted 10 ms longer and IPv6's 3 ms shorter. A switch has to gain
+/* Which of the paths that answered is sent on: the one with the shortest round trip, a relay's counted 10 ms longer and IPv6's 3 ms shorter; a carrier only when there is no other. A switch has to gain
  * something that a person could notice, and there is at most one a second, so that jitter moves nothing. */
 #include "gateway/path/path_private.h"
 
@@ -21,7 +21,9 @@ bool gw_paths_make_current(struct gw_paths *paths, const struct gw_path *path, s
 static int64_t cost(const struct gw_paths *paths, const struct gw_path *path)
 {
     int64_t ns = path->rtt_ns > 0 ? path->rtt_ns : UNKNOWN_RTT_NS;
-    if (gw_tuple_is_relay(&path->tuple))
+    if (gw_tuple_is_carrier(&path->tuple))
+        ns += LAST_RESORT_NS;
+    else if (gw_tuple_is_relay(&path->tuple))
         ns += paths->policy == GW_PATH_DIRECT ? LAST_RESORT_NS : GW_PATH_RELAY_PENALTY_NS;
     else if (path->tuple.remote.family == 6)
         ns -= GW_PATH_V6_BONUS_NS;
@@ -31,7 +33,7 @@ static int64_t cost(const struct gw_paths *paths, const struct gw_path *path)
 static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
 {
     /* A direct path whose round trip nobody measured yet is not left for another one. */
-    if (from->rtt_ns == 0 && !gw_tuple_is_relay(&from->tuple))
+    if (from->rtt_ns == 0 && gw_tuple_is_direct(&from->tuple))
         return false;
     int64_t gain = cost(paths, from) - cost(paths, to);
     return gain >= GW_PATH_GAIN_NS ||
@@ -54,6 +56,6 @@ bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)
         return gw_paths_make_current(paths, best, now);
     bool is_too_soon = !gw_mono_is_never(paths->switched) &&
                        gw_mono_sub(now, paths->switched) < GW_PATH_SWITCH_SPACING_NS &&
-                       gw_tuple_is_relay(&current->tuple) == gw_tuple_is_relay(&best->tuple);
+                       gw_tuple_same_kind(&current->tuple, &best->tuple);
     return !is_too_soon && is_worth_it(paths, current, best) && gw_paths_make_current(paths, best, now);
 }

@@ -91,8 +91,8 @@ static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const str
                              .last_received = now,
                              .last_sent = GW_NEVER,
                              .awaiting = GW_NEVER,
-                             .probed = now,
-                             .payload_len = gw_path_start(tuple)};
+                             .probed = now};
+    gw_mtu_init(&path->mtu, gw_path_start(tuple));
     gw_random_fill(random, path->challenge, sizeof path->challenge);
     return path;
 }
@@ -111,13 +111,12 @@ static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path 
                    bool proves_round_trip, bool was_validated, int64_t silence_ns, struct gw_random *random)
 {
     bool is_silent = gw_mono_sub(now, current->last_received) > silence_ns;
-    bool is_relay_and_direct = gw_tuple_is_relay(&path->tuple) != gw_tuple_is_relay(&current->tuple);
-    if (!is_relay_and_direct || !current->is_validated) {
+    if (gw_tuple_same_kind(&path->tuple, &current->tuple) || !current->is_validated) {
         /* Who only sends from there, and does not hear what goes there, is not followed a second time. */
         bool may_follow = is_silent && (path->is_validated || path->challenge_tries <= TRIES_UNPROVEN);
         return (may_follow || proves_round_trip) && gw_paths_make_current(paths, path, now);
     }
-    /* Each side chooses its own way, so that the peer sends by the relay says nothing of our direct path, and the other way round: it is asked. */
+    /* Each side chooses its own way, so that the peer sends by the relay or a carrier says nothing of our direct path, and the other way round: it is asked. */
     if (is_silent && was_validated)
         gw_path_probe(current, now, random);
     else if (path->is_validated)
@@ -141,6 +140,7 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
     path->bytes_received += bytes;
     path->last_received = now;
     path->awaiting = GW_NEVER;
+    gw_mtu_heard(&path->mtu);
     if (proves_round_trip || rule == GW_PATH_RULE_WIREGUARD)
         validate(path);
 
@@ -177,7 +177,7 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
         path->challenge_at = GW_NEVER;
         /* The peer has left the current path if nothing came over it since the new one appeared. */
         struct gw_path *current = gw_paths_current(paths);
-        if (!current || (!was_validated && path != current &&
+        if (!current || (!was_validated && path != current && !gw_tuple_is_carrier(&path->tuple) &&
                          gw_mono_before(current->last_received, path->first_received)))
             return gw_paths_make_current(paths, path, now);
         return gw_paths_choose(paths, now);
@@ -201,6 +201,17 @@ bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struc
     if (current && current != path && current->rtt_ns == 0)
         gw_path_probe(current, now, random); /* to compare */
     return gw_paths_choose(paths, now);
+}
+
+void gw_paths_add_candidate(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                            struct gw_random *random)
+{
+    struct gw_path *current = gw_paths_current(paths);
+    if (gw_paths_find(paths, tuple) || !gw_paths_allow(paths, tuple))
+        return;
+    add(paths, now, tuple, random);
+    if (current && current->is_validated)
+        gw_path_probe(current, now, random);
 }
 
 bool gw_paths_remove(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple)
@@ -313,7 +324,7 @@ struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths, int64_t sile
 
 uint64_t gw_path_allowance(const struct gw_path *path)
 {
-    if (path->is_validated)
+    if (path->is_validated || gw_tuple_is_carrier(&path->tuple))
         return UINT64_MAX;
     uint64_t limit = path->bytes_received * GW_PATH_AMPLIFICATION;
     return limit > path->bytes_sent ? limit - path->bytes_sent : 0;

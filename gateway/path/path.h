@@ -2,13 +2,14 @@
 /* The paths to one peer: which addresses may we send to, and which one do we? A path is (link, local address, remote address), or a relay channel.
  * Ours: receiving never moves sending - a packet from an unknown place makes a candidate that must answer a PATH_CHALLENGE, and until it
  * does it gets at most three times the bytes it brought (RFC 9000, section 8). Of those that answered, the one with the shortest round trip is
- * used, with hysteresis; one that stops answering is left. Stock WireGuard peers roam by its rule: the source of
+ * used, with hysteresis; one that stops answering is left. A carrier (TLS) is used only while nothing else works. Stock WireGuard peers roam by its rule: the source of
  * the newest authenticated packet is where we send. Knows nothing of keys and frames; docs/PROTOCOL.md "Paths". */
 #ifndef GATEWAY_PATH_PATH_H
 #define GATEWAY_PATH_PATH_H
 
 #include "gateway/base/mono.h"
 #include "gateway/base/random.h"
+#include "gateway/path/mtu.h"
 #include "gateway/wire/train.h"
 
 #define GW_PATHS_MAX 8u
@@ -39,8 +40,8 @@ struct gw_path {
     struct gw_mono probed;               /* the last series */
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
     int64_t rtt_ns;                      /* of challenges; 0 unknown */
-    uint16_t payload_len; /* largest UDP payload known to arrive; a relay's frame header is not in it */
-    uint16_t narrow_len;  /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
+    struct gw_mtu mtu;                   /* how large datagrams may be; a relay's frame header is not in it */
+    uint16_t narrow_len; /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
     struct gw_mono narrow_until;
 };
 
@@ -90,6 +91,9 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
 /* A check outside of the paths (gateway/punch) proved the round trip. Returns true when the path to send on changed. */
 bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                          int64_t rtt_ns, struct gw_random *random);
+/* It may be one: it is asked (PATH_CHALLENGE), and so is the current one, which may have failed. Nothing happens when it is there already. */
+void gw_paths_add_candidate(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                            struct gw_random *random);
 /* It is no more (a relay channel that ended). Returns true when the path to send on changed. */
 bool gw_paths_remove(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple);
 
@@ -105,7 +109,7 @@ struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono n
 /* When gw_paths_expire or gw_paths_take_challenge has something to do. */
 struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths, int64_t silence_ns);
 
-/* Bytes that may be sent there now (UINT64_MAX when validated). */
+/* Bytes that may be sent there now (UINT64_MAX when validated, and over a carrier, whose far end made the connection or took it). */
 uint64_t gw_path_allowance(const struct gw_path *path);
 void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes);
 /* Of what was sent, something wants an answer: data, not a keepalive. */

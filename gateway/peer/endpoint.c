@@ -112,7 +112,7 @@ void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
                  !path                             ? "none"
                  : gw_tuple_is_relay(&path->tuple) ? "by relay"
                                                    : gw_addr_log(&path->tuple.remote, text));
-    gw_peer_hello_path_changed(peer, now);
+    gw_peer_rearm(peer); /* its size may not be known */
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, now);
 }

@@ -10,8 +10,7 @@
 #define IP_UDP_V4 28u
 #define IP_UDP_V6 48u
 #define RTT_HINT_MAX_NS GW_S(10)
-#define NARROW_PROBES 3u /* unanswered: the way may have become narrower without a word */
-#define GONE_PROBES 4u   /* unanswered: the peer may have forgotten our keys */
+#define GONE_PROBES 4u /* unanswered: the peer may have forgotten our keys */
 
 static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
                     struct gw_mono now, void *ctx)
@@ -104,8 +103,8 @@ void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
     if (probes == peer->probes_seen)
         return;
     peer->probes_seen = probes;
-    if (probes >= NARROW_PROBES)
-        gw_peer_path_narrowed(peer, now);
+    if (probes > 0) /* the way may have become narrower without a word */
+        gw_peer_mtu_doubt(peer);
     struct gw_path *path = gw_paths_current(&peer->paths);
     if (probes > 0 && path && gw_tuple_is_relay(&path->tuple)) /* is the relay still there? */
         peer->host->hooks.on_wanted(peer, now, peer->host->hooks.ctx);
@@ -121,7 +120,7 @@ void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw
     size_t ip_len = path->tuple.remote.family == 6 ? IP_UDP_V6 : IP_UDP_V4;
     if (gw_tuple_is_relay(&path->tuple))
         ip_len += GW_PATH_RELAY_OVERHEAD;
-    size_t plain = path->payload_len - gw_suite_overhead(suite);
+    size_t plain = path->mtu.len - gw_suite_overhead(suite);
     if (suite == GW_SUITE_CHACHA20_POLY1305)
         plain &= ~(size_t)15;     /* type 4 pads to 16 */
     size_t max_plain = plain - 1; /* the byte that says "frames" */

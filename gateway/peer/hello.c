@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* HELLO: what each side says of itself on every new key pair (docs/PROTOCOL.md, "HELLO"). It confirms the key to the
  * responder, says which seals may be used on this key pair, names the instance that flows belong to, proves an Ed25519 identity where the
- * key does not imply it, and measures the path: once a HELLO of ours was acknowledged, the next is padded to the size we hope for. */
+ * key does not imply it. Once one of ours was acknowledged, the next goes in the first probe of the path's size (mtu.c). */
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
 #include "gateway/peer/peer_private.h"
@@ -13,32 +13,6 @@
 #define IDENTITY_LABEL "peergate identity v1"
 #define IDENTITY_BODY_LEN (1u + GW_HASH_LEN)
 #define IDENTITY_SIGNED_LEN (sizeof IDENTITY_LABEL + 8 + IDENTITY_BODY_LEN)
-
-/* UDP payloads to try, largest first, below the full size of the link; then what every path carries is good enough. */
-static const uint16_t ladder[] = {0 /* full */, 1424, 1376, 1312};
-#define LADDER_LEN (sizeof ladder / sizeof ladder[0])
-
-static uint16_t full_len(const struct gw_peer *peer, const struct gw_path *path)
-{
-    uint16_t ours = path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4;
-    uint16_t len = peer->remote_mtu && peer->remote_mtu < ours ? peer->remote_mtu : ours;
-    return gw_tuple_is_relay(&path->tuple) ? (uint16_t)(len - GW_PATH_RELAY_OVERHEAD) : len;
-}
-
-/* The next size worth trying on this path; 0 = none. Type 4 comes in steps of 16. */
-static uint16_t probe_len(struct gw_peer *peer)
-{
-    struct gw_path *path = gw_paths_current(&peer->paths);
-    if (!path || !path->is_validated)
-        return 0;
-    for (; peer->hello.probe < LADDER_LEN; peer->hello.probe++) {
-        unsigned full = full_len(peer, path), rung = ladder[peer->hello.probe];
-        unsigned len = (rung == 0 || rung > full ? full : rung) & ~15u;
-        if (len > path->payload_len)
-            return (uint16_t)len;
-    }
-    return 0;
-}
 
 static void became(struct gw_peer *peer, enum gw_peer_kind kind, struct gw_mono now)
 {
@@ -61,29 +35,6 @@ void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     if (peer->kind == GW_PEER_WIREGUARD && !peer->config.has_ed25519)
         return;
     peer->hello.retry_at = now;
-    gw_peer_rearm(peer);
-}
-
-void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now)
-{
-    struct gw_path *path = gw_paths_current(&peer->paths);
-    if (!path || path->payload_len <= gw_path_start(&path->tuple))
-        return;
-    path->payload_len = gw_path_start(&path->tuple);
-    gw_peer_hello_path_changed(peer, now);
-}
-
-void gw_peer_hello_path_changed(struct gw_peer *peer, struct gw_mono now)
-{
-    const struct gw_path *path = gw_paths_current(&peer->paths);
-    peer->hello.probe_seq = 0; /* its answer would be taken for one about this path */
-    if (!path || path->payload_len > gw_path_start(&path->tuple) || gw_peer_is_stock(peer))
-        return;
-    if (!peer->hello.kp || peer->hello.acked == 0)
-        return;
-    peer->hello.probe = 0;
-    peer->hello.tries = 0;
-    peer->hello.retry_at = gw_mono_add(now, RETRY_NS);
     gw_peer_rearm(peer);
 }
 
@@ -116,9 +67,7 @@ void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now)
     if (!state->kp || !gw_mono_due(state->retry_at, now))
         return;
     if (state->acked > 0) {
-        if (probe_len(peer) != 0)
-            return;                 /* the next rung */
-        state->retry_at = GW_NEVER; /* no larger size gets through */
+        state->retry_at = GW_NEVER;
     } else if (state->tries >= GW_HELLO_TRIES && !peer->config.has_ed25519 &&
                peer->kind != GW_PEER_PEERGATE) {
         state->retry_at = GW_NEVER;
@@ -173,7 +122,6 @@ static void fill(const struct gw_peer *peer, struct gw_hello *hello)
                                .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
                                .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG |
                                                (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u),
-                               .seen_len = peer->hello.seen_len,
                                .mtu = host->mtu_v4};
     if (peer->config.seal == GW_SEAL_REQUIRED)
         hello->flags |= GW_HELLO_DEMANDS_SEAL;
@@ -193,14 +141,12 @@ static int64_t retry_after(const struct gw_peer *peer)
     return (two_rtts > RETRY_NS ? two_rtts : RETRY_NS) << (peer->hello.tries > 4 ? 4 : peer->hello.tries);
 }
 
-void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now, uint16_t *probe)
+void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now)
 {
     struct gw_hello_state *state = &peer->hello;
     struct gw_hello hello;
     bool is_retry = gw_mono_due(state->retry_at, now), is_answer = state->is_answer_due;
-    /* An answer is short, so that it arrives where a probe might not; the probe follows it. */
-    *probe = state->acked > 0 && is_retry && !is_answer ? probe_len(peer) : 0;
-    bool is_eliciting = state->acked == 0 || *probe != 0;
+    bool is_eliciting = state->acked == 0;
 
     /* The one under way is not repeated in front of each train as a new one: same number, same answer. */
     if (state->seq == 0 || is_retry || is_answer)
@@ -213,11 +159,6 @@ void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_m
     gw_frame_finish(w, &body);
 
     state->is_answer_due = false;
-    if (*probe) {
-        state->probe_len = *probe;
-        state->probe_seq = state->seq;
-        state->probe++; /* if it is lost, the next rung */
-    }
     if (is_eliciting && (is_retry || gw_mono_is_never(state->retry_at))) {
         state->eliciting_seq = state->seq;
         state->retry_at = gw_mono_add(now, retry_after(peer));
@@ -230,37 +171,21 @@ void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_m
 
 /* ---- in */
 
-/* The peer told what arrived: the path carries at least that much. */
-static void learn_size(struct gw_peer *peer, uint16_t seen_len)
-{
-    struct gw_path *path = gw_paths_current(&peer->paths);
-    struct gw_hello_state *state = &peer->hello;
-    if (!path || state->probe_seq == 0 || state->acked < state->probe_seq)
-        return;
-    if (seen_len >= state->probe_len && state->probe_len > path->payload_len) {
-        path->payload_len = state->probe_len;
-        state->probe = LADDER_LEN; /* nothing larger is left to try */
-    }
-    state->probe_seq = 0;
-}
-
-static void take_acks(struct gw_peer *peer, const struct gw_hello *hello, struct gw_mono now)
+static void take_acks(struct gw_peer *peer, const struct gw_hello *hello)
 {
     struct gw_hello_state *state = &peer->hello;
     if (hello->ack > state->seq || hello->ack <= state->acked)
         return;
     state->acked = hello->ack;
-    learn_size(peer, hello->seen_len);
     if (state->acked < state->eliciting_seq)
         return;
     state->tries = 0;
     peer->hello_rounds_lost = 0;
-    /* The first acknowledgement is followed by a HELLO of full size, at once. */
-    state->retry_at = probe_len(peer) ? now : GW_NEVER;
+    state->retry_at = GW_NEVER;
 }
 
-bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
-                         size_t datagram_len, uint64_t counter, struct gw_mono now)
+bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body, uint64_t counter,
+                         struct gw_mono now)
 {
     struct gw_hello_state *state = &peer->hello;
     struct gw_hello hello;
@@ -279,8 +204,6 @@ bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     peer->remote_capabilities = hello.capabilities;
     peer->remote_mtu = hello.mtu;
     gw_peer_alias_told(peer, &hello);
-    if (datagram_len > state->seen_len)
-        state->seen_len = (uint16_t)datagram_len;
     peer->demands_seal = hello.flags & GW_HELLO_DEMANDS_SEAL;
     became(peer, GW_PEER_PEERGATE, now);
     gw_peer_flows_bind(peer, hello.instance, now);
@@ -291,7 +214,7 @@ bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     state->are_flows_bound = are_bound;
     if (hello.seq > state->peer_seq)
         state->peer_seq = hello.seq;
-    take_acks(peer, &hello, now);
+    take_acks(peer, &hello);
     if (is_asked)
         state->is_answer_due = true;
     gw_peer_rearm(peer);

@@ -76,6 +76,10 @@ static bool path_response_frame(struct packet *packet, struct gw_view body)
     int64_t rtt_ns;
     if (body.len < GW_PATH_CHALLENGE_LEN)
         return true;
+    if (gw_peer_mtu_answered(peer, packet->now, body.data)) {
+        gw_peer_mark_ready(peer);
+        return false;
+    }
     bool is_changed = hooks->on_check_answered(peer, packet->now, &packet->train->tuple, body.data, &path,
                                                &rtt_ns, hooks->ctx)
                           ? gw_paths_add_proven(&peer->paths, packet->now, &path, rtt_ns, peer->host->random)
@@ -161,8 +165,7 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
     leave_mux(packet); /* what follows may end the mux */
     switch (frame->type) {
     case GW_FRAME_HELLO:
-        asks = gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->datagram_len,
-                                   packet->counter, packet->now);
+        asks = gw_peer_hello_input(packet->peer, packet->kp, frame->body, packet->counter, packet->now);
         break;
     case GW_FRAME_CONTROL:
         asks = control_frame(packet, frame->body);
@@ -240,8 +243,10 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
 
 void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train)
 {
-    if (peer->mux)
+    if (peer->mux) {
         gw_mux_input_flush(peer->mux, now);
+        gw_peer_mtu_flows_acked(peer);
+    }
     if (!peer->received.kp)
         return;
     gw_session_packets_received(peer->session, peer->received.kp, now, peer->received.is_data,

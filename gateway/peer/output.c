@@ -93,13 +93,20 @@ static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw
     return true;
 }
 
-static size_t write_challenge(struct gw_train *train, enum gw_frame_type type,
-                              const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+static void write_challenge(struct gw_writer *w, enum gw_frame_type type,
+                            const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+{
+    struct gw_writer body = gw_frame_begin(w, type, GW_PATH_CHALLENGE_LEN);
+    gw_write_bytes(&body, challenge, GW_PATH_CHALLENGE_LEN);
+    gw_frame_finish(w, &body);
+}
+
+/* In a packet of its own; returns its length. */
+static size_t write_only_challenge(struct gw_train *train, enum gw_frame_type type,
+                                   const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
 {
     struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, 64);
-    struct gw_writer body = gw_frame_begin(&w, type, GW_PATH_CHALLENGE_LEN);
-    gw_write_bytes(&body, challenge, GW_PATH_CHALLENGE_LEN);
-    gw_frame_finish(&w, &body);
+    write_challenge(&w, type, challenge);
     return gw_writer_len(&w);
 }
 
@@ -112,7 +119,7 @@ static bool output_check(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     struct gw_tuple tuple;
     if (!hooks->take_check(peer, now, &tuple, nonce, hooks->ctx))
         return false;
-    size_t len = write_challenge(train, GW_FRAME_PATH_CHALLENGE, nonce);
+    size_t len = write_only_challenge(train, GW_FRAME_PATH_CHALLENGE, nonce);
     return output_single(peer, kp, now, train, &tuple, len, true);
 }
 
@@ -121,7 +128,7 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
 {
     if (peer->path_response_count > 0) {
         struct gw_path_response response = peer->path_responses[--peer->path_response_count];
-        size_t len = write_challenge(train, GW_FRAME_PATH_RESPONSE, response.challenge);
+        size_t len = write_only_challenge(train, GW_FRAME_PATH_RESPONSE, response.challenge);
         return output_single(peer, kp, now, train, &response.tuple, len, false);
     }
     if (gw_peer_is_stock(peer))
@@ -130,11 +137,41 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     gw_peer_rearm(peer);
     if (!path)
         return output_check(peer, kp, now, train);
-    size_t len = write_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
+    size_t len = write_only_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
     if (gw_path_allowance(path) < len + 64)
         return output_check(peer, kp, now, train);
     struct gw_tuple tuple = path->tuple;
     return output_single(peer, kp, now, train, &tuple, len, true);
+}
+
+/* A datagram of the size that is tried, on the current path: a challenge and padding. The first on a key pair has the second HELLO. It is no data: that it stays
+ * unanswered says nothing but that it was too large. */
+static bool output_mtu_probe(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                             struct gw_train *train)
+{
+    uint8_t nonce[GW_MTU_NONCE_LEN];
+    uint16_t size;
+    if (!gw_peer_mtu_take_probe(peer, now, &size, nonce))
+        return false;
+    enum gw_suite suite = GW_SUITE_CHACHA20_POLY1305;
+    struct gw_path *path = gw_paths_current(&peer->paths);
+    size_t room = size - gw_suite_overhead(suite);
+    begin_train(train, &path->tuple);
+    train->slab[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
+    struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, room - 1);
+    if (!peer->hello.was_second_sent && kp == peer->hello.kp)
+        gw_peer_hello_output(peer, &w, now);
+    peer->hello.was_second_sent = true;
+    write_challenge(&w, GW_FRAME_PATH_CHALLENGE, nonce);
+    gw_write_zeros(&w, gw_writer_left(&w)); /* PADDING */
+    size_t len = gw_keypair_seal(kp, suite, train->slab, size, room);
+    gw_peer_rearm(peer);
+    if (len == 0)
+        return false;
+    add_datagram(train, len);
+    gw_path_sent(path, now, len);
+    gw_session_packets_sent(peer->session, kp, now, false, len);
+    return true;
 }
 
 /* ---- packets of frames */
@@ -164,15 +201,9 @@ static size_t fill_hello(struct build *b, uint8_t *frames)
 {
     size_t room_len = frames_room(gw_path_start(&b->path->tuple), GW_SUITE_CHACHA20_POLY1305);
     struct gw_writer w = gw_writer_of(frames, room_len);
-    uint16_t probe_len;
     b->suite = GW_SUITE_CHACHA20_POLY1305;
-    gw_peer_hello_output(b->peer, &w, b->now, &probe_len);
-    b->asks |= b->peer->hello.acked == 0 || probe_len != 0;
-    if (probe_len) {
-        size_t len = gw_writer_len(&w), room = frames_room(probe_len, b->suite);
-        memset(frames + len, 0, room - len); /* PADDING */
-        return room;
-    }
+    gw_peer_hello_output(b->peer, &w, b->now);
+    b->asks |= b->peer->hello.acked == 0;
     if (!b->may_send_data)
         return gw_writer_len(&w);
     if (gw_peer_flows_may_send(b->peer))
@@ -222,7 +253,7 @@ static bool output_frames(struct build *b)
 {
     uint8_t *plain = b->train->slab + GW_DATA_HEADER_LEN;
     bool with_hello = gw_peer_hello_is_due(b->peer, b->now);
-    size_t len, cap = b->path->payload_len;
+    size_t len, cap = b->path->mtu.len;
     if (!with_hello && gw_peer_hello_is_pending(b->peer))
         with_hello = gw_peer_queues_have_frames(&b->peer->queues) ||
                      (gw_peer_flows_may_send(b->peer) && !gw_peer_holds_data(b->peer, &b->path->tuple) &&
@@ -230,7 +261,6 @@ static bool output_frames(struct build *b)
     plain[0] = GW_INNER_FRAMES;
     if (with_hello) {
         len = fill_hello(b, plain + 1);
-        cap = GW_TRAIN_BYTES; /* a probe is longer than what the path is known to carry */
     } else if (b->may_send_data) {
         if (gw_peer_flows_may_send(b->peer))
             gw_peer_flows_fit(b->peer, b->now, b->path, b->suite);
@@ -278,7 +308,7 @@ static bool add_packet(struct build *b, struct gw_super *super, size_t room, siz
 static bool add_frag(struct build *b, struct gw_super *super, size_t cap)
 {
     uint8_t *plain = b->train->slab + gw_train_len(b->train) + GW_DATA_HEADER_LEN;
-    struct gw_writer w = gw_writer_of(plain + 1, frames_room(b->path->payload_len, b->suite));
+    struct gw_writer w = gw_writer_of(plain + 1, frames_room(b->path->mtu.len, b->suite));
     bool is_partial, is_cut;
     plain[0] = GW_INNER_FRAMES;
     if (super) {
@@ -307,7 +337,7 @@ static size_t packet_cap(const struct build *b)
 {
     bool is_ours = gw_tuple_is_relay(&b->path->tuple) ||
                    (b->peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(b->peer));
-    return is_ours ? b->path->payload_len : stock_cap(b->peer, b->path);
+    return is_ours ? b->path->mtu.len : stock_cap(b->peer, b->path);
 }
 
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now)
@@ -332,7 +362,17 @@ size_t gw_peer_packet_room(const struct gw_peer *peer)
         return packet_room(stock_cap(peer, path), GW_SUITE_CHACHA20_POLY1305);
     if (!path || !gw_peer_can_frag(peer))
         return SIZE_MAX;
-    return 2 * gw_peer_frag_room(frames_room(path->payload_len, GW_SUITE_CHACHA20_POLY1305));
+    return 2 * gw_peer_frag_room(frames_room(path->mtu.len, GW_SUITE_CHACHA20_POLY1305));
+}
+
+size_t gw_peer_packet_whole(const struct gw_peer *peer)
+{
+    const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
+    size_t room = gw_peer_packet_room(peer);
+    if (!path || !gw_peer_can_frag(peer))
+        return room;
+    bool is_found = path->mtu.state == GW_MTU_DONE || path->mtu.state == GW_MTU_VERIFYING;
+    return is_found ? packet_room(path->mtu.len, GW_SUITE_AEGIS128L) : SIZE_MAX;
 }
 
 /* What every link has to carry of IPv6 (RFC 8200, 5), to a peer that knows no FRAG: the outer packet is fragmented on the way, as WireGuard does it. */
@@ -352,7 +392,7 @@ static bool output_too_long(struct build *b, struct gw_super *super)
     if (add_cut(b, super))
         return true;
     size_t len = gw_super_next_len(super, packet_room(packet_cap(b), b->suite));
-    bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->payload_len);
+    bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->mtu.len);
     if (!is_sent)
         queues->packets_refused++;
     gw_packet_queue_took(queues->packets, len, true);
@@ -365,7 +405,7 @@ static bool output_ip(struct build *b)
     struct gw_packet_queue *packets = b->peer->queues.packets;
     if (!b->may_send_data || gw_peer_holds_data(b->peer, &b->path->tuple))
         return false;
-    if (add_frag(b, NULL, b->path->payload_len))
+    if (add_frag(b, NULL, b->path->mtu.len))
         return (b->asks = true);
     size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
@@ -405,7 +445,7 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
                         struct gw_train *train)
 {
     struct gw_path *path = gw_paths_current(&peer->paths);
-    if (!path || gw_path_allowance(path) < path->payload_len)
+    if (!path || gw_path_allowance(path) < path->mtu.len)
         return false;
     struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false};
     b.may_send_data = gw_peer_may_send_data(peer, b.suite);
@@ -418,6 +458,8 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     if (!is_data && !output_keepalive(&b))
         return false;
     gw_path_sent(path, now, gw_train_len(train));
+    if (b.asks)
+        gw_peer_mtu_sent(peer, path, now, train->stride);
     if (b.asks && gw_mono_is_never(path->awaiting)) {
         gw_path_sent_data(path, now);
         if (gw_paths_have_other(&peer->paths))
@@ -453,5 +495,6 @@ bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *t
     if (!kp)
         return false;
     expire_paths(peer, now);
-    return output_path_frame(peer, kp, now, train) || output_data(peer, kp, now, train);
+    return output_path_frame(peer, kp, now, train) || output_mtu_probe(peer, kp, now, train) ||
+           output_data(peer, kp, now, train);
 }

@@ -18,7 +18,7 @@ void gw_peer_mark_ready(struct gw_peer *peer)
 
 void gw_peer_rearm(struct gw_peer *peer)
 {
-    struct gw_mono at = gw_peer_hello_deadline(peer);
+    struct gw_mono at = gw_mono_min(gw_peer_hello_deadline(peer), gw_peer_mtu_deadline(peer));
     if (!gw_peer_is_stock(peer))
         at =
             gw_mono_min(at, gw_paths_next_deadline(
@@ -316,7 +316,8 @@ void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_pe
         out->has_path = true;
         out->path = path->tuple;
         out->is_relayed = gw_tuple_is_relay(&path->tuple);
-        out->payload_len = path->payload_len;
+        out->payload_len = path->mtu.len;
+        out->mtu_state = path->mtu.state;
     }
     if (peer->hello.kp) {
         out->peer_suites = peer->hello.kp->peer_suites;

@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/flow/mux.h"
 #include "gateway/packet/queue.h"
+#include "gateway/path/mtu.h"
 #include "gateway/peer/config.h"
 #include "gateway/wire/train.h"
 
@@ -48,6 +49,9 @@ int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *pac
 /* The longest packet in one piece that reaches the peer now: what is longer than it, and cannot be cut, is to be refused. SIZE_MAX while that is not known. */
 size_t gw_peer_packet_room(const struct gw_peer *peer);
 
+/* The longest packet that goes to the peer uncut, for what can be told once only (the MSS in a TCP SYN); SIZE_MAX while the search for the path's size goes on. */
+size_t gw_peer_packet_whole(const struct gw_peer *peer);
+
 /* The peer has not answered any handshake for the whole connection_timeout. It is tried again from time to time while somebody sends. */
 bool gw_peer_is_unreachable(const struct gw_peer *peer);
 
@@ -83,10 +87,11 @@ struct gw_peer_status {
     bool has_flows;
     struct gw_mux_stats flows; /* when has_flows */
     bool has_path;
-    struct gw_tuple path; /* the one we send to */
-    bool is_relayed;      /* path is a relay's channel */
-    int64_t rtt_ns;       /* best known: flows', else ping's, else the handshake's; 0 unknown */
-    uint16_t payload_len; /* largest UDP payload that the path is known to carry */
+    struct gw_tuple path;        /* the one we send to */
+    bool is_relayed;             /* path is a relay's channel */
+    int64_t rtt_ns;              /* best known: flows', else ping's, else the handshake's; 0 unknown */
+    uint16_t payload_len;        /* largest UDP payload that the path is known to carry */
+    enum gw_mtu_state mtu_state; /* whether that is its last word */
     enum gw_suite sending_suite;
     enum gw_seal_conflict seal_conflict;
     uint8_t peer_suites;

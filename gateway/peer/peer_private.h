@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a peer is made of, and the functions its files owe each other. For gateway/peer and gateway/ only.
  *   peer.c    the object: birth, configuration, death, status      table.c   all peers of a gateway, routing by prefix
+ *   mtu.c     how large datagrams may be
  *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
  *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
  *   alias.c   its IPv4 address here, and as it has it itself
@@ -25,10 +26,7 @@ struct gw_hello_state {
     uint8_t peer_seq;      /* highest of the peer's */
     uint8_t tries;         /* eliciting ones without an answer */
     bool is_answer_due;
-    uint8_t probe;     /* next rung of the size ladder; past its end = done */
-    uint8_t probe_seq; /* the HELLO that was padded to probe_len; 0 = none under way */
-    uint16_t probe_len;
-    uint16_t seen_len;       /* length of the largest datagram that brought one of the peer's */
+    bool was_second_sent;    /* with the first probe of the path's size */
     struct gw_mono retry_at; /* GW_NEVER = not waiting for an answer */
     uint64_t flows_floor;    /* counter from which the peer's flow frames belong to our mux */
     bool are_flows_bound;    /* the peer's HELLO on this key pair names our instance, or none yet */
@@ -89,7 +87,7 @@ struct gw_alias {
 };
 
 /* ---- endpoint.c */
-#define GW_PATH_RESPONSES_MAX 4u
+#define GW_PATH_RESPONSES_MAX 8u
 struct gw_path_response {
     struct gw_tuple tuple;
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
@@ -147,6 +145,7 @@ struct gw_peer {
     bool has_mux_bound;      /* the mux belongs to remote_instance; else it waits for the first HELLO */
     bool is_unreachable_due; /* the session failed: streams end at the next safe point */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
+    uint64_t full_acked_seen;           /* gw_mux_full_acked, when last looked at */
     unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
     struct gw_tuple mux_tuple;
 
@@ -204,15 +203,11 @@ void gw_peer_seal_changed(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_seal_forget(struct gw_peer *peer, struct gw_mono now);
 
 /* ---- hello.c */
-/* What the path was known to carry gets through no longer: back to what every path does, and the sizes are tried anew. */
-void gw_peer_path_narrowed(struct gw_peer *peer, struct gw_mono now);
-/* Packets go another way: how large they may be there is found out, unless that is known. */
-void gw_peer_hello_path_changed(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_hello_begin(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now);
 /* Returns whether it wants an answer. */
-bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body,
-                         size_t datagram_len, uint64_t counter, struct gw_mono now);
-/* A HELLO without an answer: three tries tell a stock peer, or a size that does not get through. */
+bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_view body, uint64_t counter,
+                         struct gw_mono now);
+/* A HELLO without an answer: three tries tell a stock peer. */
 void gw_peer_hello_expire(struct gw_peer *peer, struct gw_mono now);
 /* What it says has changed: another one, soon. */
 void gw_peer_hello_again(struct gw_peer *peer);
@@ -220,9 +215,27 @@ void gw_peer_hello_again(struct gw_peer *peer);
 bool gw_peer_hello_is_due(const struct gw_peer *peer, struct gw_mono now);
 /* Must each train still begin with one, because the peer has not acknowledged any on this key pair? */
 bool gw_peer_hello_is_pending(const struct gw_peer *peer);
-/* Writes the frame. probe_len, when not 0: the datagram is to be padded to it and nothing else may ride along. */
-void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now, uint16_t *probe_len);
+/* Writes the frame. */
+void gw_peer_hello_output(struct gw_peer *peer, struct gw_writer *w, struct gw_mono now);
 struct gw_mono gw_peer_hello_deadline(const struct gw_peer *peer);
+
+/* ---- mtu.c */
+/* The next probe of the current path's size: a PATH_CHALLENGE of these bytes in a datagram of *len; false: none is due. */
+bool gw_peer_mtu_take_probe(struct gw_peer *peer, struct gw_mono now, uint16_t *len,
+                            uint8_t nonce[GW_MTU_NONCE_LEN]);
+/* A PATH_RESPONSE: false when it answers no such probe. */
+bool gw_peer_mtu_answered(struct gw_peer *peer, struct gw_mono now, const uint8_t nonce[GW_MTU_NONCE_LEN]);
+/* Data left in datagrams of len bytes. */
+void gw_peer_mtu_sent(struct gw_peer *peer, struct gw_path *path, struct gw_mono now, uint16_t len);
+/* Data stays unanswered: is it for its size? */
+void gw_peer_mtu_doubt(struct gw_peer *peer);
+/* The peer has a mux: did its acks show that full datagrams arrive? */
+void gw_peer_mtu_flows_acked(struct gw_peer *peer);
+/* The system refuses datagrams of this length on the path. */
+void gw_peer_mtu_refused(struct gw_peer *peer, struct gw_path *path, struct gw_mono now, size_t len);
+/* The network is another one. */
+void gw_peer_mtu_look_again(struct gw_peer *peer, struct gw_mono now);
+struct gw_mono gw_peer_mtu_deadline(struct gw_peer *peer);
 
 /* ---- input.c */
 void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,

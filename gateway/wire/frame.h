@@ -65,7 +65,6 @@ struct gw_hello {
     uint64_t instance;     /* random; another one when the sender has forgotten its flows */
     uint64_t to_instance;  /* of the receiver: the one that the sender's flows are bound to, 0 = none yet */
     uint64_t capabilities; /* varint */
-    uint16_t seen_len;     /* length of the largest datagram that brought a HELLO of yours on this key pair */
     uint16_t mtu;          /* largest UDP payload I can take */
     char name[GW_HELLO_NAME_MAX + 1]; /* display only; sanitised by decode: printable ASCII, else '?' */
     unsigned addr_count;

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define FIXED_LEN (5u + 8u + 8u + 8u + 2u + 2u) /* up to the MTU, with the longest varint */
+#define FIXED_LEN (5u + 8u + 8u + 8u + 2u) /* up to the MTU, with the longest varint */
 #define IDENTITY_LEN (32u + 64u)
 static_assert(FIXED_LEN + 1 + GW_HELLO_NAME_MAX + 1 + GW_HELLO_ADDRS_MAX * 17 + IDENTITY_LEN <= GW_HELLO_MAX,
               "the longest HELLO that the struct can hold fits");
@@ -64,7 +64,6 @@ int gw_hello_decode(struct gw_hello *out, struct gw_view body)
     hello.instance = gw_read_u64_be(&r);
     hello.to_instance = gw_read_u64_be(&r);
     hello.capabilities = gw_read_varint(&r);
-    hello.seen_len = gw_read_u16_be(&r);
     hello.mtu = gw_read_u16_be(&r);
     decode_name(&r, hello.name);
     decode_addrs(&r, &hello);
@@ -90,7 +89,6 @@ void gw_hello_encode(struct gw_writer *w, const struct gw_hello *hello)
     gw_write_u64_be(w, hello->instance);
     gw_write_u64_be(w, hello->to_instance);
     gw_write_varint(w, hello->capabilities);
-    gw_write_u16_be(w, hello->seen_len);
     gw_write_u16_be(w, hello->mtu);
     gw_write_u8(w, (uint8_t)name_len);
     gw_write_bytes(w, hello->name, name_len);

@@ -25,9 +25,26 @@ static_assert(sizeof(struct gw_tuple) == 52, "a map key without padding");
 /* A link with this bit is no socket but a channel of a relay; the other bits number it. Both addresses are unset then. */
 #define GW_LINK_RELAY 0x80000000u
 
+/* A link with this bit is no socket of ours that others' datagrams come to, but a TLS connection to or from an anchor; the other bits number it. The addresses are the
+ * connection's. */
+#define GW_LINK_CARRIER 0x40000000u
+
 static inline bool gw_tuple_is_relay(const struct gw_tuple *tuple)
 {
     return (tuple->link & GW_LINK_RELAY) != 0;
+}
+static inline bool gw_tuple_is_carrier(const struct gw_tuple *tuple)
+{
+    return (tuple->link & (GW_LINK_RELAY | GW_LINK_CARRIER)) == GW_LINK_CARRIER;
+}
+/* Datagrams to an address, without anything of ours between. */
+static inline bool gw_tuple_is_direct(const struct gw_tuple *tuple)
+{
+    return (tuple->link & (GW_LINK_RELAY | GW_LINK_CARRIER)) == 0;
+}
+static inline bool gw_tuple_same_kind(const struct gw_tuple *a, const struct gw_tuple *b)
+{
+    return ((a->link ^ b->link) & (GW_LINK_RELAY | GW_LINK_CARRIER)) == 0;
 }
 static inline bool gw_tuple_equal(const struct gw_tuple *a, const struct gw_tuple *b)
 {

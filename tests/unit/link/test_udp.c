@@ -313,7 +313,7 @@ static void test_too_large_for_a_slot(void **state)
     gw_udp_close(&ends->b);
     calls.no_gro = true;
     ends->b = open_udp();
-    struct gw_train train = make_train(ends, "127.0.0.1", 5000, 1, 5000);
+    struct gw_train train = make_train(ends, "127.0.0.1", 9500, 1, 9500);
     send_all(ends, &train);
     assert_int_equal(
         gw_udp_receive(&ends->b, GW_UDP_V4, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained), 0);
