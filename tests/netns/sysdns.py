@@ -773,6 +773,28 @@ def networkmanager_alone(box):
     def settled():
         until(lambda: CONF.read_bytes() == before, CONF.read_text)
         return state()
+    # without upstreams of its own: those of its connections, followed
+    laptop.configure({"system": "networkmanager"}, **TUN)
+    laptop.up()
+    laptop.applied("networkmanager")
+    check(laptop.upstreams() == ["192.0.2.53:53"], f"{laptop.upstreams()}")
+    until(lambda: "10.64.0.53" in CONF.read_text() and lookup("home.demo.p2p") == "10.64.0.2", CONF.read_text)
+    check(lookup("www.example.com") == "192.0.2.7", "the rest of the world")
+    connection = Path("/etc/NetworkManager/system-connections/eth0.nmconnection")
+    connection.write_text(connection.read_text().replace("dns=192.0.2.53;", "dns=127.0.0.9;192.0.2.53;"))
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager/Settings", "org.freedesktop.NetworkManager.Settings",
+             "ReloadConnections"])
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager", "ActivateConnection",
+             "ooo", "/org/freedesktop/NetworkManager/Settings/1", "/", "/"])
+    until(lambda: laptop.upstreams() == ["127.0.0.9:53", "192.0.2.53:53"], lambda: f"another server of the connection: {laptop.upstreams()}", 20)
+    laptop.stop()
+    connection.write_text(connection.read_text().replace("dns=127.0.0.9;192.0.2.53;", "dns=192.0.2.53;"))
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager/Settings", "org.freedesktop.NetworkManager.Settings",
+             "ReloadConnections"])
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager", "ActivateConnection",
+             "ooo", "/org/freedesktop/NetworkManager/Settings/1", "/", "/"])
+    until(lambda: CONF.read_bytes() == before, CONF.read_text)
+    laptop.configure(forward(system="networkmanager"), **TUN)
     survive_kills(box, laptop, 10, settled, {"state": state(), "took": 0.2})
     # it stays when all is killed, and is taken back all the same
     laptop.up()

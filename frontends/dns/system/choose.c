@@ -62,7 +62,7 @@ static bool can_answer_all(struct gw_sysdns_job *job)
     struct gw_addr old[GW_SYSDNS_OLD_MAX];
     if (job->wish->answers_all)
         return true;
-    unsigned count = mechanism && mechanism->old_servers ? mechanism->old_servers(&job->record, old) : 0;
+    unsigned count = mechanism && mechanism->old_servers ? mechanism->old_servers(job, old) : 0;
     return job->use_old && job->use_old(job, old, count) == 0;
 }
 

@@ -71,9 +71,9 @@ struct gw_sysdns_mechanism {
     void (*undo)(struct gw_sysdns_job *job);
     /* Ends all that the job has under way or watches, and frees state; the change itself stays. Not from within on_done. */
     void (*stop)(struct gw_sysdns_job *job);
-    /* Whom the machine would ask if it were not for us, as its files say now: at most GW_SYSDNS_OLD_MAX, ports 53. Returns how many. NULL: the machine asks us for our
-     * names alone. */
-    unsigned (*old_servers)(const struct gw_sysdns_record *record, struct gw_addr *out);
+    /* Whom the machine would ask if it were not for us, as its files say now: at most GW_SYSDNS_OLD_MAX, ports 53. Returns how many; 0 also if job->use_old will be told later. NULL:
+     * the machine asks us for our names alone. */
+    unsigned (*old_servers)(struct gw_sysdns_job *job, struct gw_addr *out);
 };
 
 extern const struct gw_sysdns_mechanism gw_sysdns_resolved, gw_sysdns_networkmanager, gw_sysdns_resolvconf,

@@ -50,7 +50,7 @@ void gw_sysdns_look_at_old(struct gw_sysdns *sysdns)
     struct gw_addr servers[GW_SYSDNS_OLD_MAX];
     if (sysdns->state != GW_SYSDNS_APPLIED || !sysdns->mechanism)
         return;
-    unsigned count = sysdns->mechanism->old_servers(&sysdns->job.record, servers);
+    unsigned count = sysdns->mechanism->old_servers(&sysdns->job, servers);
     if (count > 0)
         tell(sysdns, servers, count);
 }

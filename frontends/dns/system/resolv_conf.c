@@ -182,10 +182,10 @@ static void stop(struct gw_sysdns_job *job)
 }
 
 /* As long as ours is there, in the original; that may be a link, and then somebody keeps it up to date. */
-static unsigned old_servers(const struct gw_sysdns_record *record, struct gw_addr *out)
+static unsigned old_servers(struct gw_sysdns_job *job, struct gw_addr *out)
 {
     struct stat st;
-    (void)record;
+    (void)job;
     return gw_resolv_conf_read_servers(lstat(KEPT, &st) == 0 ? KEPT : CONF, out, 0);
 }
 

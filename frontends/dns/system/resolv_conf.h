@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What our resolv.conf says. Pure: text in, text out. */
+/* What resolv.conf says: ours, and others'. */
 #ifndef FRONTENDS_DNS_SYSTEM_RESOLV_CONF_H
 #define FRONTENDS_DNS_SYSTEM_RESOLV_CONF_H
 

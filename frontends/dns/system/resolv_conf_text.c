@@ -3,6 +3,7 @@
 
 #include "gateway/base/err.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,16 @@ int gw_resolv_conf_make(char **out, size_t *len, const char *old, const struct g
     return GW_E_NOMEM;
 }
 
+/* A link-local one is written with its interface's name. */
+static bool parse_server(struct gw_addr *out, char word[GW_ADDR_STRLEN])
+{
+    char *scope = strchr(word, '%');
+    unsigned index = scope ? if_nametoindex(scope + 1) : 0;
+    if (index > 0)
+        snprintf(scope + 1, GW_ADDR_STRLEN - (size_t)(scope + 1 - word), "%u", index);
+    return gw_addr_parse_ip(out, word, 53) == 0;
+}
+
 /* fn is told of each nameserver until it returns false. */
 static void each_server(const char *text, bool (*fn)(void *ctx, const struct gw_addr *server), void *ctx)
 {
@@ -119,8 +130,7 @@ static void each_server(const char *text, bool (*fn)(void *ctx, const struct gw_
     struct gw_addr address;
     while (*text) {
         size_t len = strcspn(text, "\r\n");
-        if (sscanf(text, "nameserver %71s", word) == 1 && gw_addr_parse_ip(&address, word, 53) == 0 &&
-            !fn(ctx, &address))
+        if (sscanf(text, "nameserver %71s", word) == 1 && parse_server(&address, word) && !fn(ctx, &address))
             return;
         text += len;
         text += strspn(text, "\r\n");

@@ -198,10 +198,10 @@ static unsigned read_entries(const char *folder, bool are_local, struct gw_addr 
 }
 
 /* Another server of this machine comes last: resolvconf tells it of ours, which it might ask. */
-static unsigned old_servers(const struct gw_sysdns_record *record, struct gw_addr *out)
+static unsigned old_servers(struct gw_sysdns_job *job, struct gw_addr *out)
 {
     unsigned count = 0;
-    (void)record;
+    (void)job;
     for (unsigned are_local = 0; are_local < 2; are_local++) {
         count = read_entries(DEBIANS, are_local, out, count);
         count = read_entries(OPENRESOLVS, are_local, out, count);
