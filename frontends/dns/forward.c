@@ -455,7 +455,8 @@ void gw_dns_forward_set_upstreams(struct gw_dns_forward *forward, const struct g
 {
     struct gw_dns_forward_params *params = &forward->params;
     memset(params->upstreams, 0, sizeof params->upstreams);
-    memcpy(params->upstreams, upstreams, count * sizeof *upstreams);
+    for (unsigned i = 0; i < count; i++)
+        params->upstreams[i] = upstreams[i];
     params->upstream_count = count;
     forward->preferred = 0;
     for (struct gw_map_node *at = gw_map_first(&forward->flights); at;
