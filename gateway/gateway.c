@@ -83,6 +83,14 @@ no_local:
     return err;
 }
 
+void gw_gateway_end_flows(struct gateway *gateway, struct gw_mono now)
+{
+    gateway->host.now = now;
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
+         node = gw_map_next(&gateway->host.peers, node))
+        gw_peer_flows_end_both(gw_map_entry(node, struct gw_peer, by_key), now, GW_REASON_SHUTTING_DOWN);
+}
+
 void gw_gateway_free(struct gateway *gateway, struct gw_mono now)
 {
     if (!gateway)

@@ -41,6 +41,8 @@ struct gw_gateway_params {
 
 /* 0, GW_E_NOMEM, GW_E_INVAL (key refused). */
 int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params, struct gw_mono now);
+/* Every stream ends with SHUTTING_DOWN, with the peers too when they get what gw_gateway_output gives then. gw_gateway_free follows. */
+void gw_gateway_end_flows(struct gateway *gateway, struct gw_mono now);
 /* Streams end with SHUTTING_DOWN. */
 void gw_gateway_free(struct gateway *gateway, struct gw_mono now);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The gate; see gate.h. Flows are remembered by keyed hashes of 64 bits: one that is another's by chance (2^-52 for a packet) gets in, where its port is asked. */
 #include "netstack/gate.h"
+#include "netstack/gate_tcp.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ struct gw_gate {
     struct gw_gate_stats stats;
     struct table asked;    /* the kernel spoke first */
     struct table admitted; /* peers spoke first, and may; fragments of what is the netstack's */
+    struct table doubted;  /* were admitted, until the owner's word changed */
+    struct gw_gate_tcp *tcp;
 };
 
 struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
@@ -47,18 +50,18 @@ struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
         return NULL;
     gate->params = *params;
     gw_random_fill(params->random, gate->seed, sizeof gate->seed);
-    return gate;
+    gate->tcp = gw_gate_tcp_new(&gate->params);
+    if (gate->tcp)
+        return gate;
+    gw_gate_free(gate);
+    return NULL;
 }
 
 void gw_gate_free(struct gw_gate *gate)
 {
+    if (gate)
+        gw_gate_tcp_free(gate->tcp);
     free(gate);
-}
-
-void gw_gate_forget(struct gw_gate *gate)
-{
-    memset(&gate->admitted, 0, sizeof gate->admitted);
-    memset(&gate->last, 0, sizeof gate->last);
 }
 
 void gw_gate_stats(const struct gw_gate *gate, struct gw_gate_stats *out)
@@ -104,6 +107,27 @@ static void put(struct table *table, uint64_t tag, uint32_t now_s)
             oldest = &set[i];
     }
     *oldest = (struct flow){tag, now_s};
+}
+
+/* What is asked about again stays known: what the kernel goes on sending there must not count as asked for by it. */
+void gw_gate_forget(struct gw_gate *gate, struct gw_mono now)
+{
+    uint32_t now_s = seconds(now);
+    for (unsigned i = 0; i < SETS; i++) {
+        for (unsigned k = 0; k < WAYS; k++) {
+            const struct flow *flow = &gate->admitted.flows[i][k];
+            if (flow->tag != 0 && now_s - flow->used_s <= KEPT_S)
+                put(&gate->doubted, flow->tag, now_s);
+        }
+    }
+    memset(&gate->admitted, 0, sizeof gate->admitted);
+    memset(&gate->last, 0, sizeof gate->last);
+    gw_gate_tcp_forget(gate->tcp);
+}
+
+void gw_gate_forget_peer(struct gw_gate *gate, const void *peer)
+{
+    gw_gate_tcp_forget_peer(gate->tcp, peer);
 }
 
 /* ---- what a packet says */
@@ -161,44 +185,92 @@ static uint64_t fragment_tag(const struct gw_gate *gate, const uint8_t *packet, 
 
 /* ---- out */
 
-void gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, const uint8_t *packet, const struct gw_ip *ip)
+static enum gw_gate_way ask(struct gw_gate *gate, void *peer, const struct gw_addr *local,
+                            const struct gw_ip *ip)
 {
-    uint32_t now_s = seconds(now);
-    struct segment segment = segment_of(packet, ip);
+    return gate->params.decide(gate->params.ctx, peer, local, ip->protocol == GW_IP_UDP);
+}
+
+static struct gw_addr local_of(const uint8_t *packet, const struct gw_ip *ip, bool is_inbound)
+{
+    struct gw_addr local;
+    if (is_inbound)
+        gw_ip_destination(&local, packet, ip);
+    else
+        gw_ip_source(&local, packet, ip);
+    local.port = has_ports(ip) ? gw_load16_be(packet + ip->l4 + (is_inbound ? 2 : 0)) : 0;
+    return local;
+}
+
+/* A peer spoke first, and was let in: may it still? */
+static bool is_still_admitted(struct gw_gate *gate, uint32_t now_s, void *peer, uint64_t tag,
+                              const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct gw_addr local = local_of(packet, ip, false);
+    if (!peer || ask(gate, peer, &local, ip) != GW_GATE_KERNEL)
+        return false;
+    put(&gate->admitted, tag, now_s);
+    return true;
+}
+
+static bool let_flow_out(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
+                         const struct gw_ip *ip)
+{
     struct key key;
-    if (ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6 ||
-        segment.offset > 0 || (has_ports(ip) && segment.len < 4))
-        return;
     fill_flow_key(&key, packet, ip, false);
     if (gate->last_s == now_s && memcmp(&key, &gate->last, sizeof key) == 0)
-        return;
+        return true;
     uint64_t tag = tag_of(gate, &key);
-    if (!find(&gate->admitted, tag, now_s))
-        put(&gate->asked, tag, now_s);
+    if (!find(&gate->admitted, tag, now_s)) {
+        bool is_doubted = !find(&gate->asked, tag, now_s) && find(&gate->doubted, tag, now_s);
+        if (is_doubted && !is_still_admitted(gate, now_s, peer, tag, packet, ip))
+            return false;
+        if (!is_doubted)
+            put(&gate->asked, tag, now_s);
+    }
     gate->last = key;
     gate->last_s = now_s;
+    return true;
+}
+
+static bool let_tcp_out(struct gw_gate *gate, void *peer, const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct gw_addr local = local_of(packet, ip, false), remote;
+    uint8_t flags = packet[ip->l4 + TCP_FLAGS];
+    if (!gw_netstack_link_has_address(gate->params.link, &local))
+        return true; /* of a subnet behind us: decide_foreign says what comes back */
+    if (flags & (GW_TCP_SYN | GW_TCP_RST)) {
+        gw_ip_destination(&remote, packet, ip);
+        remote.port = gw_load16_be(packet + ip->l4 + 2);
+        gw_gate_tcp_outbound(gate->tcp, &local, &remote, flags);
+    }
+    return gw_gate_tcp_may(gate->tcp, peer, &local);
+}
+
+bool gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
+                      const struct gw_ip *ip)
+{
+    struct segment segment = segment_of(packet, ip);
+    if (ip->protocol == GW_IP_TCP && !ip->is_fragment)
+        return let_tcp_out(gate, peer, packet, ip);
+    if (ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6 ||
+        segment.offset > 0 || (has_ports(ip) && segment.len < 4))
+        return true;
+    return let_flow_out(gate, seconds(now), peer, packet, ip);
 }
 
 /* ---- in */
 
-/* Something new. */
-static enum gw_gate_way ask(struct gw_gate *gate, void *peer, const uint8_t *packet, const struct gw_ip *ip)
-{
-    struct gw_addr local;
-    gw_ip_destination(&local, packet, ip);
-    local.port = has_ports(ip) ? gw_load16_be(packet + ip->l4 + 2) : 0;
-    return gate->params.decide(gate->params.ctx, peer, &local, ip->protocol == GW_IP_UDP);
-}
-
-/* What is no SYN begins nothing: the kernel, if it has no connection for it, answers with a RST. */
+/* What is no SYN begins nothing: the kernel, if it has no connection for it, answers with a RST. What may not go on, the netstack answers so. */
 static enum gw_gate_way decide_tcp(struct gw_gate *gate, void *peer, const uint8_t *packet,
                                    const struct gw_ip *ip, const struct segment *segment)
 {
     if (segment->len < GW_TCP_HEADER)
         return GW_GATE_NOBODY;
-    if ((segment->data[TCP_FLAGS] & (GW_TCP_SYN | GW_TCP_ACK)) != GW_TCP_SYN)
-        return GW_GATE_KERNEL;
-    return ask(gate, peer, packet, ip);
+    struct gw_addr local = local_of(packet, ip, true);
+    if ((segment->data[TCP_FLAGS] & (GW_TCP_SYN | GW_TCP_ACK)) == GW_TCP_SYN)
+        return ask(gate, peer, &local, ip);
+    return gw_gate_tcp_may(gate->tcp, peer, &local) ? GW_GATE_KERNEL : GW_GATE_STACK;
 }
 
 static enum gw_gate_way decide_flow(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
@@ -211,7 +283,8 @@ static enum gw_gate_way decide_flow(struct gw_gate *gate, uint32_t now_s, void *
     uint64_t tag = tag_of(gate, &key);
     enum gw_gate_way way = GW_GATE_KERNEL;
     if (!find(&gate->asked, tag, now_s) && !find(&gate->admitted, tag, now_s)) {
-        way = ask(gate, peer, packet, ip);
+        struct gw_addr local = local_of(packet, ip, true);
+        way = ask(gate, peer, &local, ip);
         if (way == GW_GATE_KERNEL)
             put(&gate->admitted, tag, now_s);
     }

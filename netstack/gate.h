@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who takes a packet that a peer sends to a machine with a TUN: the kernel, the netstack, or nobody. The kernel gets what belongs to its own connections and what it
- * was asked for; whatever would begin something new is decided by the owner's word. Bounded state: answers are let in for 2 minutes after the last packet of their
- * flow, TCP needs none (what is no SYN begins nothing). Sans-IO. */
+ * was asked for; whatever would begin something new is decided by the owner's word, and goes on as long as that holds. Bounded state: answers are let in for 2 minutes after
+ * the last packet of their flow, for TCP see gate_tcp.h (what is no SYN begins nothing). Sans-IO. */
 #ifndef NETSTACK_GATE_H
 #define NETSTACK_GATE_H
 
@@ -25,17 +25,25 @@ struct gw_gate_params {
     enum gw_gate_way (*decide)(void *ctx, void *peer, const struct gw_addr *local, bool is_udp);
     /* The same for an address that is not ours. */
     enum gw_gate_way (*decide_foreign)(void *ctx, void *peer, const struct gw_addr *to);
+    /* Whose this address is, NULL: nobody's. */
+    void *(*route)(void *ctx, const struct gw_addr *remote);
+    /* During gw_gate_forget: this TCP connection of the kernel's may not go on, and rests: whatever either end sends of it will not pass. */
+    void (*on_end)(void *ctx, const struct gw_addr *local, const struct gw_addr *remote);
     void *ctx;
 };
 
 /* NULL without memory. */
 struct gw_gate *gw_gate_new(const struct gw_gate_params *params);
 void gw_gate_free(struct gw_gate *gate);
-/* Everything that was let in is asked about again: the owner's word has changed. */
-void gw_gate_forget(struct gw_gate *gate);
+/* Everything that was let in is asked about again: the owner's word has changed. What may not go on ends, TCP and others. */
+void gw_gate_forget(struct gw_gate *gate, struct gw_mono now);
 
-/* The kernel sends this to a peer. For packets that gw_ip_parse took, both. */
-void gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, const uint8_t *packet,
+/* The peer is about to be removed. gw_gate_forget follows, when it is. */
+void gw_gate_forget_peer(struct gw_gate *gate, const void *peer);
+
+/* The kernel sends this to a peer (NULL: to one that is gone). false: it must not go, as the peer began it and may not any more; for TCP both ends should be told. For packets that
+ * gw_ip_parse took, both. */
+bool gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                       const struct gw_ip *ip);
 enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                                  const struct gw_ip *ip);

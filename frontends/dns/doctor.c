@@ -245,7 +245,7 @@ static void judge_answer(struct gw_dns_report *report, const struct gw_dns_seen 
         find(report, GW_DNS_WRONG, is_p2p(seen->name) ? "a network's name alone is no host" : "",
              "%s exists, but has no address", seen->name);
     else
-        find(report, GW_DNS_FINE, "", "%s is %s", seen->name, gw_addr_format(&probe->address, text));
+        find(report, GW_DNS_FINE, "", "%s is %s", seen->name, gw_addr_format_ip(&probe->address, text));
 }
 
 static void judge_libc(struct gw_dns_report *report, const struct gw_dns_seen *seen)
@@ -259,13 +259,13 @@ static void judge_libc(struct gw_dns_report *report, const struct gw_dns_seen *s
         return;
     if (gw_addr_same_ip(&seen->libc_address, &seen->name_v4.address) ||
         gw_addr_same_ip(&seen->libc_address, &seen->name_v6.address))
-        find(report, GW_DNS_FINE, "", "programs get %s for %s", gw_addr_format(&seen->libc_address, theirs),
-             seen->name);
+        find(report, GW_DNS_FINE, "", "programs get %s for %s",
+             gw_addr_format_ip(&seen->libc_address, theirs), seen->name);
     else
         find(report, GW_DNS_WRONG,
              "is there a line for it in /etc/hosts, or a server that invents addresses?",
-             "programs get %s for %s, not %s", gw_addr_format(&seen->libc_address, theirs), seen->name,
-             gw_addr_format(&seen->name_v4.address, ours));
+             "programs get %s for %s, not %s", gw_addr_format_ip(&seen->libc_address, theirs), seen->name,
+             gw_addr_format_ip(&seen->name_v4.address, ours));
 }
 
 void gw_dns_doctor_judge(struct gw_dns_report *report, const struct gw_dns_seen *seen)

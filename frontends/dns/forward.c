@@ -161,7 +161,7 @@ static void take_message(struct flight *flight, const uint8_t *message, size_t l
 static struct timeval patience(const struct flight *flight)
 {
     const struct gw_dns_forward_params *params = &flight->forward->params;
-    unsigned rounds = (flight->tried - 1) / params->upstream_count;
+    unsigned rounds = (flight->tried - 1) / (params->upstream_count ? params->upstream_count : 1);
     int64_t ns = params->timeout_ns << (rounds < 4 ? rounds : 4);
     if (flight->is_tcp)
         ns *= 2;
@@ -318,7 +318,7 @@ static void try_next(struct flight *flight)
 {
     const struct gw_dns_forward_params *params = &flight->forward->params;
     bool is_out = false;
-    while (!is_out && flight->tried < params->tries) {
+    while (!is_out && flight->tried < params->tries && params->upstream_count > 0) {
         if (flight->tried > 0)
             flight->upstream = (flight->upstream + 1) % params->upstream_count;
         flight->tried++;
@@ -430,7 +430,7 @@ void gw_dns_waiter_cancel(struct gw_dns_waiter *waiter)
 int gw_dns_forward_new(struct gw_dns_forward **out, const struct gw_dns_forward_params *params)
 {
     uint8_t seed[16];
-    if (params->upstream_count == 0 || params->upstream_count > GW_DNS_UPSTREAMS_MAX)
+    if (params->upstream_count > GW_DNS_UPSTREAMS_MAX)
         return GW_E_INVAL;
     struct gw_dns_forward *forward = calloc(1, sizeof *forward);
     if (!forward)
@@ -448,6 +448,26 @@ int gw_dns_forward_new(struct gw_dns_forward **out, const struct gw_dns_forward_
     }
     *out = forward;
     return 0;
+}
+
+void gw_dns_forward_set_upstreams(struct gw_dns_forward *forward, const struct gw_addr *upstreams,
+                                  unsigned count)
+{
+    struct gw_dns_forward_params *params = &forward->params;
+    memset(params->upstreams, 0, sizeof params->upstreams);
+    for (unsigned i = 0; i < count; i++)
+        params->upstreams[i] = upstreams[i];
+    params->upstream_count = count;
+    forward->preferred = 0;
+    for (struct gw_map_node *at = gw_map_first(&forward->flights); at;
+         at = gw_map_next(&forward->flights, at))
+        gw_map_entry(at, struct flight, node)->upstream = 0;
+}
+
+const struct gw_addr *gw_dns_forward_upstreams(const struct gw_dns_forward *forward, unsigned *count)
+{
+    *count = forward->params.upstream_count;
+    return forward->params.upstreams;
 }
 
 void gw_dns_forward_free(struct gw_dns_forward *forward)

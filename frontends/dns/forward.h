@@ -21,16 +21,22 @@ struct gw_dns_forward_params {
     struct gw_loop *loop;
     struct gw_random *random;
     struct gw_addr upstreams[GW_DNS_UPSTREAMS_MAX]; /* in order of preference */
-    unsigned upstream_count;
+    unsigned upstream_count;                        /* 0: every question fails, until there are some */
     int64_t timeout_ns;   /* of one try; 0 = 800 ms, twice as long when an upstream is asked again */
     unsigned tries;       /* 0 = 5 */
     size_t cache_entries; /* 0 = 4096 */
 };
 
-/* 0, GW_E_NOMEM, GW_E_INVAL (no upstream, too many). */
+/* 0, GW_E_NOMEM, GW_E_INVAL (too many upstreams). */
 int gw_dns_forward_new(struct gw_dns_forward **out, const struct gw_dns_forward_params *params);
 /* Nobody who waits is told. */
 void gw_dns_forward_free(struct gw_dns_forward *forward);
+
+/* Others from now on, 0 to GW_DNS_UPSTREAMS_MAX: questions that are out go to these next, or fail when there are none. What is in the cache stays. */
+void gw_dns_forward_set_upstreams(struct gw_dns_forward *forward, const struct gw_addr *upstreams,
+                                  unsigned count);
+/* Lent until they change. */
+const struct gw_addr *gw_dns_forward_upstreams(const struct gw_dns_forward *forward, unsigned *count);
 
 /* The answer for this asker: its id, its case, its size; SERVFAIL when nobody answered. Lent. */
 typedef void gw_dns_forward_fn(const uint8_t *message, size_t len, void *user);

@@ -97,6 +97,11 @@ void gw_dns_server_free(struct gw_dns_server *server)
     free(server);
 }
 
+void gw_dns_server_set_forwards(struct gw_dns_server *server, bool forwards)
+{
+    server->ask.forwards = forwards && server->forward != NULL;
+}
+
 const struct gw_addr *gw_dns_server_listen(const struct gw_dns_server *server, size_t i)
 {
     return &server->listen[i];

@@ -29,6 +29,8 @@ struct gw_dns_server_params {
 /* 0, or -errno, GW_E_NOMEM, GW_E_LIMIT, GW_E_INVAL; *bad is then the index of the address that could not be listened on. */
 int gw_dns_server_new(struct gw_dns_server **out, const struct gw_dns_server_params *params, size_t *bad);
 void gw_dns_server_free(struct gw_dns_server *server);
+/* Whether names that are not ours go to params.forward, if that is there: yes to begin with. */
+void gw_dns_server_set_forwards(struct gw_dns_server *server, bool forwards);
 /* With the port that the kernel chose. */
 const struct gw_addr *gw_dns_server_listen(const struct gw_dns_server *server, size_t i);
 

@@ -13,7 +13,6 @@
 #define IDLE GW_S(120)
 /* A destination that failed is not tried again for so long. */
 #define FAILED GW_S(10)
-#define TURN_MAX 32
 
 void gw_udp_targets_init(struct gw_udp_targets *targets, const struct gw_frontend *frontend,
                          const struct gw_policy *policy, gw_udp_reply_fn *on_reply)
@@ -129,151 +128,7 @@ void udp_target_reply(struct udp_target *target, const void *data, size_t len, s
     target->targets->on_reply(target->targets, target->header, target->header_len, data, len);
 }
 
-/* ---- a flow to a peer */
-
-static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void *data, size_t len,
-                        void *user)
-{
-    (void)stream;
-    udp_target_reply(user, data, len, now);
-}
-
-static void on_fin(struct gw_stream *stream, struct gw_mono now, void *user)
-{
-    struct udp_target *target = user;
-    (void)stream;
-    /* The service's end was idle for too long, or went: the next datagram opens another flow. */
-    udp_target_free(target, now);
-}
-
-static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user)
-{
-    struct udp_target *target = user;
-    (void)stream;
-    target->stream = NULL;
-    if (udp_target_try_packets(target, reason, now))
-        return;
-    if (reason == GW_REASON_CANCELLED || reason == GW_REASON_NONE)
-        udp_target_free(target, now);
-    else
-        udp_target_fail(target, now, gw_outcome_of_reason(reason));
-}
-
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
-                      void *user)
-{
-    size_t len = 0;
-    (void)stream, (void)now, (void)user;
-    for (int i = 0; i < count; i++)
-        len += iov[i].iov_len;
-    return len;
-}
-
-static void ignore(struct gw_stream *stream, struct gw_mono now, void *user)
-{
-    (void)stream, (void)now, (void)user;
-}
-
-static void on_accepted(struct gw_stream *stream, struct gw_mono now, void *user)
-{
-    struct udp_target *target = user;
-    (void)stream;
-    target->state = STATE_FLOW;
-    target->flow_peer = NULL;
-    udp_target_send_waiting(target, now);
-}
-
-static const struct gw_stream_ops ops = {
-    .on_accepted = on_accepted,
-    .on_data = on_data,
-    .on_fin = on_fin,
-    .on_writable = ignore,
-    .on_datagram = on_datagram,
-    .on_closed = on_closed,
-};
-
-static void open_flow(struct udp_target *target, struct gw_peer *peer, const struct gw_open *open,
-                      struct gw_mono now)
-{
-    int err = gw_peer_open(peer, now, open, &ops, target, &target->stream);
-    if (err) {
-        udp_target_fail(target, now, gw_outcome_of_error(err));
-        return;
-    }
-    struct gw_peer_status status;
-    target->flow_peer = peer;
-    gw_peer_status(peer, now, &status);
-    bool may_be_stock = status.kind == GW_PEER_UNKNOWN && !gw_peer_config(peer)->has_ed25519;
-    if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path || may_be_stock) {
-        target->state = STATE_OPENING;
-        return;
-    }
-    /* They ride with the open. */
-    target->state = STATE_FLOW;
-    udp_target_send_waiting(target, now);
-}
-
-/* ---- a socket of ours */
-
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-    struct udp_target *target = arg;
-    struct gw_mono now = gw_loop_now(target->targets->frontend->loop);
-    uint8_t bytes[GW_UDP_DATAGRAM_MAX];
-    (void)what;
-    for (int i = 0; i < TURN_MAX; i++) {
-        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
-        if (n < 0 && errno == EAGAIN)
-            return;
-        if (n >= 0 && (size_t)n <= sizeof bytes)
-            udp_target_reply(target, bytes, (size_t)n, now);
-    }
-}
-
-static void join(struct udp_target *target, int fd, struct gw_mono now)
-{
-    target->fd = fd;
-    event_assign(&target->event, gw_loop_base(target->targets->frontend->loop), fd, EV_READ | EV_PERSIST,
-                 on_event, target);
-    if (event_add(&target->event, NULL) < 0) {
-        udp_target_fail(target, now, GW_OUTCOME_OVERLOADED);
-        return;
-    }
-    target->state = STATE_DIRECT;
-    udp_target_send_waiting(target, now);
-}
-
-static void on_dialled(int fd, struct gw_mono now, void *user)
-{
-    struct udp_target *target = user;
-    target->dial = NULL;
-    if (fd >= 0)
-        join(target, fd, now);
-    else
-        udp_target_fail(target, now, gw_outcome_of_dial(fd));
-}
-
-static bool is_permitted(const struct gw_addr *address, void *user)
-{
-    const struct udp_target *target = user;
-    const char *host = gw_addr_is_set(&target->request.ip) ? NULL : target->request.host;
-    return gw_policy_permits(target->targets->policy, host, address, target->request.port);
-}
-
-static void dial(struct udp_target *target, const struct gw_target *where, bool is_own, struct gw_mono now)
-{
-    struct gw_dial_params params = {.target = where,
-                                    .is_datagrams = true,
-                                    .is_permitted = is_own ? NULL : is_permitted,
-                                    .on_done = on_dialled,
-                                    .user = target};
-    target->state = STATE_DIALLING;
-    int result = gw_dial(target->targets->frontend->dialer, &params, now, &target->dial);
-    if (result >= 0)
-        join(target, result, now);
-    else if (result != -EINPROGRESS)
-        udp_target_fail(target, now, gw_outcome_of_dial(result));
-}
+/* ---- whose is it? */
 
 static void open_other(struct udp_target *target, struct gw_mono now)
 {
@@ -286,10 +141,8 @@ static void open_other(struct udp_target *target, struct gw_mono now)
                                 is_ip ? &request->ip : NULL, request->port))
         udp_target_fail(target, now, GW_OUTCOME_NOT_OURS);
     else
-        dial(target, &where, false, now);
+        udp_target_dial(target, &where, false, now);
 }
-
-/* ---- whose is it? */
 
 static void open_answer(struct udp_target *target, const struct gw_answer *answer, struct gw_mono now)
 {
@@ -301,9 +154,9 @@ static void open_answer(struct udp_target *target, const struct gw_answer *answe
     else if (!connect_fill_open(&open, answer, target->request.port, true))
         udp_target_fail(target, now, GW_OUTCOME_NOT_LISTED);
     else if (answer->peer)
-        open_flow(target, answer->peer, &open, now);
+        udp_target_open_flow(target, answer->peer, &open, now);
     else if (frontend->own_service && frontend->own_service(frontend->ctx, answer->gateway, &open, &where))
-        dial(target, &where, true, now);
+        udp_target_dial(target, &where, true, now);
     else
         udp_target_fail(target, now, GW_OUTCOME_NOT_LISTED);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One destination, as udp_target.c (its life, flows and sockets) and udp_packets.c see it. */
+/* One destination, as udp_target.c (its life), udp_flow.c, udp_socket.c and udp_packets.c see it. */
 #ifndef FRONTENDS_SOCKS5_UDP_TARGET_PRIVATE_H
 #define FRONTENDS_SOCKS5_UDP_TARGET_PRIVATE_H
 
@@ -50,6 +50,12 @@ void udp_target_fail(struct udp_target *target, struct gw_mono now, enum gw_outc
 void udp_target_send_waiting(struct udp_target *target, struct gw_mono now);
 void udp_target_reply(struct udp_target *target, const void *data, size_t len, struct gw_mono now);
 
+/* udp_flow.c */
+void udp_target_open_flow(struct udp_target *target, struct gw_peer *peer, const struct gw_open *open,
+                          struct gw_mono now);
+/* udp_socket.c. is_own: this node's own service, which no policy rules out. */
+void udp_target_dial(struct udp_target *target, const struct gw_target *where, bool is_own,
+                     struct gw_mono now);
 /* udp_packets.c. to: as in gw_packet_dial_params. */
 void udp_target_open_packets(struct udp_target *target, struct gw_peer *peer, const struct gw_addr *to,
                              struct gw_mono now);

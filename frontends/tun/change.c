@@ -63,26 +63,14 @@ void gw_changes_free(struct gw_changes *changes)
 
 /* ---- text: kind device table priority port prefix [source] */
 
-/* Of "1.2.3.4:0" and "[::1]:0" the address alone. */
-static char *format_ip(const struct gw_addr *ip, char out[GW_ADDR_STRLEN])
-{
-    struct gw_addr addr = *ip;
-    addr.port = 0;
-    gw_addr_format(&addr, out);
-    char *end = strrchr(out, ':'), *start = out[0] == '[' ? out + 1 : out;
-    if (end)
-        end[out[0] == '[' ? -1 : 0] = 0;
-    return start;
-}
-
 char *gw_change_format(const struct gw_change *change, char out[GW_CHANGE_LINE_MAX])
 {
     char ip[GW_ADDR_STRLEN], source[GW_ADDR_STRLEN];
     bool has_source = gw_addr_is_set(&change->source);
     snprintf(out, GW_CHANGE_LINE_MAX, "%s %s %u %u %u %s/%u%s%s", kind_names[change->kind],
              change->device[0] ? change->device : "-", change->table, change->priority, change->port,
-             format_ip(&change->prefix.ip, ip), change->prefix.bits, has_source ? " " : "",
-             has_source ? format_ip(&change->source, source) : "");
+             gw_addr_format_ip(&change->prefix.ip, ip), change->prefix.bits, has_source ? " " : "",
+             has_source ? gw_addr_format_ip(&change->source, source) : "");
     return out;
 }
 

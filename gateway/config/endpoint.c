@@ -221,21 +221,9 @@ bool gw_prefix_contains(const struct gw_prefix *prefix, const struct gw_addr *ip
     return ip->family == prefix->ip.family && memcmp(other.ip.ip, prefix->ip.ip, sizeof other.ip.ip) == 0;
 }
 
-char *gw_ip_format(const struct gw_addr *ip, char *out, size_t out_len)
-{
-    char text[INET6_ADDRSTRLEN];
-    if (ip->family == 0 || !inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->ip, text, sizeof text))
-        snprintf(out, out_len, "-");
-    else if (ip->scope)
-        snprintf(out, out_len, "%s%%%u", text, ip->scope);
-    else
-        snprintf(out, out_len, "%s", text);
-    return out;
-}
-
 char *gw_prefix_format(const struct gw_prefix *prefix, char *out, size_t out_len)
 {
     char ip[GW_ADDR_STRLEN];
-    snprintf(out, out_len, "%s/%u", gw_ip_format(&prefix->ip, ip, sizeof ip), prefix->bits);
+    snprintf(out, out_len, "%s/%u", gw_addr_format_ip(&prefix->ip, ip), prefix->bits);
     return out;
 }

@@ -27,8 +27,7 @@ void gw_host_name_lower(char *out, const char *text);
 void gw_prefix_mask(struct gw_prefix *prefix);
 bool gw_prefix_contains(const struct gw_prefix *prefix, const struct gw_addr *ip);
 
-/* Without a port. All return out. */
-char *gw_ip_format(const struct gw_addr *ip, char *out, size_t out_len);
+/* "10.0.0.0/8". Returns out. */
 char *gw_prefix_format(const struct gw_prefix *prefix, char *out, size_t out_len);
 
 #endif

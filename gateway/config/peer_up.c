@@ -158,7 +158,7 @@ static int add_listening(const struct translation *t, const struct listening *li
     if (!get(t->root, "listen") && !(list = gw_tree_add(t->root, "listen", GW_NODE_LIST, NULL, line)))
         return GW_E_NOMEM;
     for (size_t i = 0; list && i < listening->count; i++) {
-        gw_ip_format(&listening->udp[i], text, sizeof text);
+        gw_addr_format_ip(&listening->udp[i], text);
         if (!gw_tree_add(list, NULL, GW_NODE_SCALAR, text, line))
             return GW_E_NOMEM;
     }

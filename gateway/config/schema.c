@@ -142,7 +142,8 @@ static const struct gw_key dns_keys[] = {
     {"allowed", GW_TYPE_PREFIX, GW_LIST, ROOT(dns.allowed), .max_count = 32,
      .doc = "Who may ask, beside this machine itself. Others get no answer."},
     {"upstreams", GW_TYPE_HOSTPORT, GW_LIST, ROOT(dns.upstreams), RANGE(1, PORT_MAX), .max_count = 8,
-     .doc = "The DNS servers (IP:PORT) that other names are asked of. Without any, other names are refused."},
+     .doc =
+         "The DNS servers (IP:PORT) that other names are asked of. Without any, other names are refused; or, where `system` can only have every name asked of this server, go to those that the machine asked before."},
     {"rate", GW_TYPE_INT, ROOT(dns.rate), RANGE(1, 1000000), .fallback = "1000",
      .doc = "How many answers a second one IPv4 address or IPv6 /64 gets by UDP."},
     {"system", GW_TYPE_ENUM, ROOT(dns.system), .choices = dns_systems, .fallback = "off",

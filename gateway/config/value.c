@@ -241,7 +241,7 @@ static int parse_ip(void *out, const struct parse *in)
 static void format_ip(const struct gw_key *key, const void *value, char *out)
 {
     (void)key;
-    gw_ip_format(value, out, GW_VALUE_STRLEN);
+    gw_addr_format_ip(value, out);
 }
 
 static int parse_prefix(void *out, const struct parse *in)

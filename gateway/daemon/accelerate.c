@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/daemon/unlisted.h"
 #include "gateway/peer/address.h"
 #include "netstack/flow_bridge.h"
 
@@ -34,6 +35,7 @@ struct gw_accelerate {
     struct gw_list items;
     const struct syn *current; /* the SYN that an offer comes of, during gw_accelerate_input */
     bool is_on;
+    struct gw_unlisted unlisted;
     struct gw_accelerate_stats stats;
 };
 
@@ -72,11 +74,14 @@ static bool on_refused(struct gw_flow_bridge *bridge, struct gw_mono now, unsign
                        struct gw_connection *offer, void *user)
 {
     struct item *item = user;
+    struct gw_connection_info info;
     (void)bridge;
     switch (reason) {
     case GW_REASON_NOT_LISTED:
     case GW_REASON_REFUSED:
         /* What packets may reach is for the far end to say. */
+        gw_connection_info(offer, &info);
+        gw_unlisted_add(&item->all->unlisted, item->peer, info.local.port, now);
         gw_connection_refuse(offer, now, true);
         send_syn(item->all, item->peer, item->syn, now);
         return true;
@@ -170,7 +175,7 @@ static bool has_flows(const struct gw_peer *peer, struct gw_mono now)
            (status.kind == GW_PEER_UNKNOWN && gw_peer_config(peer)->has_ed25519);
 }
 
-static bool begins(const struct gw_accelerate *all, const struct gw_peer *peer, const uint8_t *packet,
+static bool begins(struct gw_accelerate *all, const struct gw_peer *peer, const uint8_t *packet,
                    const struct gw_ip *ip, struct gw_mono now)
 {
     struct gw_addr to;
@@ -179,7 +184,11 @@ static bool begins(const struct gw_accelerate *all, const struct gw_peer *peer, 
         (flags & (GW_TCP_SYN | GW_TCP_ACK | GW_TCP_RST | GW_TCP_FIN)) != GW_TCP_SYN)
         return false;
     gw_ip_destination(&to, packet, ip);
-    return gw_peer_config_owns(gw_peer_config(peer), &to) && has_flows(peer, now);
+    if (!gw_peer_config_owns(gw_peer_config(peer), &to) || !has_flows(peer, now))
+        return false;
+    bool is_unlisted = gw_unlisted_has(&all->unlisted, peer, gw_load16_be(packet + ip->l4 + 2), now);
+    all->stats.by_packets += is_unlisted;
+    return !is_unlisted;
 }
 
 /* The buffer is the TUN's: nothing of it is kept beyond this. */
@@ -258,6 +267,7 @@ void gw_accelerate_set(struct gw_accelerate *all, bool is_on)
 void gw_accelerate_drop_peer(struct gw_accelerate *all, const struct gw_peer *peer, struct gw_mono now)
 {
     gw_netstack_link_drop_peer(all->link, now, peer, GW_REASON_UNREACHABLE);
+    gw_unlisted_drop(&all->unlisted, peer);
 }
 
 void gw_accelerate_stats(const struct gw_accelerate *all, struct gw_accelerate_stats *out)

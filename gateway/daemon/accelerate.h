@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tun.accelerate: TCP that this machine's kernel begins with a peer of ours ends in the netstack and goes on as a flow to the peer's service of that port. The far node asks its registry
- * and its rights as for every flow. Whatever it does not list, and whoever has no flows, is reached by packets as without it. */
+ * and its rights as for every flow. Whatever it does not list, which it is asked once a minute, and whoever has no flows, is reached by packets as without it. */
 #ifndef GATEWAY_DAEMON_ACCELERATE_H
 #define GATEWAY_DAEMON_ACCELERATE_H
 

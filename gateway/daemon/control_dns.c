@@ -21,8 +21,11 @@ static json_t *listen_list(const struct gw_dns_setup *setup)
 static json_t *upstream_list(const struct gw_dns_setup *setup)
 {
     json_t *list = json_array();
-    for (size_t i = 0; setup->server && i < setup->started.upstream_count; i++)
-        json_array_append_new(list, format(&setup->started.upstreams[i]));
+    unsigned count = 0;
+    const struct gw_addr *upstreams =
+        setup->forward ? gw_dns_forward_upstreams(setup->forward, &count) : NULL;
+    for (unsigned i = 0; i < count; i++)
+        json_array_append_new(list, format(&upstreams[i]));
     return list;
 }
 
@@ -61,18 +64,21 @@ json_t *gw_daemon_dns_json(const struct gw_daemon *daemon)
 {
     const struct gw_dns_setup *setup = &daemon->dns;
     struct gw_dns_server_stats stats = {0};
+    struct gw_dns_address_stats tun = {0};
     if (!setup->server)
         return json_null();
     gw_dns_server_stats(setup->server, &stats);
+    if (daemon->netstack.dns_address)
+        gw_dns_address_stats(daemon->netstack.dns_address, &tun);
     json_t *object = json_object();
     json_object_set_new(object, "listen", listen_list(setup));
     json_object_set_new(object, "upstreams", upstream_list(setup));
     json_object_set_new(object, "system", system_json(setup));
     json_object_set_new(object, "names", json_integer((json_int_t)gw_dns_table_count(setup->table)));
-    json_object_set_new(object, "udp_queries", json_integer((json_int_t)stats.udp_queries));
+    json_object_set_new(object, "udp_queries", json_integer((json_int_t)(stats.udp_queries + tun.queries)));
     json_object_set_new(object, "tcp_queries", json_integer((json_int_t)stats.tcp_queries));
-    json_object_set_new(object, "answers", json_integer((json_int_t)stats.answers));
-    json_object_set_new(object, "forwarded", json_integer((json_int_t)stats.forwarded));
+    json_object_set_new(object, "answers", json_integer((json_int_t)(stats.answers + tun.answers)));
+    json_object_set_new(object, "forwarded", json_integer((json_int_t)(stats.forwarded + tun.forwarded)));
     json_object_set_new(object, "not_allowed", json_integer((json_int_t)stats.not_allowed));
     json_object_set_new(object, "limited", json_integer((json_int_t)stats.limited));
     json_object_set_new(object, "ignored", json_integer((json_int_t)stats.ignored));

@@ -71,7 +71,9 @@ static void on_wake(struct gw_mono now, int64_t slept_ns, void *ctx)
 
 static void on_change(struct gw_mono now, void *ctx)
 {
-    kick(ctx, now);
+    struct gw_daemon *daemon = ctx;
+    kick(daemon, now);
+    gw_dns_setup_tell_system(&daemon->dns);
 }
 
 static bool own_service(void *ctx, struct gateway *gateway, const struct gw_open *open, struct gw_target *out)
@@ -196,13 +198,22 @@ static int make_expiry(struct gw_daemon *daemon)
     return 0;
 }
 
+static size_t tun_servers(void *ctx, struct gw_addr *out, size_t max)
+{
+    const struct gw_daemon *daemon = ctx;
+    const struct gw_dns_address *address = daemon->netstack.dns_address;
+    return address ? gw_dns_address_reachable(address, out, max) : 0;
+}
+
 static int make_dns(struct gw_daemon *daemon, struct gw_diag *diag)
 {
     const struct gw_dns_setup_params params = {.loop = daemon->loop,
                                                .networks = &daemon->networks,
                                                .files = &daemon->files,
                                                .dir = daemon->dir,
-                                               .has_tun = daemon->tun.device != NULL};
+                                               .has_tun = daemon->tun.device != NULL,
+                                               .tun_servers = tun_servers,
+                                               .ctx = daemon};
     int err = gw_dns_setup_init(&daemon->dns, &params);
     if (err == 0)
         err = gw_dns_setup_listen(&daemon->dns, daemon->files.config, diag);
@@ -255,6 +266,7 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
         (err = make_dns(daemon, diag)) != 0 ||
         (err = gw_tun_setup_start(&daemon->tun, &daemon->networks, diag)) != 0)
         return err;
+    gw_dns_setup_tell_system(&daemon->dns); /* the TUN has its addresses and routes now */
     gw_loop_on_wake(daemon->loop, on_wake, daemon);
     gw_loop_set_busy_poll(daemon->loop, daemon->files.config->busy_poll_ns);
     daemon->netwatch = gw_netwatch_new(daemon->loop, on_change, daemon);

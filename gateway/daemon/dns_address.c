@@ -7,6 +7,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/addresses.h"
+#include "gateway/link/route_source.h"
 #include "netstack/bridge/packet_services.h"
 
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct gw_dns_address {
     size_t at_count;
     struct gw_addr own[OWN_MAX]; /* this machine's addresses in the tunnel */
     size_t own_count;
+    struct gw_dns_address_stats stats;
 };
 
 /* A question that an upstream has. */
@@ -76,17 +78,19 @@ static void on_server_gone(void *ctx)
     drop_waiting(ctx, NULL);
 }
 
-static void send_answer(struct gw_connection *connection, struct gw_mono now, const uint8_t *message,
-                        size_t len)
+static void send_answer(struct gw_dns_address *dns, struct gw_connection *connection, struct gw_mono now,
+                        const uint8_t *message, size_t len)
 {
     if (gw_connection_send_datagram(connection, now, message, len) != 0)
         gw_log_debug("DNS: an answer found no room");
+    else
+        dns->stats.answers++;
 }
 
 static void on_forwarded(const uint8_t *message, size_t len, void *user)
 {
     struct waiting *waiting = user;
-    send_answer(waiting->connection, gw_loop_now(waiting->dns->params.loop), message, len);
+    send_answer(waiting->dns, waiting->connection, gw_loop_now(waiting->dns->params.loop), message, len);
     free_waiting(waiting);
 }
 
@@ -103,6 +107,7 @@ static bool forward(struct gw_dns_address *dns, struct gw_connection *connection
     gw_list_init(&waiting->node);
     gw_list_push_back(&dns->waiting, &waiting->node);
     dns->waiting_count++;
+    dns->stats.forwarded++;
     size_t room = query->udp_size < GW_DNS_UDP_MAX ? query->udp_size : GW_DNS_UDP_MAX;
     gw_dns_forward_ask(&waiter, dns->params.dns->forward, query, room, on_forwarded, waiting);
     if (waiter) /* else it has been answered, and is gone */
@@ -120,15 +125,16 @@ static void on_datagram(struct gw_connection *connection, struct gw_mono now, co
     size_t out_len = 0;
     if (!setup->server)
         return;
+    dns->stats.queries++;
     const struct gw_dns_ask ask = {.zone = gw_dns_table_zone(setup->table),
-                                   .forwards = setup->forward != NULL};
+                                   .forwards = gw_dns_setup_forwards(setup)};
     enum gw_dns_verdict verdict = gw_dns_answer(&ask, data, len, &query, out, sizeof out, &out_len);
     if (verdict == GW_DNS_FORWARDED && !forward(dns, connection, &query)) {
         out_len = gw_dns_answer_code(&query, GW_DNS_SERVFAIL, GW_DNS_RA, out, sizeof out);
         verdict = GW_DNS_ANSWERED;
     }
     if (verdict == GW_DNS_ANSWERED)
-        send_answer(connection, now, out, out_len);
+        send_answer(dns, connection, now, out, out_len);
 }
 
 static void on_closed(struct gw_connection *connection, struct gw_mono now, enum gw_reason reason, void *user)
@@ -305,9 +311,39 @@ void gw_dns_address_free(struct gw_dns_address *dns, struct gw_mono now)
     free(dns);
 }
 
+void gw_dns_address_stats(const struct gw_dns_address *dns, struct gw_dns_address_stats *out)
+{
+    *out = dns->stats;
+}
+
 size_t gw_dns_address_list(const struct gw_dns_address *dns, struct gw_addr *out, size_t max)
 {
     size_t count = dns->at_count < max ? dns->at_count : max;
     memcpy(out, dns->at, count * sizeof *out);
+    return count;
+}
+
+/* Through the TUN, as one of our own addresses there. */
+static bool is_reachable(const struct gw_dns_address *dns, const struct gw_addr *at)
+{
+    struct gw_addr source;
+    if (!gw_route_source(at, &source))
+        return false;
+    for (size_t i = 0; i < dns->own_count; i++) {
+        if (gw_addr_same_ip(&dns->own[i], &source))
+            return true;
+    }
+    return false;
+}
+
+size_t gw_dns_address_reachable(const struct gw_dns_address *dns, struct gw_addr *out, size_t max)
+{
+    size_t count = 0;
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        for (size_t i = 0; i < dns->at_count && count < max; i++) {
+            if (dns->at[i].family == family && is_reachable(dns, &dns->at[i]))
+                out[count++] = dns->at[i];
+        }
+    }
     return count;
 }

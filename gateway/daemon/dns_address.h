@@ -28,6 +28,14 @@ void gw_dns_address_free(struct gw_dns_address *dns, struct gw_mono now);
 void gw_dns_address_apply(struct gw_dns_address *dns, const struct gw_config *config, struct gw_mono now);
 /* Where it is: at most max, ports 53. Returns how many. */
 size_t gw_dns_address_list(const struct gw_dns_address *dns, struct gw_addr *out, size_t max);
+/* Of those, where this machine's programs get to now, IPv4 first. */
+size_t gw_dns_address_reachable(const struct gw_dns_address *dns, struct gw_addr *out, size_t max);
+
+/* Of UDP; TCP is the server's. */
+struct gw_dns_address_stats {
+    uint64_t queries, answers, forwarded;
+};
+void gw_dns_address_stats(const struct gw_dns_address *dns, struct gw_dns_address_stats *out);
 
 /* As gw_device_tap_fn, for a packet that is nobody's. */
 bool gw_dns_address_input(struct gw_dns_address *dns, uint8_t *packet, const struct gw_ip *ip,

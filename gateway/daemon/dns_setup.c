@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/random.h"
 #include "gateway/daemon/dns_names.h"
+#include "gateway/daemon/dns_upstreams.h"
 
 #include <string.h>
 
@@ -71,8 +72,6 @@ static int make_forward(struct gw_dns_setup *setup)
     struct gw_dns_forward_params params = {.loop = setup->params.loop,
                                            .random = gw_random_system(),
                                            .upstream_count = (unsigned)started->upstream_count};
-    if (started->upstream_count == 0)
-        return 0;
     memcpy(params.upstreams, started->upstreams, sizeof params.upstreams);
     return gw_dns_forward_new(&setup->forward, &params);
 }
@@ -138,6 +137,7 @@ int gw_dns_setup_listen(struct gw_dns_setup *setup, const struct gw_config *conf
     }
     set_servers(setup);
     fill_table(setup);
+    gw_dns_upstreams_apply(setup);
     for (size_t i = 0; i < wanted.listen_count; i++)
         gw_log_info("DNS server on %s", gw_addr_log(gw_dns_server_listen(setup->server, i), at));
     return 0;
@@ -181,6 +181,8 @@ int gw_dns_setup_init(struct gw_dns_setup *setup, const struct gw_dns_setup_para
 {
     setup->params = *params;
     setup->system = gw_dns_system_new(params->loop, params->dir);
+    if (setup->system)
+        gw_sysdns_on_old(setup->system, gw_dns_upstreams_on_old, setup);
     setup->tick = event_new(gw_loop_base(params->loop), -1, EV_PERSIST, on_tick, setup);
     return setup->tick ? 0 : GW_E_NOMEM;
 }
@@ -218,12 +220,28 @@ static void refresh_guests(struct gw_network *network, struct gw_mono now)
     gw_guests_refresh(&network->guests, network->files->config, now);
 }
 
-static void tell_system(struct gw_dns_setup *setup)
+size_t gw_dns_setup_tun_servers(const struct gw_dns_setup *setup, struct gw_addr *out)
 {
-    struct gw_addr listen[GW_DNS_LISTEN_MAX];
+    return setup->params.tun_servers && setup->server
+               ? setup->params.tun_servers(setup->params.ctx, out, GW_DNS_SETUP_TUN_MAX)
+               : 0;
+}
+
+bool gw_dns_setup_forwards(const struct gw_dns_setup *setup)
+{
+    unsigned count = 0;
+    if (setup->forward)
+        gw_dns_forward_upstreams(setup->forward, &count);
+    return count > 0;
+}
+
+void gw_dns_setup_tell_system(struct gw_dns_setup *setup)
+{
+    struct gw_addr listen[GW_DNS_SETUP_TUN_MAX + GW_DNS_LISTEN_MAX];
     struct gw_dns_system_source source = {
         .config = setup->params.files->config, .listen = listen, .has_tun = setup->params.has_tun};
     const struct gw_dns_zone *zone = setup->server ? gw_dns_table_zone(setup->table) : NULL;
+    source.listen_count = gw_dns_setup_tun_servers(setup, listen);
     for (size_t i = 0; zone && i < setup->started.listen_count; i++)
         listen[source.listen_count++] = *gw_dns_server_listen(setup->server, i);
     if (zone) {
@@ -255,5 +273,5 @@ void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now)
     if (!setup->tick)
         return;
     refresh(setup, now);
-    tell_system(setup);
+    gw_dns_setup_tell_system(setup);
 }

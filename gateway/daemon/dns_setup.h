@@ -16,7 +16,12 @@ struct gw_dns_setup_params {
     const struct gw_files *files;   /* borrowed for life; a reload changes what is in it */
     const char *dir;                /* the daemon's folder */
     bool has_tun;
+    /* Where the TUN's server is that this machine's programs get to now: at most max. NULL: nowhere. */
+    size_t (*tun_servers)(void *ctx, struct gw_addr *out, size_t max);
+    void *ctx;
 };
+
+#define GW_DNS_SETUP_TUN_MAX 16u
 
 /* What the server was started with, to see whether a reload changes it. */
 struct gw_dns_setup_server {
@@ -32,12 +37,14 @@ struct gw_dns_setup { /* zero: not there */
     bool is_stale;      /* the table is to be filled again in this turn or the next */
 
     struct gw_dns_table *table;
-    struct gw_dns_forward *forward; /* NULL: no upstreams */
+    struct gw_dns_forward *forward; /* as long as there is a server; maybe without upstreams */
     struct gw_dns_server *server;   /* NULL: none is asked for */
     struct gw_dns_setup_server started;
 
     struct gw_router_setup router;
-    struct gw_sysdns *system; /* what the machine is told of the server */
+    struct gw_sysdns *system;                 /* what the machine is told of the server */
+    struct gw_addr old[GW_DNS_UPSTREAMS_MAX]; /* whom it asked before, for every name; dns_upstreams.c */
+    unsigned old_count;
 
     void (*on_server_gone)(void *ctx); /* may be NULL */
     void *ctx;
@@ -52,6 +59,12 @@ void gw_dns_setup_fini(struct gw_dns_setup *setup, struct gw_mono now);
 int gw_dns_setup_listen(struct gw_dns_setup *setup, const struct gw_config *config, struct gw_diag *diag);
 /* The networks, their peers or the files changed: addresses, names and the router follow. */
 void gw_dns_setup_refresh(struct gw_dns_setup *setup, struct gw_mono now);
+/* The machine is told where to ask now: after gw_dns_setup_refresh where the TUN's addresses or routes have changed. */
+void gw_dns_setup_tell_system(struct gw_dns_setup *setup);
+/* Do names that are not ours go to somebody? */
+bool gw_dns_setup_forwards(const struct gw_dns_setup *setup);
+/* out: GW_DNS_SETUP_TUN_MAX. Returns how many. */
+size_t gw_dns_setup_tun_servers(const struct gw_dns_setup *setup, struct gw_addr *out);
 /* fn: the server and what it forwards by are about to go. One at a time; NULL: none. */
 void gw_dns_setup_watch(struct gw_dns_setup *setup, void (*fn)(void *ctx), void *ctx);
 /* For gw_gateway_events.on_peer. */

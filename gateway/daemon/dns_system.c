@@ -32,7 +32,7 @@ struct gw_sysdns *gw_dns_system_new(struct gw_loop *loop, const char *dir)
     return sysdns;
 }
 
-/* Those at port 53 first: some mechanisms know no other, and all of them take few. */
+/* Those at port 53: some mechanisms know no other, and all of them take few. Without one, the others. */
 static void add_servers(struct gw_sysdns_wish *wish, const struct gw_dns_system_source *source, bool at_53)
 {
     for (size_t i = 0; i < source->listen_count && wish->server_count < GW_SYSDNS_SERVERS_MAX; i++) {
@@ -63,7 +63,8 @@ static void fill(struct gw_sysdns_wish *wish, const struct gw_dns_system_source 
     const struct gw_config *config = source->config;
     memset(wish, 0, sizeof *wish);
     add_servers(wish, source, true);
-    add_servers(wish, source, false);
+    if (wish->server_count == 0)
+        add_servers(wish, source, false);
     gw_sysdns_add_domain(wish, "p2p");
     for (size_t i = 0; i < source->range_count; i++)
         gw_sysdns_add_range(wish, &source->ranges[i]);

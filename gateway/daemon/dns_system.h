@@ -10,7 +10,7 @@
 
 struct gw_dns_system_source {
     const struct gw_config *config;
-    const struct gw_addr *listen;   /* where the server answers, as it is really bound */
+    const struct gw_addr *listen;   /* where the server answers, as it is really bound; the best first */
     size_t listen_count;            /* 0: there is none */
     const struct gw_prefix *ranges; /* whose reverse names are ours */
     size_t range_count;

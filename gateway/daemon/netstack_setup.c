@@ -50,10 +50,10 @@ void gw_netstack_setup_fini(struct gw_netstack_setup *setup, struct gw_mono now)
 }
 
 int gw_netstack_setup_add(struct gw_netstack_setup *setup, struct gw_network *network,
-                          struct gw_dialer *dialer, bool has_tun)
+                          struct gw_dialer *dialer, struct gw_device *device)
 {
     const struct gw_packets_params params = {
-        .stack = setup->stack, .loop = setup->loop, .dialer = dialer, .network = network, .has_tun = has_tun};
+        .stack = setup->stack, .loop = setup->loop, .dialer = dialer, .network = network, .device = device};
     struct gw_packets *packets;
     int err = gw_packets_new(&packets, &params);
     if (err != 0)
@@ -100,14 +100,17 @@ static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, cons
                           const struct gw_super_hint *hint, struct gw_mono now)
 {
     const struct gw_netstack_setup *setup = ctx;
-    if (!peer)
-        return gw_dns_address_input(setup->dns_address, packet, ip, hint, now);
-    if (ip->protocol == GW_IP_TCP)
-        return gw_accelerate_input(setup->accelerate, peer, packet, ip, hint, now);
+    if (!peer && gw_dns_address_input(setup->dns_address, packet, ip, hint, now))
+        return true;
+    if (peer && ip->protocol == GW_IP_TCP &&
+        gw_accelerate_input(setup->accelerate, peer, packet, ip, hint, now))
+        return true;
     gw_list_for_each (node, &setup->list) {
         struct gw_packets *packets = gw_list_entry(node, struct gw_packets, node);
-        if (packets->network->gateway == gw_peer_gateway(peer))
-            gw_packets_outbound(packets, packet, ip, now);
+        if (peer && packets->network->gateway == gw_peer_gateway(peer))
+            return gw_packets_outbound(packets, peer, packet, ip, now);
+        if (!peer && gw_packets_orphan(packets, packet, ip, now))
+            return true;
     }
     return false;
 }

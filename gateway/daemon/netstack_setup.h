@@ -25,9 +25,9 @@ int gw_netstack_setup_init(struct gw_netstack_setup *setup, struct gw_loop *loop
 /* Before the networks' services end: resets still go out. Front-ends have ended. */
 void gw_netstack_setup_fini(struct gw_netstack_setup *setup, struct gw_mono now);
 
-/* A network that was made, with its services; gw_netstack_setup_apply follows. 0, GW_E_NOMEM or GW_E_LIMIT. */
+/* A network that was made, with its services; gw_netstack_setup_apply follows. device: NULL without a TUN; outlives it. 0, GW_E_NOMEM or GW_E_LIMIT. */
 int gw_netstack_setup_add(struct gw_netstack_setup *setup, struct gw_network *network,
-                          struct gw_dialer *dialer, bool has_tun);
+                          struct gw_dialer *dialer, struct gw_device *device);
 /* Before its services end. One that was not added is fine. */
 void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_network *network,
                               struct gw_mono now);

@@ -104,6 +104,10 @@ static int make_link(struct gw_network *network, struct gw_diag *diag)
     struct gw_udp_params params = {.port = (uint16_t)config->port, .link = GW_LINK_PRIMARY};
     char why[512] = "";
 
+    if (network->params.predecessor) {
+        network->params.predecessor->heir = network;
+        return 0;
+    }
     for (size_t i = 0; i < config->listen.count; i++) {
         const struct gw_addr *at = &config->listen.items[i];
         struct gw_addr *listen = &params.listen[at->family == 6 ? GW_UDP_V6 : GW_UDP_V4];
@@ -174,7 +178,7 @@ static int make_state(struct gw_network *network, struct gw_diag *diag)
         return err;
     }
     gw_loop_add_hook(network->params.loop, &network->state.hook);
-    return gw_link_attach(network->link, network->gateway);
+    return network->link ? gw_link_attach(network->link, network->gateway) : 0;
 }
 
 static int make_services(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
@@ -251,13 +255,29 @@ void gw_network_end_services(struct gw_network *network, struct gw_mono now)
     network->services = NULL;
 }
 
+static void hand_down(struct gw_network *network)
+{
+    struct gw_network *heir = network->heir;
+    heir->link = network->link;
+    heir->params.predecessor = NULL;
+    network->link = NULL;
+    if (gw_link_attach(heir->link, heir->gateway) != 0)
+        gw_log_error("%s: no memory to watch its port: nothing is received", heir->name);
+}
+
 void gw_network_free(struct gw_network *network, struct gw_mono now)
 {
     if (!network)
         return;
     gw_list_remove(&network->node);
+    if (network->params.predecessor)
+        network->params.predecessor->heir = NULL;
+    if (network->link && network->gateway)
+        gw_gateway_end_flows(network->gateway, now);
     if (network->link)
         gw_link_detach(network->link);
+    if (network->link && network->heir)
+        hand_down(network);
     gw_peers_fini(&network->peers, now);
     gw_vip_state_close(&network->addresses);
     if (network->state.gateway)

@@ -43,6 +43,8 @@ struct gw_network_params {
     struct gw_vip_space *addresses;
     unsigned *connected; /* peers, of all networks */
     const struct gw_network_events *events;
+    struct gw_network
+        *predecessor;   /* it goes, and its sockets are this one's then; NULL: the port is opened */
     bool takes_partial; /* on_packet completes checksums that are left out */
 };
 
@@ -55,6 +57,8 @@ struct gw_network {
     /* As long as it runs, whatever the files say. */
     char name[GW_NETWORK_NAME_MAX + 1], hostname[GW_PEER_NAME_MAX + 1];
     bool is_top; /* the network of the files' top level */
+    /* While files are reloaded: who goes on at this one's port when it goes. Its own link is NULL until then. */
+    struct gw_network *heir;
 
     struct gw_identity *identity;
     struct gw_gateway_events gateway_events;
@@ -75,7 +79,7 @@ struct gw_network {
 int gw_network_new(struct gw_network **out, const struct gw_network_params *params,
                    const struct gw_config *config, const struct gw_network_files *files,
                    struct gw_diag *diag);
-/* Takes down in two steps: who asks or uses it is told first, so that resets still reach the peers. NULL is fine. */
+/* Takes down in two steps: who asks or uses it is told first, so that resets still reach the peers. Its heir gets its sockets. NULL is fine. */
 void gw_network_end_services(struct gw_network *network, struct gw_mono now);
 void gw_network_free(struct gw_network *network, struct gw_mono now);
 

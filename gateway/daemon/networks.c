@@ -28,7 +28,8 @@ struct gw_network *gw_daemon_find_network(const struct gw_daemon *daemon, const 
 
 /* Its own list, and nobody knows it yet. */
 static int make(struct gw_daemon *daemon, const struct gw_config *config,
-                const struct gw_network_files *files, struct gw_list *made, struct gw_diag *diag)
+                const struct gw_network_files *files, struct gw_network *predecessor, struct gw_list *made,
+                struct gw_diag *diag)
 {
     const struct gw_network_params params = {.loop = daemon->loop,
                                              .budget = &daemon->budget,
@@ -38,6 +39,7 @@ static int make(struct gw_daemon *daemon, const struct gw_config *config,
                                              .addresses = daemon->addresses,
                                              .connected = &daemon->connected,
                                              .events = &daemon->events,
+                                             .predecessor = predecessor,
                                              .takes_partial = !daemon->tun.device ||
                                                               gw_tun_setup_takes_partial(&daemon->tun)};
     struct gw_network *network;
@@ -45,7 +47,7 @@ static int make(struct gw_daemon *daemon, const struct gw_config *config,
     if (err != 0)
         return err;
     gw_list_push_back(made, &network->node);
-    return gw_netstack_setup_add(&daemon->netstack, network, daemon->dialer, daemon->tun.device != NULL);
+    return gw_netstack_setup_add(&daemon->netstack, network, daemon->dialer, daemon->tun.device);
 }
 
 void gw_daemon_free_networks(struct gw_daemon *daemon, struct gw_list *networks, struct gw_mono now)
@@ -82,7 +84,8 @@ int gw_daemon_make_networks(struct gw_daemon *daemon, struct gw_diag *diag)
 {
     struct gw_peers_change change;
     for (size_t i = 0; i < daemon->files.network_count; i++) {
-        int err = make(daemon, daemon->files.config, &daemon->files.networks[i], &daemon->networks, diag);
+        int err =
+            make(daemon, daemon->files.config, &daemon->files.networks[i], NULL, &daemon->networks, diag);
         if (err != 0)
             return err;
     }
@@ -111,8 +114,11 @@ static void match(struct gw_network *running, struct gw_network_files *files)
 static void match_all(struct gw_daemon *daemon, const struct gw_files *fresh)
 {
     struct gw_network_files *top = fresh->config->has_top ? &fresh->networks[0] : NULL;
-    gw_list_for_each (node, &daemon->networks)
-        gw_list_entry(node, struct gw_network, node)->fresh = NULL;
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        network->fresh = NULL;
+        network->heir = NULL;
+    }
     for (size_t i = 0; i < fresh->network_count; i++) {
         struct gw_network_files *files = &fresh->networks[i];
         struct gw_network *running = gw_daemon_find_network(daemon, files->config->name);
@@ -126,22 +132,41 @@ static void match_all(struct gw_daemon *daemon, const struct gw_files *fresh)
     }
 }
 
-/* The port of one that goes is free only when it is gone. */
-static bool is_port_left(const struct gw_daemon *daemon, const struct gw_config *config,
-                         const struct gw_config_network *added, struct gw_diag *diag)
+static bool have_same_listen(const struct gw_config_network *a, const struct gw_config_network *b)
 {
-    gw_list_for_each (node, &daemon->networks) {
-        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
-        if (network->fresh || added->port == 0 || gw_link_port(network->link) != added->port)
-            continue;
-        gw_diag_error(
-            diag, config->path, added->line,
-            "networks[].port: %u is still that of %s, which is not in this file any more: take it out, "
-            "reload, and add %s then",
-            gw_link_port(network->link), network->name, added->name);
+    if (a->listen.count != b->listen.count)
         return false;
+    for (size_t i = 0; i < a->listen.count; i++) {
+        if (!gw_addr_equal(&a->listen.items[i], &b->listen.items[i]))
+            return false;
     }
     return true;
+}
+
+/* The one that goes and whose port this one is to have. */
+static struct gw_network *find_predecessor(const struct gw_daemon *daemon,
+                                           const struct gw_config_network *added)
+{
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (!network->fresh && added->port != 0 && gw_link_port(network->link) == added->port)
+            return network;
+    }
+    return NULL;
+}
+
+/* Its sockets are handed on as they are: with other addresses there would have to be others, whose port is free only when it has gone. */
+static bool is_port_left(const struct gw_config *config, const struct gw_config_network *added,
+                         const struct gw_network *predecessor, struct gw_diag *diag)
+{
+    if (!predecessor || have_same_listen(predecessor->files->config, added))
+        return true;
+    gw_diag_error(
+        diag, config->path, added->line,
+        "networks[].port: %u is still that of %s, which is not in this file any more and has another `listen`: "
+        "take it out, reload, and add %s then",
+        gw_link_port(predecessor->link), predecessor->name, added->name);
+    return false;
 }
 
 int gw_daemon_prepare_networks(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_list *made,
@@ -152,8 +177,10 @@ int gw_daemon_prepare_networks(struct gw_daemon *daemon, const struct gw_files *
     for (size_t i = 0; i < fresh->network_count && err == 0; i++) {
         if (fresh->networks[i].is_running)
             continue;
-        err = is_port_left(daemon, fresh->config, fresh->networks[i].config, diag)
-                  ? make(daemon, fresh->config, &fresh->networks[i], made, diag)
+        const struct gw_config_network *added = fresh->networks[i].config;
+        struct gw_network *predecessor = find_predecessor(daemon, added);
+        err = is_port_left(fresh->config, added, predecessor, diag)
+                  ? make(daemon, fresh->config, &fresh->networks[i], predecessor, made, diag)
                   : -EADDRINUSE;
     }
     if (err != 0)

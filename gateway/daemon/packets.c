@@ -6,6 +6,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/addresses.h"
+#include "gateway/packet/reset.h"
 #include "netstack/bridge/packet_dial.h"
 
 #include <stdlib.h>
@@ -125,11 +126,52 @@ bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t 
     return true;
 }
 
-void gw_packets_outbound(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
-                         struct gw_mono now)
+/* ---- what the kernel has, and may not have any more */
+
+static void tell_kernel(struct gw_packets *packets, uint8_t *packet, size_t len)
 {
-    if (packets->gate)
-        gw_gate_outbound(packets->gate, now, packet, ip);
+    if (len == 0)
+        return;
+    gw_device_write(packets->device, packet, len, false);
+    gw_device_input_end(packets->device);
+}
+
+static void *route_back(void *ctx, const struct gw_addr *remote)
+{
+    const struct gw_packets *packets = ctx;
+    return gw_gateway_route(packets->network->gateway, remote);
+}
+
+/* The kernel answers with where the connection stands, which gw_packets_outbound makes a reset of. */
+static void on_end(void *ctx, const struct gw_addr *local, const struct gw_addr *remote)
+{
+    uint8_t probe[GW_RESET_MAX];
+    tell_kernel(ctx, probe, gw_reset_probe(probe, remote, local, gw_random_u32(gw_random_system())));
+}
+
+bool gw_packets_outbound(struct gw_packets *packets, struct gw_peer *peer, const uint8_t *packet,
+                         const struct gw_ip *ip, struct gw_mono now)
+{
+    uint8_t reset[GW_RESET_MAX];
+    if (!packets->gate || gw_gate_outbound(packets->gate, now, peer, packet, ip))
+        return false;
+    if (ip->protocol != GW_IP_TCP)
+        return true;
+    tell_kernel(packets, reset, gw_reset_sender(reset, packet, ip));
+    size_t len = peer ? gw_reset_receiver(reset, packet, ip) : 0;
+    if (len > 0)
+        gw_peer_send_burst(peer, now, reset, len, &(struct gw_super_hint){0});
+    return true;
+}
+
+bool gw_packets_orphan(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                       struct gw_mono now)
+{
+    struct gw_addr from;
+    gw_ip_source(&from, packet, ip);
+    return ip->protocol == GW_IP_TCP && !ip->is_fragment &&
+           gw_netstack_link_has_address(packets->link, &from) &&
+           gw_packets_outbound(packets, NULL, packet, ip, now);
 }
 
 /* ---- peers */
@@ -142,6 +184,8 @@ void gw_packets_on_peer(struct gw_packets *packets, const struct gw_peer *peer)
 void gw_packets_on_peer_gone(struct gw_packets *packets, const struct gw_peer *peer, struct gw_mono now)
 {
     gw_netstack_link_drop_peer(packets->link, now, peer, GW_REASON_UNREACHABLE);
+    if (packets->gate)
+        gw_gate_forget_peer(packets->gate, peer);
 }
 
 /* ---- life */
@@ -163,7 +207,7 @@ void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config
     gw_netstack_link_clear_addresses(packets->link);
     add_addresses(packets, own);
     if (packets->gate)
-        gw_gate_forget(packets->gate);
+        gw_gate_forget(packets->gate, now);
     gw_packet_services_recheck(packets->services, now);
 }
 
@@ -176,12 +220,14 @@ static int make(struct gw_packets *packets, const struct gw_packets_params *para
     int err = gw_packet_services_new(&packets->services, &services);
     if (err == 0)
         err = gw_netstack_link_new(&packets->link, params->stack, &link, now);
-    if (err != 0 || !params->has_tun)
+    if (err != 0 || !params->device)
         return err;
     struct gw_gate_params gate = {.random = gw_random_system(),
                                   .link = packets->link,
                                   .decide = decide,
                                   .decide_foreign = decide_foreign,
+                                  .route = route_back,
+                                  .on_end = on_end,
                                   .ctx = packets};
     packets->gate = gw_gate_new(&gate);
     return packets->gate ? 0 : GW_E_NOMEM;
@@ -195,6 +241,7 @@ int gw_packets_new(struct gw_packets **out, const struct gw_packets_params *para
         return GW_E_NOMEM;
     gw_list_init(&packets->node);
     packets->network = params->network;
+    packets->device = params->device;
     int err = make(packets, params, now);
     if (err == 0)
         *out = packets;

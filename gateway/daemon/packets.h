@@ -4,6 +4,7 @@
 #ifndef GATEWAY_DAEMON_PACKETS_H
 #define GATEWAY_DAEMON_PACKETS_H
 
+#include "frontends/tun/device.h"
 #include "gateway/daemon/network.h"
 #include "netstack/bridge/packet_services.h"
 #include "netstack/gate.h"
@@ -13,7 +14,8 @@ struct gw_packets {
     struct gw_network *network;
     struct gw_netstack_link *link;
     struct gw_packet_services *services;
-    struct gw_gate *gate; /* NULL: there is no TUN */
+    struct gw_gate *gate;     /* NULL: there is no TUN */
+    struct gw_device *device; /* the same */
     bool is_host_exposed;
     const struct gw_prefix *subnets; /* behind this machine; borrowed until the next apply */
     size_t subnet_count;
@@ -25,7 +27,7 @@ struct gw_packets_params {
     struct gw_loop *loop;
     struct gw_dialer *dialer;
     struct gw_network *network;
-    bool has_tun;
+    struct gw_device *device; /* NULL: there is no TUN */
 };
 
 /* 0, GW_E_NOMEM or GW_E_LIMIT. */
@@ -38,9 +40,12 @@ void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config
 /* As gw_gateway_events.on_packet; false: it is the kernel's. Then gw_netstack_flush, once for a train. */
 bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t *packet, size_t len,
                       bool is_partial, struct gw_mono now);
-/* The kernel sends this to a peer of the network. */
-void gw_packets_outbound(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
-                         struct gw_mono now);
+/* The kernel sends this to a peer of the network; true: it must not go, and that is seen to. */
+bool gw_packets_outbound(struct gw_packets *packets, struct gw_peer *peer, const uint8_t *packet,
+                         const struct gw_ip *ip, struct gw_mono now);
+/* The kernel sends this from one of the network's addresses to nobody: true if it was to a peer that is gone, as above. */
+bool gw_packets_orphan(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                       struct gw_mono now);
 /* Something about the peer has changed: maybe what its path carries. */
 void gw_packets_on_peer(struct gw_packets *packets, const struct gw_peer *peer);
 /* Before the peer is removed. */

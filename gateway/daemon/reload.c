@@ -175,8 +175,9 @@ static void use(struct gw_daemon *daemon, const struct gw_files *fresh, struct g
     gw_daemon_change_networks(daemon, made, &change);
     for (size_t i = 0; i < fresh->network_count; i++)
         services += fresh->networks[i].config->services.count;
-    gw_tun_setup_apply(&daemon->tun, daemon->files.config);
+    /* Before the routes to peers that are gone go: the kernel's connections with those are ended. */
     gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));
+    gw_tun_setup_apply(&daemon->tun, daemon->files.config);
     gw_dns_setup_refresh(&daemon->dns, gw_loop_now(daemon->loop));
     gw_files_fini(&old);
     gw_log_info("reloaded: peers %u added, %u changed, %u removed; %zu services", change.added,

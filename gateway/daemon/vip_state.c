@@ -52,22 +52,11 @@ static void load(struct gw_vip_state *state)
     fclose(file);
 }
 
-static const char *format_address(const struct gw_addr *address, char out[GW_ADDR_STRLEN])
-{
-    struct gw_addr ip = *address;
-    ip.port = 0;
-    gw_addr_format(&ip, out);
-    char *colon = strrchr(out, ':');
-    if (colon) /* ":0" */
-        *colon = '\0';
-    return out;
-}
-
 static void print_entry(const struct gw_vip_entry *entry, void *ctx)
 {
     char key[GW_KEY_BASE64_STRLEN], ipv4[GW_ADDR_STRLEN], local[GW_ADDR_STRLEN];
-    fprintf(ctx, "%s %s %s\n", gw_key_base64_format(entry->key, key), format_address(&entry->ipv4, ipv4),
-            format_address(&entry->local, local));
+    fprintf(ctx, "%s %s %s\n", gw_key_base64_format(entry->key, key), gw_addr_format_ip(&entry->ipv4, ipv4),
+            gw_addr_format_ip(&entry->local, local));
 }
 
 static int save(const struct gw_vip_state *state)

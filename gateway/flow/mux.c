@@ -255,21 +255,33 @@ static void forget_in_budget(struct gw_mux *mux)
     *link = mux->budget_next;
 }
 
-void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason)
+/* Callbacks may end other streams but opens fail now, so each round leaves less to do. */
+static void fail_streams(struct gw_mux *mux, enum gw_reason reason)
 {
-    if (mux == NULL)
-        return;
-    assert(mux->depth == 0);
     mux->is_dying = true;
-    gw_mux_enter(mux, now);
     mux->run.stream = NULL;
-    /* Callbacks may end other streams but opens fail now, so each round leaves less to do. */
     for (struct gw_map_node *node = gw_map_first(&mux->streams); node != NULL;
          node = gw_map_next(&mux->streams, node)) {
         struct gw_stream *stream = gw_map_entry(node, struct gw_stream, node);
         if (!stream->is_aborted)
             gw_streams_fail(stream, reason, reason);
     }
+}
+
+void gw_mux_end(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason)
+{
+    gw_mux_enter(mux, now);
+    fail_streams(mux, reason);
+    gw_mux_leave(mux, false);
+}
+
+void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason)
+{
+    if (mux == NULL)
+        return;
+    assert(mux->depth == 0);
+    gw_mux_enter(mux, now);
+    fail_streams(mux, reason);
     struct gw_map_node *node;
     while ((node = gw_map_first(&mux->streams)) != NULL)
         gw_streams_free(gw_map_entry(node, struct gw_stream, node));

@@ -48,6 +48,9 @@ int gw_mux_new(struct gw_mux **out, const struct gw_mux_params *params, struct g
 /* Every stream's on_closed is called with `reason` first. */
 void gw_mux_free(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason);
 
+/* Every stream ends with `reason`, here at once and with the peer by what gw_mux_output gives then; nothing is opened any more. gw_mux_free follows. */
+void gw_mux_end(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason);
+
 /* What the chosen path carries: `max_plain` frame bytes in a packet, `overhead` bytes of datagram and IP around
  * them (for pacing), rtt_hint_ns 0 = unknown. is_new: another path than before, so RTT and congestion state start
  * again. */

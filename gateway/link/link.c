@@ -22,6 +22,8 @@ struct turn {
 static const struct turn long_turn = {GW_SLABS_RECEIVE, 4 * GW_TRAIN_BYTES, UINT_MAX, GW_US(100)};
 static const struct turn short_turn = {2, 3 * GW_TRAIN_BYTES / 2, 1, GW_US(50)};
 #define RECEIVE_TRAINS 64u
+/* What is left to be said at the end takes so long at most. */
+#define FAREWELL_NS GW_MS(20)
 /* Handshakes get a tenth of the turn: a ninth of what the rest took, and at least time for one. */
 #define HANDSHAKE_SHARE 9
 #define HANDSHAKE_NS_MAX GW_MS(2)
@@ -231,7 +233,9 @@ void gw_link_detach(struct gw_link *link)
 {
     if (!link->gateway)
         return;
-    send_trains(link, gw_loop_now(link->loop));
+    int64_t until = clock_now_ns() + FAREWELL_NS;
+    while (send_trains(link, gw_loop_now(link->loop)) && clock_now_ns() < until)
+        ;
     gw_loop_remove_hook(link->loop, &link->hook);
     free_events(link);
     link->gateway = NULL;

@@ -15,9 +15,9 @@ struct gw_link;
 int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_params *params, char *why,
                 size_t why_len);
 void gw_link_free(struct gw_link *link);
-/* Borrowed until gw_link_detach or gw_link_free; once. 0, or GW_E_NOMEM. */
+/* Borrowed until gw_link_detach or gw_link_free; then another one may be. 0, or GW_E_NOMEM. */
 int gw_link_attach(struct gw_link *link, struct gateway *gateway);
-/* Sends what the gateway still has to say (one last time, without waiting) and forgets it. */
+/* Sends what the gateway still has to say (one last time, for a moment) and forgets it. */
 void gw_link_detach(struct gw_link *link);
 uint16_t gw_link_port(const struct gw_link *link);
 const struct gw_udp_stats *gw_link_stats(const struct gw_link *link);

@@ -74,6 +74,12 @@ void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason 
     gw_mux_free(mux, now, reason);
 }
 
+void gw_peer_flows_end_both(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason)
+{
+    if (peer->mux)
+        gw_mux_end(peer->mux, now, reason);
+}
+
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now)
 {
     if (peer->mux && peer->has_mux_bound && peer->remote_instance != instance) {

@@ -257,6 +257,8 @@ void gw_peer_new_instance(struct gw_peer *peer);
 /* A HELLO told the peer's instance: flows with another one are over. */
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now);
 void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
+/* The same, told to the peer by what goes out next; gw_peer_free follows. */
+void gw_peer_flows_end_both(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* Looks at how long nothing of ours was acknowledged, and draws the conclusions. */
 void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now);
 /* Tells the mux what the path carries under this suite, if that changed. */

@@ -154,19 +154,30 @@ int gw_addr_parse(struct gw_addr *out, const char *text)
     return parse_ip6(out, copy + 1, (uint16_t)port);
 }
 
-char *gw_addr_format(const struct gw_addr *a, char out[GW_ADDR_STRLEN])
+char *gw_addr_format_ip(const struct gw_addr *a, char out[GW_ADDR_STRLEN])
 {
     char ip[INET6_ADDRSTRLEN];
     if (a->family == 0)
         snprintf(out, GW_ADDR_STRLEN, "-");
     else if (inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->ip, ip, sizeof ip) == NULL)
         snprintf(out, GW_ADDR_STRLEN, "?"); /* cannot be: the buffer is large enough */
-    else if (a->family == 4)
-        snprintf(out, GW_ADDR_STRLEN, "%s:%u", ip, (unsigned)a->port);
     else if (a->scope != 0)
-        snprintf(out, GW_ADDR_STRLEN, "[%s%%%u]:%u", ip, (unsigned)a->scope, (unsigned)a->port);
+        snprintf(out, GW_ADDR_STRLEN, "%s%%%u", ip, (unsigned)a->scope);
     else
-        snprintf(out, GW_ADDR_STRLEN, "[%s]:%u", ip, (unsigned)a->port);
+        snprintf(out, GW_ADDR_STRLEN, "%s", ip);
+    return out;
+}
+
+char *gw_addr_format(const struct gw_addr *a, char out[GW_ADDR_STRLEN])
+{
+    char ip[GW_ADDR_STRLEN];
+    gw_addr_format_ip(a, ip);
+    if (a->family == 0)
+        snprintf(out, GW_ADDR_STRLEN, "-");
+    else if (a->family == 4)
+        snprintf(out, GW_ADDR_STRLEN, "%.*s:%u", INET_ADDRSTRLEN, ip, (unsigned)a->port);
+    else
+        snprintf(out, GW_ADDR_STRLEN, "[%.*s]:%u", INET6_ADDRSTRLEN + 11, ip, (unsigned)a->port);
     return out;
 }
 

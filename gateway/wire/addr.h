@@ -44,6 +44,8 @@ int gw_addr_parse(struct gw_addr *out, const char *text);
 int gw_addr_parse_ip(struct gw_addr *out, const char *text, uint16_t port);
 /* Writes at most GW_ADDR_STRLEN bytes and a NUL; "-" when not set. Returns out. */
 char *gw_addr_format(const struct gw_addr *a, char out[GW_ADDR_STRLEN]);
+/* The IP alone, with its scope: "1.2.3.4", "fe80::1%2"; "-" when not set. Returns out. */
+char *gw_addr_format_ip(const struct gw_addr *a, char out[GW_ADDR_STRLEN]);
 /* As gw_addr_format, or "(hidden)" when the log hides addresses. */
 char *gw_addr_log(const struct gw_addr *a, char out[GW_ADDR_STRLEN]);
 

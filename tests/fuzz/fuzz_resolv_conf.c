@@ -34,6 +34,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (gw_resolv_conf_make(&second, &len, first, &wish) != 0 || strcmp(first, second) != 0)
         abort();
+    struct gw_addr servers[GW_SYSDNS_OLD_MAX];
+    unsigned server_count = gw_resolv_conf_servers(old, servers);
+    if (server_count > GW_SYSDNS_OLD_MAX)
+        abort();
+    for (unsigned i = 0; i < server_count; i++) {
+        if (servers[i].port != 53 || !gw_resolv_conf_names(old, &servers[i]))
+            abort();
+    }
     free(first);
     free(second);
     free(old);

@@ -276,6 +276,9 @@ class Node:
             check(word in got["text"], f"{got['text']!r} does not say {word!r}")
         return got
 
+    def upstreams(self):
+        return json.loads(self.cli("status", "--json"))["dns"]["upstreams"]
+
     def queries(self):
         return json.loads(self.cli("status", "--json"))["dns"]["udp_queries"]
 

@@ -83,6 +83,9 @@ class Scene:
     def resolve(self, name):
         return json.loads(self.desk.cli("resolve", "--json", name))
 
+    def office_flows(self):
+        return self.office.status()["service_flows"]["open"]
+
     def nc(self, node, *words, data=b"hello"):
         """(exit status, stdout, stderr)"""
         with node.namespace:
@@ -244,7 +247,7 @@ def reloads(scene):
     scene.desk.logged("network work: added, on UDP port 7002")
 
     scene.ground.step("files that are wrong")
-    scene.make_further("club")
+    club = scene.make_further("club")
     for networks, expected in (([scene.work(port=7001)], "networks[].port: 7001 is the port of home, the top level's already"),
                                ([scene.work(), scene.work(port=7003)], "there is one of this name already: work in line"),
                                ([scene.work(), {"network": "new", "port": 7003}], "`peergate init --network new` makes one"),
@@ -258,12 +261,37 @@ def reloads(scene):
     scene.configure(networks=[scene.work(), {"network": "club", "port": 7003}])
     status, _, err = scene.desk.cli("reload", should=False)
     check(status == 1 and "7003" in err, f"a port that is taken: {status}, {err}")
-    scene.configure(networks=[{"network": "club", "port": 7002}])
+    scene.configure(networks=[{"network": "club", "port": 7002, "listen": "10.77.2.1"}])
     status, _, err = scene.desk.cli("reload", should=False)
-    check(status == 1 and "networks[].port: 7002 is still that of work" in err, f"the port of one that goes: {status}, {err}")
+    check(status == 1 and "networks[].port: 7002 is still that of work" in err, f"the port of one that goes, elsewhere: {status}, {err}")
+    scene.configure(networks=[{"network": "club", "port": 7002, "services": {"a": {"local_address": "x:1"}, "b": {"local_address": "y:1"}}}])
+    status, _, err = scene.desk.cli("reload", should=False)
+    check(status == 1 and "is the port of a" in err, f"the port of one that goes, and an error: {status}, {err}")
     check([network["network"] for network in scene.desk.status()["networks"]] == ["home", "work"], "something changed")
     check(scene.curl("web.box.work.p2p", 8000) == "office" and scene.curl("web.box.home.p2p", 8000) == "house", "something is broken")
     taken.close()
+
+    scene.ground.step("another network takes the port of one that goes, in the same reload, and gives it back")
+    line = socks_connect(scene.desk_at, SOCKS, "echo.box.work.p2p", 7)
+    line.sendall(b"x")
+    check(line.recv(1) == b"x", "the echo of work")
+    check(scene.office_flows() == 1, f"{scene.office_flows()} flows of work")
+    scene.office.configure({**scene.office.config, "peers": [*scene.office.config["peers"],
+                                                             {"name": "club", "peer_id": club, "endpoint": "10.77.2.1:7002"}]})
+    scene.office.cli("reload")
+    scene.configure(networks=[{"network": "club", "port": 7002, "peers": [{"name": "box", "peer_id": scene.office.peer_id,
+                                                                         "endpoint": "10.77.2.2:7001"}]}])
+    scene.reload()
+    scene.desk.logged("network club: added, on UDP port 7002")
+    # its peers are told that their connections are over: nobody waits for a timeout
+    until(lambda: scene.office_flows() == 0, lambda: f"{scene.office_flows()}", 1)
+    line.close()
+    check(scene.curl("box.club", 8000) == "office", "the new network does not reach its peer")
+    scene.office.configure({**scene.office.config, "peers": scene.office.config["peers"][:1]})
+    scene.office.cli("reload")
+    scene.configure(networks=[scene.work()])
+    scene.reload()
+    until(lambda: scene.curl("web.box.work.p2p", 8000) == "office", "work is there again")
 
     scene.ground.step("the top level's goes, and another order")
     scene.configure(networks=[scene.work(), {"network": "club", "port": 7003}])

@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from ground import Failed, PEERGATE, check, command, run, until
@@ -56,6 +57,7 @@ def resolved_with_a_tun(box):
     until(lambda: lookup(LAPTOP) == "10.64.0.1", lambda: f"getaddrinfo by resolv.conf: {lookup(LAPTOP)}; {resolvectl('status')}")
     check(lookup("home.demo.p2p") == "10.64.0.2", "a peer's name")
     check(lookup("home") == "10.64.0.2", f"a bare name: {CONF.read_text()}")
+    check("10.64.0.53" in told() and "127.0.0.1" not in told(), f"it is not told of the TUN's server: {told()}")
     check("10.64.0.1" in resolvectl("query", LAPTOP), "resolvectl query")
     check(dig("-x", "10.64.0.2") == "home.demo.p2p.", f"the reverse name: {dig('-x', '10.64.0.2')}")
     check(lookup("nobody.demo.p2p") is None, "a name that isn't there")
@@ -293,7 +295,7 @@ def resolvconf(box, prepare, conf):
     check("192.0.2.53" in CONF.read_text() or "127.0.0.9" in CONF.read_text(), f"not managed: {CONF.read_text()}")
     laptop = box.node(dns={"system": "auto"}, peers=[HOME])
     laptop.up()
-    laptop.failed("dns.upstreams")
+    laptop.failed("127.0.0.1:53")
     laptop.configure({**forward(system="auto"), "listen": ["127.0.0.1:5300"]}, peers=[HOME])
     laptop.cli("reload")
     laptop.failed("127.0.0.1:53")
@@ -307,6 +309,17 @@ def resolvconf(box, prepare, conf):
     check((lookup("home") or "").startswith("127.64."), f"a bare name: {CONF.read_text()}")
     check(lookup("www.example.com") == "192.0.2.7", "the rest of the world")
     laptop.cli("dns", "doctor")
+
+    # without upstreams of its own: those that resolvconf knew, and knows
+    laptop.configure({"system": "auto", "listen": ["127.0.0.1:53"]}, peers=[HOME])
+    laptop.cli("reload")
+    until(lambda: laptop.upstreams() == ["192.0.2.53:53"], lambda: f"upstreams: {laptop.upstreams()}, {laptop.system()}")
+    laptop.applied("resolvconf")
+    check(lookup("www.example.com") == "192.0.2.7" and (lookup("home.demo.p2p") or "").startswith("127.64."), "all names by resolvconf's servers")
+    command(["resolvconf", "-a", "eth0.other"], input="nameserver 127.0.0.9\n")
+    until(lambda: laptop.upstreams() == ["192.0.2.53:53", "127.0.0.9:53"], lambda: f"another server: {laptop.upstreams()}", 8)
+    command(["resolvconf", "-d", "eth0.other"])
+    until(lambda: laptop.upstreams() == ["192.0.2.53:53"], lambda: f"it has gone: {laptop.upstreams()}", 8)
     laptop.configure({"enabled": False}, peers=[HOME])
     laptop.cli("reload")
     until(lambda: laptop.journal() is None, "taken back")
@@ -416,11 +429,10 @@ def plain_resolv_conf(box):
     laptop.failed("dns.system: resolv.conf")
     check(not KEPT.exists(), "auto wrote resolv.conf")
     laptop.stop()
-    for why, dns in (("dns.upstreams", {"listen": ["127.0.0.1:53"]}), ("127.0.0.1:53", {"upstreams": ["127.0.0.9:53"]})):
-        laptop.configure({"system": "resolv.conf", **dns}, peers=[HOME])
-        laptop.up()
-        laptop.failed(why)
-        laptop.stop()
+    laptop.configure({"system": "resolv.conf", "upstreams": ["127.0.0.9:53"]}, peers=[HOME])
+    laptop.up()
+    laptop.failed("127.0.0.1:53")
+    laptop.stop()
     laptop.configure(forward(system="resolv.conf"), peers=[HOME])
     for name, kind in plain_states():
         before = make(kind)
@@ -453,6 +465,94 @@ def plain_resolv_conf(box):
     check(lookup("home.demo.p2p") == "10.64.0.2", CONF.read_text())
     laptop.stop()
     check(everything() == before, f"beside a TUN: {everything()}")
+
+
+@machine()
+def plain_resolv_conf_upstreams(box):
+    """Ours gets every name, and asks those that were asked before; never itself."""
+    world = Upstream()
+    laptop = box.node(dns={"system": "resolv.conf", "listen": ["127.0.0.1:53"]}, peers=[HOME])
+    box.conf("nameserver 127.0.0.1\nnameserver 127.0.0.9\n")
+    laptop.up()
+    laptop.applied("resolv.conf")
+    check(laptop.upstreams() == ["127.0.0.9:53"], f"{laptop.upstreams()}")
+    check(dig("@127.0.0.1", "www.example.com") == "192.0.2.7" and dig("@127.0.0.1", "+tcp", "www.example.com") == "192.0.2.7", "a name of the world's")
+    check((lookup("home.demo.p2p") or "").startswith("127.64.") and not any(name.endswith("p2p") for name in world.asked), f"asked: {world.asked}")
+    laptop.cli("dns", "doctor")
+    # a file that somebody keeps up to date; what is not there for a moment is not taken for nobody
+    laptop.stop()
+    Path("/etc/elsewhere").write_text("nameserver 127.0.0.9\n")
+    CONF.unlink()
+    CONF.symlink_to("elsewhere")
+    laptop.up()
+    laptop.applied("resolv.conf")
+    Path("/etc/elsewhere").write_text("")
+    time.sleep(6)
+    check(laptop.upstreams() == ["127.0.0.9:53"], f"none for a moment: {laptop.upstreams()}")
+    Path("/etc/elsewhere").write_text("nameserver 192.0.2.53\n")
+    until(lambda: laptop.upstreams() == ["192.0.2.53:53"], lambda: f"another one: {laptop.upstreams()}", 8)
+    check(dig("@127.0.0.1", "another.example.com") == "192.0.2.7", "by another one")
+    # another address for the server: the upstreams stay; no system any more: refused as before
+    laptop.configure({"system": "resolv.conf", "listen": ["127.0.0.2:53"]}, peers=[HOME])
+    laptop.cli("reload")
+    until(lambda: "127.0.0.2" in CONF.read_text(), CONF.read_text)
+    check(laptop.upstreams() == ["192.0.2.53:53"] and dig("@127.0.0.2", "www.example.net") == "192.0.2.7", f"{laptop.upstreams()}")
+    laptop.configure({"listen": ["127.0.0.2:53"]}, peers=[HOME])
+    laptop.cli("reload")
+    until(lambda: laptop.upstreams() == [], lambda: f"still: {laptop.upstreams()}")
+    check("REFUSED" in command(["dig", "@127.0.0.2", "+tries=1", "www.example.org"]), "it answers for others")
+    check(CONF.is_symlink(), "it is not as it was")
+    laptop.stop()
+    # only ourselves, at all addresses of this machine: refused, and nothing is changed
+    for text in ("nameserver 127.0.0.1\nnameserver 192.0.2.1\nnameserver 127.0.0.53\n", ""):
+        CONF.unlink()
+        box.conf(text)
+        laptop.configure({"system": "resolv.conf", "listen": ["0.0.0.0:5353", "127.0.0.1:53"] if not text else ["0.0.0.0:53"]}, peers=[HOME])
+        if text:
+            laptop.configure({"system": "resolv.conf", "listen": ["0.0.0.0:5300", "127.0.0.1:53", "192.0.2.1:53", "127.0.0.53:53"]}, peers=[HOME])
+        laptop.up()
+        laptop.failed("dns.upstreams")
+        check(CONF.read_text() == text and laptop.upstreams() == [], f"{laptop.upstreams()}: {CONF.read_text()}")
+        laptop.stop()
+    # with a TUN, its own server: no other address is needed
+    box.conf("nameserver 127.0.0.9\n")
+    laptop.configure({"system": "resolv.conf"}, **TUN)
+    laptop.up()
+    laptop.applied("resolv.conf")
+    check("nameserver 10.64.0.53\n" in CONF.read_text() and "127.0.0.1\n" not in CONF.read_text(), CONF.read_text())
+    check(lookup("home.demo.p2p") == "10.64.0.2" and lookup("www.example.com") == "192.0.2.7", CONF.read_text())
+    command(["ip", "link", "del", "peer0"])
+    until(lambda: lookup("home.demo.p2p") == "10.64.0.2" and "10.64.0.53" in CONF.read_text(), CONF.read_text, 15)
+    laptop.stop()
+    check(CONF.read_text() == "nameserver 127.0.0.9\n", CONF.read_text())
+
+
+@machine()
+def plain_resolv_conf_asked_in_a_circle(box):
+    """An upstream that asks us in turn: the circle ends by itself, and the next one answers."""
+    world = Upstream()
+    relay = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    relay.bind(("127.0.0.8", 53))
+    seen = []
+
+    def serve():
+        while True:
+            query, client = relay.recvfrom(4096)
+            seen.append(client)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+                again.settimeout(0.2)
+                again.sendto(query, ("127.0.0.1", 53))
+                with contextlib.suppress(OSError):
+                    relay.sendto(again.recv(4096), client)
+    threading.Thread(target=serve, daemon=True).start()
+    box.conf("nameserver 127.0.0.8\nnameserver 127.0.0.9\n")
+    laptop = box.node(dns={"system": "resolv.conf", "listen": ["127.0.0.1:53"]}, peers=[HOME])
+    laptop.up()
+    laptop.applied("resolv.conf")
+    for i in range(5):
+        check(dig("@127.0.0.1", f"www{i}.example.com") == "192.0.2.7", f"the name {i}; asked in a circle {len(seen)} times")
+    check(1 <= len(seen) <= 5 and len(world.asked) >= 5, f"asked in a circle {len(seen)} times")
+    laptop.stop()
 
 
 @machine()
@@ -673,6 +773,28 @@ def networkmanager_alone(box):
     def settled():
         until(lambda: CONF.read_bytes() == before, CONF.read_text)
         return state()
+    # without upstreams of its own: those of its connections, followed
+    laptop.configure({"system": "networkmanager"}, **TUN)
+    laptop.up()
+    laptop.applied("networkmanager")
+    check(laptop.upstreams() == ["192.0.2.53:53"], f"{laptop.upstreams()}")
+    until(lambda: "10.64.0.53" in CONF.read_text() and lookup("home.demo.p2p") == "10.64.0.2", CONF.read_text)
+    check(lookup("www.example.com") == "192.0.2.7", "the rest of the world")
+    connection = Path("/etc/NetworkManager/system-connections/eth0.nmconnection")
+    connection.write_text(connection.read_text().replace("dns=192.0.2.53;", "dns=127.0.0.9;192.0.2.53;"))
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager/Settings", "org.freedesktop.NetworkManager.Settings",
+             "ReloadConnections"])
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager", "ActivateConnection",
+             "ooo", "/org/freedesktop/NetworkManager/Settings/1", "/", "/"])
+    until(lambda: laptop.upstreams() == ["127.0.0.9:53", "192.0.2.53:53"], lambda: f"another server of the connection: {laptop.upstreams()}", 20)
+    laptop.stop()
+    connection.write_text(connection.read_text().replace("dns=127.0.0.9;192.0.2.53;", "dns=192.0.2.53;"))
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager/Settings", "org.freedesktop.NetworkManager.Settings",
+             "ReloadConnections"])
+    command(["busctl", "call", "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager", "ActivateConnection",
+             "ooo", "/org/freedesktop/NetworkManager/Settings/1", "/", "/"])
+    until(lambda: CONF.read_bytes() == before, CONF.read_text)
+    laptop.configure(forward(system="networkmanager"), **TUN)
     survive_kills(box, laptop, 10, settled, {"state": state(), "took": 0.2})
     # it stays when all is killed, and is taken back all the same
     laptop.up()

@@ -136,6 +136,11 @@ def refuses(scene):
     expect_echo(connect(scene.a, HOME, 8003), "a port that is not listed, of a host that is exposed")
     check(connect(scene.a, HOME, 8005, 3) == errno.ECONNREFUSED, "a port where nobody listens")
     check(scene.count()["by_packets"] == before["by_packets"] + 2, "what is not listed was not left to packets")
+    asked = scene.home.status()["service_flows"]["not_listed"]
+    for _ in range(20):
+        expect_echo(connect(scene.a, HOME, 8003), "again")
+    check(scene.home.status()["service_flows"]["not_listed"] == asked, "home is asked again and again for what it does not list")
+    check(scene.count()["by_packets"] == before["by_packets"] + 22 and scene.count()["flows"] == before["flows"], f"{scene.count()} after {before}")
     scene.configure(expose="services")
     scene.home.cli("reload")
     check(connect(scene.a, HOME, 8003, 3) == errno.ECONNREFUSED, "a port that is neither listed nor exposed")

@@ -33,6 +33,8 @@
     X(message_enter_container) \
     X(message_exit_container)  \
     X(message_skip)            \
+    X(message_at_end)          \
+    X(message_read_array)      \
     X(message_get_error)
 
 #define GW_SD_BUS_MEMBER(name) __typeof__(sd_bus_##name) *name;

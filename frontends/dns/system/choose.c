@@ -46,23 +46,42 @@ void gw_sysdns_finish(struct gw_sysdns_job *job, int err, const char *format, ..
     job->on_done(job, err);
 }
 
+static const struct gw_addr *server_at_53(const struct gw_sysdns_wish *wish)
+{
+    for (unsigned i = 0; i < wish->server_count; i++) {
+        if (wish->servers[i].port == 53)
+            return &wish->servers[i];
+    }
+    return NULL;
+}
+
+/* Ours has upstreams, or those that the machine has asked until now become that. */
+static bool can_answer_all(struct gw_sysdns_job *job)
+{
+    const struct gw_sysdns_mechanism *mechanism = gw_sysdns_mechanism(job->record.kind);
+    struct gw_addr old[GW_SYSDNS_OLD_MAX];
+    if (job->wish->answers_all)
+        return true;
+    unsigned count = mechanism && mechanism->old_servers ? mechanism->old_servers(job, old) : 0;
+    return job->use_old && job->use_old(job, old, count) == 0;
+}
+
 const struct gw_addr *gw_sysdns_plain_server(struct gw_sysdns_job *job, const char *who)
 {
-    if (!job->wish->answers_all) {
-        snprintf(
-            job->text, sizeof job->text,
-            "%s would send every name to us, and without `dns.upstreams` we refuse what is not ours: set them, for "
-            "example to the servers in resolv.conf",
-            who);
+    const struct gw_addr *server = server_at_53(job->wish);
+    if (!server) {
+        snprintf(job->text, sizeof job->text,
+                 "%s knows no ports but 53: let `dns.listen` have an address with it, as in \"127.0.0.1:53\"",
+                 who);
         return NULL;
     }
-    for (unsigned i = 0; i < job->wish->server_count; i++) {
-        if (job->wish->servers[i].port == 53)
-            return &job->wish->servers[i];
-    }
-    snprintf(job->text, sizeof job->text,
-             "%s knows no ports but 53: let `dns.listen` have an address with it, as in \"127.0.0.1:53\"",
-             who);
+    if (can_answer_all(job))
+        return server;
+    snprintf(
+        job->text, sizeof job->text,
+        "%s would send every name to us, and the machine names no other server that we could ask for what is not "
+        "ours: set `dns.upstreams`",
+        who);
     return NULL;
 }
 

@@ -15,6 +15,7 @@
 #define GW_SYSDNS_SEARCH_MAX 6u
 #define GW_SYSDNS_NAME_MAX 254u
 #define GW_SYSDNS_TEXT_MAX 512u
+#define GW_SYSDNS_OLD_MAX 8u
 
 /* What the machine is to do. Zeroed to the last byte, as it is compared. */
 struct gw_sysdns_wish {
@@ -48,6 +49,9 @@ struct gw_sysdns_job {
     /* Once for each apply and undo, perhaps from within; the last thing that the mechanism does in that call. err: 0, -errno, GW_E_...; then text says why, and
      * what to do. Apply may call it again whenever what it watches changes. */
     void (*on_done)(struct gw_sysdns_job *job, int err);
+    /* Before the first change, where the machine will ask us for every name and ours has no upstreams: these answered until now, and ours is to ask them. 0; GW_E_INVAL: none of
+     * them is of use. NULL as use_old: there is nobody who could. */
+    int (*use_old)(struct gw_sysdns_job *job, const struct gw_addr *servers, unsigned count);
     bool is_done;      /* set by on_done */
     bool is_untouched; /* set before on_done with an error: nothing was changed, so nothing is to be undone */
     char text[GW_SYSDNS_TEXT_MAX]; /* what was done: "systemd-resolved sends p2p to us (link peer0)" */
@@ -67,6 +71,9 @@ struct gw_sysdns_mechanism {
     void (*undo)(struct gw_sysdns_job *job);
     /* Ends all that the job has under way or watches, and frees state; the change itself stays. Not from within on_done. */
     void (*stop)(struct gw_sysdns_job *job);
+    /* Whom the machine would ask if it were not for us, as its files say now: at most GW_SYSDNS_OLD_MAX, ports 53. Returns how many; 0 also if job->use_old will be told later. NULL:
+     * the machine asks us for our names alone. */
+    unsigned (*old_servers)(struct gw_sysdns_job *job, struct gw_addr *out);
 };
 
 extern const struct gw_sysdns_mechanism gw_sysdns_resolved, gw_sysdns_networkmanager, gw_sysdns_resolvconf,
@@ -79,7 +86,7 @@ const struct gw_sysdns_mechanism *gw_sysdns_mechanism(enum gw_sysdns_kind kind);
 enum gw_sysdns_kind gw_sysdns_choose(const struct gw_sysdns_facts *facts, char *why, size_t why_len);
 
 /* The first server at port 53, for those who know no ports, in a machine whose every question then comes to us: NULL, with the reason and the remedy in
- * job->text, when there is none or the others' names would be refused. */
+ * job->text, when there is none or nobody could answer for the others' names. */
 const struct gw_addr *gw_sysdns_plain_server(struct gw_sysdns_job *job, const char *who);
 /* Sets job->text and calls on_done. */
 __attribute__((format(printf, 3, 4))) void gw_sysdns_finish(struct gw_sysdns_job *job, int err,

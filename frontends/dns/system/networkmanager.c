@@ -9,6 +9,8 @@
 #include "frontends/dns/system/mechanism.h"
 #include "frontends/dns/system/nm_dnsmasq.h"
 #include "frontends/dns/system/nm_global.h"
+#include "frontends/dns/system/nm_servers.h"
+#include "frontends/dns/system/resolv_conf.h"
 #include "gateway/base/err.h"
 
 #include <stdio.h>
@@ -27,6 +29,7 @@ struct networkmanager {
     struct gw_sysdns_job *job;
     struct gw_bus *bus;
     char servers[GW_NM_SERVERS_LEN]; /* what the global configuration is to say */
+    bool is_looking;                 /* an answer of gw_nm_servers_get is to come */
 };
 
 static enum gw_sysdns_rank rank(const struct gw_sysdns_facts *facts)
@@ -271,5 +274,36 @@ static void undo(struct gw_sysdns_job *job)
         reload(nm, on_undone);
 }
 
-const struct gw_sysdns_mechanism gw_sysdns_networkmanager = {
-    .name = "networkmanager", .rank = rank, .apply = apply, .undo = undo, .stop = stop};
+/* ---- whom it would ask */
+
+static int on_servers(sd_bus_message *answer, void *ctx, sd_bus_error *unused)
+{
+    struct networkmanager *nm = ctx;
+    struct gw_addr servers[GW_SYSDNS_OLD_MAX];
+    (void)unused;
+    nm->is_looking = false;
+    if (nm->bus->sd->message_get_error(answer))
+        return 0;
+    unsigned count = gw_nm_servers_read(nm->bus, answer, servers);
+    if (count > 0)
+        nm->job->use_old(nm->job, servers, count);
+    return 0;
+}
+
+/* Before the change its resolv.conf says so; then that names us, and it is asked itself. */
+static unsigned old_servers(struct gw_sysdns_job *job, struct gw_addr *out)
+{
+    struct networkmanager *nm = job->state;
+    if (!job->is_done)
+        return gw_resolv_conf_read_servers("/etc/resolv.conf", out, 0);
+    if (nm->bus && job->record.is_global && !nm->is_looking)
+        nm->is_looking = gw_bus_call(nm->bus, gw_nm_servers_get(nm->bus), on_servers, nm) == 0;
+    return 0;
+}
+
+const struct gw_sysdns_mechanism gw_sysdns_networkmanager = {.name = "networkmanager",
+                                                             .rank = rank,
+                                                             .apply = apply,
+                                                             .undo = undo,
+                                                             .stop = stop,
+                                                             .old_servers = old_servers};

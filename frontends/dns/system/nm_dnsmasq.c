@@ -32,16 +32,6 @@ static void name_file(struct names *out, const char *device)
     snprintf(out->temp, sizeof out->temp, "%s~", out->path);
 }
 
-/* "127.0.0.1#5300" */
-static const char *format_server(const struct gw_addr *server, char out[GW_ADDR_STRLEN])
-{
-    gw_addr_format(server, out);
-    char *start = out[0] == '[' ? out + 1 : out, *end = strrchr(out, out[0] == '[' ? ']' : ':');
-    if (end)
-        snprintf(end, GW_ADDR_STRLEN - (size_t)(end - out), "#%u", server->port);
-    return start;
-}
-
 static int make_text(const struct gw_sysdns_wish *wish, char **text, size_t *len)
 {
     char at[GW_ADDR_STRLEN];
@@ -52,7 +42,8 @@ static int make_text(const struct gw_sysdns_wish *wish, char **text, size_t *len
     fputs("# Written by peergate for as long as it runs; `peergate dns restore` takes it away.\n", out);
     for (unsigned i = 0; i < wish->domain_count; i++) {
         for (unsigned k = 0; k < wish->server_count; k++)
-            fprintf(out, "server=/%s/%s\n", wish->domains[i], format_server(&wish->servers[k], at));
+            fprintf(out, "server=/%s/%s#%u\n", wish->domains[i], gw_addr_format_ip(&wish->servers[k], at),
+                    wish->servers[k].port);
         fprintf(out, "rebind-domain-ok=/%s/\n", wish->domains[i]);
     }
     bool is_whole = !ferror(out);

@@ -23,9 +23,8 @@ void gw_nm_global_servers(char out[GW_NM_SERVERS_LEN], const struct gw_sysdns_wi
     for (unsigned i = 0; i < wish->server_count; i++) {
         if (wish->servers[i].port != 53)
             continue;
-        gw_addr_format(&wish->servers[i], text);
-        const char *start = text[0] == '[' ? text + 1 : text;
-        append_word(out, GW_NM_SERVERS_LEN, start, strcspn(start, text[0] == '[' ? "]" : ":"));
+        gw_addr_format_ip(&wish->servers[i], text);
+        append_word(out, GW_NM_SERVERS_LEN, text, strlen(text));
     }
 }
 

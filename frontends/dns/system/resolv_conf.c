@@ -181,5 +181,17 @@ static void stop(struct gw_sysdns_job *job)
     (void)job;
 }
 
-const struct gw_sysdns_mechanism gw_sysdns_resolv_conf = {
-    .name = "resolv.conf", .rank = rank, .apply = apply, .undo = undo, .stop = stop};
+/* As long as ours is there, in the original; that may be a link, and then somebody keeps it up to date. */
+static unsigned old_servers(struct gw_sysdns_job *job, struct gw_addr *out)
+{
+    struct stat st;
+    (void)job;
+    return gw_resolv_conf_read_servers(lstat(KEPT, &st) == 0 ? KEPT : CONF, out, 0);
+}
+
+const struct gw_sysdns_mechanism gw_sysdns_resolv_conf = {.name = "resolv.conf",
+                                                          .rank = rank,
+                                                          .apply = apply,
+                                                          .undo = undo,
+                                                          .stop = stop,
+                                                          .old_servers = old_servers};

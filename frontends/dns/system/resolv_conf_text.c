@@ -3,6 +3,7 @@
 
 #include "gateway/base/err.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +17,6 @@ struct maker {
     char search[LINE_MAX_LEN],
         options[LINE_MAX_LEN]; /* the last line of the kind holds for search, all for options */
 };
-
-static const char *format_ip(const struct gw_addr *server, char out[GW_ADDR_STRLEN])
-{
-    gw_addr_format(server, out);
-    char *start = out[0] == '[' ? out + 1 : out, *end = strrchr(out, ':');
-    if (end)
-        end[out[0] == '[' ? -1 : 0] = '\0';
-    return start;
-}
 
 static void put_server(struct maker *maker, const char *server)
 {
@@ -106,7 +98,7 @@ int gw_resolv_conf_make(char **out, size_t *len, const char *old, const struct g
           maker.out);
     for (unsigned i = 0; i < wish->server_count; i++) {
         if (wish->servers[i].port == 53)
-            put_server(&maker, format_ip(&wish->servers[i], at));
+            put_server(&maker, gw_addr_format_ip(&wish->servers[i], at));
     }
     take_lines(&maker, old);
     put_search(&maker);
@@ -121,17 +113,64 @@ int gw_resolv_conf_make(char **out, size_t *len, const char *old, const struct g
     return GW_E_NOMEM;
 }
 
-bool gw_resolv_conf_names(const char *text, const struct gw_addr *server)
+/* A link-local one is written with its interface's name. */
+static bool parse_server(struct gw_addr *out, char word[GW_ADDR_STRLEN])
+{
+    char *scope = strchr(word, '%');
+    unsigned index = scope ? if_nametoindex(scope + 1) : 0;
+    if (index > 0)
+        snprintf(scope + 1, GW_ADDR_STRLEN - (size_t)(scope + 1 - word), "%u", index);
+    return gw_addr_parse_ip(out, word, 53) == 0;
+}
+
+/* fn is told of each nameserver until it returns false. */
+static void each_server(const char *text, bool (*fn)(void *ctx, const struct gw_addr *server), void *ctx)
 {
     char word[GW_ADDR_STRLEN];
     struct gw_addr address;
     while (*text) {
         size_t len = strcspn(text, "\r\n");
-        if (sscanf(text, "nameserver %71s", word) == 1 && gw_addr_parse_ip(&address, word, 0) == 0 &&
-            gw_addr_same_ip(&address, server))
-            return true;
+        if (sscanf(text, "nameserver %71s", word) == 1 && parse_server(&address, word) && !fn(ctx, &address))
+            return;
         text += len;
         text += strspn(text, "\r\n");
     }
-    return false;
+}
+
+struct search {
+    const struct gw_addr *wanted;
+    bool is_found;
+};
+
+static bool compare(void *ctx, const struct gw_addr *server)
+{
+    struct search *search = ctx;
+    search->is_found = gw_addr_same_ip(server, search->wanted);
+    return !search->is_found;
+}
+
+bool gw_resolv_conf_names(const char *text, const struct gw_addr *server)
+{
+    struct search search = {.wanted = server};
+    each_server(text, compare, &search);
+    return search.is_found;
+}
+
+struct collection {
+    struct gw_addr *servers;
+    unsigned count;
+};
+
+static bool collect(void *ctx, const struct gw_addr *server)
+{
+    struct collection *all = ctx;
+    all->servers[all->count++] = *server;
+    return all->count < GW_SYSDNS_OLD_MAX;
+}
+
+unsigned gw_resolv_conf_servers(const char *text, struct gw_addr *out)
+{
+    struct collection all = {out, 0};
+    each_server(text, collect, &all);
+    return all.count;
 }

@@ -7,6 +7,7 @@
 #include "frontends/dns/system/run.h"
 #include "gateway/base/err.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 
 #define TIMEOUT_MS 8000u
 #define ENTRY_MAX 40u
+#define ENTRY_TAIL ".peergate"
+/* Where either keeps its entries. */
+#define DEBIANS "/run/resolvconf/interface"
+#define OPENRESOLVS "/run/resolvconf/interfaces"
 
 struct resolvconf {
     struct gw_sysdns_job *job;
@@ -35,7 +40,7 @@ static enum gw_sysdns_rank rank(const struct gw_sysdns_facts *facts)
 /* The interface's name may hold what a file's name, and a shell script, had better not. */
 static void name_entry(char out[ENTRY_MAX], const char *device)
 {
-    snprintf(out, ENTRY_MAX, "lo.%s.peergate", device);
+    snprintf(out, ENTRY_MAX, "lo.%s" ENTRY_TAIL, device);
     for (char *c = out; *c; c++) {
         if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9') && *c != '.')
             *c = '_';
@@ -54,9 +59,9 @@ static bool is_done(const struct resolvconf *resolvconf)
         free(text);
         return is;
     }
-    snprintf(path, sizeof path, "/run/resolvconf/interface/%s", resolvconf->entry); /* Debian's */
+    snprintf(path, sizeof path, DEBIANS "/%s", resolvconf->entry);
     is = access(path, F_OK) != 0;
-    snprintf(path, sizeof path, "/run/resolvconf/interfaces/%s", resolvconf->entry); /* openresolv's */
+    snprintf(path, sizeof path, OPENRESOLVS "/%s", resolvconf->entry);
     return is && access(path, F_OK) != 0;
 }
 
@@ -168,5 +173,45 @@ static void stop(struct gw_sysdns_job *job)
     free(resolvconf);
 }
 
-const struct gw_sysdns_mechanism gw_sysdns_resolvconf = {
-    .name = "resolvconf", .rank = rank, .apply = apply, .undo = undo, .stop = stop};
+/* ---- the others' entries */
+
+static int is_others(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name), tail = strlen(ENTRY_TAIL);
+    return entry->d_name[0] != '.' && (len < tail || strcmp(entry->d_name + len - tail, ENTRY_TAIL) != 0);
+}
+
+static unsigned read_entries(const char *folder, bool are_local, struct gw_addr *out, unsigned count)
+{
+    struct dirent **entries;
+    char path[sizeof entries[0]->d_name + 64];
+    int n = scandir(folder, &entries, is_others, alphasort);
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        if ((strncmp(entries[i]->d_name, "lo.", 3) == 0) == are_local)
+            count = gw_resolv_conf_read_servers(path, out, count);
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+    return count;
+}
+
+/* Another server of this machine comes last: resolvconf tells it of ours, which it might ask. */
+static unsigned old_servers(struct gw_sysdns_job *job, struct gw_addr *out)
+{
+    unsigned count = 0;
+    (void)job;
+    for (unsigned are_local = 0; are_local < 2; are_local++) {
+        count = read_entries(DEBIANS, are_local, out, count);
+        count = read_entries(OPENRESOLVS, are_local, out, count);
+    }
+    return count;
+}
+
+const struct gw_sysdns_mechanism gw_sysdns_resolvconf = {.name = "resolvconf",
+                                                         .rank = rank,
+                                                         .apply = apply,
+                                                         .undo = undo,
+                                                         .stop = stop,
+                                                         .old_servers = old_servers};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* systemd-resolved by D-Bus (org.freedesktop.resolve1(5)): on one link it is told our server, and that only names below our domains are for it. Nothing else of the machine's
  * resolving changes. What it was told is gone with the link, so it is told again when the link is made anew, and when resolved itself starts again. */
-#include "frontends/dns/system/link.h"
-#include "frontends/dns/system/resolved_message.h"
+#include "frontends/dns/system/resolved_private.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 
@@ -14,19 +13,6 @@
 #define LOOK_MS 2000u
 #define AGAIN_MS 50u /* it has not heard of the link yet */
 #define AGAIN_MAX 40u
-
-struct resolved {
-    struct gw_sysdns_job *job;
-    struct gw_bus *bus;
-    struct event *tick;
-    struct gw_tun link; /* ours; fd -1: there is a TUN, or this is an undo */
-    unsigned waiting;   /* answers to come */
-    unsigned again;
-    int err; /* the first one of this round */
-    char why[GW_SYSDNS_TEXT_MAX];
-    bool is_set;     /* it was told all, at least once */
-    bool is_touched; /* it has accepted something */
-};
 
 static void tell(struct resolved *resolved);
 
@@ -266,7 +252,7 @@ static void stop(struct gw_sysdns_job *job)
     free(resolved);
 }
 
-static struct resolved *start(struct gw_sysdns_job *job)
+struct resolved *gw_resolved_start(struct gw_sysdns_job *job)
 {
     struct resolved *resolved = calloc(1, sizeof *resolved);
     job->state = resolved;
@@ -305,7 +291,7 @@ static int find_link(struct resolved *resolved)
 
 static void apply(struct gw_sysdns_job *job)
 {
-    struct resolved *resolved = start(job);
+    struct resolved *resolved = gw_resolved_start(job);
     int err = resolved ? find_link(resolved) : GW_E_NOMEM;
     if (err == 0)
         err = gw_bus_open(&resolved->bus, job->base, on_lost, resolved, job->text, sizeof job->text);
@@ -319,57 +305,5 @@ static void apply(struct gw_sysdns_job *job)
         tell(resolved);
 }
 
-/* ---- undo */
-
-static int on_reverted(sd_bus_message *answer, void *ctx, sd_bus_error *unused)
-{
-    struct resolved *resolved = ctx;
-    const sd_bus_error *error = resolved->bus->sd->message_get_error(answer);
-    (void)unused;
-    if (!error || gw_bus_is_absence(error) || gw_bus_is_error(error, "org.freedesktop.resolve1.NoSuchLink"))
-        gw_sysdns_finish(resolved->job, 0, "systemd-resolved no longer knows of us");
-    else
-        gw_sysdns_finish(resolved->job, -EPROTO,
-                         "systemd-resolved refuses: %s; as root: resolvectl revert %s",
-                         error->message ? error->message : error->name, resolved->job->record.device);
-    return 0;
-}
-
-static void on_lost_undoing(void *ctx)
-{
-    struct resolved *resolved = ctx;
-    gw_sysdns_finish(resolved->job, -ECONNRESET, "the system bus (D-Bus) hung up");
-}
-
-/* Is the link of the record still there, and the same? */
-static bool has_link(const struct gw_sysdns_record *record)
-{
-    char boot[GW_SYSDNS_BOOT_LEN + 1], name[IF_NAMESIZE];
-    gw_sysdns_boot_id(boot);
-    return strcmp(boot, record->boot) == 0 && record->index > 0 &&
-           if_indextoname(record->index, name) != NULL && strcmp(name, record->device) == 0;
-}
-
-static void undo(struct gw_sysdns_job *job)
-{
-    if (!has_link(&job->record)) {
-        gw_sysdns_finish(job, 0, "what systemd-resolved was told is gone with the interface");
-        return;
-    }
-    struct resolved *resolved = start(job);
-    int err = resolved ? gw_bus_open(&resolved->bus, job->base, on_lost_undoing, resolved, job->text,
-                                     sizeof job->text)
-                       : GW_E_NOMEM;
-    if (err == -ENOENT || err == -ECONNREFUSED) {
-        gw_sysdns_finish(job, 0, "there is no system bus any more, so no systemd-resolved that knows of us");
-        return;
-    }
-    if (err == 0)
-        err = gw_bus_call(resolved->bus, gw_resolved_message(resolved->bus, "RevertLink", job->record.index),
-                          on_reverted, resolved);
-    if (err != 0)
-        job->on_done(job, err);
-}
-
 const struct gw_sysdns_mechanism gw_sysdns_resolved = {
-    .name = "resolved", .rank = rank, .apply = apply, .undo = undo, .stop = stop};
+    .name = "resolved", .rank = rank, .apply = apply, .undo = gw_resolved_undo, .stop = stop};

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* At most one job at a time: what is wanted now is compared with what is applied whenever one ends. A mechanism is left alone while it calls: what follows its
- * on_done happens in the next turn of the loop. */
-#include "frontends/dns/system/system.h"
-
+/* What is wanted now is compared with what is applied whenever a job ends, of which there is one at a time (job.c). */
+#include "frontends/dns/system/private.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
-#include "gateway/config/dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define JOB_S 12 /* longer than what a mechanism gives its programs and calls */
 #define RETRY_MIN_S 2
 #define RETRY_MAX_S 60
 
@@ -20,55 +16,7 @@ const char *const gw_sysdns_state_names[] = {"off", "working", "applied", "faile
 static_assert(sizeof gw_sysdns_state_names / sizeof *gw_sysdns_state_names == GW_SYSDNS_STATES,
               "one name a state");
 
-enum doing { DOING_NOTHING, APPLYING, UNDOING, UNDOING_FAILED };
-
-struct gw_sysdns {
-    struct gw_loop *loop;
-    char journal[GW_DIR_PATH_MAX];
-    int lock_fd; /* -1: somebody else has the journal: nothing is changed */
-
-    enum gw_sysdns_kind wanted_kind; /* GW_SYSDNS_OFF: nothing is wanted, unless wanted.is_auto */
-    struct gw_sysdns_wish wanted;
-
-    enum gw_sysdns_state state;
-    enum gw_sysdns_kind kind; /* of mechanism, or the one that failed */
-    char text[GW_SYSDNS_TEXT_MAX];
-
-    enum doing doing;
-    const struct gw_sysdns_mechanism *mechanism; /* of the job; NULL: none */
-    struct gw_sysdns_job job;
-    struct gw_sysdns_wish wish; /* of the job */
-    enum gw_sysdns_kind asked;  /* wanted_kind at that time */
-    struct gw_sysdns_facts facts;
-    int job_err;
-    bool is_ended; /* the job's on_done came, and was not looked at yet */
-
-    struct event *step, *deadline, *retry;
-    int retry_s;
-};
-
-static void step(struct gw_sysdns *sysdns);
-
-static void set_state(struct gw_sysdns *sysdns, enum gw_sysdns_state state)
-{
-    if (sysdns->state != state)
-        gw_log_debug("DNS of this machine: %s -> %s", gw_sysdns_state_names[sysdns->state],
-                     gw_sysdns_state_names[state]);
-    sysdns->state = state;
-}
-
 /* ---- the journal */
-
-static int write_journal(struct gw_sysdns_job *job)
-{
-    struct gw_sysdns *sysdns = job->owner;
-    gw_sysdns_boot_id(job->record.boot);
-    int err = gw_sysdns_journal_write(sysdns->journal, &job->record);
-    if (err != 0)
-        snprintf(job->text, sizeof job->text, "cannot write the journal %.300s, so nothing is changed: %s",
-                 sysdns->journal, gw_strerror(err));
-    return err;
-}
 
 static bool has_journal(const struct gw_sysdns *sysdns)
 {
@@ -83,52 +31,6 @@ static void remove_journal(const struct gw_sysdns *sysdns)
         gw_log_error("DNS: cannot remove the journal %s: %s", sysdns->journal, gw_strerror(err));
 }
 
-/* ---- jobs */
-
-static void on_done(struct gw_sysdns_job *job, int err)
-{
-    struct gw_sysdns *sysdns = job->owner;
-    job->is_done = true;
-    sysdns->is_ended = true;
-    sysdns->job_err = err;
-    event_active(sysdns->step, EV_TIMEOUT, 0);
-}
-
-static void stop_job(struct gw_sysdns *sysdns)
-{
-    if (sysdns->mechanism)
-        sysdns->mechanism->stop(&sysdns->job);
-    sysdns->mechanism = NULL;
-    sysdns->is_ended = false;
-    evtimer_del(sysdns->deadline);
-}
-
-static void begin(struct gw_sysdns *sysdns, enum gw_sysdns_kind kind, enum doing doing)
-{
-    const struct timeval limit = {.tv_sec = JOB_S};
-    struct gw_sysdns_record record = sysdns->job.record;
-    stop_job(sysdns);
-    if (doing == APPLYING)
-        record = (struct gw_sysdns_record){.kind = kind};
-    sysdns->job = (struct gw_sysdns_job){.base = gw_loop_base(sysdns->loop),
-                                         .facts = &sysdns->facts,
-                                         .wish = &sysdns->wish,
-                                         .record = record,
-                                         .lock_fd = sysdns->lock_fd,
-                                         .write_journal = write_journal,
-                                         .on_done = on_done,
-                                         .owner = sysdns};
-    sysdns->doing = doing;
-    sysdns->mechanism = gw_sysdns_mechanism(kind);
-    if (doing == APPLYING || doing == UNDOING)
-        set_state(sysdns, GW_SYSDNS_WORKING);
-    event_add(sysdns->deadline, &limit);
-    if (doing == APPLYING)
-        sysdns->mechanism->apply(&sysdns->job);
-    else
-        sysdns->mechanism->undo(&sysdns->job);
-}
-
 static void retry_later(struct gw_sysdns *sysdns)
 {
     const struct timeval after = {.tv_sec = sysdns->retry_s};
@@ -141,7 +43,8 @@ static void fail(struct gw_sysdns *sysdns, enum gw_sysdns_kind kind, const char 
 {
     bool is_news = sysdns->kind != kind || strcmp(sysdns->text, text) != 0;
     sysdns->kind = kind;
-    set_state(sysdns, GW_SYSDNS_FAILED);
+    gw_sysdns_set_state(sysdns, GW_SYSDNS_FAILED);
+    gw_sysdns_end_old(sysdns);
     if (is_news)
         snprintf(sysdns->text, sizeof sysdns->text, "%s", text);
     if (is_news && sysdns->wish.is_auto)
@@ -164,37 +67,38 @@ static void end_apply(struct gw_sysdns *sysdns)
             gw_log_info("DNS: %s", text);
         memcpy(sysdns->text, text, sizeof text);
         sysdns->kind = kind;
-        set_state(sysdns, GW_SYSDNS_APPLIED);
+        gw_sysdns_set_state(sysdns, GW_SYSDNS_APPLIED);
         sysdns->retry_s = RETRY_MIN_S;
+        gw_sysdns_watch_old(sysdns);
         return; /* the mechanism goes on watching */
     }
-    sysdns->doing = DOING_NOTHING;
+    sysdns->doing = GW_SYSDNS_IDLE;
     if (sysdns->job_err == -EXDEV && instead != GW_SYSDNS_OFF && instead != kind) {
-        begin(sysdns, instead, APPLYING);
+        gw_sysdns_job_begin(sysdns, instead, GW_SYSDNS_APPLYING);
         return;
     }
     fail(sysdns, kind, text);
     if (sysdns->job.is_untouched)
         remove_journal(sysdns);
     if (has_journal(sysdns))
-        begin(sysdns, kind, UNDOING_FAILED);
+        gw_sysdns_job_begin(sysdns, kind, GW_SYSDNS_UNDOING_FAILED);
     else
-        stop_job(sysdns);
+        gw_sysdns_job_stop(sysdns);
 }
 
 static void end_undo(struct gw_sysdns *sysdns)
 {
     if (sysdns->job_err == 0)
         remove_journal(sysdns);
-    if (sysdns->job_err == 0 && sysdns->doing == UNDOING)
+    if (sysdns->job_err == 0 && sysdns->doing == GW_SYSDNS_UNDOING)
         gw_log_info("DNS: %s", sysdns->job.text);
     if (sysdns->job_err != 0)
         gw_log_error("DNS: what was changed cannot be taken back now: %s",
                      sysdns->job.text[0] ? sysdns->job.text : gw_strerror(sysdns->job_err));
     if (sysdns->job_err != 0)
         fail(sysdns, sysdns->job.record.kind, sysdns->job.text);
-    sysdns->doing = DOING_NOTHING;
-    stop_job(sysdns);
+    sysdns->doing = GW_SYSDNS_IDLE;
+    gw_sysdns_job_stop(sysdns);
 }
 
 /* ---- */
@@ -211,7 +115,7 @@ static bool has_leftover(struct gw_sysdns *sysdns)
     if (gw_sysdns_journal_read(&record, sysdns->journal) != 0 || record.kind == GW_SYSDNS_OFF)
         return false;
     sysdns->job.record = record;
-    begin(sysdns, record.kind, UNDOING);
+    gw_sysdns_job_begin(sysdns, record.kind, GW_SYSDNS_UNDOING);
     return true;
 }
 
@@ -235,7 +139,7 @@ static void apply(struct gw_sysdns *sysdns)
             sysdns, kind,
             "this process is in another network namespace than the machine's programs, which could not reach it");
     else
-        begin(sysdns, kind, APPLYING);
+        gw_sysdns_job_begin(sysdns, kind, GW_SYSDNS_APPLYING);
 }
 
 /* Brings what is closer to what is wanted; called again when that has ended. */
@@ -243,11 +147,11 @@ static void step(struct gw_sysdns *sysdns)
 {
     bool is_same = memcmp(&sysdns->wish, &sysdns->wanted, sizeof sysdns->wish) == 0 &&
                    sysdns->asked == sysdns->wanted_kind;
-    if (sysdns->is_ended || sysdns->doing == UNDOING || sysdns->doing == UNDOING_FAILED ||
-        (sysdns->doing == APPLYING && !sysdns->job.is_done))
+    if (sysdns->is_ended || sysdns->doing == GW_SYSDNS_UNDOING || sysdns->doing == GW_SYSDNS_UNDOING_FAILED ||
+        (sysdns->doing == GW_SYSDNS_APPLYING && !sysdns->job.is_done))
         return;
     if (sysdns->state == GW_SYSDNS_APPLIED && !(is_wanted(sysdns) && is_same)) {
-        begin(sysdns, sysdns->job.record.kind, UNDOING);
+        gw_sysdns_job_begin(sysdns, sysdns->job.record.kind, GW_SYSDNS_UNDOING);
         return;
     }
     if (sysdns->state == GW_SYSDNS_APPLIED)
@@ -257,7 +161,8 @@ static void step(struct gw_sysdns *sysdns)
             apply(sysdns);
         return;
     }
-    set_state(sysdns, GW_SYSDNS_NOT_WANTED);
+    gw_sysdns_set_state(sysdns, GW_SYSDNS_NOT_WANTED);
+    gw_sysdns_end_old(sysdns);
     sysdns->kind = GW_SYSDNS_OFF;
     sysdns->text[0] = '\0';
 }
@@ -268,9 +173,9 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     if (sysdns->is_ended) {
         sysdns->is_ended = false;
-        if (sysdns->doing == APPLYING)
+        if (sysdns->doing == GW_SYSDNS_APPLYING)
             end_apply(sysdns);
-        else if (sysdns->doing != DOING_NOTHING)
+        else if (sysdns->doing != GW_SYSDNS_IDLE)
             end_undo(sysdns);
     }
     step(sysdns);
@@ -278,16 +183,20 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-    struct gw_sysdns *sysdns = arg;
     (void)fd, (void)what;
-    snprintf(sysdns->job.text, sizeof sysdns->job.text, "%s does not answer", sysdns->mechanism->name);
-    on_done(&sysdns->job, GW_E_TIMEOUT);
+    gw_sysdns_job_give_up(arg);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     step(arg);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    gw_sysdns_look_at_old(arg);
 }
 
 void gw_sysdns_set(struct gw_sysdns *sysdns, enum gw_sysdns_kind kind, const struct gw_sysdns_wish *wish)
@@ -302,6 +211,12 @@ void gw_sysdns_set(struct gw_sysdns *sysdns, enum gw_sysdns_kind kind, const str
     evtimer_del(sysdns->retry);
     sysdns->retry_s = RETRY_MIN_S;
     event_active(sysdns->step, EV_TIMEOUT, 0);
+}
+
+void gw_sysdns_on_old(struct gw_sysdns *sysdns, gw_sysdns_old_fn *fn, void *ctx)
+{
+    sysdns->on_old = fn;
+    sysdns->old_ctx = ctx;
 }
 
 void gw_sysdns_status(const struct gw_sysdns *sysdns, struct gw_sysdns_status *out)
@@ -336,7 +251,9 @@ int gw_sysdns_new(struct gw_sysdns **out, struct gw_loop *loop, const char *jour
     sysdns->step = evtimer_new(base, on_step, sysdns);
     sysdns->deadline = evtimer_new(base, on_deadline, sysdns);
     sysdns->retry = evtimer_new(base, on_retry, sysdns);
-    if (!sysdns->step || !sysdns->deadline || !sysdns->retry || (size_t)len >= sizeof sysdns->journal) {
+    sysdns->look = event_new(base, -1, EV_PERSIST, on_look, sysdns);
+    if (!sysdns->step || !sysdns->deadline || !sysdns->retry || !sysdns->look ||
+        (size_t)len >= sizeof sysdns->journal) {
         gw_sysdns_free(sysdns);
         return (size_t)len >= sizeof sysdns->journal ? GW_E_TOO_BIG : GW_E_NOMEM;
     }
@@ -355,12 +272,12 @@ void gw_sysdns_free(struct gw_sysdns *sysdns)
     if (!sysdns)
         return;
     if (sysdns->deadline)
-        stop_job(sysdns);
+        gw_sysdns_job_stop(sysdns);
     if (sysdns->lock_fd >= 0) {
         log_restored(gw_sysdns_undo_and_wait(sysdns->journal, sysdns->lock_fd, text), text);
         close(sysdns->lock_fd);
     }
-    struct event *const events[] = {sysdns->step, sysdns->deadline, sysdns->retry};
+    struct event *const events[] = {sysdns->step, sysdns->deadline, sysdns->retry, sysdns->look};
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         if (events[i])
             event_free(events[i]);

@@ -31,6 +31,10 @@ int gw_sysdns_new(struct gw_sysdns **out, struct gw_loop *loop, const char *jour
 void gw_sysdns_free(struct gw_sysdns *sysdns);
 /* kind: which mechanism; ignored when the wish is_auto. wish: copied; NULL = nothing is wanted. Returns at once; the loop does the rest and logs it. */
 void gw_sysdns_set(struct gw_sysdns *sysdns, enum gw_sysdns_kind kind, const struct gw_sysdns_wish *wish);
+/* Our server is asked for every name, has no upstreams of its own, and these answered before; count 0: not any more. Called when that begins, changes and ends. 0; GW_E_INVAL: none of
+ * them can be asked, and the machine is left alone, or the last ones go on. */
+typedef int gw_sysdns_old_fn(void *ctx, const struct gw_addr *servers, unsigned count);
+void gw_sysdns_on_old(struct gw_sysdns *sysdns, gw_sysdns_old_fn *fn, void *ctx);
 void gw_sysdns_status(const struct gw_sysdns *sysdns, struct gw_sysdns_status *out);
 
 enum gw_sysdns_restored {

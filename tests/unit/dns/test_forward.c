@@ -300,6 +300,42 @@ static void test_good(void **state)
         assert_int_not_equal(upstreams[0].ports[i], upstreams[0].ports[i - 1]);
 }
 
+/* Upstreams come, change under a question that is out, and go. */
+static void test_other_upstreams(void **state)
+{
+    unsigned left = 1, count;
+    struct asked asked = {NULL, &left};
+    (void)state;
+    gw_dns_forward_set_upstreams(forward, NULL, 0);
+    assert_non_null(gw_dns_forward_upstreams(forward, &count));
+    assert_int_equal(count, 0);
+    expect("nobody.answers.com.", LDNS_RCODE_SERVFAIL, NULL);
+    assert_int_equal(upstreams[0].udp_count + upstreams[1].udp_count, 0);
+
+    upstreams[0].manner = SILENT;
+    gw_dns_forward_set_upstreams(forward, &upstreams[0].addr, 1);
+    assert_non_null(start(&asked, "moves.com.", 1232));
+    while (stats().sent == 0)
+        event_base_loop(gw_loop_base(loop), EVLOOP_ONCE);
+    gw_dns_forward_set_upstreams(forward, &upstreams[1].addr, 1);
+    gw_loop_run(loop);
+    assert_int_equal(ldns_pkt_get_rcode(asked.pkt), 0);
+    ldns_pkt_free(asked.pkt);
+    assert_int_equal(upstreams[1].udp_count, 1);
+
+    left = 1;
+    gw_dns_forward_set_upstreams(forward, &upstreams[0].addr, 1);
+    assert_non_null(start(&asked, "fails.com.", 1232));
+    while (stats().sent < 3)
+        event_base_loop(gw_loop_base(loop), EVLOOP_ONCE);
+    gw_dns_forward_set_upstreams(forward, NULL, 0);
+    gw_loop_run(loop);
+    assert_int_equal(ldns_pkt_get_rcode(asked.pkt), LDNS_RCODE_SERVFAIL);
+    ldns_pkt_free(asked.pkt);
+    assert_int_equal(stats().pending, 0);
+    expect("moves.com.", 0, NULL); /* from the cache */
+}
+
 static void test_negative(void **state)
 {
     (void)state;
@@ -418,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_negative, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tcp, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_upstreams, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),

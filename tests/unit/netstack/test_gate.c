@@ -18,7 +18,9 @@ static struct wire *wire;
 static struct gw_gate *gate;
 static struct gw_mono now;
 static unsigned asked;
-static bool is_exposed;
+static bool is_exposed, is_peer_gone;
+static uint16_t ended[8]; /* remote ports */
+static unsigned ended_count;
 
 static enum gw_gate_way decide(void *ctx, void *peer, const struct gw_addr *local, bool is_udp)
 {
@@ -35,6 +37,20 @@ static enum gw_gate_way decide_foreign(void *ctx, void *peer, const struct gw_ad
     return to->ip[0] == 192 ? GW_GATE_KERNEL : GW_GATE_NOBODY;
 }
 
+static void *route(void *ctx, const struct gw_addr *remote)
+{
+    (void)ctx, (void)remote;
+    return is_peer_gone ? NULL : wire;
+}
+
+static void on_end(void *ctx, const struct gw_addr *local, const struct gw_addr *remote)
+{
+    (void)ctx, (void)local;
+    if (ended_count < 8)
+        ended[ended_count] = remote->port;
+    ended_count++;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -42,11 +58,14 @@ static int set_up(void **state)
     struct gw_gate_params params = {.random = &wire->random.random,
                                     .link = wire->link[0],
                                     .decide = decide,
-                                    .decide_foreign = decide_foreign};
+                                    .decide_foreign = decide_foreign,
+                                    .route = route,
+                                    .on_end = on_end};
     gate = gw_gate_new(&params);
     now = wire->now;
     asked = 0;
-    is_exposed = false;
+    is_exposed = is_peer_gone = false;
+    ended_count = 0;
     return 0;
 }
 
@@ -132,11 +151,16 @@ static enum gw_gate_way in(struct packet packet)
     return gw_gate_inbound(gate, now, wire, packet.bytes, &ip);
 }
 
-static void out(struct packet packet)
+static bool goes_out(struct packet packet)
 {
     struct gw_ip ip;
     assert_int_equal(gw_ip_parse(&ip, packet.bytes, packet.len), 0);
-    gw_gate_outbound(gate, now, packet.bytes, &ip);
+    return gw_gate_outbound(gate, now, is_peer_gone ? NULL : wire, packet.bytes, &ip);
+}
+
+static void out(struct packet packet)
+{
+    assert_true(goes_out(packet));
 }
 
 /* ---- tests */
@@ -198,9 +222,107 @@ static void test_what_was_let_in_is_asked_about_once(void **state)
         assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 998, OPEN)), GW_GATE_KERNEL);
     }
     assert_int_equal(asked, 2);
-    gw_gate_forget(gate);
+    gw_gate_forget(gate, now);
     assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, OPEN)), GW_GATE_KERNEL);
     assert_int_equal(asked, 3);
+}
+
+static struct packet tcp_out(uint16_t from, uint16_t to, uint8_t flags)
+{
+    struct packet packet = with_ports(v4("10.64.0.1", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), from, to);
+    packet.bytes[20 + 13] = flags;
+    return packet;
+}
+
+static void test_tcp_ends_with_the_right_to_it(void **state)
+{
+    (void)state;
+    is_exposed = true;
+    for (uint16_t port = 999; port < 1003; port++) {
+        assert_int_equal(in(tcp(port, port == 1002 ? OPEN : 22, GW_TCP_SYN)), GW_GATE_KERNEL);
+        out(tcp_out(port == 1002 ? OPEN : 22, port, GW_TCP_SYN | GW_TCP_ACK));
+        assert_int_equal(in(tcp(port, port == 1002 ? OPEN : 22, GW_TCP_ACK)), GW_GATE_KERNEL);
+    }
+    out(tcp_out(5000, 80, GW_TCP_SYN)); /* the kernel's own */
+    out(tcp_out(22, 1001, GW_TCP_RST)); /* over already */
+    unsigned before = asked;
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(in(tcp(999, 22, GW_TCP_ACK)), GW_GATE_KERNEL);
+    assert_int_equal(asked, before);
+
+    gw_gate_forget(gate, now); /* the same word as before */
+    assert_int_equal(ended_count, 0);
+    assert_int_equal(in(tcp(999, 22, GW_TCP_ACK)), GW_GATE_KERNEL);
+    out(tcp_out(22, 999, GW_TCP_ACK));
+
+    is_exposed = false;
+    gw_gate_forget(gate, now);
+    assert_int_equal(ended_count, 2);
+    assert_int_equal(ended[0] + ended[1], 999 + 1000);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(in(tcp(999, 22, GW_TCP_ACK)), GW_GATE_STACK); /* which resets it */
+        assert_false(goes_out(tcp_out(22, 999, GW_TCP_ACK)));
+        assert_false(goes_out(tcp_out(22, 1001, GW_TCP_ACK | GW_TCP_FIN)));
+        assert_int_equal(in(tcp(1002, OPEN, GW_TCP_ACK)), GW_GATE_KERNEL);
+        out(tcp_out(OPEN, 1002, GW_TCP_ACK));
+        assert_int_equal(in(tcp(80, 5000, GW_TCP_SYN | GW_TCP_ACK)), GW_GATE_KERNEL);
+        assert_int_equal(in(tcp(80, 5000, GW_TCP_ACK)), GW_GATE_KERNEL);
+        out(tcp_out(5000, 80, GW_TCP_ACK));
+        gw_gate_forget(gate, now);
+    }
+    assert_int_equal(ended_count, 2);
+
+    is_peer_gone = true;
+    gw_gate_forget(gate, now);
+    assert_int_equal(ended_count, 3);
+    assert_int_equal(ended[2], 1002);
+    struct packet other = with_ports(v4("192.168.1.1", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), OPEN, 1002);
+    other.bytes[20 + 13] = GW_TCP_SYN | GW_TCP_ACK;
+    out(other); /* of a subnet */
+    assert_false(goes_out(tcp_out(OPEN, 1002, GW_TCP_ACK)));
+    out(tcp_out(5000, 80, GW_TCP_ACK));
+    /* A port that the kernel begins from is its own again. */
+    is_peer_gone = false;
+    out(tcp_out(22, 80, GW_TCP_SYN));
+    assert_int_equal(in(tcp(80, 22, GW_TCP_ACK)), GW_GATE_KERNEL);
+}
+
+/* However many there are: who would be forgotten is only told later. */
+static void test_many_connections_end(void **state)
+{
+    (void)state;
+    is_exposed = true;
+    for (unsigned i = 1; i < 30000; i++)
+        out(tcp_out(22, (uint16_t)i, GW_TCP_SYN | GW_TCP_ACK));
+    is_exposed = false;
+    gw_gate_forget(gate, now);
+    assert_true(ended_count > 900);
+    for (unsigned i = 1; i < 30000; i++)
+        assert_int_equal(in(tcp((uint16_t)i, 22, GW_TCP_ACK)), GW_GATE_STACK);
+}
+
+/* What the kernel goes on sending does not make it the kernel's flow. */
+static void test_udp_ends_with_the_right_to_it(void **state)
+{
+    (void)state;
+    is_exposed = true;
+    assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, 22)), GW_GATE_KERNEL);
+    out(udp("10.64.0.1", "10.64.0.2", 22, 999));
+    gw_gate_forget(gate, now);
+    out(udp("10.64.0.1", "10.64.0.2", 22, 999));
+    assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, 22)), GW_GATE_KERNEL);
+    is_exposed = false;
+    gw_gate_forget(gate, now);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_false(goes_out(udp("10.64.0.1", "10.64.0.2", 22, 999)));
+        assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, 22)), GW_GATE_STACK);
+        now = gw_mono_add(now, GW_S(60));
+        if (i % 2)
+            gw_gate_forget(gate, now);
+    }
+    is_exposed = true;
+    out(udp("10.64.0.1", "10.64.0.2", 22, 999));
+    assert_int_equal(in(udp("10.64.0.2", "10.64.0.1", 999, 22)), GW_GATE_KERNEL);
 }
 
 /* A peer that comes from 100,000 ports does not shut out what the kernel asked for. */
@@ -269,6 +391,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_netstacks_connections_stay_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_udp_answers_get_in, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_let_in_is_asked_about_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tcp_ends_with_the_right_to_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_connections_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_udp_ends_with_the_right_to_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_flood_shuts_nobody_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fragments_follow_their_beginning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_syn_slips_through_in_pieces, set_up, tear_down),

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* after the headers that it needs */
@@ -87,9 +88,32 @@ static void test_names(void **state)
     assert_false(gw_resolv_conf_names("", &wish.servers[0]));
 }
 
+static void test_servers(void **state)
+{
+    (void)state;
+    struct gw_addr out[GW_SYSDNS_OLD_MAX];
+    char at[GW_ADDR_STRLEN];
+    assert_int_equal(gw_resolv_conf_servers("", out), 0);
+    assert_int_equal(
+        gw_resolv_conf_servers("search x\nnameserver\n#nameserver 192.0.2.9\nnameserver nonsense\n", out), 0);
+    assert_int_equal(
+        gw_resolv_conf_servers(
+            "# x\nnameserver 192.0.2.1 # a\r\nnameserver\tfe80::1%lo\nnameserver fe80::2%1\n", out),
+        3);
+    assert_string_equal(gw_addr_format(&out[0], at), "192.0.2.1:53");
+    assert_string_equal(gw_addr_format(&out[1], at), "[fe80::1%1]:53");
+    assert_string_equal(gw_addr_format(&out[2], at), "[fe80::2%1]:53");
+    assert_int_equal(gw_resolv_conf_servers("nameserver fe80::1%nosuchlink\n", out), 0);
+    char many[1024] = "";
+    for (unsigned i = 0; i < 20; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "nameserver 192.0.2.%u\n", i + 1);
+    assert_int_equal(gw_resolv_conf_servers(many, out), GW_SYSDNS_OLD_MAX);
+    assert_string_equal(gw_addr_format(&out[7], at), "192.0.2.8:53");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_make), cmocka_unit_test(test_long),
-                                       cmocka_unit_test(test_names)};
+                                       cmocka_unit_test(test_names), cmocka_unit_test(test_servers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,31 @@ static void test_text(void **state)
     }
 }
 
+static void test_ip_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } table[] = {
+        {"1.2.3.4:5", "1.2.3.4"},
+        {"255.255.255.255:65535", "255.255.255.255"},
+        {"[::]:0", "::"},
+        {"[2001:DB8::1]:443", "2001:db8::1"},
+        {"[febf::1%4294967295]:65535", "febf::1%4294967295"},
+        {"[::ffff:1.2.3.4]:5", "1.2.3.4"},
+        {"[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+    };
+    const struct gw_addr none = {0};
+    char out[GW_ADDR_STRLEN];
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct gw_addr a = parsed(table[i].in), again;
+        assert_string_equal(gw_addr_format_ip(&a, out), table[i].out);
+        assert_int_equal(gw_addr_parse_ip(&again, out, a.port), 0);
+        assert_memory_equal(&again, &a, sizeof a);
+    }
+    assert_string_equal(gw_addr_format_ip(&none, out), "-");
+}
+
 static void test_parts(void **state)
 {
     (void)state;
@@ -383,6 +408,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_ip_text),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_no_addresses),
         cmocka_unit_test(test_ip_alone),

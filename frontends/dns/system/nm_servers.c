@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontends/dns/system/nm_servers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME "org.freedesktop.NetworkManager"
+#define MANAGER "org.freedesktop.DBus.ObjectManager"
+
+sd_bus_message *gw_nm_servers_get(struct gw_bus *bus)
+{
+    return gw_bus_message(bus, NAME, "/org/freedesktop", MANAGER, "GetManagedObjects");
+}
+
+struct reader {
+    const struct gw_sd_bus *sd;
+    sd_bus_message *answer;
+    struct gw_addr *out;
+    unsigned count;
+};
+
+static void add(struct reader *reader, const struct gw_addr *server)
+{
+    for (unsigned i = 0; i < reader->count; i++) {
+        if (gw_addr_equal(&reader->out[i], server))
+            return;
+    }
+    if (reader->count < GW_SYSDNS_OLD_MAX)
+        reader->out[reader->count++] = *server;
+}
+
+/* fn reads, or skips, what is behind the key. */
+static void each_entry(struct reader *reader, const char *contents,
+                       void (*fn)(struct reader *reader, const char *key))
+{
+    const struct gw_sd_bus *sd = reader->sd;
+    const char key_type[] = {contents[1], '\0'}, *key;
+    char entry[32];
+    size_t len = strlen(contents) - 2; /* without its braces */
+    memcpy(entry, contents + 1, len);
+    entry[len] = '\0';
+    if (sd->message_enter_container(reader->answer, 'a', contents) <= 0)
+        return;
+    while (sd->message_enter_container(reader->answer, 'e', entry) > 0) {
+        if (sd->message_read(reader->answer, key_type, &key) > 0)
+            fn(reader, key);
+        sd->message_exit_container(reader->answer);
+    }
+    sd->message_exit_container(reader->answer);
+}
+
+/* IPv4: NameserverData, aa{sv}. */
+static void read_address(struct reader *reader, const char *key)
+{
+    struct gw_addr server;
+    const char *text;
+    if (strcmp(key, "address") != 0)
+        reader->sd->message_skip(reader->answer, "v");
+    else if (reader->sd->message_read(reader->answer, "v", "s", &text) > 0 &&
+             gw_addr_parse_ip(&server, text, 53) == 0)
+        add(reader, &server);
+}
+
+static void read_data(struct reader *reader)
+{
+    const struct gw_sd_bus *sd = reader->sd;
+    if (sd->message_enter_container(reader->answer, 'v', "aa{sv}") <= 0)
+        return;
+    if (sd->message_enter_container(reader->answer, 'a', "a{sv}") > 0) {
+        while (sd->message_at_end(reader->answer, 0) == 0)
+            each_entry(reader, "{sv}", read_address);
+        sd->message_exit_container(reader->answer);
+    }
+    sd->message_exit_container(reader->answer);
+}
+
+/* IPv6: Nameservers, aay. */
+static void read_bytes(struct reader *reader)
+{
+    const struct gw_sd_bus *sd = reader->sd;
+    struct gw_addr server = {.family = 6, .port = 53};
+    const void *bytes;
+    size_t len;
+    if (sd->message_enter_container(reader->answer, 'v', "aay") <= 0)
+        return;
+    if (sd->message_enter_container(reader->answer, 'a', "ay") > 0) {
+        while (sd->message_read_array(reader->answer, 'y', &bytes, &len) > 0) {
+            if (len == sizeof server.ip && memcmp(bytes, "\xfe\x80", 2) != 0) { /* which needs a scope */
+                memcpy(server.ip, bytes, len);
+                add(reader, &server);
+            }
+        }
+        sd->message_exit_container(reader->answer);
+    }
+    sd->message_exit_container(reader->answer);
+}
+
+static void read_v4(struct reader *reader, const char *key)
+{
+    if (strcmp(key, "NameserverData") == 0)
+        read_data(reader);
+    else
+        reader->sd->message_skip(reader->answer, "v");
+}
+
+static void read_v6(struct reader *reader, const char *key)
+{
+    if (strcmp(key, "Nameservers") == 0)
+        read_bytes(reader);
+    else
+        reader->sd->message_skip(reader->answer, "v");
+}
+
+static void read_interface(struct reader *reader, const char *key)
+{
+    if (strcmp(key, NAME ".IP4Config") == 0)
+        each_entry(reader, "{sv}", read_v4);
+    else if (strcmp(key, NAME ".IP6Config") == 0)
+        each_entry(reader, "{sv}", read_v6);
+    else
+        reader->sd->message_skip(reader->answer, "a{sv}");
+}
+
+static void read_object(struct reader *reader, const char *key)
+{
+    (void)key;
+    each_entry(reader, "{sa{sv}}", read_interface);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct gw_addr));
+}
+
+unsigned gw_nm_servers_read(struct gw_bus *bus, sd_bus_message *answer, struct gw_addr *out)
+{
+    struct reader reader = {.sd = bus->sd, .answer = answer, .out = out};
+    each_entry(&reader, "{oa{sa{sv}}}", read_object);
+    qsort(out, reader.count, sizeof *out, compare);
+    return reader.count;
+}
