@@ -52,6 +52,13 @@ static void on_wanted(struct gw_peer *peer, struct gw_mono now, void *ctx)
     gw_discovery_peer_wanted(gateway->discovery, peer, now);
 }
 
+static void on_quiet(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *relay, void *ctx)
+{
+    struct gateway *gateway = ctx;
+    (void)peer;
+    gw_discovery_relay_quiet(gateway->discovery, now, relay);
+}
+
 static bool take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to, uint8_t nonce[8],
                        void *ctx)
 {
@@ -79,6 +86,7 @@ void gw_hooks_init(struct gateway *gateway)
                                                  .on_control = on_control,
                                                  .on_changed = on_changed,
                                                  .on_wanted = on_wanted,
+                                                 .on_quiet = on_quiet,
                                                  .take_check = take_check,
                                                  .on_check_answered = on_check_answered,
                                                  .on_challenged = on_challenged,

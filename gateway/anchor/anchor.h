@@ -24,8 +24,8 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
 void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer);
 
-/* Frames of the train, the i-th and those behind it on the same channel: changed in place, copied to the queue. Returns how many were dealt with, forwarded or
- * not; at least 1. */
+/* Frames of the train, the i-th and those behind it on the same channel: changed in place, and sent from there (on_forward) or copied to the queue. Returns how many were
+ * dealt with, forwarded or not; at least 1. */
 unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const struct gw_train *train,
                            unsigned i);
 /* The oldest train of the queue, copied to the slab; false when there is none. */

@@ -35,27 +35,46 @@ bool gw_anchor_output(struct gw_anchor *anchor, struct gw_train *train)
     return true;
 }
 
-static bool enqueue(struct gw_anchor *anchor, const struct gw_train *train, const struct gw_tuple *tuple,
-                    unsigned first, unsigned count)
+/* `count` datagrams of the train from the first on, as a train of their own to elsewhere; in the same place. */
+static struct gw_train part_of(const struct gw_train *train, const struct gw_tuple *tuple, unsigned first,
+                               unsigned count)
 {
-    struct gw_train part = {.slab = gw_train_datagram(train, first),
+    struct gw_train part = {.tuple = *tuple,
+                            .slab = gw_train_datagram(train, first),
                             .stride = train->stride,
                             .count = (uint16_t)count,
-                            .last_len = (uint16_t)gw_train_datagram_len(train, first + count - 1)};
+                            .last_len = (uint16_t)gw_train_datagram_len(train, first + count - 1),
+                            .ecn = train->ecn};
     if (count == 1)
         part.stride = part.last_len;
-    size_t len = gw_train_len(&part);
+    return part;
+}
+
+/* What leaves now is not copied; nothing overtakes what waits. Returns how many were dealt with. */
+static unsigned send_now(struct gw_anchor *anchor, const struct gw_train *part, struct gw_mono now)
+{
+    const struct gw_gateway_events *events = anchor->host->events;
+    if (!events->on_forward || !gw_list_is_empty(&anchor->queue))
+        return 0;
+    unsigned sent = events->on_forward(anchor->host->gateway, part, now, events->ctx);
+    anchor->host->stats.datagrams_sent += sent;
+    return sent;
+}
+
+static bool enqueue(struct gw_anchor *anchor, const struct gw_train *part)
+{
+    size_t len = gw_train_len(part);
     struct gw_forwarded *forwarded =
         anchor->queued + len <= QUEUE_MAX ? malloc(sizeof *forwarded + len) : NULL;
     if (!forwarded)
         return false;
     gw_list_init(&forwarded->node);
-    forwarded->tuple = *tuple;
-    forwarded->stride = part.stride;
-    forwarded->count = part.count;
-    forwarded->last_len = part.last_len;
-    forwarded->ecn = train->ecn;
-    memcpy(forwarded->data, part.slab, len);
+    forwarded->tuple = part->tuple;
+    forwarded->stride = part->stride;
+    forwarded->count = part->count;
+    forwarded->last_len = part->last_len;
+    forwarded->ecn = part->ecn;
+    memcpy(forwarded->data, part->slab, len);
     gw_list_push_back(&anchor->queue, &forwarded->node);
     anchor->queued += len;
     return true;
@@ -154,11 +173,15 @@ unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const s
     for (unsigned j = i; j < i + count; j++)
         gw_relay_frame_write(gw_train_datagram(train, j), gw_train_datagram_len(train, j), to->id,
                              to->to_key);
-    if (!enqueue(anchor, train, &path->tuple, i, count)) {
-        anchor->stats.dropped_rate += count;
+    gw_path_sent(path, now, len);
+    struct gw_train part = part_of(train, &path->tuple, i, count);
+    unsigned sent = send_now(anchor, &part, now);
+    if (sent < count)
+        part = part_of(train, &path->tuple, i + sent, count - sent);
+    if (sent < count && !enqueue(anchor, &part)) {
+        anchor->stats.dropped_rate += count - sent;
         return count;
     }
-    gw_path_sent(path, now, len);
     anchor->stats.relayed_datagrams += count;
     anchor->stats.relayed_bytes += len;
     return count;

@@ -87,6 +87,14 @@ static void on_control(struct gateway *gateway, struct gw_peer *peer, struct gw_
     gw_peer_services_on_control(&network->peer_services, peer, body, now);
 }
 
+static unsigned on_forward(struct gateway *gateway, const struct gw_train *train, struct gw_mono now,
+                           void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    return gw_link_forward(network->link, train, now);
+}
+
 /* --- building --- */
 
 static int make_identity(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
@@ -155,6 +163,7 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
                                                          .on_peer = on_peer,
                                                          .on_pong = on_pong,
                                                          .on_control = on_control,
+                                                         .on_forward = on_forward,
                                                          .ctx = network};
     fill_gateway_params(&params, network);
     network->echo.on_pong = on_echo_pong;

@@ -14,7 +14,8 @@
 #define KEEPALIVE_NS GW_S(25) /* when the configuration has none: 144 an hour */
 #define RETRY_NS GW_MS(300)   /* or 2 RTT; doubling */
 #define RETRY_MAX_NS GW_S(5)
-#define DOUBT_TRIES 2u      /* unanswered: does the anchor still have our keys? */
+#define DOUBT_TRIES 1u      /* unanswered: does the anchor still have our keys? */
+#define SILENT_TRIES 2u     /* unanswered: others are asked, for as long as it says nothing */
 #define SETTLE_NS GW_MS(50) /* changes come in groups */
 #define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
@@ -96,6 +97,20 @@ static void begin_round(struct gw_anchor_use *use, struct gw_mono now)
     begin_request(use, first_reach(use->discovery), now);
 }
 
+/* Peers that are waited for may be found through it from now on, or have to be found through others. */
+static void tell_reaches(struct gw_anchor_use *use, struct gw_mono now)
+{
+    gw_list_for_each (node, &use->discovery->reaches)
+        gw_reach_anchors_changed(gw_list_entry(node, struct gw_reach, node), now);
+}
+
+static void became_silent(struct gw_anchor_use *use, struct gw_mono now)
+{
+    use->is_silent = true;
+    gw_log_debug("anchor %s does not answer", gw_peer_name(use->peer));
+    tell_reaches(use, now);
+}
+
 static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 {
     struct gw_anchor_use *use = gw_container_of(deadline, struct gw_anchor_use, deadline);
@@ -105,9 +120,12 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
         return;
     }
     if (use->number != 0) {
-        if (use->tries == DOUBT_TRIES)
+        unsigned tries = use->tries;
+        if (tries == DOUBT_TRIES)
             gw_session_doubt(use->peer->session, now);
         send_request(use, now);
+        if (tries == SILENT_TRIES)
+            became_silent(use, now);
     } else if (use->is_round_due || gw_mono_before(use->round_at, gw_mono_add(now, keepalive_of(use)))) {
         begin_round(use, now);
     } else {
@@ -126,13 +144,6 @@ static void refused(struct gw_anchor_use *use, const peergate_RegisterReply *rep
     else if (reply->refusal != peergate_Refusal_REFUSAL_NONE)
         gw_log_warn("anchor %s takes no more than %u of our peers: the others are not found through it",
                     gw_peer_name(use->peer), use->tags);
-}
-
-/* Peers that are waited for may be found through it from now on. */
-static void tell_reaches(struct gw_anchor_use *use, struct gw_mono now)
-{
-    gw_list_for_each (node, &use->discovery->reaches)
-        gw_reach_anchors_changed(gw_list_entry(node, struct gw_reach, node), now);
 }
 
 static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t lifetime_s)
@@ -185,6 +196,8 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     if (use->number == 0 || number != use->number)
         return;
     bool is_page = use->is_round_due;
+    bool was_silent = use->is_silent;
+    use->is_silent = false;
     uint32_t lifetime_s = reply->lifetime_s < 20 ? 20 : reply->lifetime_s;
     use->number = 0;
     use->tags += is_page ? reply->accepted : 0;
@@ -207,6 +220,8 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     }
     if (is_page)
         end_round(use, now, lifetime_s);
+    else if (was_silent)
+        tell_reaches(use, now);
     arm(use, next_beat(use, now));
 }
 
@@ -232,20 +247,31 @@ void gw_anchor_use_renew(struct gw_anchor_use *use, struct gw_mono now)
         arm(use, gw_mono_add(now, SETTLE_NS));
 }
 
-void gw_anchor_use_touch(struct gw_anchor_use *use, struct gw_mono now)
+static bool was_heard(const struct gw_anchor_use *use, struct gw_mono now)
 {
     struct gw_session_stats session;
     gw_session_stats(use->peer->session, &session);
-    bool was_heard =
-        !gw_mono_is_never(session.last_received) && gw_mono_sub(now, session.last_received) < TOUCH_NS;
-    if (is_connected(use) && use->number == 0 && !was_heard)
+    return !gw_mono_is_never(session.last_received) && gw_mono_sub(now, session.last_received) < TOUCH_NS;
+}
+
+void gw_anchor_use_touch(struct gw_anchor_use *use, struct gw_mono now)
+{
+    if (is_connected(use) && use->number == 0 && !was_heard(use, now))
         begin_request(use, use->is_round_due ? first_reach(use->discovery) : NULL, now);
+}
+
+void gw_anchor_use_unanswered(struct gw_anchor_use *use, struct gw_mono now)
+{
+    if (!is_connected(use) || was_heard(use, now))
+        return;
+    gw_session_doubt(use->peer->session, now);
+    gw_anchor_use_touch(use, now);
 }
 
 void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)
 {
     if (!is_connected(use)) {
-        use->is_registered = false;
+        use->is_registered = use->is_silent = false;
         use->number = 0;
         return;
     }

@@ -49,6 +49,10 @@ const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, const
 /* Whose channel it is, for what went wrong with a train that had been wrapped; NULL = nobody's. */
 struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery, const uint8_t *frame);
 
+/* Nothing has come by the channel for a while, where something did before: is the anchor there, and does it know us? */
+void gw_discovery_relay_quiet(const struct gw_discovery *discovery, struct gw_mono now,
+                              const struct gw_tuple *tuple);
+
 /* The anchor that it goes through; NULL when there is no such channel. */
 struct gw_peer *gw_discovery_relay_of(const struct gw_discovery *discovery, const struct gw_tuple *tuple);
 

@@ -31,6 +31,7 @@ struct gw_anchor_use {
     struct gw_reach *next;  /* the first of the next page; NULL: the round ends with this page */
     bool is_round_due;      /* tags or addresses changed, or the anchor forgot us */
     bool is_registered;
+    bool is_silent;          /* it has left some requests in a row unanswered */
     struct gw_mono round_at; /* when the tags are to be registered again */
     unsigned tags, refusal;
     bool has_instance;
@@ -107,6 +108,8 @@ void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now);
 void gw_anchor_use_renew(struct gw_anchor_use *use, struct gw_mono now);
 /* What goes through it stays unanswered: is it still there? */
 void gw_anchor_use_touch(struct gw_anchor_use *use, struct gw_mono now);
+/* A question to it stays unanswered: does it still have our keys? */
+void gw_anchor_use_unanswered(struct gw_anchor_use *use, struct gw_mono now);
 void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peergate_RegisterReply *reply,
                          struct gw_mono now);
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now);

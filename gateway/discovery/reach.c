@@ -16,7 +16,7 @@
 #define RETRY_MAX_NS GW_S(5)
 #define TRIES 5u
 #define REFUSED_NS GW_S(1) /* doubling with each refusal */
-#define REFUSED_MAX_NS GW_S(30)
+#define REFUSED_MAX_NS GW_S(8)
 #define DOUBT_NS GW_S(2)    /* a channel younger than this is not asked for again */
 #define WANTED_NS GW_S(30)  /* so long after it was wanted last it is looked for */
 #define IN_USE_NS GW_S(180) /* heard of so lately: channels are renewed */
@@ -63,13 +63,13 @@ static void refused(struct gw_ask *ask, unsigned refusal, struct gw_mono now)
     ask->at = gw_mono_add(now, backoff(REFUSED_NS, ask->refused_count++, REFUSED_MAX_NS));
 }
 
-/* Registered ones, nearest first, that are not among `done`. */
+/* Registered ones that answer, nearest first, that are not among `done`. */
 static struct gw_anchor_use *nearest(const struct gw_discovery *discovery, const bool done[GW_ANCHORS_MAX])
 {
     struct gw_anchor_use *best = NULL;
     for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
         struct gw_anchor_use *use = discovery->slots[i];
-        if (use && !done[i] && use->is_registered &&
+        if (use && !done[i] && use->is_registered && !use->is_silent &&
             (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer)))
             best = use;
     }
@@ -101,6 +101,8 @@ static bool step_one(struct gw_reach *reach, struct gw_anchor_use *use, struct g
         return true;
     }
     if (gw_mono_due(ask->at, now)) {
+        if (ask->number != 0)
+            gw_anchor_use_unanswered(use, now);
         if (ask->number != 0 && ask->tries >= TRIES)
             refused(ask, peergate_Refusal_REFUSAL_NONE, now);
         else

@@ -59,6 +59,19 @@ void gw_relay_channels_fini(struct gw_reach *reach, struct gw_mono now)
     }
 }
 
+/* A free one, which the one of an anchor that does not answer becomes; NULL. */
+static struct gw_relay_channel *free_channel(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_relay_channel *channel = gw_relay_channel_of(reach, NULL);
+    for (unsigned i = 0; i < GW_PEER_RELAYS_MAX && !channel; i++) {
+        if (!reach->channels[i].via->is_silent)
+            continue;
+        channel = &reach->channels[i];
+        gw_relay_channel_end(channel, now, false);
+    }
+    return channel;
+}
+
 bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
                           const peergate_ChannelGrant *grant, struct gw_mono now)
 {
@@ -67,7 +80,7 @@ bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
     struct gw_map_node *other = gw_map_find(&discovery->ids, &grant->channel);
     if (grant->channel == 0 || grant->lifetime_s == 0 || (other && (!channel || other != &channel->by_id)))
         return false;
-    if (!channel && !(channel = gw_relay_channel_of(reach, NULL)))
+    if (!channel && !(channel = free_channel(reach, now)))
         return false;
     if (!channel->via && !take_handle(channel))
         return false;
@@ -152,4 +165,12 @@ struct gw_peer *gw_discovery_relay_of(const struct gw_discovery *discovery, cons
 {
     struct gw_relay_channel *channel = by_handle(discovery, tuple->link);
     return channel ? channel->via->peer : NULL;
+}
+
+void gw_discovery_relay_quiet(const struct gw_discovery *discovery, struct gw_mono now,
+                              const struct gw_tuple *tuple)
+{
+    struct gw_relay_channel *channel = by_handle(discovery, tuple->link);
+    if (channel)
+        gw_anchor_use_touch(channel->via, now);
 }

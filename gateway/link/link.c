@@ -141,6 +141,18 @@ static bool send_trains(struct gw_link *link, struct gw_mono now)
     }
 }
 
+unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, struct gw_mono now)
+{
+    unsigned done = 0;
+    if (link->is_waiting || train->tuple.link != link->udp.link)
+        return 0;
+    int err = gw_udp_send(&link->udp, train, &done, now);
+    if (err == 0 || err == GW_E_AGAIN)
+        return done;
+    gw_gateway_send_failed(link->gateway, now, train, err);
+    return train->count;
+}
+
 /* --- the rest of the turn --- */
 
 /* true: there are more. The turn so far is what happened since `now`, its beginning. */

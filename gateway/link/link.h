@@ -19,6 +19,8 @@ void gw_link_free(struct gw_link *link);
 int gw_link_attach(struct gw_link *link, struct gateway *gateway);
 /* Sends what the gateway still has to say (one last time, for a moment) and forgets it. */
 void gw_link_detach(struct gw_link *link);
+/* For gw_gateway_events.on_forward: sends the train from where it lies, if nothing of ours waits for the socket. */
+unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, struct gw_mono now);
 uint16_t gw_link_port(const struct gw_link *link);
 const struct gw_udp_stats *gw_link_stats(const struct gw_link *link);
 /* Which families are open. */

@@ -32,8 +32,8 @@ static int64_t cost(const struct gw_paths *paths, const struct gw_path *path)
 
 static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
 {
-    /* A direct path whose round trip nobody measured yet is not left for another one. */
-    if (from->rtt_ns == 0 && gw_tuple_is_direct(&from->tuple))
+    /* A path whose round trip nobody measured yet is not left for another one of its kind, nor a direct one for what is not. */
+    if (from->rtt_ns == 0 && (gw_tuple_is_direct(&from->tuple) || !gw_tuple_is_direct(&to->tuple)))
         return false;
     int64_t gain = cost(paths, from) - cost(paths, to);
     return gain >= GW_PATH_GAIN_NS ||

@@ -91,6 +91,7 @@ static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const str
                              .last_received = now,
                              .last_sent = GW_NEVER,
                              .awaiting = GW_NEVER,
+                             .doubt_at = GW_NEVER,
                              .probed = now};
     gw_mtu_init(&path->mtu, gw_path_start(tuple));
     gw_random_fill(random, path->challenge, sizeof path->challenge);
@@ -162,7 +163,7 @@ static void learn_rtt(struct gw_path *path, int64_t sample)
 }
 
 bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
-                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN], struct gw_random *random)
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
@@ -175,14 +176,26 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
         bool was_validated = path->is_validated;
         path->is_validated = true;
         path->challenge_at = GW_NEVER;
-        /* The peer has left the current path if nothing came over it since the new one appeared. */
+        /* The peer has left the current path if nothing came over it since the new one appeared. (A relay's channel appears by itself.) */
         struct gw_path *current = gw_paths_current(paths);
-        if (!current || (!was_validated && path != current && !gw_tuple_is_carrier(&path->tuple) &&
-                         gw_mono_before(current->last_received, path->first_received)))
+        bool is_new = !was_validated && path != current && gw_tuple_is_direct(&path->tuple);
+        if (!current || (is_new && gw_mono_before(current->last_received, path->first_received)))
             return gw_paths_make_current(paths, path, now);
+        if (current != path && current->rtt_ns == 0)
+            gw_path_probe(current, now, random); /* to compare */
         return gw_paths_choose(paths, now);
     }
     return false;
+}
+
+void gw_paths_add_relay(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                        struct gw_random *random)
+{
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!path)
+        add(paths, now, tuple, random);
+    else if (!path->is_validated || path->rtt_ns == 0)
+        gw_path_probe(path, now, random);
 }
 
 bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
@@ -317,14 +330,29 @@ struct gw_mono gw_paths_next_deadline(const struct gw_paths *paths, int64_t sile
     if (paths->current >= 0 && gw_paths_have_other(paths) &&
         gw_mono_is_never(paths->list[paths->current].challenge_at))
         next = gw_mono_min(next, gw_mono_add(paths->list[paths->current].awaiting, silence_ns));
+    if (paths->current >= 0)
+        next = gw_mono_min(next, paths->list[paths->current].doubt_at);
     return next;
+}
+
+enum gw_path_doubt gw_paths_doubt_relay(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns)
+{
+    struct gw_path *path = gw_paths_current(paths);
+    if (!path || !gw_mono_due(path->doubt_at, now))
+        return GW_PATH_NO_DOUBT;
+    struct gw_mono unanswered_at = gw_mono_add(path->awaiting, silence_ns);
+    struct gw_mono at = gw_mono_min(unanswered_at, gw_mono_add(path->last_received, GW_PATH_QUIET_NS));
+    bool is_over = gw_mono_due(at, now);
+    path->doubt_at = is_over ? GW_NEVER : at; /* something has come meanwhile */
+    return !is_over ? GW_PATH_NO_DOUBT : gw_mono_due(unanswered_at, now) ? GW_PATH_UNANSWERED : GW_PATH_QUIET;
 }
 
 /* ---- what goes out */
 
 uint64_t gw_path_allowance(const struct gw_path *path)
 {
-    if (path->is_validated || gw_tuple_is_carrier(&path->tuple))
+    if (path->is_validated ||
+        !gw_tuple_is_direct(&path->tuple)) /* what goes to a relay reaches nobody else */
         return UINT64_MAX;
     uint64_t limit = path->bytes_received * GW_PATH_AMPLIFICATION;
     return limit > path->bytes_sent ? limit - path->bytes_sent : 0;
@@ -338,6 +366,15 @@ void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes)
 
 void gw_path_sent_data(struct gw_path *path, struct gw_mono now)
 {
-    if (gw_mono_is_never(path->awaiting))
-        path->awaiting = now;
+    if (!gw_mono_is_never(path->awaiting))
+        return;
+    path->awaiting = now;
+    if (gw_tuple_is_relay(&path->tuple))
+        path->doubt_at = gw_mono_min(path->doubt_at, gw_mono_add(now, GW_PATH_SILENCE_NS));
+}
+
+void gw_path_received_data(struct gw_path *path, struct gw_mono now)
+{
+    if (gw_tuple_is_relay(&path->tuple) && gw_mono_is_never(path->doubt_at))
+        path->doubt_at = gw_mono_add(now, GW_PATH_QUIET_NS);
 }

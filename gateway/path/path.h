@@ -27,6 +27,7 @@
 #define GW_PATH_GAIN_LEAST_NS GW_MS(1)
 #define GW_PATH_SWITCH_SPACING_NS GW_S(1) /* between two switches for a shorter round trip */
 #define GW_PATH_REFRESH_NS GW_S(15)       /* while data flows, the other paths are asked so often */
+#define GW_PATH_QUIET_NS GW_S(1)          /* data came by a relay, then nothing: is it still there? */
 
 struct gw_path {
     struct gw_tuple tuple;
@@ -37,6 +38,7 @@ struct gw_path {
     struct gw_mono challenge_began, challenge_sent;
     struct gw_mono first_received, last_received, last_sent;
     struct gw_mono awaiting;             /* data went out and nothing has come in since; GW_NEVER */
+    struct gw_mono doubt_at;             /* a relay's: when it is to be asked whether it is there; GW_NEVER */
     struct gw_mono probed;               /* the last series */
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
     int64_t rtt_ns;                      /* of challenges; 0 unknown */
@@ -87,7 +89,10 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
 
 /* A PATH_RESPONSE came in. Returns true when the path to send on changed. */
 bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
-                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN]);
+                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN], struct gw_random *random);
+/* A relay's channel that leads to the peer: a candidate, asked at once. That the other end of it is the peer is the relay's word only, but no third party is there. */
+void gw_paths_add_relay(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                        struct gw_random *random);
 /* A check outside of the paths (gateway/punch) proved the round trip. Returns true when the path to send on changed. */
 bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                          int64_t rtt_ns, struct gw_random *random);
@@ -104,6 +109,15 @@ void gw_path_probe(struct gw_path *path, struct gw_mono now, struct gw_random *r
 bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns,
                      struct gw_random *random);
 
+enum gw_path_doubt {
+    GW_PATH_NO_DOUBT,
+    GW_PATH_QUIET,     /* data came, and then nothing for GW_PATH_QUIET_NS */
+    GW_PATH_UNANSWERED /* data went out, and nothing came for silence_ns */
+};
+/* Is the relay that the current path goes through still there? Told once for each silence. (Who only receives gets no answers to miss, and hears of a relay's
+ * end by nothing but quiet.) */
+enum gw_path_doubt gw_paths_doubt_relay(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns);
+
 /* The path whose challenge is due, or NULL; counts the try and arms the next one. */
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now);
 /* When gw_paths_expire or gw_paths_take_challenge has something to do. */
@@ -114,6 +128,8 @@ uint64_t gw_path_allowance(const struct gw_path *path);
 void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes);
 /* Of what was sent, something wants an answer: data, not a keepalive. */
 void gw_path_sent_data(struct gw_path *path, struct gw_mono now);
+/* Of what came, something was data. */
+void gw_path_received_data(struct gw_path *path, struct gw_mono now);
 /* The payload that a path of this kind is trusted to carry from the start. */
 static inline uint16_t gw_path_start(const struct gw_tuple *tuple)
 {

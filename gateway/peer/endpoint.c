@@ -83,7 +83,25 @@ void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw
     gw_session_stats(peer->session, &session);
     if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
         gw_session_kick(peer->session, now);
+    else if (session.state == GW_SESSION_ESTABLISHED)
+        gw_paths_add_relay(&peer->paths, now, tuple, peer->host->random);
     gw_peer_mark_ready(peer); /* an initiation may wait for an address */
+}
+
+void gw_peer_try_relays(struct gw_peer *peer, struct gw_mono now)
+{
+    for (unsigned i = 0; i < peer->endpoints.relay_count; i++)
+        gw_paths_add_relay(&peer->paths, now, &peer->endpoints.relays[i], peer->host->random);
+}
+
+void gw_peer_relay_data(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    struct gw_path *path = gw_paths_find(&peer->paths, tuple);
+    bool was_armed = !path || !gw_mono_is_never(path->doubt_at);
+    if (was_armed)
+        return;
+    gw_path_received_data(path, now);
+    gw_peer_rearm(peer);
 }
 
 void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)

@@ -6,6 +6,7 @@
 #include "gateway/base/mono.h"
 #include "gateway/flow/stream.h"
 #include "gateway/wire/cursor.h"
+#include "gateway/wire/train.h"
 
 struct gateway;
 struct gw_peer;
@@ -26,6 +27,10 @@ struct gw_gateway_events {
     /* The answer to gw_peer_ping. May be NULL. */
     void (*on_pong)(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
                     struct gw_mono now, void *ctx);
+    /* A train that this node relays, lent: it may leave at once from where it lies. Returns how many of its datagrams are dealt with (sent, or lost on the way);
+     * the others the engine copies, and gives them with gw_gateway_output. May be NULL: 0. */
+    unsigned (*on_forward)(struct gateway *gateway, const struct gw_train *train, struct gw_mono now,
+                           void *ctx);
     /* A CONTROL message (protobuf body, lent) from a peer of ours. May be NULL. */
     void (*on_control)(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
                        void *ctx);

@@ -83,7 +83,7 @@ static bool path_response_frame(struct packet *packet, struct gw_view body)
     bool is_changed = hooks->on_check_answered(peer, packet->now, &packet->train->tuple, body.data, &path,
                                                &rtt_ns, hooks->ctx)
                           ? gw_paths_add_proven(&peer->paths, packet->now, &path, rtt_ns, peer->host->random)
-                          : gw_paths_answered(&peer->paths, packet->now, body.data);
+                          : gw_paths_answered(&peer->paths, packet->now, body.data, peer->host->random);
     if (is_changed)
         gw_peer_path_changed(peer, packet->now);
     gw_peer_mark_ready(peer); /* another path may have to be asked, to compare */
@@ -252,6 +252,8 @@ void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct 
     gw_session_packets_received(peer->session, peer->received.kp, now, peer->received.is_data,
                                 peer->received.bytes);
     gw_peer_paths_received(peer, now, &train->tuple, peer->received.bytes, peer->received.is_highest, false);
+    if (peer->received.is_data && gw_tuple_is_relay(&train->tuple))
+        gw_peer_relay_data(peer, now, &train->tuple);
     memset(&peer->received, 0, sizeof peer->received);
     if (gw_session_wants(peer->session))
         gw_peer_mark_ready(peer);

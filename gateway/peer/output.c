@@ -462,18 +462,35 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
         gw_peer_mtu_sent(peer, path, now, train->stride);
     if (b.asks && gw_mono_is_never(path->awaiting)) {
         gw_path_sent_data(path, now);
-        if (gw_paths_have_other(&peer->paths))
+        if (gw_paths_have_other(&peer->paths) || gw_tuple_is_relay(&path->tuple))
             gw_peer_rearm(peer);
     }
     gw_session_packets_sent(peer->session, kp, now, b.asks, gw_train_len(train));
     return true;
 }
 
+static void doubt_relay(struct gw_peer *peer, struct gw_mono now)
+{
+    const struct gw_peer_hooks *hooks = &peer->host->hooks;
+    const struct gw_path *path = gw_paths_current(&peer->paths);
+    if (!path || !gw_mono_due(path->doubt_at, now))
+        return;
+    enum gw_path_doubt doubt = gw_paths_doubt_relay(&peer->paths, now, gw_peer_silence(peer));
+    gw_peer_rearm(peer);
+    if (doubt == GW_PATH_UNANSWERED)
+        hooks->on_wanted(peer, now, hooks->ctx);
+    else if (doubt == GW_PATH_QUIET)
+        hooks->on_quiet(peer, now, &path->tuple, hooks->ctx);
+}
+
 static void expire_paths(struct gw_peer *peer, struct gw_mono now)
 {
     int64_t silence = gw_paths_have_other(&peer->paths) ? gw_peer_silence(peer) : 0;
-    if (!gw_peer_is_stock(peer) && gw_paths_expire(&peer->paths, now, silence, peer->host->random))
+    if (gw_peer_is_stock(peer))
+        return;
+    if (gw_paths_expire(&peer->paths, now, silence, peer->host->random))
         gw_peer_path_changed(peer, now);
+    doubt_relay(peer, now);
 }
 
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)

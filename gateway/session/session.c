@@ -280,8 +280,8 @@ void gw_session_stats(const struct gw_session *session, struct gw_session_stats 
     out->psk_in_use = session->psk_in_use;
 }
 
-void gw_session_static_kdf(const struct gw_session *session, const char *label, const void *context,
-                           size_t context_len, uint8_t out[GW_HASH_LEN])
+static void kdf_of_dh(const uint8_t dh[GW_KEY_LEN], const char *label, const void *context,
+                      size_t context_len, uint8_t out[GW_HASH_LEN])
 {
     static const char salt[] = "peergate static v1";
     uint8_t secret[GW_HASH_LEN], info[STATIC_INFO_MAX];
@@ -290,7 +290,25 @@ void gw_session_static_kdf(const struct gw_session *session, const char *label, 
     gw_write_bytes(&w, label, strlen(label) + 1);
     gw_write_bytes(&w, context, context_len);
     assert(gw_writer_ok(&w));
-    gw_hmac(secret, salt, sizeof salt - 1, session->static_static, sizeof session->static_static);
+    gw_hmac(secret, salt, sizeof salt - 1, dh, GW_KEY_LEN);
     gw_hkdf_expand(out, GW_HASH_LEN, secret, info, gw_writer_len(&w));
     gw_wipe(secret, sizeof secret);
+}
+
+void gw_session_static_kdf(const struct gw_session *session, const char *label, const void *context,
+                           size_t context_len, uint8_t out[GW_HASH_LEN])
+{
+    kdf_of_dh(session->static_static, label, context, context_len, out);
+}
+
+bool gw_static_kdf(const struct gw_crypto *crypto, const uint8_t secret[GW_KEY_LEN],
+                   const uint8_t public_key[GW_KEY_LEN], const char *label, const void *context,
+                   size_t context_len, uint8_t out[GW_HASH_LEN])
+{
+    uint8_t dh[GW_KEY_LEN];
+    bool is_good = crypto->dh(dh, secret, public_key);
+    if (is_good)
+        kdf_of_dh(dh, label, context, context_len, out);
+    gw_wipe(dh, sizeof dh);
+    return is_good;
 }

@@ -170,5 +170,9 @@ void gw_session_stats(const struct gw_session *session, struct gw_session_stats 
 /* Our X25519 DH with the peer's static key goes only into labelled KDFs: out = KDF(DH(a, B), label || context). */
 void gw_session_static_kdf(const struct gw_session *session, const char *label, const void *context,
                            size_t context_len, uint8_t out[GW_HASH_LEN]);
+/* The same of any two keys, at the price of a DH. false: the public key is refused. */
+bool gw_static_kdf(const struct gw_crypto *crypto, const uint8_t secret[GW_KEY_LEN],
+                   const uint8_t public_key[GW_KEY_LEN], const char *label, const void *context,
+                   size_t context_len, uint8_t out[GW_HASH_LEN]);
 
 #endif

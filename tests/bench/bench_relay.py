@@ -6,8 +6,9 @@ data. In run.py: BENCHES["relay"] = bench_relay.relay.
      10.77.1.1 ---- veth ---- 10.77.1.2    10.77.2.2 ---- veth ---- 10.77.2.1
 
 A relay is a class with `name`, start(), `pids`, up(), down() (a dictionary with mbit, bytes, loss), rtt() (one with p50_us, p99_us) and hold(count)
-(a process that keeps so many reservations until it is stopped). RELAYS lists them, ours first as soon as there is one: whatever is there is measured in
+(a process that keeps so many reservations until it is stopped). RELAYS lists them, ours first: whatever is there is measured in
 turns, and compared."""
+import json
 import os
 import shutil
 import subprocess
@@ -30,9 +31,10 @@ class Ground:
     """The three namespaces. r forwards, so that the path without a relay can be measured too."""
 
     def __init__(self, lab, tools):
-        self.lab, self.load = lab, tools.build / "tests/tools/turnload"
-        if not os.access(self.load, os.X_OK):
-            raise LabError(f"not built: {self.load}")
+        self.lab, self.tools = lab, tools
+        for load in ("turnload", "relayload"):
+            if not os.access(self.load(load), os.X_OK):
+                raise LabError(f"not built: {self.load(load)}")
         self.a, self.r, self.b = (lab.namespace(name) for name in "arb")
         for end, near, far in ((self.a, "client", "relay"), (self.b, "peer", "relay-far")):
             ip("link", "add", "v0", "netns", end.name, "type", "veth", "peer", "name", f"to-{end.short}", "netns", self.r.name)
@@ -44,24 +46,87 @@ class Ground:
         # The load has the other cores.
         self.load_cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0) - {relay_core()}) or [relay_core()])
 
-    def words(self, mode, **options):
+    def load(self, name):
+        return self.tools.build / "tests/tools" / name
+
+    def words(self, mode, load="turnload", **options):
         given = {"client-netns": self.a.name, "peer-netns": self.b.name, "client": f"{ADDRESS['client']}:0",
                  "peer": f"{ADDRESS['peer']}:4000", "size": SIZE, **options}
-        return ["taskset", "-c", self.load_cores, self.load,
+        return ["taskset", "-c", self.load_cores, self.load(load),
                 *(word for key, value in given.items() for word in ([f"--{key}"] if value is True else [f"--{key}", value])), mode]
 
     def run(self, mode, **options):
-        # turnload enters the namespaces itself.
+        # The load enters the namespaces itself.
         return self.a.run([str(word) for word in self.words(mode, **options)])
 
 
-class Coturn:
-    name = "coturn, channel data"
+class Relay:
+    """One that the load goes through; `load` is the program, `server` its options that say where the relay is."""
+    load = server = process = window = None
+
+    def __init__(self, ground):
+        self.ground = ground
+
+    def choose_window(self):
+        self.window = max(WINDOWS, key=lambda window: self.move("up", 1, window)["mbit"])
+        return self
+
+    @property
+    def pids(self):
+        return {"relay": self.process.pid}
+
+    def move(self, direction, seconds, window):
+        return self.ground.run(direction, load=self.load, seconds=seconds, window=window, **self.server)
+
+    def up(self, seconds):
+        return self.move("up", seconds, self.window)
+
+    def down(self, seconds):
+        return self.move("down", seconds, self.window)
+
+    def rtt(self, count):
+        return self.ground.run("rtt", load=self.load, count=count, **self.server)
+
+    def hold(self, count):
+        holder = self.ground.a.start(self.ground.words("hold", load=self.load, count=count, **self.server), stdin=subprocess.PIPE)
+        holder.wait_for_lines(1, 120)
+        return holder
+
+
+class Anchor(Relay):
+    """The daemon, an anchor for as many nodes as RESERVATIONS take when each has a channel to each."""
+    name, load = "peergate", "relayload"
+
+    def cli(self, *words):
+        done = subprocess.run([self.ground.tools.peergate, "--dir", self.dir, *words], capture_output=True, text=True)
+        if done.returncode:
+            raise LabError(f"peergate {' '.join(words)} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def start(self):
+        nodes = 2
+        while nodes * (nodes - 1) // 2 < RESERVATIONS:
+            nodes += 1
+        keys = subprocess.run([self.ground.load(self.load), "--count", str(nodes), "keys"], capture_output=True, text=True, check=True)
+        self.dir = self.ground.lab.folder / "anchor"
+        self.cli("init", "--hostname", "anchor", "--network", "demo")
+        peers = [{"name": f"node{number}", "public_key": key} for number, key in enumerate(keys.stdout.split())]
+        (self.dir / "config.yaml").write_text(json.dumps(
+            {"hostname": "anchor", "network": "demo", "port": 7000, "role": "anchor", "peers": peers,
+             "anchor": {"max_channels": RESERVATIONS}}))
+        self.server = {"anchor": f"{ADDRESS['relay']}:7000", "anchor-key": json.loads(self.cli("--json", "id"))["public_key"]}
+        self.process = self.ground.r.start(["taskset", "-c", relay_core(), self.ground.tools.peergate, "--dir", self.dir, "up"])
+        self.process.wait_for(lambda: f":{7000:04X} " in Path(f"/proc/{self.process.pid}/net/udp").read_text(), "UDP port 7000")
+        return self.choose_window()
+
+
+class Coturn(Relay):
+    name, load = "coturn, channel data", "turnload"
 
     def __init__(self, ground):
         if not shutil.which("turnserver"):
             raise LabError("no coturn on this machine (./dev deps)")
-        self.ground, self.window = ground, None
+        super().__init__(ground)
         self.server = {"server": f"{ADDRESS['relay']}:3478"}
 
     def start(self):
@@ -72,29 +137,10 @@ class Coturn:
              "--no-tls", "--no-dtls", "--no-tcp", "--no-tcp-relay", "--no-cli", "--no-rfc5780", "--log-file", "stdout", "--simple-log",
              "--pidfile", folder / "coturn.pid", "-b", folder / "coturn.db"])
         self.process.wait_for(lambda: f":{3478:04X} " in Path(f"/proc/{self.process.pid}/net/udp").read_text(), "UDP port 3478")
-        self.window = max(WINDOWS, key=lambda window: self.ground.run("up", seconds=1, window=window, **self.server)["mbit"])
-        return self
-
-    @property
-    def pids(self):
-        return {"relay": self.process.pid}
-
-    def up(self, seconds):
-        return self.ground.run("up", seconds=seconds, window=self.window, **self.server)
-
-    def down(self, seconds):
-        return self.ground.run("down", seconds=seconds, window=self.window, **self.server)
-
-    def rtt(self, count):
-        return self.ground.run("rtt", count=count, **self.server)
-
-    def hold(self, count):
-        holder = self.ground.a.start(self.ground.words("hold", count=count, **self.server), stdin=subprocess.PIPE)
-        holder.wait_for_lines(1, 120)
-        return holder
+        return self.choose_window()
 
 
-RELAYS = [Coturn]
+RELAYS = [Anchor, Coturn]
 
 
 class Transfer:

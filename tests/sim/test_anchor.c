@@ -464,6 +464,16 @@ static void test_after_silence(void **state)
     sim_net_fini(&net);
 }
 
+/* Until it is more than now. */
+static int64_t time_until_more(const uint64_t *count, int64_t limit_ns)
+{
+    uint64_t before = *count;
+    int64_t ns = 0;
+    for (; ns < limit_ns && *count == before; ns += GW_MS(1))
+        sim_net_run(&net, GW_MS(1));
+    return ns;
+}
+
 /* The anchor loses its memory in the middle of a stream. */
 static void test_anchor_restarts_under_a_stream(void **state)
 {
@@ -475,7 +485,49 @@ static void test_anchor_restarts_under_a_stream(void **state)
     sim_client_start(&client, a, a_to_b, "echo", 10000000);
     sim_net_run(&net, GW_S(1));
     make_anchor();
+    sim_net_run(&net, 4 * DELAY); /* what was on its way */
+    int64_t silent = 4 * DELAY + time_until_more(&client.received, GW_S(60));
+    print_message("the only relay restarts: data again after %lld ms\n", (long long)(silent / GW_MS(1)));
+    assert_true(silent < GW_S(2));
     sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* The same, where one side only receives, and has nothing to miss an answer to. */
+static void test_anchor_restarts_under_one_way(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(35,
+                &(struct sim_link_params){.rate_bps = 20000000, .delay_ns = DELAY, .buffer_bytes = 100000});
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "sink", 10000000);
+    sim_net_run(&net, GW_S(1));
+    make_anchor();
+    uint64_t sent = client.sent;
+    sim_net_run(&net, GW_S(4));
+    print_message("the only relay of an upload restarts: %llu bytes in 4 s\n",
+                  (unsigned long long)(client.sent - sent));
+    assert_true(client.sent - sent > 2000000);
+    sim_net_run(&net, GW_S(20));
+    assert_int_equal(client.sent, 10000000);
+    sim_net_fini(&net);
+}
+
+/* The anchor has restarted, nobody has noticed, and somebody wants to begin: the question that stays unanswered tells. */
+static void test_anchor_restarted_before(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(36, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    make_anchor();
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(2));
+    assert_int_equal(stats_of(anchor).clients, 1); /* the other side hears of it at its next keepalive */
+    assert_true(view_of(a).is_registered);
+    sim_net_run(&net, GW_S(35));
     assert_true(sim_client_is_done(&client));
     sim_net_fini(&net);
 }
@@ -523,10 +575,102 @@ static void test_failover(void **state)
     assert_int_equal(one.channels, 1);
     assert_int_equal(two.channels, 1);
     (one.relayed_bytes > two.relayed_bytes ? first : second)->is_down = true;
-    uint64_t before = client.received;
-    sim_net_run(&net, GW_S(2));
-    assert_true(client.received > before);
+    sim_net_run(&net, 4 * DELAY); /* what was on its way */
+    int64_t silent = 4 * DELAY + time_until_more(&client.received, GW_S(5));
+    print_message("the relay in use falls silent: data again after %lld ms\n",
+                  (long long)(silent / GW_MS(1)));
+    assert_true(silent < GW_S(2));
     sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* Three anchors, of which two are used and go: the third one is found. */
+static void test_two_of_three_die(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    struct sim_node *all[3];
+    three_nodes(37,
+                &(struct sim_link_params){.rate_bps = 20000000, .delay_ns = DELAY, .buffer_bytes = 100000});
+    all[0] = anchor;
+    for (unsigned i = 1; i < 3; i++) {
+        anchor = all[i] = sim_net_add(&net, i == 1 ? "10.0.0.4:7004" : "10.0.0.5:7005");
+        make_anchor();
+        add_anchor(a);
+        add_anchor(b);
+    }
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 30000000);
+    sim_net_run(&net, GW_S(2));
+    unsigned used = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        bool is_used = stats_of(all[i]).channels > 0;
+        all[i]->is_down = is_used;
+        used += is_used;
+    }
+    assert_int_equal(used, 2);
+    sim_net_run(&net, 4 * DELAY);
+    int64_t silent = 4 * DELAY + time_until_more(&client.received, GW_S(20));
+    print_message("both relays in use fall silent: data again after %lld ms\n",
+                  (long long)(silent / GW_MS(1)));
+    assert_true(silent < GW_S(4));
+    sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* The nearer relay by its round trip is the one that is used, whichever was there first. */
+static void test_nearer_relay(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(38, &(struct sim_link_params){.delay_ns = GW_MS(40)});
+    struct sim_node *far = anchor;
+    sim_net_run(&net, GW_S(2));
+    net.params.delay_ns = DELAY;
+    anchor = sim_net_add(&net, "10.0.0.4:7004");
+    make_anchor();
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    sim_net_run(&net, GW_MS(500));
+    assert_true(stats_of(far).relayed_bytes > 0);
+    add_anchor(a);
+    add_anchor(b);
+    sim_net_run(&net, GW_S(35));
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    sim_net_run(&net, GW_S(5));
+    assert_true(sim_client_is_done(&client));
+    uint64_t by_far = stats_of(far).relayed_bytes, by_near = stats_of(anchor).relayed_bytes;
+    sim_client_start(&client, a, a_to_b, "echo", 1000000);
+    sim_net_run(&net, GW_S(5));
+    assert_true(sim_client_is_done(&client));
+    assert_true(stats_of(anchor).relayed_bytes - by_near > 2000000);
+    assert_true(stats_of(far).relayed_bytes - by_far < 10000);
+    sim_net_fini(&net);
+}
+
+/* All of them are gone: what has a direct path goes on, and what has none waits. */
+static void test_all_anchors_die(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(39,
+                &(struct sim_link_params){.rate_bps = 20000000, .delay_ns = DELAY, .buffer_bytes = 100000});
+    a->filter = b->filter = NULL;
+    struct gw_candidate at_a = {a->addr, GW_CANDIDATE_HOST}, at_b = {b->addr, GW_CANDIDATE_HOST};
+    gw_gateway_set_candidates(a->gateway, sim_now(a), &at_a, 1);
+    gw_gateway_set_candidates(b->gateway, sim_now(b), &at_b, 1);
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 20000000);
+    sim_net_run(&net, GW_S(3));
+    struct gw_peer_status status = status_of(a_to_b);
+    assert_false(gw_tuple_is_relay(&status.path));
+    anchor->is_down = true;
+    sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_run(&net, GW_S(300)); /* idle, and still there when it is wanted */
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(5));
     assert_true(sim_client_is_done(&client));
     sim_net_fini(&net);
 }
@@ -663,8 +807,13 @@ int main(void)
         cmocka_unit_test(test_relay_outlives_lifetimes),
         cmocka_unit_test(test_after_silence),
         cmocka_unit_test(test_anchor_restarts_under_a_stream),
+        cmocka_unit_test(test_anchor_restarts_under_one_way),
+        cmocka_unit_test(test_anchor_restarted_before),
         cmocka_unit_test(test_peer_restarts),
         cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_two_of_three_die),
+        cmocka_unit_test(test_nearer_relay),
+        cmocka_unit_test(test_all_anchors_die),
         cmocka_unit_test(test_stolen_channel),
         cmocka_unit_test(test_limits_of_a_channel),
         cmocka_unit_test(test_no_relay),
