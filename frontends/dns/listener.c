@@ -97,6 +97,15 @@ void gw_dns_server_free(struct gw_dns_server *server)
     free(server);
 }
 
+enum gw_dns_permission gw_dns_server_take(struct gw_dns_server *server, const struct gw_addr *from,
+                                          struct gw_mono now)
+{
+    enum gw_dns_permission permission = gw_dns_access_take(&server->access, from, now);
+    server->stats.not_allowed += permission == GW_DNS_PERMIT_NOT;
+    server->stats.limited += permission == GW_DNS_SLOW_DOWN || permission == GW_DNS_SLIP;
+    return permission;
+}
+
 void gw_dns_server_set_forwards(struct gw_dns_server *server, bool forwards)
 {
     server->ask.forwards = forwards && server->forward != NULL;

@@ -4,6 +4,7 @@
 #ifndef FRONTENDS_DNS_LISTENER_H
 #define FRONTENDS_DNS_LISTENER_H
 
+#include "frontends/dns/access.h"
 #include "frontends/dns/forward.h"
 #include "frontends/dns/zone.h"
 #include "gateway/link/loop.h"
@@ -33,6 +34,10 @@ void gw_dns_server_free(struct gw_dns_server *server);
 void gw_dns_server_set_forwards(struct gw_dns_server *server, bool forwards);
 /* With the port that the kernel chose. */
 const struct gw_addr *gw_dns_server_listen(const struct gw_dns_server *server, size_t i);
+
+/* A question that came another way, not from this machine: it takes of the asker's answers a second as one to the server's own sockets would. */
+enum gw_dns_permission gw_dns_server_take(struct gw_dns_server *server, const struct gw_addr *from,
+                                          struct gw_mono now);
 
 struct gw_dns_server_stats {
     uint64_t udp_queries, tcp_queries, answers, forwarded;

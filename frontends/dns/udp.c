@@ -203,18 +203,14 @@ static size_t take(struct udp_socket *socket, struct slot *slot, const struct mm
         server->stats.ignored++;
         return 0;
     }
-    switch (gw_dns_access_take(&server->access, &from, now)) {
+    switch (gw_dns_server_take(server, &from, now)) {
     case GW_DNS_PERMIT:
         return answer(socket, slot, in);
-    case GW_DNS_PERMIT_NOT:
-        server->stats.not_allowed++;
-        return 0;
-    case GW_DNS_SLOW_DOWN:
-        server->stats.limited++;
-        return 0;
     case GW_DNS_SLIP:
-        server->stats.limited++;
         return slip(slot, in->msg_len);
+    case GW_DNS_PERMIT_NOT:
+    case GW_DNS_SLOW_DOWN:
+        break;
     }
     return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* UDP is answered here from the same zone and upstreams as on the server's sockets; TCP is joined with one of those. */
-#include "gateway/daemon/dns_address.h"
+#include "gateway/daemon/dns_address_private.h"
 
-#include "frontends/dns/answer.h"
 #include "frontends/tun/plan.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
@@ -17,30 +16,15 @@
 #define OFFSET 53u   /* resolver/vip_range.c keeps it free */
 #define BITS_MAX 26u /* of a range that has it, and is larger than that by one */
 #define UDP_IDLE GW_S(5)
-#define WAITING_MAX 1024u
-#define OWN_MAX (GW_DEVICE_NETWORKS * GW_ADDRESSES_OWN_MAX)
 
-struct gw_dns_address {
-    struct gw_dns_address_params params;
-    const struct gw_config *config;
-    struct gw_netstack_link *link;
-    struct gw_packet_services *tcp;
-    struct gw_list waiting; /* struct waiting.node */
-    unsigned waiting_count;
-    struct gw_addr at[GW_NETSTACK_ADDRESSES_MAX];
-    size_t at_count;
-    struct gw_addr own[OWN_MAX]; /* this machine's addresses in the tunnel */
-    size_t own_count;
-    struct gw_dns_address_stats stats;
-};
-
-/* A question that an upstream has. */
-struct waiting {
-    struct gw_list node;
-    struct gw_dns_address *dns;
-    struct gw_connection *connection;
-    struct gw_dns_waiter *waiter;
-};
+bool gw_dns_address_is_own(const struct gw_dns_address *dns, const struct gw_addr *address)
+{
+    for (size_t i = 0; i < dns->own_count; i++) {
+        if (gw_addr_same_ip(&dns->own[i], address))
+            return true;
+    }
+    return false;
+}
 
 static void on_output(struct gw_netstack_link *link, const struct gw_netstack_packet *packets, unsigned count,
                       struct gw_mono now, void *ctx)
@@ -52,98 +36,10 @@ static void on_output(struct gw_netstack_link *link, const struct gw_netstack_pa
     gw_device_input_end(dns->params.device);
 }
 
-/* ---- UDP */
-
-static void free_waiting(struct waiting *waiting)
-{
-    gw_list_remove(&waiting->node);
-    waiting->dns->waiting_count--;
-    free(waiting);
-}
-
-/* connection NULL: all. */
-static void drop_waiting(struct gw_dns_address *dns, const struct gw_connection *connection)
-{
-    gw_list_for_each (node, &dns->waiting) {
-        struct waiting *waiting = gw_list_entry(node, struct waiting, node);
-        if (connection && waiting->connection != connection)
-            continue;
-        gw_dns_waiter_cancel(waiting->waiter);
-        free_waiting(waiting);
-    }
-}
-
 static void on_server_gone(void *ctx)
 {
-    drop_waiting(ctx, NULL);
+    gw_dns_address_drop_waiting(ctx, NULL);
 }
-
-static void send_answer(struct gw_dns_address *dns, struct gw_connection *connection, struct gw_mono now,
-                        const uint8_t *message, size_t len)
-{
-    if (gw_connection_send_datagram(connection, now, message, len) != 0)
-        gw_log_debug("DNS: an answer found no room");
-    else
-        dns->stats.answers++;
-}
-
-static void on_forwarded(const uint8_t *message, size_t len, void *user)
-{
-    struct waiting *waiting = user;
-    send_answer(waiting->dns, waiting->connection, gw_loop_now(waiting->dns->params.loop), message, len);
-    free_waiting(waiting);
-}
-
-/* false: there is no room for it. */
-static bool forward(struct gw_dns_address *dns, struct gw_connection *connection,
-                    const struct gw_dns_query *query)
-{
-    struct waiting *waiting = dns->waiting_count < WAITING_MAX ? calloc(1, sizeof *waiting) : NULL;
-    struct gw_dns_waiter *waiter;
-    if (!waiting)
-        return false;
-    waiting->dns = dns;
-    waiting->connection = connection;
-    gw_list_init(&waiting->node);
-    gw_list_push_back(&dns->waiting, &waiting->node);
-    dns->waiting_count++;
-    dns->stats.forwarded++;
-    size_t room = query->udp_size < GW_DNS_UDP_MAX ? query->udp_size : GW_DNS_UDP_MAX;
-    gw_dns_forward_ask(&waiter, dns->params.dns->forward, query, room, on_forwarded, waiting);
-    if (waiter) /* else it has been answered, and is gone */
-        waiting->waiter = waiter;
-    return true;
-}
-
-static void on_datagram(struct gw_connection *connection, struct gw_mono now, const void *data, size_t len,
-                        void *user)
-{
-    struct gw_dns_address *dns = user;
-    const struct gw_dns_setup *setup = dns->params.dns;
-    uint8_t out[GW_DNS_UDP_MAX];
-    struct gw_dns_query query;
-    size_t out_len = 0;
-    if (!setup->server)
-        return;
-    dns->stats.queries++;
-    const struct gw_dns_ask ask = {.zone = gw_dns_table_zone(setup->table),
-                                   .forwards = gw_dns_setup_forwards(setup)};
-    enum gw_dns_verdict verdict = gw_dns_answer(&ask, data, len, &query, out, sizeof out, &out_len);
-    if (verdict == GW_DNS_FORWARDED && !forward(dns, connection, &query)) {
-        out_len = gw_dns_answer_code(&query, GW_DNS_SERVFAIL, GW_DNS_RA, out, sizeof out);
-        verdict = GW_DNS_ANSWERED;
-    }
-    if (verdict == GW_DNS_ANSWERED)
-        send_answer(dns, connection, now, out, out_len);
-}
-
-static void on_closed(struct gw_connection *connection, struct gw_mono now, enum gw_reason reason, void *user)
-{
-    (void)now, (void)reason;
-    drop_waiting(user, connection);
-}
-
-static const struct gw_connection_ops udp_ops = {.on_datagram = on_datagram, .on_closed = on_closed};
 
 static void on_connection(struct gw_netstack_link *link, struct gw_connection *offer, struct gw_mono now,
                           void *ctx)
@@ -157,7 +53,7 @@ static void on_connection(struct gw_netstack_link *link, struct gw_connection *o
         gw_connection_refuse(offer, now, false);
     } else {
         gw_connection_set_idle(offer, now, UDP_IDLE);
-        gw_connection_accept(offer, now, &udp_ops, dns);
+        gw_connection_accept(offer, now, &gw_dns_address_udp, dns);
     }
 }
 
@@ -202,10 +98,8 @@ static enum gw_reason authorize(void *ctx, void *peer, const struct gw_addr *loc
 
 static bool may_ask(const struct gw_dns_address *dns, const struct gw_addr *from)
 {
-    for (size_t i = 0; i < dns->own_count; i++) {
-        if (gw_addr_same_ip(&dns->own[i], from))
-            return true;
-    }
+    if (gw_dns_address_is_own(dns, from))
+        return true;
     for (size_t i = 0; i < dns->config->dns.allowed.count; i++) {
         if (gw_prefix_has(&dns->config->dns.allowed.items[i], from))
             return true;
@@ -304,7 +198,7 @@ void gw_dns_address_free(struct gw_dns_address *dns, struct gw_mono now)
     if (!dns)
         return;
     gw_dns_setup_watch(dns->params.dns, NULL, NULL);
-    drop_waiting(dns, NULL);
+    gw_dns_address_drop_waiting(dns, NULL);
     gw_packet_services_free(dns->tcp, now);
     if (dns->link)
         gw_netstack_link_free(dns->link, now);
@@ -327,13 +221,7 @@ size_t gw_dns_address_list(const struct gw_dns_address *dns, struct gw_addr *out
 static bool is_reachable(const struct gw_dns_address *dns, const struct gw_addr *at)
 {
     struct gw_addr source;
-    if (!gw_route_source(at, &source))
-        return false;
-    for (size_t i = 0; i < dns->own_count; i++) {
-        if (gw_addr_same_ip(&dns->own[i], &source))
-            return true;
-    }
-    return false;
+    return gw_route_source(at, &source) && gw_dns_address_is_own(dns, &source);
 }
 
 size_t gw_dns_address_reachable(const struct gw_dns_address *dns, struct gw_addr *out, size_t max)
