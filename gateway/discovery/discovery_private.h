@@ -34,6 +34,9 @@ struct gw_anchor_use {
     bool is_silent;          /* it has left some requests in a row unanswered */
     struct gw_mono round_at; /* when the tags are to be registered again */
     unsigned tags, refusal;
+    bool has_fleet;
+    uint8_t fleet
+        [GW_KEY_LEN]; /* the key that tags are of, instead of the anchor's own: it shares its directory with others */
     bool has_instance;
     uint64_t instance;        /* the anchor's, as it said in its last reply */
     uint64_t remote_instance; /* of its HELLO: another one after its restart */

@@ -25,7 +25,8 @@
 void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *use)
 {
     uint8_t out[GW_HASH_LEN];
-    gw_session_static_kdf(reach->peer->session, TAG_LABEL, use->peer->config.public_key, GW_KEY_LEN, out);
+    const uint8_t *key = use->has_fleet ? use->fleet : use->peer->config.public_key;
+    gw_session_static_kdf(reach->peer->session, TAG_LABEL, key, GW_KEY_LEN, out);
     memcpy(reach->tags[use->slot], out, GW_TAG_LEN);
     gw_wipe(out, sizeof out);
     reach->asks[use->slot] = (struct gw_ask){.at = reach->discovery->host->now};
