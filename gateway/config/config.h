@@ -147,6 +147,8 @@ struct gw_config_network {
         bool relay;
         int64_t rate, volume; /* bytes a second and an hour of one channel; 0 = no limit */
         int64_t max_channels, max_tags;
+        char *directory; /* redis_url.h; NULL = its own memory */
+        struct gw_config_key fleet_key;
     } anchor;                                            /* with role ANCHOR */
     GW_CONFIG_LIST(struct gw_config_endpoint) advertise; /* all GW_CONFIG_ENDPOINT_IP */
     GW_CONFIG_LIST(struct gw_config_peer) anchors;       /* role ANCHOR all; they may not use services */

@@ -343,6 +343,17 @@ static const struct gw_key anchor_keys[] = {
      .doc = "How many pairs of peers at a time."},
     {"max_tags", GW_TYPE_INT, NETWORK(anchor.max_tags), RANGE(1, 1024), .fallback = "256",
      .doc = "Through how many pairs one peer may be found: one for each peer that it knows."},
+    {"directory", GW_TYPE_TEXT, NETWORK(anchor.directory), RANGE(1, TEXT_MAX), .is_secret = true,
+     .fallback_doc = "its own memory",
+     .doc =
+         "A Redis that several anchors share (`redis://[:PASSWORD@]IP:PORT[/DATABASE]` or `unix://PATH`): "
+         "peers of one are then found by, and reach, those of another. Without it, or while it is away, an "
+         "anchor has its own peers only. Needs `fleet_key`, and `advertise` where the others do not reach "
+         "this node at an interface's address."},
+    {"fleet_key", GW_TYPE_SECRET, NETWORK(anchor.fleet_key), .is_secret = true,
+     .doc =
+         "The key of all anchors that share a directory, the same at each, as `peergate genkey` prints it. "
+         "What they leave there is sealed with it."},
     END};
 static const struct gw_section anchor_section = {.keys = anchor_keys};
 
