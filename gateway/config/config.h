@@ -233,6 +233,8 @@ const struct gw_config_network *gw_config_next_network(const struct gw_config *c
 /* By its name, in any case. NULL when there is none. */
 const struct gw_config_network *gw_config_find_network(const struct gw_config *config, const char *name);
 
+/* The anchor of this network with that name, peer ID or public key; NULL. */
+const struct gw_config_peer *gw_config_find_anchor(const struct gw_config_network *network, const char *text);
 /* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names
  * are not: the daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe
  * it. */

@@ -283,7 +283,8 @@ static const struct gw_key peer_keys[] = {
     {"allowed_ips", GW_TYPE_PREFIX, GW_LIST, PEER(allowed_ips), .max_count = GW_PEER_ALLOWED_IPS_MAX - 4,
      .doc = "What lies behind it: packets to these prefixes go to it, packets from it must come from them."},
     {"anchors", GW_TYPE_TEXT, GW_LIST, PEER(anchors), RANGE(1, TEXT_MAX), .max_count = 16,
-     .doc = "The anchors to find it through: their names, peer IDs or public keys."},
+     .doc =
+         "The anchors to find it through, and those only: names, peer IDs or public keys of some of `anchors`."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(0, GW_S(3600)),
      INHERITS(OUTER, struct gw_config_network, protocol.keepalive_ns),
      .fallback_doc = "`protocol.keepalive_interval`",

@@ -58,8 +58,10 @@ static struct gw_reach *next_reach(const struct gw_discovery *discovery, const s
 static void add_tags(struct gw_anchor_use *use, peergate_RegisterRequest *request)
 {
     struct gw_reach *reach = use->first;
-    for (; reach && request->tags_count < GW_REGISTER_TAGS; reach = next_reach(use->discovery, reach))
-        memcpy(request->tags[request->tags_count++], reach->tags[use->slot], GW_TAG_LEN);
+    for (; reach && request->tags_count < GW_REGISTER_TAGS; reach = next_reach(use->discovery, reach)) {
+        if (reach->is_through[use->slot])
+            memcpy(request->tags[request->tags_count++], reach->tags[use->slot], GW_TAG_LEN);
+    }
     use->next = reach;
 }
 
@@ -362,7 +364,7 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     gw_list_for_each (node, &discovery->reaches) {
         struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
         gw_reach_compute_tag(reach, use);
-        gw_peer_set_findable(reach->peer, now, true);
+        gw_reach_configured(reach, now);
     }
     gw_anchor_use_changed(use, now);
     return 0;
@@ -375,11 +377,8 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
     use->discovery->slots[use->slot] = NULL;
     use->peer->anchor_use = NULL;
     gw_list_remove(&use->node);
-    if (gw_list_is_empty(&use->discovery->anchors)) {
-        gw_list_for_each (node, &use->discovery->reaches)
-            gw_peer_set_findable(gw_list_entry(node, struct gw_reach, node)->peer, use->discovery->host->now,
-                                 false);
-    }
+    gw_list_for_each (node, &use->discovery->reaches)
+        gw_reach_configured(gw_list_entry(node, struct gw_reach, node), use->discovery->host->now);
     gw_deadline_disarm(deadlines, &use->deadline);
     gw_deadlines_release(deadlines);
     free(use);

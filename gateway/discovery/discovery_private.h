@@ -85,6 +85,7 @@ struct gw_reach {
     struct gw_deadline deadline;
     uint8_t tags[GW_ANCHORS_MAX][GW_TAG_LEN];
     struct gw_ask asks[GW_ANCHORS_MAX];
+    bool is_through[GW_ANCHORS_MAX]; /* by slot: it may be found through that anchor */
     struct gw_relay_channel channels[GW_PEER_RELAYS_MAX];
     struct gw_mono wanted;  /* the last time that somebody wanted it; GW_NEVER */
     struct gw_mono step_at; /* when its channels need something; GW_NEVER */
@@ -124,6 +125,9 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
 void gw_reach_free(struct gw_reach *reach, struct gw_mono now);
 /* An anchor took the slot: the tag of this peer with it. */
 void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *use);
+
+/* The peer's configuration is there, or another one: which anchors it may be found through. */
+void gw_reach_configured(struct gw_reach *reach, struct gw_mono now);
 
 /* Somebody wants to reach it, or the anchors changed: asks for channels where there are none. */
 void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now);

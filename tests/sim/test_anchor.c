@@ -649,6 +649,49 @@ static void test_nearer_relay(void **state)
     sim_net_fini(&net);
 }
 
+/* The owner says which of the anchors a peer is found through: the others neither hear of it nor relay for it. */
+static void test_chosen_anchors(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(50, &(struct sim_link_params){.delay_ns = DELAY});
+    struct sim_node *first = anchor, *second = sim_net_add(&net, "10.0.0.4:7004");
+    anchor = second;
+    make_anchor();
+    add_anchor(a);
+    add_anchor(b);
+    struct gw_peer_config config = *gw_peer_config(a_to_b);
+    config.has_anchors = true;
+    config.anchor_count = 1;
+    memcpy(config.anchors[0], gw_gateway_public_key(second->gateway), GW_KEY_LEN);
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(stats_of(first).registrations, 1);
+    assert_int_equal(stats_of(second).registrations, 2);
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    sim_net_run(&net, GW_S(5));
+    assert_true(sim_client_is_done(&client));
+    assert_int_equal(stats_of(first).channels, 0);
+    assert_int_equal(stats_of(second).channels, 1);
+
+    /* Under way, another one. */
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    memcpy(config.anchors[0], gw_gateway_public_key(first->gateway), GW_KEY_LEN);
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    sim_net_run(&net, GW_S(10));
+    assert_true(sim_client_is_done(&client));
+    assert_true(stats_of(first).relayed_bytes > 0);
+
+    config.anchor_count = 0; /* none of those that it names is there */
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    uint64_t relayed = stats_of(first).relayed_bytes + stats_of(second).relayed_bytes;
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(5));
+    assert_false(sim_client_is_done(&client));
+    assert_true(stats_of(first).relayed_bytes + stats_of(second).relayed_bytes - relayed < 20000);
+    sim_net_fini(&net);
+}
+
 /* All of them are gone: what has a direct path goes on, and what has none waits. */
 static void test_all_anchors_die(void **state)
 {
@@ -814,6 +857,7 @@ int main(void)
         cmocka_unit_test(test_two_of_three_die),
         cmocka_unit_test(test_nearer_relay),
         cmocka_unit_test(test_all_anchors_die),
+        cmocka_unit_test(test_chosen_anchors),
         cmocka_unit_test(test_stolen_channel),
         cmocka_unit_test(test_limits_of_a_channel),
         cmocka_unit_test(test_no_relay),
