@@ -40,6 +40,7 @@ struct gw_channel {
     struct gw_bucket rate;
     uint64_t volume; /* bytes since volume_began */
     struct gw_mono volume_began;
+    struct gw_mono spent_told; /* that the volume has passed; GW_NEVER */
 };
 
 /* A train on its way. */
@@ -114,6 +115,8 @@ void gw_anchor_channel_free(struct gw_anchor *anchor, struct gw_channel *channel
 /* Prolongs it, and answers with this side's end of it. */
 void gw_anchor_grant(struct gw_anchor *anchor, struct gw_channel_side *side, uint32_t number,
                      struct gw_mono now);
+/* What may pass it in this hour has passed: says so to its clients, once a second at most. */
+void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now);
 static inline struct gw_channel_side *gw_channel_other_side(struct gw_channel_side *side)
 {
     return side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];

@@ -152,8 +152,11 @@ static bool is_within_limits(struct gw_anchor *anchor, struct gw_channel *channe
 {
     double rate = (double)anchor->params.rate;
     uint64_t volume = anchor->params.volume;
-    if (volume > 0 && channel->volume + len > volume)
+    if (volume > 0 && channel->volume + len > volume) {
+        channel->volume = volume; /* a smaller train does not slip through */
+        gw_anchor_tell_spent(channel, now);
         return false;
+    }
     if (rate > 0 && !gw_bucket_take(&channel->rate, rate, gw_anchor_burst(anchor), (double)len, now))
         return false;
     channel->volume += len;

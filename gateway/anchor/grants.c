@@ -12,6 +12,7 @@
 
 #define LIFETIME_S 600u
 #define OFFER_SPACING_NS GW_MS(200)
+#define SPENT_SPACING_NS GW_S(1)
 #define VOLUME_PERIOD_NS GW_S(3600)
 
 /* ---- life */
@@ -80,6 +81,7 @@ struct gw_channel *gw_anchor_channel_new(struct gw_anchor *anchor, struct gw_anc
     memcpy(channel->tag, tag, GW_TAG_LEN);
     gw_bucket_init(&channel->rate, gw_anchor_burst(anchor), now);
     channel->volume_began = now;
+    channel->spent_told = GW_NEVER;
     if (init_side(anchor, channel, 0, client, NULL) != 0 ||
         init_side(anchor, channel, 1, other, place) != 0) {
         gw_anchor_channel_free(anchor, channel);
@@ -137,11 +139,20 @@ static void send_grant(struct gw_anchor *anchor, const struct gw_channel_side *s
     gw_wipe(&message, sizeof message);
 }
 
+static bool is_spent(const struct gw_anchor *anchor, struct gw_channel *channel, struct gw_mono now)
+{
+    if (gw_mono_sub(now, channel->volume_began) >= VOLUME_PERIOD_NS) {
+        channel->volume_began = now;
+        channel->volume = 0;
+    }
+    return anchor->params.volume > 0 && channel->volume + GW_RELAY_MIN_LEN > anchor->params.volume;
+}
+
 void gw_anchor_offer(struct gw_anchor *anchor, struct gw_channel_side *side, struct gw_mono now)
 {
     bool was_told_now =
         !gw_mono_is_never(side->offered) && gw_mono_sub(now, side->offered) < OFFER_SPACING_NS;
-    if (!side->client || side->is_taken || was_told_now)
+    if (!side->client || side->is_taken || was_told_now || is_spent(anchor, side->channel, now))
         return;
     side->offered = now;
     send_grant(anchor, side, 0, now);
@@ -182,12 +193,31 @@ static void refuse(struct gw_anchor *anchor, struct gw_anchor_client *client, co
     gw_peer_send_message(client->peer, now, &message);
 }
 
+void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now)
+{
+    bool was_told_now =
+        !gw_mono_is_never(channel->spent_told) && gw_mono_sub(now, channel->spent_told) < SPENT_SPACING_NS;
+    if (was_told_now)
+        return;
+    channel->spent_told = now;
+    peergate_Control message = {.which_body = peergate_Control_channel_grant_tag};
+    message.body.channel_grant.refusal = peergate_Refusal_REFUSAL_VOLUME;
+    memcpy(message.body.channel_grant.tag, channel->tag, GW_TAG_LEN);
+    for (unsigned i = 0; i < 2; i++) {
+        if (channel->sides[i].client)
+            gw_peer_send_message(channel->sides[i].client->peer, now, &message);
+    }
+}
+
 void gw_anchor_grant(struct gw_anchor *anchor, struct gw_channel_side *side, uint32_t number,
                      struct gw_mono now)
 {
-    if (gw_mono_sub(now, side->channel->volume_began) >= VOLUME_PERIOD_NS) {
-        side->channel->volume_began = now;
-        side->channel->volume = 0;
+    if (is_spent(anchor, side->channel, now)) {
+        peergate_Control message = {.number = number, .which_body = peergate_Control_channel_grant_tag};
+        message.body.channel_grant.refusal = peergate_Refusal_REFUSAL_VOLUME;
+        memcpy(message.body.channel_grant.tag, side->channel->tag, GW_TAG_LEN);
+        gw_peer_send_message(side->client->peer, now, &message);
+        return;
     }
     side->channel->expires = gw_mono_add(now, GW_S(LIFETIME_S));
     side->is_taken = true;

@@ -253,6 +253,8 @@ static const char *reason_of(unsigned refusal)
         return "the anchor was asked too often";
     case peergate_Refusal_REFUSAL_NO_RELAY:
         return "the anchor relays nothing";
+    case peergate_Refusal_REFUSAL_VOLUME:
+        return "what the anchor lets pass in an hour has passed";
     default:
         return "the anchor refused";
     }
@@ -267,8 +269,15 @@ void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_
     if (!reach->is_through[use->slot])
         return;
     if (grant->refusal != peergate_Refusal_REFUSAL_NONE) {
-        if (number == 0)
+        struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+        bool is_spent = grant->refusal == peergate_Refusal_REFUSAL_VOLUME;
+        if (number == 0 && !is_spent)
             return;
+        if (is_spent && channel) {
+            gw_peer_tell(reach->peer, now, GW_LOG_INFO, "anchor %s relays no more to it: %s",
+                         gw_peer_name(use->peer), reason_of(grant->refusal));
+            gw_relay_channel_end(channel, now, false);
+        }
         if (ask->refusal != grant->refusal)
             gw_log_debug("%s: not by anchor %s: %s", gw_peer_name(reach->peer), gw_peer_name(use->peer),
                          reason_of(grant->refusal));
