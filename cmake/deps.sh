@@ -16,7 +16,7 @@ is_there() {
 # What it takes to build the program. The same names on Debian 12 and 13.
 build_packages=(
     build-essential cmake ninja-build pkg-config dpkg-dev debian-archive-keyring python3
-    libevent-dev libb2-dev libyaml-dev libjansson-dev libmnl-dev libldns-dev libsystemd-dev
+    libevent-dev libb2-dev libyaml-dev libjansson-dev libmnl-dev libhiredis-dev libldns-dev libsystemd-dev
     nanopb libnanopb-dev protobuf-compiler
 )
 
@@ -26,7 +26,7 @@ test_packages=(
     curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf systemd dbus-daemon dbus-system-bus-common
-    coturn miniupnpd miniupnpd-nftables samba smbclient nebula
+    coturn miniupnpd miniupnpd-nftables samba smbclient nebula redis-server
 )
 
 # What manages DNS on real machines, for the tests of dns.system. Installed, these would take this machine's resolv.conf and network over, and some exclude each other; so
@@ -106,6 +106,7 @@ services_disable() {
         nginx-light) as_root systemctl disable --quiet --now nginx.service >/dev/null 2>&1 || true ;;
         unbound) as_root systemctl disable --quiet --now unbound.service >/dev/null 2>&1 || true ;;
         coturn) as_root systemctl disable --quiet --now coturn.service >/dev/null 2>&1 || true ;;
+        redis-server) as_root systemctl disable --quiet --now redis-server.service >/dev/null 2>&1 || true ;;
         samba) as_root systemctl disable --quiet --now smbd.service nmbd.service samba-ad-dc.service >/dev/null 2>&1 || true ;;
         miniupnpd) as_root systemctl disable --quiet --now miniupnpd.service >/dev/null 2>&1 || true ;;
         esac

@@ -486,6 +486,11 @@ bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_sta
     return gateway->anchor != NULL;
 }
 
+struct gw_anchor *gw_gateway_anchor(const struct gateway *gateway)
+{
+    return gateway->anchor;
+}
+
 /* ---- to read */
 
 void gw_gateway_stats(const struct gateway *gateway, struct gw_gateway_stats *out)

@@ -17,6 +17,7 @@
 #include "gateway/wire/train.h"
 
 struct gateway;
+struct gw_anchor;
 struct gw_anchor_stats;
 
 struct gw_gateway_params {
@@ -97,6 +98,9 @@ void gw_peer_reach_view(const struct gw_peer *peer, struct gw_reach_view *out);
 struct gw_peer *gw_gateway_relay_of(const struct gateway *gateway, const struct gw_tuple *tuple);
 /* false: this node is no anchor. */
 bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_stats *out);
+
+/* The anchor's, for whoever holds the fleet's store (gateway/anchor/fleet.h); NULL: this node is none. */
+struct gw_anchor *gw_gateway_anchor(const struct gateway *gateway);
 
 /* What gw_peer_tell writes behind a dot after the peers' names, where other networks may have the same; NULL = nothing. Borrowed. */
 void gw_gateway_set_log_suffix(struct gateway *gateway, const char *suffix);

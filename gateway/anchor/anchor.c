@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* An anchor's clients and what they ask. Each request costs one token of its client, so that no client keeps the anchor busy; a request beyond that gets no
  * answer but where the asker needs one to know what is wrong. */
-#include "gateway/anchor/anchor_private.h"
+#include "gateway/anchor/fleet_private.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,11 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
         free(anchor);
         return GW_E_NOMEM;
     }
+    if (params->fleet.ops && gw_fleet_new(&anchor->fleet, anchor, &params->fleet) != 0) {
+        gw_anchor_free(anchor);
+        return GW_E_NOMEM;
+    }
+    gw_wipe(&anchor->params.fleet, sizeof anchor->params.fleet);
     *out = anchor;
     return 0;
 }
@@ -65,6 +71,7 @@ void gw_anchor_free(struct gw_anchor *anchor)
 {
     if (!anchor)
         return;
+    gw_fleet_free(anchor->fleet);
     gw_anchor_queue_clear(anchor);
     gw_map_fini(&anchor->sides);
     gw_directory_fini(&anchor->directory);
@@ -96,6 +103,8 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
     struct gw_anchor_client *client = peer->anchor_client;
     if (!client)
         return;
+    if (anchor->fleet)
+        gw_fleet_client_gone(anchor->fleet, client);
     gw_anchor_channels_end(anchor, client);
     gw_directory_clear(&anchor->directory, &client->registrant);
     gw_list_remove(&client->node);
@@ -149,10 +158,7 @@ struct gw_anchor_client *gw_anchor_other(struct gw_anchor *anchor, struct gw_anc
                                          const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
 {
     struct gw_registrant *other = gw_directory_other(&anchor->directory, &client->registrant, tag, now);
-    if (other)
-        return gw_container_of(other, struct gw_anchor_client, registrant);
-    anchor->stats.refused_unknown++;
-    return NULL;
+    return other ? gw_container_of(other, struct gw_anchor_client, registrant) : NULL;
 }
 
 static peergate_Refusal add_tags(struct gw_anchor *anchor, struct gw_anchor_client *client,
@@ -168,6 +174,8 @@ static peergate_Refusal add_tags(struct gw_anchor *anchor, struct gw_anchor_clie
         else if (gw_directory_add(&anchor->directory, &client->registrant, tag, expires,
                                   anchor->params.max_tags, now) != 0)
             return peergate_Refusal_REFUSAL_LIMIT;
+        if (anchor->fleet)
+            gw_fleet_publish(anchor->fleet, tag, now);
     }
     return peergate_Refusal_REFUSAL_NONE;
 }
@@ -175,6 +183,19 @@ static peergate_Refusal add_tags(struct gw_anchor *anchor, struct gw_anchor_clie
 static uint32_t clamp_lifetime(uint32_t asked_s)
 {
     return asked_s > LIFETIME_MAX_S ? LIFETIME_MAX_S : asked_s < LIFETIME_MIN_S ? LIFETIME_MIN_S : asked_s;
+}
+
+/* Its tags are of another key than those here; true: the reply says of which they have to be. */
+static bool introduce(const struct gw_anchor *anchor, const struct gw_anchor_client *client,
+                      const peergate_RegisterRequest *request, peergate_RegisterReply *reply)
+{
+    if (anchor->fleet)
+        return gw_fleet_introduce(anchor->fleet, client, request, reply);
+    if (request->fleet.size == 0)
+        return false;
+    reply->fleet.size = GW_KEY_LEN;
+    memcpy(reply->fleet.bytes, anchor->host->local.public_key, GW_KEY_LEN);
+    return true;
 }
 
 static void answer_register(struct gw_anchor *anchor, struct gw_anchor_client *client,
@@ -193,7 +214,8 @@ static void answer_register(struct gw_anchor *anchor, struct gw_anchor_client *c
         client->candidate_count = gw_candidates_decode(client->candidates, GW_CANDIDATES_MAX,
                                                        request->addresses, request->addresses_count);
     reply->lifetime_s = clamp_lifetime(request->lifetime_s);
-    reply->refusal = add_tags(anchor, client, request, reply->lifetime_s, &reply->accepted, now);
+    if (!introduce(anchor, client, request, reply))
+        reply->refusal = add_tags(anchor, client, request, reply->lifetime_s, &reply->accepted, now);
     if (reply->refusal != peergate_Refusal_REFUSAL_NONE)
         anchor->stats.refused_limit++;
     reply->instance = anchor->instance;
@@ -212,6 +234,10 @@ static void answer_endpoint(struct gw_anchor *anchor, struct gw_anchor_client *c
     peergate_EndpointInfo *info = &answer.body.endpoint_info;
     const struct gw_anchor_client *other =
         gw_anchor_other(anchor, client, message->body.request_endpoint.tag, now);
+    if (!other && anchor->fleet &&
+        gw_fleet_ask(anchor->fleet, client, message, message->body.request_endpoint.tag, now))
+        return;
+    anchor->stats.refused_unknown += !other;
     info->refusal = other ? peergate_Refusal_REFUSAL_NONE : peergate_Refusal_REFUSAL_UNKNOWN;
     if (other)
         info->addresses_count = (pb_size_t)gw_anchor_addresses(other, info->addresses);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What an anchor is made of, and the functions its files owe each other. For gateway/anchor only.
- *   anchor.c     clients, requests      directory.c   tags      grants.c   channels given and taken back      forward.c   frames on their way */
+ *   anchor.c     clients, requests      directory.c   tags      grants.c   channels given and taken back      far.c   those that end at another anchor
+ *   forward.c   frames on their way      fleet*.c   other anchors */
 #ifndef GATEWAY_ANCHOR_ANCHOR_PRIVATE_H
 #define GATEWAY_ANCHOR_ANCHOR_PRIVATE_H
 
 #include "gateway/anchor/anchor.h"
 #include "gateway/anchor/directory.h"
+#include "gateway/anchor/fleet_record.h"
 #include "gateway/base/ratelimit.h"
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
@@ -17,13 +19,15 @@
 
 struct gw_anchor_client;
 
-/* One end of a channel: the number and the keys are this client's alone. */
+/* One end of a channel: the number and the keys are this client's alone, or this fellow anchor's. */
 struct gw_channel_side {
     struct gw_map_node by_id; /* anchor->sides */
     struct gw_list of_client; /* client->sides */
     struct gw_channel *channel;
-    struct gw_anchor_client *client;
-    uint32_t id;
+    struct gw_anchor_client *client; /* NULL: `far`, or not yet a side at all */
+    struct gw_fleet_place far;       /* family 0 of its address: there is no such end */
+    uint32_t id;                     /* of frames that come from there */
+    uint32_t to_id; /* of frames that go there: the same for a client; 0: the fellow has not told it yet */
     uint8_t from_key[GW_RELAY_KEY_LEN], to_key[GW_RELAY_KEY_LEN]; /* of frames from and to the client */
     bool is_taken;                                                /* the client knows of it */
     struct gw_mono offered;                                       /* when it was told last, unasked */
@@ -36,6 +40,7 @@ struct gw_channel {
     struct gw_bucket rate;
     uint64_t volume; /* bytes since volume_began */
     struct gw_mono volume_began;
+    struct gw_mono spent_told; /* that the volume has passed; GW_NEVER */
 };
 
 /* A train on its way. */
@@ -60,6 +65,7 @@ struct gw_anchor_client {
     struct gw_bucket requests;
     struct gw_list sides; /* of its channels */
     unsigned channel_count;
+    uint32_t publish_count; /* gw_fleet.up_count when its tags were put into the store last */
     struct gw_mono
         asked_where; /* a frame came from elsewhere: the last time that it was asked to prove that it is there */
 };
@@ -74,13 +80,15 @@ struct gw_anchor {
     struct gw_deadline sweep;
     struct gw_map sides; /* gw_channel_side by id */
     unsigned channel_count;
-    struct gw_list queue; /* gw_forwarded */
-    size_t queued;        /* bytes */
+    unsigned far_count;     /* of these, with an end at another anchor */
+    struct gw_fleet *fleet; /* NULL: it is alone */
+    struct gw_list queue;   /* gw_forwarded */
+    size_t queued;          /* bytes */
     struct gw_anchor_stats stats;
 };
 
 /* ---- anchor.c */
-/* The one who shares the tag with `client`, or NULL; counts the refusal. */
+/* The one who shares the tag with `client`, or NULL. */
 struct gw_anchor_client *gw_anchor_other(struct gw_anchor *anchor, struct gw_anchor_client *client,
                                          const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
 /* Where the client's session is; family 0 when it is nowhere. */
@@ -99,6 +107,29 @@ void gw_anchor_channels_forgotten(struct gw_anchor_client *client);
 void gw_anchor_channels_end(struct gw_anchor *anchor, struct gw_anchor_client *client);
 /* Those that expired. */
 void gw_anchor_channels_sweep(struct gw_anchor *anchor, struct gw_anchor_client *client, struct gw_mono now);
+/* A new one between two clients, or between a client and that place (other is NULL then); NULL: no room. */
+struct gw_channel *gw_anchor_channel_new(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                         struct gw_anchor_client *other, const struct gw_fleet_place *place,
+                                         const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
+void gw_anchor_channel_free(struct gw_anchor *anchor, struct gw_channel *channel);
+/* Prolongs it, and answers with this side's end of it. */
+void gw_anchor_grant(struct gw_anchor *anchor, struct gw_channel_side *side, uint32_t number,
+                     struct gw_mono now);
+/* What may pass it in this hour has passed: says so to its clients, once a second at most. */
+void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now);
+static inline struct gw_channel_side *gw_channel_other_side(struct gw_channel_side *side)
+{
+    return side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];
+}
+
+/* ---- far.c */
+/* The far side of the client's channel to somebody at that place, made when there is none; NULL: no room. */
+struct gw_channel_side *gw_anchor_far_side(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                           const uint8_t tag[GW_TAG_LEN], const struct gw_fleet_place *place,
+                                           struct gw_mono now);
+/* The fellow has told where frames for it go: the channel is prolonged. */
+void gw_anchor_far_opened(struct gw_channel_side *far, uint32_t to_id, const uint8_t to_key[GW_RELAY_KEY_LEN],
+                          struct gw_mono now);
 
 /* ---- forward.c */
 /* What a channel's bucket holds: a second's worth, a train at least. */

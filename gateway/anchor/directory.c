@@ -172,3 +172,27 @@ struct gw_registrant *gw_directory_other(const struct gw_directory *directory,
     }
     return other;
 }
+
+unsigned gw_directory_both(const struct gw_directory *directory, const uint8_t tag[GW_TAG_LEN],
+                           struct gw_mono now, struct gw_registrant *out[2], struct gw_mono *expires)
+{
+    const struct entry *entry = find(directory, tag);
+    unsigned count = 0;
+    *expires = now;
+    for (unsigned i = 0; entry && i < SIDES; i++) {
+        const struct registration *side = entry->sides[i];
+        if (!side || gw_mono_due(side->expires, now))
+            continue;
+        out[count++] = side->owner;
+        if (gw_mono_before(*expires, side->expires))
+            *expires = side->expires;
+    }
+    return count;
+}
+
+void gw_directory_each(const struct gw_registrant *registrant, struct gw_mono now,
+                       void (*fn)(const uint8_t tag[GW_TAG_LEN], struct gw_mono now, void *ctx), void *ctx)
+{
+    gw_list_for_each (node, &registrant->registrations)
+        fn(gw_list_entry(node, struct registration, node)->entry->tag, now, ctx);
+}

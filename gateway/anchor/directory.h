@@ -44,5 +44,11 @@ void gw_directory_sweep(struct gw_directory *directory, struct gw_registrant *re
 struct gw_registrant *gw_directory_other(const struct gw_directory *directory,
                                          const struct gw_registrant *asker, const uint8_t tag[GW_TAG_LEN],
                                          struct gw_mono now);
+/* Those of the tag, at most two; *expires: when the last of them ends. Returns how many. */
+unsigned gw_directory_both(const struct gw_directory *directory, const uint8_t tag[GW_TAG_LEN],
+                           struct gw_mono now, struct gw_registrant *out[2], struct gw_mono *expires);
+/* Each tag of the client. fn changes nothing in the directory. */
+void gw_directory_each(const struct gw_registrant *registrant, struct gw_mono now,
+                       void (*fn)(const uint8_t tag[GW_TAG_LEN], struct gw_mono now, void *ctx), void *ctx);
 
 #endif

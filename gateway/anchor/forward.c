@@ -121,13 +121,42 @@ static bool is_at_home(struct gw_anchor *anchor, struct gw_anchor_client *client
     return false;
 }
 
+/* A fellow anchor is where it says that it is. */
+static bool is_from_its_place(struct gw_anchor *anchor, const struct gw_channel_side *side,
+                              const struct gw_train *train, size_t len, struct gw_mono now)
+{
+    if (side->client)
+        return is_at_home(anchor, side->client, train, len, now);
+    bool is_there = gw_addr_equal(&side->far.addr, &train->tuple.remote);
+    anchor->stats.dropped_place += !is_there;
+    return is_there;
+}
+
+/* Where frames to that side go, `len` bytes of which will now; false: nowhere. */
+static bool find_way(const struct gw_channel_side *to, size_t len, struct gw_mono now, struct gw_tuple *tuple)
+{
+    if (!to->client) {
+        *tuple = (struct gw_tuple){.remote = to->far.addr, .link = GW_LINK_PRIMARY};
+        return to->to_id != 0;
+    }
+    struct gw_path *path = gw_paths_current(&to->client->peer->paths);
+    if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple))
+        return false;
+    gw_path_sent(path, now, len);
+    *tuple = path->tuple;
+    return true;
+}
+
 static bool is_within_limits(struct gw_anchor *anchor, struct gw_channel *channel, size_t len,
                              struct gw_mono now)
 {
     double rate = (double)anchor->params.rate;
     uint64_t volume = anchor->params.volume;
-    if (volume > 0 && channel->volume + len > volume)
+    if (volume > 0 && channel->volume + len > volume) {
+        channel->volume = volume; /* a smaller train does not slip through */
+        gw_anchor_tell_spent(channel, now);
         return false;
+    }
     if (rate > 0 && !gw_bucket_take(&channel->rate, rate, gw_anchor_burst(anchor), (double)len, now))
         return false;
     channel->volume += len;
@@ -155,14 +184,13 @@ unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const s
         anchor->stats.dropped_channel++;
         return 1;
     }
-    struct gw_channel_side *to =
-        side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];
+    struct gw_channel_side *to = gw_channel_other_side(side);
     size_t len = (size_t)(count - 1) * train->stride + gw_train_datagram_len(train, i + count - 1);
-    if (!is_at_home(anchor, side->client, train, len, now))
+    if (!is_from_its_place(anchor, side, train, len, now))
         return count;
-    struct gw_path *path = gw_paths_current(&to->client->peer->paths);
+    struct gw_tuple tuple;
     gw_anchor_offer(anchor, to, now);
-    if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple)) {
+    if (!find_way(to, len, now, &tuple)) {
         anchor->stats.dropped_gone += count;
         return count;
     }
@@ -171,13 +199,12 @@ unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const s
         return count;
     }
     for (unsigned j = i; j < i + count; j++)
-        gw_relay_frame_write(gw_train_datagram(train, j), gw_train_datagram_len(train, j), to->id,
+        gw_relay_frame_write(gw_train_datagram(train, j), gw_train_datagram_len(train, j), to->to_id,
                              to->to_key);
-    gw_path_sent(path, now, len);
-    struct gw_train part = part_of(train, &path->tuple, i, count);
+    struct gw_train part = part_of(train, &tuple, i, count);
     unsigned sent = send_now(anchor, &part, now);
     if (sent < count)
-        part = part_of(train, &path->tuple, i + sent, count - sent);
+        part = part_of(train, &tuple, i + sent, count - sent);
     if (sent < count && !enqueue(anchor, &part)) {
         anchor->stats.dropped_rate += count - sent;
         return count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels given: to two clients that registered the same tag, a number and keys of its own for each. Asking again prolongs. Whoever did not ask is told,
  * and told again when frames come for it, until it says that it knows. */
-#include "gateway/anchor/anchor_private.h"
+#include "gateway/anchor/fleet_private.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
@@ -12,15 +12,17 @@
 
 #define LIFETIME_S 600u
 #define OFFER_SPACING_NS GW_MS(200)
+#define SPENT_SPACING_NS GW_S(1)
 #define VOLUME_PERIOD_NS GW_S(3600)
 
 /* ---- life */
 
-static void free_channel(struct gw_anchor *anchor, struct gw_channel *channel)
+void gw_anchor_channel_free(struct gw_anchor *anchor, struct gw_channel *channel)
 {
     for (unsigned i = 0; i < 2; i++) {
         struct gw_channel_side *side = &channel->sides[i];
         gw_map_remove(&anchor->sides, &side->by_id);
+        anchor->far_count -= gw_addr_is_set(&side->far.addr);
         if (!side->client)
             continue;
         gw_list_remove(&side->of_client);
@@ -31,8 +33,9 @@ static void free_channel(struct gw_anchor *anchor, struct gw_channel *channel)
     free(channel);
 }
 
+/* client NULL: the side of that place. */
 static int init_side(struct gw_anchor *anchor, struct gw_channel *channel, unsigned which,
-                     struct gw_anchor_client *client)
+                     struct gw_anchor_client *client, const struct gw_fleet_place *place)
 {
     struct gw_channel_side *side = &channel->sides[which];
     struct gw_random *random = anchor->host->random;
@@ -47,25 +50,41 @@ static int init_side(struct gw_anchor *anchor, struct gw_channel *channel, unsig
     int err = gw_map_insert(&anchor->sides, &side->by_id, &side->id);
     if (err)
         return err;
+    if (!client) {
+        side->far = *place;
+        anchor->far_count++;
+        return 0;
+    }
+    side->to_id = side->id;
     side->client = client;
     gw_list_push_back(&client->sides, &side->of_client);
     client->channel_count++;
     return 0;
 }
 
-static struct gw_channel *new_channel(struct gw_anchor *anchor, struct gw_anchor_client *client,
-                                      struct gw_anchor_client *other, const uint8_t tag[GW_TAG_LEN],
-                                      struct gw_mono now)
+static bool is_full(const struct gw_anchor *anchor, const struct gw_anchor_client *client,
+                    const struct gw_anchor_client *other)
 {
-    struct gw_channel *channel = calloc(1, sizeof *channel);
+    return anchor->channel_count >= anchor->params.max_channels ||
+           client->channel_count >= anchor->params.max_per_client ||
+           (other && other->channel_count >= anchor->params.max_per_client);
+}
+
+struct gw_channel *gw_anchor_channel_new(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                         struct gw_anchor_client *other, const struct gw_fleet_place *place,
+                                         const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
+{
+    struct gw_channel *channel = is_full(anchor, client, other) ? NULL : calloc(1, sizeof *channel);
     if (!channel)
         return NULL;
     anchor->channel_count++;
     memcpy(channel->tag, tag, GW_TAG_LEN);
     gw_bucket_init(&channel->rate, gw_anchor_burst(anchor), now);
     channel->volume_began = now;
-    if (init_side(anchor, channel, 0, client) != 0 || init_side(anchor, channel, 1, other) != 0) {
-        free_channel(anchor, channel);
+    channel->spent_told = GW_NEVER;
+    if (init_side(anchor, channel, 0, client, NULL) != 0 ||
+        init_side(anchor, channel, 1, other, place) != 0) {
+        gw_anchor_channel_free(anchor, channel);
         return NULL;
     }
     return channel;
@@ -74,7 +93,8 @@ static struct gw_channel *new_channel(struct gw_anchor *anchor, struct gw_anchor
 void gw_anchor_channels_end(struct gw_anchor *anchor, struct gw_anchor_client *client)
 {
     while (!gw_list_is_empty(&client->sides))
-        free_channel(anchor, gw_list_entry(client->sides.next, struct gw_channel_side, of_client)->channel);
+        gw_anchor_channel_free(anchor,
+                               gw_list_entry(client->sides.next, struct gw_channel_side, of_client)->channel);
 }
 
 void gw_anchor_channels_sweep(struct gw_anchor *anchor, struct gw_anchor_client *client, struct gw_mono now)
@@ -82,7 +102,7 @@ void gw_anchor_channels_sweep(struct gw_anchor *anchor, struct gw_anchor_client 
     gw_list_for_each (node, &client->sides) {
         struct gw_channel *channel = gw_list_entry(node, struct gw_channel_side, of_client)->channel;
         if (gw_mono_due(channel->expires, now))
-            free_channel(anchor, channel);
+            gw_anchor_channel_free(anchor, channel);
     }
 }
 
@@ -93,11 +113,6 @@ void gw_anchor_channels_forgotten(struct gw_anchor_client *client)
 }
 
 /* ---- telling */
-
-static struct gw_channel_side *other_side(struct gw_channel_side *side)
-{
-    return side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];
-}
 
 static uint64_t volume_left(const struct gw_anchor *anchor, const struct gw_channel *channel)
 {
@@ -124,11 +139,20 @@ static void send_grant(struct gw_anchor *anchor, const struct gw_channel_side *s
     gw_wipe(&message, sizeof message);
 }
 
+static bool is_spent(const struct gw_anchor *anchor, struct gw_channel *channel, struct gw_mono now)
+{
+    if (gw_mono_sub(now, channel->volume_began) >= VOLUME_PERIOD_NS) {
+        channel->volume_began = now;
+        channel->volume = 0;
+    }
+    return anchor->params.volume > 0 && channel->volume + GW_RELAY_MIN_LEN > anchor->params.volume;
+}
+
 void gw_anchor_offer(struct gw_anchor *anchor, struct gw_channel_side *side, struct gw_mono now)
 {
     bool was_told_now =
         !gw_mono_is_never(side->offered) && gw_mono_sub(now, side->offered) < OFFER_SPACING_NS;
-    if (side->is_taken || was_told_now)
+    if (!side->client || side->is_taken || was_told_now || is_spent(anchor, side->channel, now))
         return;
     side->offered = now;
     send_grant(anchor, side, 0, now);
@@ -150,7 +174,7 @@ static struct gw_channel_side *find_side(struct gw_anchor_client *client,
 {
     gw_list_for_each (node, &client->sides) {
         struct gw_channel_side *side = gw_list_entry(node, struct gw_channel_side, of_client);
-        if (memcmp(side->channel->tag, tag, GW_TAG_LEN) == 0 && other_side(side)->client == other)
+        if (memcmp(side->channel->tag, tag, GW_TAG_LEN) == 0 && gw_channel_other_side(side)->client == other)
             return side;
     }
     return NULL;
@@ -164,15 +188,40 @@ static void refuse(struct gw_anchor *anchor, struct gw_anchor_client *client, co
     memcpy(message.body.channel_grant.tag, request->body.channel_request.tag, GW_TAG_LEN);
     if (refusal == peergate_Refusal_REFUSAL_LIMIT)
         anchor->stats.refused_limit++;
+    if (refusal == peergate_Refusal_REFUSAL_UNKNOWN)
+        anchor->stats.refused_unknown++;
     gw_peer_send_message(client->peer, now, &message);
 }
 
-static bool is_full(const struct gw_anchor *anchor, const struct gw_anchor_client *client,
-                    const struct gw_anchor_client *other)
+void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now)
 {
-    return anchor->channel_count >= anchor->params.max_channels ||
-           client->channel_count >= anchor->params.max_per_client ||
-           other->channel_count >= anchor->params.max_per_client;
+    bool was_told_now =
+        !gw_mono_is_never(channel->spent_told) && gw_mono_sub(now, channel->spent_told) < SPENT_SPACING_NS;
+    if (was_told_now)
+        return;
+    channel->spent_told = now;
+    peergate_Control message = {.which_body = peergate_Control_channel_grant_tag};
+    message.body.channel_grant.refusal = peergate_Refusal_REFUSAL_VOLUME;
+    memcpy(message.body.channel_grant.tag, channel->tag, GW_TAG_LEN);
+    for (unsigned i = 0; i < 2; i++) {
+        if (channel->sides[i].client)
+            gw_peer_send_message(channel->sides[i].client->peer, now, &message);
+    }
+}
+
+void gw_anchor_grant(struct gw_anchor *anchor, struct gw_channel_side *side, uint32_t number,
+                     struct gw_mono now)
+{
+    if (is_spent(anchor, side->channel, now)) {
+        peergate_Control message = {.number = number, .which_body = peergate_Control_channel_grant_tag};
+        message.body.channel_grant.refusal = peergate_Refusal_REFUSAL_VOLUME;
+        memcpy(message.body.channel_grant.tag, side->channel->tag, GW_TAG_LEN);
+        gw_peer_send_message(side->client->peer, now, &message);
+        return;
+    }
+    side->channel->expires = gw_mono_add(now, GW_S(LIFETIME_S));
+    side->is_taken = true;
+    send_grant(anchor, side, number, now);
 }
 
 void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client *client,
@@ -180,6 +229,8 @@ void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client 
 {
     const uint8_t *tag = message->body.channel_request.tag;
     struct gw_anchor_client *other = gw_anchor_other(anchor, client, tag, now);
+    if (!other && anchor->fleet && gw_fleet_ask(anchor->fleet, client, message, tag, now))
+        return;
     if (!other || !anchor->params.relays) {
         refuse(anchor, client, message,
                other ? peergate_Refusal_REFUSAL_NO_RELAY : peergate_Refusal_REFUSAL_UNKNOWN, now);
@@ -187,25 +238,19 @@ void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client 
     }
     struct gw_channel_side *side = find_side(client, other, tag);
     if (side && gw_mono_due(side->channel->expires, now)) {
-        free_channel(anchor, side->channel);
+        gw_anchor_channel_free(anchor, side->channel);
         side = NULL;
     }
-    if (!side && !is_full(anchor, client, other)) {
-        struct gw_channel *channel = new_channel(anchor, client, other, tag, now);
+    if (!side) {
+        struct gw_channel *channel = gw_anchor_channel_new(anchor, client, other, NULL, tag, now);
         side = channel ? &channel->sides[0] : NULL;
     }
     if (!side) {
         refuse(anchor, client, message, peergate_Refusal_REFUSAL_LIMIT, now);
         return;
     }
-    if (gw_mono_sub(now, side->channel->volume_began) >= VOLUME_PERIOD_NS) {
-        side->channel->volume_began = now;
-        side->channel->volume = 0;
-    }
-    side->channel->expires = gw_mono_add(now, GW_S(LIFETIME_S));
-    side->is_taken = true;
-    send_grant(anchor, side, message->number, now);
+    gw_anchor_grant(anchor, side, message->number, now);
     /* The other side, too: its end of the channel would end sooner than this one, or may be forgotten. */
-    other_side(side)->is_taken = false;
-    gw_anchor_offer(anchor, other_side(side), now);
+    gw_channel_other_side(side)->is_taken = false;
+    gw_anchor_offer(anchor, gw_channel_other_side(side), now);
 }

@@ -3,6 +3,8 @@
 #ifndef GATEWAY_ANCHOR_PARAMS_H
 #define GATEWAY_ANCHOR_PARAMS_H
 
+#include "gateway/anchor/fleet.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +16,7 @@ struct gw_anchor_params {
     unsigned max_per_client; /* channels of one client; 0 = 256 */
     uint64_t rate;           /* bytes a second of one channel, both directions together; 0 = no limit */
     uint64_t volume;         /* bytes of one channel in an hour; 0 = no limit */
+    struct gw_fleet_params fleet;
 };
 
 #endif

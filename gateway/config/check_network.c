@@ -3,8 +3,10 @@
 #include "gateway/config/load.h"
 
 #include "gateway/base/err.h"
+#include "gateway/base/secret.h"
 #include "gateway/config/dir.h"
 #include "gateway/config/endpoint.h"
+#include "gateway/config/redis_url.h"
 
 #include <ctype.h>
 #include <sodium.h>
@@ -114,6 +116,22 @@ static void check_range(const struct gw_loading *loading, const struct gw_config
                  gw_prefix_format(range, text, sizeof text));
 }
 
+/* ---- as an anchor */
+
+static void check_fleet(const struct gw_loading *loading, const struct gw_config_network *network)
+{
+    struct gw_redis_url url;
+    const char *directory = network->anchor.directory;
+    if (directory && gw_redis_url_parse(&url, directory) != 0)
+        complain(loading, network->line,
+                 "anchor.directory: expected redis://[:PASSWORD@]IP:PORT[/DATABASE] or unix://PATH");
+    if (directory && !network->anchor.fleet_key.is_set)
+        complain(loading, network->line,
+                 "anchor.directory: a directory that anchors share needs their anchor.fleet_key, too "
+                 "(`peergate genkey` makes one)");
+    gw_wipe(&url, sizeof url);
+}
+
 /* ---- services */
 
 static void check_service(const struct gw_loading *loading, struct gw_config_service *service)
@@ -168,6 +186,7 @@ static int check_services(const struct gw_loading *loading, const struct gw_conf
 int gw_check_network(const struct gw_loading *loading, struct gw_config_network *network)
 {
     check_addresses(loading, network);
+    check_fleet(loading, network);
     check_range(loading, network);
     int err = default_hostname(loading, network);
     if (!err)

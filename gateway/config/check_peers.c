@@ -182,6 +182,21 @@ static int check_routes(const struct gw_loading *loading, const struct gw_config
     return 0;
 }
 
+/* The anchors that a peer is to be found through are among this node's. */
+static void check_peers_anchors(const struct gw_loading *loading, const struct gw_config_network *network)
+{
+    for (size_t i = 0; i < network->peers.count; i++) {
+        const struct gw_config_peer *peer = &network->peers.items[i];
+        for (size_t j = 0; j < peer->anchors.count; j++) {
+            if (!gw_config_find_anchor(network, peer->anchors.items[j]))
+                warn(
+                    loading, peer->line,
+                    "peers[].anchors: \"%.80s\" is none of this node's `anchors`, so %s is not found through it",
+                    peer->anchors.items[j], name_of(peer));
+        }
+    }
+}
+
 static void check_anchors(const struct gw_loading *loading, const struct gw_config_network *network)
 {
     for (size_t i = 0; i < network->anchors.count; i++) {
@@ -208,6 +223,7 @@ int gw_check_peers(const struct gw_loading *loading, const struct gw_config_netw
     for (size_t i = 0; i < network->peers.count; i++)
         check_peer(loading, &network->peers.items[i]);
     check_anchors(loading, network);
+    check_peers_anchors(loading, network);
     if (network->private_key.is_set) {
         uint8_t own[GW_KEY_LEN];
         crypto_scalarmult_base(own, network->private_key.bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads, frees and asks a configuration. */
 #include "gateway/config/config.h"
+#include "gateway/config/peer_key.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/secret.h"
@@ -262,6 +263,41 @@ static void copy_keys(struct gw_peer_config *out, const struct gw_config_peer *p
         memcpy(out->psks[out->psk_count++], peer->preshared_keys.items[i].bytes, GW_KEY_LEN);
 }
 
+static bool is_named(const struct gw_config_peer *anchor, const char *text)
+{
+    struct gw_peer_key key;
+    const char *why;
+    if (anchor->name && strcmp(anchor->name, text) == 0)
+        return true;
+    return gw_peer_key_parse(&key, text, &why) == 0 &&
+           memcmp(key.x25519, anchor->public_key.bytes, GW_KEY_LEN) == 0;
+}
+
+const struct gw_config_peer *gw_config_find_anchor(const struct gw_config_network *network, const char *text)
+{
+    for (size_t i = 0; i < network->anchors.count; i++) {
+        if (is_named(&network->anchors.items[i], text))
+            return &network->anchors.items[i];
+    }
+    for (size_t i = 0; i < network->peers.count; i++) {
+        const struct gw_config_peer *peer = &network->peers.items[i];
+        if (peer->role == GW_CONFIG_ROLE_ANCHOR && peer->endpoints.count > 0 && is_named(peer, text))
+            return peer;
+    }
+    return NULL;
+}
+
+static void copy_anchors(struct gw_peer_config *out, const struct gw_config_network *network,
+                         const struct gw_config_peer *peer)
+{
+    out->has_anchors = peer->anchors.count > 0;
+    for (size_t i = 0; i < peer->anchors.count && out->anchor_count < GW_PEER_ANCHORS_MAX; i++) {
+        const struct gw_config_peer *anchor = gw_config_find_anchor(network, peer->anchors.items[i]);
+        if (anchor)
+            memcpy(out->anchors[out->anchor_count++], anchor->public_key.bytes, GW_KEY_LEN);
+    }
+}
+
 void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_network *network,
                        const struct gw_config_peer *peer)
 {
@@ -281,6 +317,7 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     out->hello = peer->hello;
     out->path = peer->path;
     out->cc = peer->congestion;
+    copy_anchors(out, network, peer);
     out->is_anchor = peer->role == GW_CONFIG_ROLE_ANCHOR && peer->endpoints.count > 0;
     out->is_eager = peer->eager || out->is_anchor;
 }

@@ -147,6 +147,8 @@ struct gw_config_network {
         bool relay;
         int64_t rate, volume; /* bytes a second and an hour of one channel; 0 = no limit */
         int64_t max_channels, max_tags;
+        char *directory; /* redis_url.h; NULL = its own memory */
+        struct gw_config_key fleet_key;
     } anchor;                                            /* with role ANCHOR */
     GW_CONFIG_LIST(struct gw_config_endpoint) advertise; /* all GW_CONFIG_ENDPOINT_IP */
     GW_CONFIG_LIST(struct gw_config_peer) anchors;       /* role ANCHOR all; they may not use services */
@@ -231,6 +233,8 @@ const struct gw_config_network *gw_config_next_network(const struct gw_config *c
 /* By its name, in any case. NULL when there is none. */
 const struct gw_config_network *gw_config_find_network(const struct gw_config *config, const char *name);
 
+/* The anchor of this network with that name, peer ID or public key; NULL. */
+const struct gw_config_peer *gw_config_find_anchor(const struct gw_config_network *network, const char *text);
 /* What the engine takes of one peer. Endpoints that are IP addresses are filled in; those that are names
  * are not: the daemon resolves peer->endpoints itself. The result holds a copy of the preshared keys: wipe
  * it. */

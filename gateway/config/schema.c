@@ -283,7 +283,8 @@ static const struct gw_key peer_keys[] = {
     {"allowed_ips", GW_TYPE_PREFIX, GW_LIST, PEER(allowed_ips), .max_count = GW_PEER_ALLOWED_IPS_MAX - 4,
      .doc = "What lies behind it: packets to these prefixes go to it, packets from it must come from them."},
     {"anchors", GW_TYPE_TEXT, GW_LIST, PEER(anchors), RANGE(1, TEXT_MAX), .max_count = 16,
-     .doc = "The anchors to find it through: their names, peer IDs or public keys."},
+     .doc =
+         "The anchors to find it through, and those only: names, peer IDs or public keys of some of `anchors`."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(0, GW_S(3600)),
      INHERITS(OUTER, struct gw_config_network, protocol.keepalive_ns),
      .fallback_doc = "`protocol.keepalive_interval`",
@@ -343,6 +344,17 @@ static const struct gw_key anchor_keys[] = {
      .doc = "How many pairs of peers at a time."},
     {"max_tags", GW_TYPE_INT, NETWORK(anchor.max_tags), RANGE(1, 1024), .fallback = "256",
      .doc = "Through how many pairs one peer may be found: one for each peer that it knows."},
+    {"directory", GW_TYPE_TEXT, NETWORK(anchor.directory), RANGE(1, TEXT_MAX), .is_secret = true,
+     .fallback_doc = "its own memory",
+     .doc =
+         "A Redis that several anchors share (`redis://[:PASSWORD@]IP:PORT[/DATABASE]` or `unix://PATH`): "
+         "peers of one are then found by, and reach, those of another. Without it, or while it is away, an "
+         "anchor has its own peers only. Needs `fleet_key`, and `advertise` where the others do not reach "
+         "this node at an interface's address."},
+    {"fleet_key", GW_TYPE_SECRET, NETWORK(anchor.fleet_key), .is_secret = true,
+     .doc =
+         "The key of all anchors that share a directory, the same at each, as `peergate genkey` prints it. "
+         "What they leave there is sealed with it."},
     END};
 static const struct gw_section anchor_section = {.keys = anchor_keys};
 

@@ -4,6 +4,7 @@
 
 #include "gateway/anchor/anchor.h"
 #include "gateway/config/endpoint.h"
+#include "gateway/daemon/fleet_setup.h"
 #include "gateway/daemon/json.h"
 #include "gateway/link/interfaces.h"
 
@@ -54,6 +55,20 @@ static bool is_listened_on(const struct gw_config_network *config, const struct 
     return config->listen.count == 0;
 }
 
+/* The other anchors reach this one at the best address that somebody else can use. */
+static void tell_fleet(struct gw_network *network, struct gw_mono now, const struct gw_candidate *list,
+                       unsigned count)
+{
+    struct gw_anchor *anchor = gw_gateway_anchor(network->gateway);
+    const struct gw_addr none = {0}, *best = &none;
+    for (unsigned i = count; i-- > 0;) {
+        if (gw_candidate_is_usable(&list[i].addr))
+            best = &list[i].addr;
+    }
+    if (anchor)
+        gw_anchor_fleet_set_address(anchor, best, now);
+}
+
 void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
 {
     const struct gw_config_network *config = network->files->config;
@@ -69,6 +84,7 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
         list[count++] = (struct gw_candidate){found[i], GW_CANDIDATE_HOST};
     }
     gw_gateway_set_candidates(network->gateway, now, list, count);
+    tell_fleet(network, now, list, count);
 }
 
 /* ---- to read */
@@ -108,13 +124,13 @@ json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
     struct gw_anchor_stats stats;
     if (!gw_gateway_anchor_stats(network->gateway, &stats))
         return json_null();
-    return json_pack("{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "clients", (int)stats.clients,
-                     "registrations", (int)stats.registrations, "channels", (int)stats.channels, "requests",
-                     (json_int_t)stats.requests, "refused_unknown", (json_int_t)stats.refused_unknown,
-                     "refused_limit", (json_int_t)stats.refused_limit, "refused_rate",
-                     (json_int_t)stats.refused_rate, "relayed_datagrams", (json_int_t)stats.relayed_datagrams,
-                     "relayed_bytes", (json_int_t)stats.relayed_bytes, "dropped_channel",
-                     (json_int_t)stats.dropped_channel, "dropped_place", (json_int_t)stats.dropped_place,
-                     "dropped_rate", (json_int_t)stats.dropped_rate, "dropped_gone",
-                     (json_int_t)stats.dropped_gone);
+    return json_pack(
+        "{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "clients", (int)stats.clients,
+        "registrations", (int)stats.registrations, "channels", (int)stats.channels, "requests",
+        (json_int_t)stats.requests, "refused_unknown", (json_int_t)stats.refused_unknown, "refused_limit",
+        (json_int_t)stats.refused_limit, "refused_rate", (json_int_t)stats.refused_rate, "relayed_datagrams",
+        (json_int_t)stats.relayed_datagrams, "relayed_bytes", (json_int_t)stats.relayed_bytes,
+        "dropped_channel", (json_int_t)stats.dropped_channel, "dropped_place",
+        (json_int_t)stats.dropped_place, "dropped_rate", (json_int_t)stats.dropped_rate, "dropped_gone",
+        (json_int_t)stats.dropped_gone, "fleet", gw_fleet_setup_json(network->gateway));
 }

@@ -22,6 +22,8 @@ static const char *refusal_text(unsigned refusal)
         return "the anchor was asked too often";
     case peergate_Refusal_REFUSAL_NO_RELAY:
         return "the anchor relays nothing";
+    case peergate_Refusal_REFUSAL_VOLUME:
+        return "what the anchor lets pass between two peers in an hour (its `anchor.volume`) has passed";
     case peergate_Refusal_REFUSAL_NO_ANCHOR:
         return "it is no anchor: it needs `role: anchor`";
     default:

@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
 #include "gateway/daemon/anchor_setup.h"
+#include "gateway/daemon/fleet_setup.h"
 #include "gateway/daemon/wall.h"
 #include "gateway/link/interfaces.h"
 
@@ -147,6 +148,7 @@ static void fill_gateway_params(struct gw_gateway_params *params, struct gw_netw
     params->mtu_v4 = (uint16_t)(mtu - IP_UDP_V4);
     params->mtu_v6 = (uint16_t)(mtu - IP_UDP_V6);
     gw_anchor_setup_params(&params->anchor, config);
+    gw_fleet_setup_params(network->fleet, &params->anchor.fleet);
     memcpy(params->secret, identity->x25519_secret, sizeof params->secret);
     memcpy(params->ed25519, identity->ed25519, sizeof params->ed25519);
     memcpy(params->ed25519_seed, identity->ed25519_seed, sizeof params->ed25519_seed);
@@ -165,16 +167,19 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
                                                          .on_control = on_control,
                                                          .on_forward = on_forward,
                                                          .ctx = network};
+    int err = gw_fleet_setup_new(&network->fleet, network->params.loop, network->files->config);
+    if (err)
+        return err;
     fill_gateway_params(&params, network);
     network->echo.on_pong = on_echo_pong;
     network->echo.ctx = network;
     memcpy(network->echo.addresses, params.addresses, sizeof network->echo.addresses);
-    int err = params.crypto ? gw_gateway_new(&network->gateway, &params, gw_loop_now(network->params.loop))
-                            : -ENOSYS;
+    err = params.crypto ? gw_gateway_new(&network->gateway, &params, gw_loop_now(network->params.loop))
+                        : -ENOSYS;
     gw_wipe(&params, sizeof params);
     if (err != 0)
         gw_diag_error(diag, "", 0, "cannot start the engine: %s", gw_strerror(err));
-    return err;
+    return err != 0 ? err : gw_fleet_setup_start(network->fleet, network->gateway);
 }
 
 static int make_state(struct gw_network *network, struct gw_diag *diag)
@@ -291,6 +296,7 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
     gw_vip_state_close(&network->addresses);
     if (network->state.gateway)
         gw_loop_remove_hook(network->params.loop, &network->state.hook);
+    gw_fleet_setup_free(network->fleet);
     if (network->gateway)
         gw_gateway_free(network->gateway, now);
     gw_link_free(network->link);

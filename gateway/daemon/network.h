@@ -64,6 +64,7 @@ struct gw_network {
     struct gw_gateway_events gateway_events;
     struct gw_link *link;
     struct gateway *gateway;
+    struct gw_fleet_setup *fleet; /* NULL: no anchor, or alone */
     struct gw_state state;
     struct gw_services *services;
     struct gw_vip_state addresses; /* of the peers */

@@ -6,13 +6,15 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define LIFETIME_S 600u
 #define KEEPALIVE_NS GW_S(25) /* when the configuration has none: 144 an hour */
-#define RETRY_NS GW_MS(300)   /* or 2 RTT; doubling */
+#define FLEET_LABEL "peergate fleet v1"
+#define RETRY_NS GW_MS(300) /* or 2 RTT; doubling */
 #define RETRY_MAX_NS GW_S(5)
 #define DOUBT_TRIES 1u      /* unanswered: does the anchor still have our keys? */
 #define SILENT_TRIES 2u     /* unanswered: others are asked, for as long as it says nothing */
@@ -56,8 +58,10 @@ static struct gw_reach *next_reach(const struct gw_discovery *discovery, const s
 static void add_tags(struct gw_anchor_use *use, peergate_RegisterRequest *request)
 {
     struct gw_reach *reach = use->first;
-    for (; reach && request->tags_count < GW_REGISTER_TAGS; reach = next_reach(use->discovery, reach))
-        memcpy(request->tags[request->tags_count++], reach->tags[use->slot], GW_TAG_LEN);
+    for (; reach && request->tags_count < GW_REGISTER_TAGS; reach = next_reach(use->discovery, reach)) {
+        if (reach->is_through[use->slot])
+            memcpy(request->tags[request->tags_count++], reach->tags[use->slot], GW_TAG_LEN);
+    }
     use->next = reach;
 }
 
@@ -67,6 +71,10 @@ static void send_request(struct gw_anchor_use *use, struct gw_mono now)
     peergate_RegisterRequest *request = &message.body.register_request;
     request->instance = use->discovery->instance;
     request->lifetime_s = LIFETIME_S;
+    if (use->has_fleet) {
+        request->fleet.size = sizeof request->fleet.bytes;
+        memcpy(request->fleet.bytes, use->fleet, sizeof request->fleet.bytes);
+    }
     add_tags(use, request);
     if (use->is_round_due)
         request->addresses_count = (pb_size_t)gw_discovery_offer(use->discovery, request->addresses);
@@ -171,6 +179,12 @@ static void end_channels(struct gw_anchor_use *use, struct gw_mono now, bool kee
     }
 }
 
+static void compute_tags(struct gw_anchor_use *use)
+{
+    gw_list_for_each (node, &use->discovery->reaches)
+        gw_reach_compute_tag(gw_list_entry(node, struct gw_reach, node), use);
+}
+
 /* The anchor has another instance: it has forgotten all that is not in this very request. */
 static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance, struct gw_mono now)
 {
@@ -180,6 +194,34 @@ static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance, struct g
     if (is_other)
         end_channels(use, now, true);
     return is_other && !use->is_round_due;
+}
+
+/* The anchor shares its directory, or does not any more: the tags are of another key. true: they have to be registered. */
+static bool take_fleet(struct gw_anchor_use *use, const peergate_RegisterReply *reply)
+{
+    const struct gw_session_local *local = &use->discovery->host->local;
+    uint8_t proof[GW_HASH_LEN];
+    if (use->has_fleet && reply->fleet.size == GW_KEY_LEN &&
+        memcmp(reply->fleet.bytes, use->peer->config.public_key, GW_KEY_LEN) == 0) {
+        use->has_fleet = false; /* it has left it */
+        compute_tags(use);
+        return true;
+    }
+    if (reply->fleet.size != GW_KEY_LEN || reply->fleet_proof.size != sizeof reply->fleet_proof.bytes)
+        return false;
+    /* Only who has the fleet's secret can say that it belongs to it: nobody else learns its tags. */
+    bool is_proven = gw_static_kdf(local->crypto, local->secret, reply->fleet.bytes, FLEET_LABEL,
+                                   use->peer->config.public_key, GW_KEY_LEN, proof) &&
+                     gw_secret_equal(proof, reply->fleet_proof.bytes, sizeof reply->fleet_proof.bytes);
+    gw_wipe(proof, sizeof proof);
+    bool is_same = use->has_fleet && memcmp(use->fleet, reply->fleet.bytes, GW_KEY_LEN) == 0;
+    if (!is_proven || is_same)
+        return false;
+    use->has_fleet = true;
+    memcpy(use->fleet, reply->fleet.bytes, GW_KEY_LEN);
+    compute_tags(use);
+    gw_log_debug("anchor %s belongs to a fleet", gw_peer_name(use->peer));
+    return true;
 }
 
 /* Counted from the request, not from its answer: the session's own keepalive, which counts from what was sent, has nothing to say then. A round waits for the
@@ -210,7 +252,8 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
         arm(use, gw_mono_add(now, REFUSED_WAIT_NS));
         return;
     }
-    if (has_forgotten(use, reply->instance, now)) {
+    bool is_forgotten = has_forgotten(use, reply->instance, now);
+    if (take_fleet(use, reply) || is_forgotten) {
         begin_round(use, now);
         return;
     }
@@ -321,7 +364,7 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     gw_list_for_each (node, &discovery->reaches) {
         struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
         gw_reach_compute_tag(reach, use);
-        gw_peer_set_findable(reach->peer, now, true);
+        gw_reach_configured(reach, now);
     }
     gw_anchor_use_changed(use, now);
     return 0;
@@ -334,11 +377,8 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
     use->discovery->slots[use->slot] = NULL;
     use->peer->anchor_use = NULL;
     gw_list_remove(&use->node);
-    if (gw_list_is_empty(&use->discovery->anchors)) {
-        gw_list_for_each (node, &use->discovery->reaches)
-            gw_peer_set_findable(gw_list_entry(node, struct gw_reach, node)->peer, use->discovery->host->now,
-                                 false);
-    }
+    gw_list_for_each (node, &use->discovery->reaches)
+        gw_reach_configured(gw_list_entry(node, struct gw_reach, node), use->discovery->host->now);
     gw_deadline_disarm(deadlines, &use->deadline);
     gw_deadlines_release(deadlines);
     free(use);

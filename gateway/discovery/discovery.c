@@ -60,6 +60,8 @@ void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *pee
         err = gw_anchor_use_new(discovery, peer, now);
     else if (is_found && !peer->reach)
         err = gw_reach_new(discovery, peer, now);
+    else if (is_found)
+        gw_reach_configured(peer->reach, now);
     if (err == GW_E_LIMIT)
         gw_log_warn("anchor %s is not used: there are %u already", gw_peer_name(peer), GW_ANCHORS_MAX);
     else if (err)

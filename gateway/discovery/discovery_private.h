@@ -34,6 +34,9 @@ struct gw_anchor_use {
     bool is_silent;          /* it has left some requests in a row unanswered */
     struct gw_mono round_at; /* when the tags are to be registered again */
     unsigned tags, refusal;
+    bool has_fleet;
+    uint8_t fleet
+        [GW_KEY_LEN]; /* the key that tags are of, instead of the anchor's own: it shares its directory with others */
     bool has_instance;
     uint64_t instance;        /* the anchor's, as it said in its last reply */
     uint64_t remote_instance; /* of its HELLO: another one after its restart */
@@ -82,6 +85,7 @@ struct gw_reach {
     struct gw_deadline deadline;
     uint8_t tags[GW_ANCHORS_MAX][GW_TAG_LEN];
     struct gw_ask asks[GW_ANCHORS_MAX];
+    bool is_through[GW_ANCHORS_MAX]; /* by slot: it may be found through that anchor */
     struct gw_relay_channel channels[GW_PEER_RELAYS_MAX];
     struct gw_mono wanted;  /* the last time that somebody wanted it; GW_NEVER */
     struct gw_mono step_at; /* when its channels need something; GW_NEVER */
@@ -121,6 +125,9 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
 void gw_reach_free(struct gw_reach *reach, struct gw_mono now);
 /* An anchor took the slot: the tag of this peer with it. */
 void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *use);
+
+/* The peer's configuration is there, or another one: which anchors it may be found through. */
+void gw_reach_configured(struct gw_reach *reach, struct gw_mono now);
 
 /* Somebody wants to reach it, or the anchors changed: asks for channels where there are none. */
 void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now);

@@ -21,14 +21,44 @@
 #define WANTED_NS GW_S(30)  /* so long after it was wanted last it is looked for */
 #define IN_USE_NS GW_S(180) /* heard of so lately: channels are renewed */
 
+/* Does the owner want the peer to be found through that anchor? */
+static bool may_use(const struct gw_peer *peer, const struct gw_anchor_use *use)
+{
+    for (unsigned i = 0; i < peer->config.anchor_count; i++) {
+        if (memcmp(peer->config.anchors[i], use->peer->config.public_key, GW_KEY_LEN) == 0)
+            return true;
+    }
+    return !peer->config.has_anchors;
+}
+
 /* tag = KDF(DH(a, B), label || anchor key): the same for both of us, of no meaning to the anchor, another one with each anchor. */
 void gw_reach_compute_tag(struct gw_reach *reach, const struct gw_anchor_use *use)
 {
     uint8_t out[GW_HASH_LEN];
-    gw_session_static_kdf(reach->peer->session, TAG_LABEL, use->peer->config.public_key, GW_KEY_LEN, out);
+    const uint8_t *key = use->has_fleet ? use->fleet : use->peer->config.public_key;
+    gw_session_static_kdf(reach->peer->session, TAG_LABEL, key, GW_KEY_LEN, out);
     memcpy(reach->tags[use->slot], out, GW_TAG_LEN);
     gw_wipe(out, sizeof out);
     reach->asks[use->slot] = (struct gw_ask){.at = reach->discovery->host->now};
+    reach->is_through[use->slot] = may_use(reach->peer, use);
+}
+
+void gw_reach_configured(struct gw_reach *reach, struct gw_mono now)
+{
+    bool is_any = false;
+    gw_list_for_each (node, &reach->discovery->anchors) {
+        struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
+        struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+        bool is_through = may_use(reach->peer, use);
+        is_any |= is_through;
+        if (reach->is_through[use->slot] == is_through)
+            continue;
+        reach->is_through[use->slot] = is_through;
+        if (!is_through && channel)
+            gw_relay_channel_end(channel, now, false);
+        gw_anchor_use_renew(use, now); /* a tag that is not told any more ends with its lifetime */
+    }
+    gw_peer_set_findable(reach->peer, now, is_any);
 }
 
 /* ---- asking */
@@ -64,12 +94,12 @@ static void refused(struct gw_ask *ask, unsigned refusal, struct gw_mono now)
 }
 
 /* Registered ones that answer, nearest first, that are not among `done`. */
-static struct gw_anchor_use *nearest(const struct gw_discovery *discovery, const bool done[GW_ANCHORS_MAX])
+static struct gw_anchor_use *nearest(const struct gw_reach *reach, const bool done[GW_ANCHORS_MAX])
 {
     struct gw_anchor_use *best = NULL;
     for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
-        struct gw_anchor_use *use = discovery->slots[i];
-        if (use && !done[i] && use->is_registered && !use->is_silent &&
+        struct gw_anchor_use *use = reach->discovery->slots[i];
+        if (use && !done[i] && reach->is_through[i] && use->is_registered && !use->is_silent &&
             (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer)))
             best = use;
     }
@@ -125,14 +155,13 @@ static void end_expired(struct gw_reach *reach, struct gw_mono now, struct gw_mo
 
 static void step(struct gw_reach *reach, struct gw_mono now)
 {
-    struct gw_discovery *discovery = reach->discovery;
     bool done[GW_ANCHORS_MAX] = {false};
     struct gw_mono next = GW_NEVER;
     unsigned count = 0;
     end_expired(reach, now, &next);
     bool is_looked_for = is_wanted(reach, now) || is_in_use(reach, now);
     for (struct gw_anchor_use *use;
-         is_looked_for && count < GW_PEER_RELAYS_MAX && (use = nearest(discovery, done)) != NULL;) {
+         is_looked_for && count < GW_PEER_RELAYS_MAX && (use = nearest(reach, done)) != NULL;) {
         /* Once there is a session, only what there is already is kept. */
         bool is_asked = is_wanted(reach, now) || gw_relay_channel_of(reach, use);
         done[use->slot] = true;
@@ -224,6 +253,8 @@ static const char *reason_of(unsigned refusal)
         return "the anchor was asked too often";
     case peergate_Refusal_REFUSAL_NO_RELAY:
         return "the anchor relays nothing";
+    case peergate_Refusal_REFUSAL_VOLUME:
+        return "what the anchor lets pass in an hour has passed";
     default:
         return "the anchor refused";
     }
@@ -235,9 +266,18 @@ void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_
     struct gw_ask *ask = &reach->asks[use->slot];
     if (number != 0 && number != ask->number)
         return; /* an answer to what was answered already */
+    if (!reach->is_through[use->slot])
+        return;
     if (grant->refusal != peergate_Refusal_REFUSAL_NONE) {
-        if (number == 0)
+        struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+        bool is_spent = grant->refusal == peergate_Refusal_REFUSAL_VOLUME;
+        if (number == 0 && !is_spent)
             return;
+        if (is_spent && channel) {
+            gw_peer_tell(reach->peer, now, GW_LOG_INFO, "anchor %s relays no more to it: %s",
+                         gw_peer_name(use->peer), reason_of(grant->refusal));
+            gw_relay_channel_end(channel, now, false);
+        }
         if (ask->refusal != grant->refusal)
             gw_log_debug("%s: not by anchor %s: %s", gw_peer_name(reach->peer), gw_peer_name(use->peer),
                          reason_of(grant->refusal));
@@ -271,8 +311,8 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
         struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
         gw_reach_compute_tag(reach, use);
         gw_anchor_use_renew(use, now);
-        gw_peer_set_findable(peer, now, true);
     }
+    gw_reach_configured(reach, now);
     return 0;
 }
 

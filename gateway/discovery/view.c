@@ -42,6 +42,8 @@ static void view_anchors(struct gw_reach *reach, struct gw_reach_view *out)
         const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
         const struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
         const struct gw_ask *ask = &reach->asks[use->slot];
+        if (!reach->is_through[use->slot])
+            continue;
         out->asked[out->asked_count++] =
             (struct gw_asked_view){.anchor = use->peer,
                                    .is_registered = use->is_registered,

@@ -11,6 +11,7 @@
 #define GW_PEER_NAME_MAX 63u
 #define GW_PEER_ENDPOINTS_MAX 8u
 #define GW_PEER_ALLOWED_IPS_MAX 34u
+#define GW_PEER_ANCHORS_MAX 8u
 #define GW_PUNCH_NEVER 0xffffffffu
 
 /* Which seal transport packets to this peer use (docs/PROTOCOL.md "Sealing"). */
@@ -55,6 +56,9 @@ struct gw_peer_config {
     bool is_provisional; /* admitted, not configured: bounded and evicted first */
     bool is_eager;       /* connect at start, not at first use */
     bool is_anchor;      /* it helps us to find others: gateway/discovery registers with it */
+    bool has_anchors;    /* it is found through these only, by their keys; else through all */
+    uint8_t anchors[GW_PEER_ANCHORS_MAX][GW_KEY_LEN];
+    unsigned anchor_count;
 };
 
 #endif

@@ -111,8 +111,11 @@ void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct
         if (gw_tuple_equal(&endpoints->relays[i], tuple))
             endpoints->relays[i--] = endpoints->relays[--endpoints->relay_count];
     }
+    bool was_used = gw_paths_current(&peer->paths) != NULL;
     if (gw_paths_remove(&peer->paths, now, tuple))
         gw_peer_path_changed(peer, now);
+    if (was_used && !gw_paths_current(&peer->paths) && peer->mux && gw_mux_has_streams(peer->mux))
+        gw_session_doubt(peer->session, now); /* it has to be looked for */
 }
 
 /* ---- paths */

@@ -18,7 +18,10 @@ void gw_peer_mark_ready(struct gw_peer *peer)
 
 void gw_peer_rearm(struct gw_peer *peer)
 {
-    struct gw_mono at = gw_mono_min(gw_peer_hello_deadline(peer), gw_peer_mtu_deadline(peer));
+    /* Without a path neither a HELLO nor a probe of its size can go. */
+    struct gw_mono at = peer->paths.current >= 0
+                            ? gw_mono_min(gw_peer_hello_deadline(peer), gw_peer_mtu_deadline(peer))
+                            : GW_NEVER;
     if (!gw_peer_is_stock(peer))
         at =
             gw_mono_min(at, gw_paths_next_deadline(

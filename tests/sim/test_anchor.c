@@ -649,6 +649,49 @@ static void test_nearer_relay(void **state)
     sim_net_fini(&net);
 }
 
+/* The owner says which of the anchors a peer is found through: the others neither hear of it nor relay for it. */
+static void test_chosen_anchors(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(50, &(struct sim_link_params){.delay_ns = DELAY});
+    struct sim_node *first = anchor, *second = sim_net_add(&net, "10.0.0.4:7004");
+    anchor = second;
+    make_anchor();
+    add_anchor(a);
+    add_anchor(b);
+    struct gw_peer_config config = *gw_peer_config(a_to_b);
+    config.has_anchors = true;
+    config.anchor_count = 1;
+    memcpy(config.anchors[0], gw_gateway_public_key(second->gateway), GW_KEY_LEN);
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(stats_of(first).registrations, 1);
+    assert_int_equal(stats_of(second).registrations, 2);
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    sim_net_run(&net, GW_S(5));
+    assert_true(sim_client_is_done(&client));
+    assert_int_equal(stats_of(first).channels, 0);
+    assert_int_equal(stats_of(second).channels, 1);
+
+    /* Under way, another one. */
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    memcpy(config.anchors[0], gw_gateway_public_key(first->gateway), GW_KEY_LEN);
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    sim_net_run(&net, GW_S(10));
+    assert_true(sim_client_is_done(&client));
+    assert_true(stats_of(first).relayed_bytes > 0);
+
+    config.anchor_count = 0; /* none of those that it names is there */
+    assert_int_equal(gw_gateway_update_peer(a->gateway, sim_now(a), a_to_b, &config), 0);
+    uint64_t relayed = stats_of(first).relayed_bytes + stats_of(second).relayed_bytes;
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(5));
+    assert_false(sim_client_is_done(&client));
+    assert_true(stats_of(first).relayed_bytes + stats_of(second).relayed_bytes - relayed < 20000);
+    sim_net_fini(&net);
+}
+
 /* All of them are gone: what has a direct path goes on, and what has none waits. */
 static void test_all_anchors_die(void **state)
 {
@@ -769,6 +812,133 @@ static void test_limits_of_a_channel(void **state)
     sim_net_fini(&net);
 }
 
+static struct gw_asked_view asked_of(struct gw_peer *peer, unsigned i)
+{
+    struct gw_reach_view view;
+    gw_peer_reach_view(peer, &view);
+    assert_true(i < view.asked_count);
+    return view.asked[i];
+}
+
+/* The hour's volume has passed: both are told why, another anchor carries on, and in the next hour this one does again. */
+static void test_volume_of_a_channel(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(51, &(struct sim_link_params){.delay_ns = DELAY});
+    anchor->params.anchor.volume = 1000000;
+    make_anchor();
+    sim_net_run(&net, GW_S(30));
+    struct sim_node *first = anchor;
+    sim_client_start(&client, a, a_to_b, "sink", 5000000);
+    sim_net_run(&net, GW_S(5));
+    assert_in_range(stats_of(first).relayed_bytes, 900000, 1000000);
+    assert_false(client.sent == 5000000);
+    assert_int_equal(asked_of(a_to_b, 0).refusal, peergate_Refusal_REFUSAL_VOLUME);
+    assert_int_equal(asked_of(b_to_a, 0).refusal, peergate_Refusal_REFUSAL_VOLUME);
+    assert_false(asked_of(a_to_b, 0).has_channel);
+
+    anchor = sim_net_add(&net, "10.0.0.4:7004");
+    make_anchor();
+    add_anchor(a);
+    add_anchor(b);
+    sim_net_run(&net, GW_S(20));
+    assert_int_equal(client.sent, 5000000);
+    assert_true(stats_of(first).relayed_bytes <= 1000000);
+    assert_true(stats_of(anchor).relayed_bytes > 4000000);
+
+    anchor->is_down = true;
+    sim_net_run(&net, GW_S(3700));
+    uint64_t before = stats_of(first).relayed_bytes;
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(20));
+    assert_true(sim_client_is_done(&client));
+    assert_true(stats_of(first).relayed_bytes > before);
+    sim_net_fini(&net);
+}
+
+/* ---- an anchor that lies */
+
+static unsigned to_victim;
+
+static bool counts_victim(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                          size_t len)
+{
+    struct gw_addr victim;
+    assert_int_equal(gw_addr_parse(&victim, "6.6.6.6:666"), 0);
+    if (gw_addr_equal(&tuple->remote, &victim)) {
+        assert_true(len <= 100);
+        to_victim++;
+    }
+    return blocks_direct(from, tuple, datagram, len);
+}
+
+static void say(struct sim_node *from, const struct sim_node *to, const peergate_Control *message)
+{
+    struct gw_peer *peer = gw_gateway_find_peer(from->gateway, gw_gateway_public_key(to->gateway));
+    assert_non_null(peer);
+    gw_peer_send_message(peer, sim_now(from), message);
+    sim_node_pump(from);
+}
+
+/* It says that a is where somebody else is, again and again, with all kinds of other addresses between: nobody is flooded, and what is nobody's is not asked at all. */
+static void test_lies_about_addresses(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    static const char *const lies[] = {"6.6.6.6:666",    "127.0.0.1:22", "224.0.0.1:53", "255.255.255.255:9",
+                                       "[ff02::1]:5353", "[fe80::1]:1",  "[::1]:22"};
+    three_nodes(52,
+                &(struct sim_link_params){.rate_bps = 1000000, .delay_ns = DELAY, .buffer_bytes = 100000});
+    sim_net_add(&net, "6.6.6.6:666");
+    a->filter = b->filter = counts_victim;
+    to_victim = 0;
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 100000000);
+    for (unsigned i = 0; i < 600; i++) {
+        peergate_Control message = {.which_body = peergate_Control_observed_address_tag};
+        struct gw_candidate lie = {.kind = GW_CANDIDATE_OBSERVED};
+        assert_int_equal(gw_addr_parse(&lie.addr, lies[i % 7]), 0);
+        message.body.observed_address.has_address = true;
+        gw_candidate_encode(&message.body.observed_address.address, &lie);
+        say(anchor, a, &message);
+        sim_net_run(&net, GW_MS(500));
+    }
+    print_message("five minutes of lies: %u small packets to somebody else\n", to_victim);
+    assert_in_range(to_victim, 1, 5 * 2 * 20 * 5);
+    struct gw_peer_status status = status_of(a_to_b);
+    assert_true(gw_tuple_is_relay(&status.path));
+    sim_net_fini(&net);
+}
+
+/* Channels that nobody asked for, with numbers of others, for tags of nobody, that end at once: nothing comes of them, and what there is stays. */
+static void test_lies_about_channels(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(53, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(1));
+    assert_true(sim_client_is_done(&client));
+    for (unsigned i = 0; i < 1000; i++) {
+        peergate_Control message = {.number = i % 3, .which_body = peergate_Control_channel_grant_tag};
+        peergate_ChannelGrant *grant = &message.body.channel_grant;
+        gw_random_fill(&a->random.random, grant->tag, sizeof grant->tag);
+        grant->channel = gw_random_u32(&a->random.random) >> (i % 32);
+        grant->lifetime_s = i % 2 ? 600 : 0;
+        grant->refusal = i % 5 == 4 ? peergate_Refusal_REFUSAL_VOLUME : peergate_Refusal_REFUSAL_NONE;
+        say(anchor, a, &message);
+        if (i % 50 == 0)
+            sim_net_run(&net, GW_MS(50));
+    }
+    sim_net_run(&net, GW_S(1));
+    sim_client_start(&client, a, a_to_b, "echo", 100000);
+    sim_net_run(&net, GW_S(2));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
 static void test_no_relay(void **state)
 {
     (void)state;
@@ -814,8 +984,12 @@ int main(void)
         cmocka_unit_test(test_two_of_three_die),
         cmocka_unit_test(test_nearer_relay),
         cmocka_unit_test(test_all_anchors_die),
+        cmocka_unit_test(test_chosen_anchors),
         cmocka_unit_test(test_stolen_channel),
         cmocka_unit_test(test_limits_of_a_channel),
+        cmocka_unit_test(test_volume_of_a_channel),
+        cmocka_unit_test(test_lies_about_addresses),
+        cmocka_unit_test(test_lies_about_channels),
         cmocka_unit_test(test_no_relay),
         cmocka_unit_test(test_idle_peers),
         cmocka_unit_test(test_open_stream_is_kept),

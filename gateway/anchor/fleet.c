@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* An anchor among others: that it is there, who else is, and the records of its clients. */
+#include "gateway/anchor/fleet_private.h"
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEAL_LABEL "peergate fleet directory v1"
+#define PROOF_LABEL "peergate fleet v1"
+#define BEAT_NS GW_S(10)
+#define FELLOW_NS GW_S(35) /* three beats, and a little */
+#define PUBLISH_NS GW_MS(20)
+#define PUBLISH_CLIENTS 4u /* put again in one go, when the store has come back */
+
+/* ---- names */
+
+static void hex(char *out, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
+    }
+    *out = '\0';
+}
+
+/* "peergate:FLEET:what:REST" */
+static void name_of(const struct gw_fleet *fleet, const char *what, const char *rest,
+                    char out[GW_FLEET_NAME_MAX])
+{
+    char id[2 * GW_FLEET_ID_LEN + 1];
+    hex(id, fleet->public_key, GW_FLEET_ID_LEN);
+    snprintf(out, GW_FLEET_NAME_MAX, "peergate:%s:%s%s", id, what, rest);
+}
+
+void gw_fleet_record_name(const struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN],
+                          const uint8_t anchor[GW_FLEET_ID_LEN], char out[GW_FLEET_NAME_MAX])
+{
+    char rest[2 * GW_TAG_LEN + 1 + 2 * GW_FLEET_ID_LEN + 1];
+    hex(rest, tag, GW_TAG_LEN);
+    rest[2 * GW_TAG_LEN] = ':';
+    hex(rest + 2 * GW_TAG_LEN + 1, anchor, GW_FLEET_ID_LEN);
+    name_of(fleet, "tag:", rest, out);
+}
+
+static void topic_of(const struct gw_fleet *fleet, const uint8_t anchor[GW_FLEET_ID_LEN],
+                     char out[GW_FLEET_NAME_MAX])
+{
+    char rest[2 * GW_FLEET_ID_LEN + 1];
+    hex(rest, anchor, GW_FLEET_ID_LEN);
+    name_of(fleet, "to:", rest, out);
+}
+
+void gw_fleet_client_id(const struct gw_fleet *fleet, const struct gw_anchor_client *client,
+                        uint8_t out[GW_FLEET_ID_LEN])
+{
+    uint8_t hash[GW_HASH_LEN];
+    gw_hmac(hash, fleet->key, sizeof fleet->key, client->peer->config.public_key, GW_KEY_LEN);
+    memcpy(out, hash, GW_FLEET_ID_LEN);
+}
+
+/* ---- saying */
+
+static const struct gw_crypto *crypto_of(const struct gw_fleet *fleet)
+{
+    return fleet->anchor->host->local.crypto;
+}
+
+void gw_fleet_say(struct gw_fleet *fleet, const uint8_t *to, struct gw_fleet_message *message)
+{
+    uint8_t plain[GW_FLEET_PLAIN_MAX], sealed[GW_FLEET_SEALED_MAX];
+    char topic[GW_FLEET_NAME_MAX];
+    if (!fleet->is_up || !gw_addr_is_set(&fleet->own.addr))
+        return;
+    message->from = fleet->own;
+    size_t len = gw_fleet_message_encode(plain, sizeof plain, message);
+    if (to)
+        topic_of(fleet, to, topic);
+    else
+        snprintf(topic, sizeof topic, "%s", fleet->topics[0]);
+    len = gw_fleet_seal(sealed, plain, len, topic, fleet->key, crypto_of(fleet), fleet->anchor->host->random);
+    fleet->params.ops->tell(topic, sealed, len, fleet->params.ops->ctx);
+    gw_wipe(plain, sizeof plain);
+}
+
+static void say_present(struct gw_fleet *fleet, const uint8_t *to, bool is_asking)
+{
+    struct gw_fleet_message message = {.kind = GW_FLEET_PRESENT, .is_asking = is_asking};
+    gw_fleet_say(fleet, to, &message);
+}
+
+/* ---- records */
+
+static void add_registrant(const struct gw_fleet *fleet, struct gw_fleet_record *record,
+                           const struct gw_anchor_client *client)
+{
+    struct gw_fleet_registrant *registrant = &record->registrants[record->count++];
+    struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
+    gw_fleet_client_id(fleet, client, registrant->client);
+    if (gw_candidate_is_usable(&observed.addr))
+        registrant->addresses[registrant->address_count++] = observed;
+    for (unsigned i = 0; i < client->candidate_count; i++) {
+        if (registrant->address_count < GW_CANDIDATES_MAX &&
+            !gw_addr_equal(&client->candidates[i].addr, &observed.addr))
+            registrant->addresses[registrant->address_count++] = client->candidates[i];
+    }
+}
+
+void gw_fleet_publish(struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
+{
+    struct gw_fleet_record record = {.place = fleet->own};
+    struct gw_registrant *both[2];
+    uint8_t plain[GW_FLEET_PLAIN_MAX], sealed[GW_FLEET_SEALED_MAX];
+    char name[GW_FLEET_NAME_MAX];
+    struct gw_mono expires;
+    if (!fleet->is_up || !gw_addr_is_set(&fleet->own.addr))
+        return;
+    unsigned count = gw_directory_both(&fleet->anchor->directory, tag, now, both, &expires);
+    gw_fleet_record_name(fleet, tag, fleet->own.anchor, name);
+    for (unsigned i = 0; i < count; i++)
+        add_registrant(fleet, &record, gw_container_of(both[i], struct gw_anchor_client, registrant));
+    size_t len = count > 0 ? gw_fleet_record_encode(plain, sizeof plain, &record) : 0;
+    if (len > 0)
+        len = gw_fleet_seal(sealed, plain, len, name, fleet->key, crypto_of(fleet),
+                            fleet->anchor->host->random);
+    unsigned ttl_s = count > 0 ? (unsigned)(gw_mono_sub(expires, now) / GW_S(1)) + 1 : 0;
+    fleet->params.ops->put(name, sealed, len, ttl_s, fleet->params.ops->ctx);
+}
+
+static void publish_one(const uint8_t tag[GW_TAG_LEN], struct gw_mono now, void *ctx)
+{
+    gw_fleet_publish(ctx, tag, now);
+}
+
+/* The store has lost what was in it, or was away: a few clients at a time. */
+static void publish_some(struct gw_fleet *fleet, struct gw_mono now)
+{
+    unsigned count = 0;
+    gw_list_for_each (node, &fleet->anchor->clients) {
+        struct gw_anchor_client *client = gw_list_entry(node, struct gw_anchor_client, node);
+        if (client->publish_count == fleet->up_count)
+            continue;
+        if (count++ == PUBLISH_CLIENTS) {
+            fleet->publish_at = gw_mono_add(now, PUBLISH_NS);
+            return;
+        }
+        client->publish_count = fleet->up_count;
+        gw_directory_each(&client->registrant, now, publish_one, fleet);
+    }
+    fleet->publish_at = GW_NEVER;
+}
+
+/* ---- clients */
+
+bool gw_fleet_introduce(const struct gw_fleet *fleet, const struct gw_anchor_client *client,
+                        const peergate_RegisterRequest *request, peergate_RegisterReply *reply)
+{
+    uint8_t proof[GW_HASH_LEN];
+    if (request->fleet.size == GW_FLEET_ID_LEN &&
+        memcmp(request->fleet.bytes, fleet->public_key, GW_FLEET_ID_LEN) == 0)
+        return false;
+    if (!gw_static_kdf(crypto_of(fleet), fleet->params.secret, client->peer->config.public_key, PROOF_LABEL,
+                       fleet->anchor->host->local.public_key, GW_KEY_LEN, proof))
+        return false;
+    reply->fleet.size = GW_KEY_LEN;
+    memcpy(reply->fleet.bytes, fleet->public_key, GW_KEY_LEN);
+    reply->fleet_proof.size = sizeof reply->fleet_proof.bytes;
+    memcpy(reply->fleet_proof.bytes, proof, sizeof reply->fleet_proof.bytes);
+    gw_wipe(proof, sizeof proof);
+    return true;
+}
+
+/* ---- the others */
+
+static void know(struct gw_fleet *fleet, const struct gw_fleet_place *place, struct gw_mono now)
+{
+    struct gw_fellow *slot = &fleet->fellows[0];
+    char text[GW_ADDR_STRLEN];
+    for (unsigned i = 0; i < GW_FELLOWS_MAX; i++) {
+        struct gw_fellow *fellow = &fleet->fellows[i];
+        if (!gw_mono_is_never(fellow->heard) &&
+            memcmp(fellow->place.anchor, place->anchor, GW_FLEET_ID_LEN) == 0) {
+            fellow->place = *place;
+            fellow->heard = now;
+            return;
+        }
+        bool is_freer = gw_mono_is_never(fellow->heard) && !gw_mono_is_never(slot->heard);
+        if (is_freer || (!gw_mono_is_never(slot->heard) && gw_mono_before(fellow->heard, slot->heard)))
+            slot = fellow;
+    }
+    *slot = (struct gw_fellow){*place, now};
+    gw_log_info("fleet: another anchor at %s", gw_addr_log(&place->addr, text));
+}
+
+static void forget_silent(struct gw_fleet *fleet, struct gw_mono now)
+{
+    char text[GW_ADDR_STRLEN];
+    for (unsigned i = 0; i < GW_FELLOWS_MAX; i++) {
+        struct gw_fellow *fellow = &fleet->fellows[i];
+        if (gw_mono_is_never(fellow->heard) || gw_mono_sub(now, fellow->heard) < FELLOW_NS)
+            continue;
+        if (fleet->is_up)
+            gw_log_info("fleet: the anchor at %s is gone", gw_addr_log(&fellow->place.addr, text));
+        fellow->heard = GW_NEVER;
+    }
+}
+
+void gw_anchor_fleet_heard(struct gw_anchor *anchor, const char *topic, struct gw_view bytes,
+                           struct gw_mono now)
+{
+    struct gw_fleet *fleet = anchor->fleet;
+    struct gw_fleet_message message;
+    uint8_t plain[GW_FLEET_PLAIN_MAX];
+    size_t len;
+    if (!fleet)
+        return;
+    bool is_good = gw_fleet_open(plain, &len, bytes, topic, fleet->key, crypto_of(fleet)) &&
+                   gw_fleet_message_decode(&message, (struct gw_view){plain, len}) == 0;
+    if (!is_good) {
+        fleet->dropped_garbage++;
+        return;
+    }
+    if (memcmp(message.from.anchor, fleet->own.anchor, GW_FLEET_ID_LEN) == 0)
+        return;
+    know(fleet, &message.from, now);
+    if (message.kind == GW_FLEET_PRESENT && message.is_asking)
+        say_present(fleet, message.from.anchor, false);
+    else if (message.kind != GW_FLEET_PRESENT && message.to_instance == fleet->own.instance)
+        gw_fleet_open_input(fleet, &message, now);
+    gw_wipe(plain, sizeof plain);
+    gw_wipe(&message, sizeof message);
+}
+
+/* ---- time */
+
+void gw_fleet_rearm(struct gw_fleet *fleet)
+{
+    struct gw_mono at =
+        gw_mono_min(gw_mono_min(fleet->beat_at, fleet->publish_at), gw_fleet_find_deadline(fleet));
+    gw_deadline_arm(&fleet->anchor->host->deadlines, &fleet->deadline, at);
+}
+
+static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
+{
+    struct gw_fleet *fleet = gw_container_of(deadline, struct gw_fleet, deadline);
+    gw_fleet_find_expire(fleet, now);
+    if (gw_mono_due(fleet->publish_at, now))
+        publish_some(fleet, now);
+    if (gw_mono_due(fleet->beat_at, now)) {
+        say_present(fleet, NULL, false);
+        forget_silent(fleet, now);
+        fleet->beat_at = gw_mono_add(now, BEAT_NS);
+    }
+    gw_fleet_rearm(fleet);
+}
+
+/* The others are to know of us, and we of them; and of our clients. */
+static void begin(struct gw_fleet *fleet, struct gw_mono now)
+{
+    fleet->up_count++;
+    fleet->publish_at = now;
+    fleet->beat_at = gw_mono_add(now, BEAT_NS);
+    say_present(fleet, NULL, true);
+    gw_fleet_rearm(fleet);
+}
+
+void gw_anchor_fleet_state(struct gw_anchor *anchor, bool is_up, struct gw_mono now)
+{
+    struct gw_fleet *fleet = anchor->fleet;
+    if (!fleet || fleet->is_up == is_up)
+        return;
+    fleet->is_up = is_up;
+    if (is_up)
+        begin(fleet, now);
+}
+
+void gw_anchor_fleet_set_address(struct gw_anchor *anchor, const struct gw_addr *addr, struct gw_mono now)
+{
+    struct gw_fleet *fleet = anchor->fleet;
+    if (!fleet)
+        return;
+    if (!gw_candidate_is_usable(addr) && !fleet->is_address_told) {
+        gw_log_warn("fleet: this anchor has no address for the others to reach it: set `advertise`");
+        fleet->is_address_told = true;
+    }
+    if (!gw_candidate_is_usable(addr) || gw_addr_equal(addr, &fleet->own.addr))
+        return;
+    fleet->own.addr = *addr;
+    if (fleet->is_up)
+        begin(fleet, now);
+}
+
+/* ---- life */
+
+int gw_fleet_new(struct gw_fleet **out, struct gw_anchor *anchor, const struct gw_fleet_params *params)
+{
+    struct gw_fleet *fleet = calloc(1, sizeof *fleet);
+    if (!fleet || gw_deadlines_reserve(&anchor->host->deadlines) != 0) {
+        free(fleet);
+        return GW_E_NOMEM;
+    }
+    fleet->anchor = anchor;
+    fleet->params = *params;
+    anchor->host->local.crypto->dh_public(fleet->public_key, params->secret);
+    gw_hkdf_expand(fleet->key, sizeof fleet->key, params->secret, SEAL_LABEL, sizeof SEAL_LABEL - 1);
+    memcpy(fleet->own.anchor, anchor->host->local.public_key, GW_FLEET_ID_LEN);
+    fleet->own.instance = anchor->instance;
+    for (unsigned i = 0; i < GW_FELLOWS_MAX; i++)
+        fleet->fellows[i].heard = GW_NEVER;
+    fleet->beat_at = fleet->publish_at = GW_NEVER;
+    gw_list_init(&fleet->queries);
+    gw_deadline_init(&fleet->deadline, on_deadline);
+    name_of(fleet, "all", "", fleet->topics[0]);
+    topic_of(fleet, fleet->own.anchor, fleet->topics[1]);
+    *out = fleet;
+    return 0;
+}
+
+void gw_fleet_free(struct gw_fleet *fleet)
+{
+    if (!fleet)
+        return;
+    while (!gw_list_is_empty(&fleet->queries))
+        gw_fleet_query_end(fleet, gw_list_entry(fleet->queries.next, struct gw_fleet_query, node));
+    gw_deadline_disarm(&fleet->anchor->host->deadlines, &fleet->deadline);
+    gw_deadlines_release(&fleet->anchor->host->deadlines);
+    gw_wipe(fleet, sizeof *fleet);
+    free(fleet);
+}
+
+const char *gw_anchor_fleet_topic(const struct gw_anchor *anchor, unsigned which)
+{
+    return anchor->fleet ? anchor->fleet->topics[which] : NULL;
+}
+
+bool gw_anchor_fleet_stats(const struct gw_anchor *anchor, struct gw_fleet_stats *out)
+{
+    const struct gw_fleet *fleet = anchor->fleet;
+    if (!fleet)
+        return false;
+    *out = (struct gw_fleet_stats){.is_up = fleet->is_up,
+                                   .channels = anchor->far_count,
+                                   .lookups = fleet->lookups,
+                                   .dropped_garbage = fleet->dropped_garbage};
+    for (unsigned i = 0; i < GW_FELLOWS_MAX; i++)
+        out->fellows += !gw_mono_is_never(fleet->fellows[i].heard);
+    return true;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* See fleet_record.h. */
+#include "gateway/anchor/fleet_record.h"
+
+#include "gateway/base/err.h"
+
+#include <string.h>
+
+#define VERSION 1u
+
+/* ---- parts */
+
+static void write_addr(struct gw_writer *w, const struct gw_addr *addr)
+{
+    gw_write_u8(w, addr->family);
+    gw_write_bytes(w, addr->ip, addr->family == 4 ? 4 : 16);
+    gw_write_u16_be(w, addr->port);
+}
+
+/* One that may be sent to. */
+static void read_addr(struct gw_reader *r, struct gw_addr *addr)
+{
+    memset(addr, 0, sizeof *addr);
+    addr->family = gw_read_u8(r);
+    if (addr->family != 4 && addr->family != 6)
+        gw_reader_fail(r);
+    gw_read_bytes(r, addr->ip, addr->family == 4 ? 4 : 16);
+    addr->port = gw_read_u16_be(r);
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    bool is_mapped = addr->family == 6 && memcmp(addr->ip, mapped, sizeof mapped) == 0;
+    if (gw_reader_ok(r) && (is_mapped || !gw_candidate_is_usable(addr)))
+        gw_reader_fail(r);
+}
+
+static void write_place(struct gw_writer *w, const struct gw_fleet_place *place)
+{
+    gw_write_bytes(w, place->anchor, GW_FLEET_ID_LEN);
+    gw_write_u64_le(w, place->instance);
+    write_addr(w, &place->addr);
+}
+
+static void read_place(struct gw_reader *r, struct gw_fleet_place *place)
+{
+    gw_read_bytes(r, place->anchor, GW_FLEET_ID_LEN);
+    place->instance = gw_read_u64_le(r);
+    read_addr(r, &place->addr);
+}
+
+static void write_registrant(struct gw_writer *w, const struct gw_fleet_registrant *registrant)
+{
+    gw_write_bytes(w, registrant->client, GW_FLEET_ID_LEN);
+    gw_write_u8(w, (uint8_t)registrant->address_count);
+    for (unsigned i = 0; i < registrant->address_count; i++) {
+        gw_write_u8(w, (uint8_t)registrant->addresses[i].kind);
+        write_addr(w, &registrant->addresses[i].addr);
+    }
+}
+
+static void read_registrant(struct gw_reader *r, struct gw_fleet_registrant *registrant)
+{
+    gw_read_bytes(r, registrant->client, GW_FLEET_ID_LEN);
+    registrant->address_count = gw_read_u8(r);
+    if (registrant->address_count > GW_CANDIDATES_MAX)
+        gw_reader_fail(r);
+    for (unsigned i = 0; gw_reader_ok(r) && i < registrant->address_count; i++) {
+        uint8_t kind = gw_read_u8(r);
+        registrant->addresses[i].kind =
+            kind < GW_CANDIDATE_KINDS ? (enum gw_candidate_kind)kind : GW_CANDIDATE_HOST;
+        read_addr(r, &registrant->addresses[i].addr);
+    }
+}
+
+/* ---- records */
+
+size_t gw_fleet_record_encode(uint8_t *out, size_t cap, const struct gw_fleet_record *record)
+{
+    struct gw_writer w = gw_writer_of(out, cap);
+    gw_write_u8(&w, VERSION);
+    write_place(&w, &record->place);
+    gw_write_u8(&w, (uint8_t)record->count);
+    for (unsigned i = 0; i < record->count; i++)
+        write_registrant(&w, &record->registrants[i]);
+    return gw_writer_ok(&w) ? gw_writer_len(&w) : 0;
+}
+
+int gw_fleet_record_decode(struct gw_fleet_record *out, struct gw_view in)
+{
+    struct gw_reader r = gw_reader_of_view(in);
+    memset(out, 0, sizeof *out);
+    if (gw_read_u8(&r) != VERSION)
+        return GW_E_MALFORMED;
+    read_place(&r, &out->place);
+    out->count = gw_read_u8(&r);
+    if (out->count == 0 || out->count > GW_FLEET_REGISTRANTS)
+        return GW_E_MALFORMED;
+    for (unsigned i = 0; i < out->count; i++)
+        read_registrant(&r, &out->registrants[i]);
+    return gw_reader_done(&r) ? 0 : GW_E_MALFORMED;
+}
+
+/* ---- messages */
+
+size_t gw_fleet_message_encode(uint8_t *out, size_t cap, const struct gw_fleet_message *message)
+{
+    struct gw_writer w = gw_writer_of(out, cap);
+    gw_write_u8(&w, VERSION);
+    gw_write_u8(&w, (uint8_t)message->kind);
+    write_place(&w, &message->from);
+    if (message->kind == GW_FLEET_PRESENT) {
+        gw_write_u8(&w, message->is_asking);
+        return gw_writer_ok(&w) ? gw_writer_len(&w) : 0;
+    }
+    gw_write_u64_le(&w, message->to_instance);
+    gw_write_bytes(&w, message->tag, sizeof message->tag);
+    gw_write_bytes(&w, message->client, sizeof message->client);
+    gw_write_u32_le(&w, message->channel);
+    gw_write_bytes(&w, message->key, sizeof message->key);
+    gw_write_u8(&w, message->refusal);
+    return gw_writer_ok(&w) ? gw_writer_len(&w) : 0;
+}
+
+int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in)
+{
+    struct gw_reader r = gw_reader_of_view(in);
+    memset(out, 0, sizeof *out);
+    if (gw_read_u8(&r) != VERSION)
+        return GW_E_MALFORMED;
+    uint8_t kind = gw_read_u8(&r);
+    if (kind < GW_FLEET_PRESENT || kind > GW_FLEET_REFUSED)
+        return GW_E_MALFORMED;
+    out->kind = (enum gw_fleet_kind)kind;
+    read_place(&r, &out->from);
+    if (kind == GW_FLEET_PRESENT) {
+        out->is_asking = gw_read_u8(&r) != 0;
+        return gw_reader_done(&r) ? 0 : GW_E_MALFORMED;
+    }
+    out->to_instance = gw_read_u64_le(&r);
+    gw_read_bytes(&r, out->tag, sizeof out->tag);
+    gw_read_bytes(&r, out->client, sizeof out->client);
+    out->channel = gw_read_u32_le(&r);
+    gw_read_bytes(&r, out->key, sizeof out->key);
+    out->refusal = gw_read_u8(&r);
+    return gw_reader_done(&r) ? 0 : GW_E_MALFORMED;
+}
+
+/* ---- the seal */
+
+size_t gw_fleet_seal(uint8_t *out, const uint8_t *plain, size_t plain_len, const char *name,
+                     const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto, struct gw_random *random)
+{
+    gw_random_fill(random, out, GW_FLEET_NONCE_LEN);
+    crypto->xseal(out + GW_FLEET_NONCE_LEN, plain, plain_len, (const uint8_t *)name, strlen(name), out, key);
+    return plain_len + GW_FLEET_OVERHEAD;
+}
+
+bool gw_fleet_open(uint8_t *plain, size_t *plain_len, struct gw_view sealed, const char *name,
+                   const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto)
+{
+    if (sealed.len < GW_FLEET_OVERHEAD || sealed.len > GW_FLEET_SEALED_MAX)
+        return false;
+    *plain_len = sealed.len - GW_FLEET_OVERHEAD;
+    return crypto->xopen(plain, sealed.data + GW_FLEET_NONCE_LEN, sealed.len - GW_FLEET_NONCE_LEN,
+                         (const uint8_t *)name, strlen(name), sealed.data, key);
+}
