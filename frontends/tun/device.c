@@ -294,6 +294,7 @@ void gw_device_input_end(struct gw_device *device)
 static int watch(struct gw_device *device)
 {
     device->coalescer.takes_no_bursts = !(device->tun.offload & GW_TUN_TCP);
+    device->coalescer.takes_datagram_bursts = (device->tun.offload & GW_TUN_UDP) != 0;
     device->coalescer.takes_no_partial = !(device->tun.offload & GW_TUN_CHECKSUM);
     device->readable = event_new(gw_loop_base(device->params.loop), device->tun.fd, EV_READ | EV_PERSIST,
                                  on_readable, device);
