@@ -489,7 +489,8 @@ def flow(ctx):
 
 def packets(ctx):
     bench_packets.alone(ctx, program)
-    bench_packets.stock_to_service(ctx)
+    bench_packets.near(ctx)
+    bench_packets.far(ctx)
 
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
