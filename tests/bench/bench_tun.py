@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`tun`: through two TUN interfaces, against wireguard-go between the same namespaces in the same run: TCP by iperf3, by itself against an unsealed tunnel and a bare pipe, datagrams at a rate and as many as
-go, echo requests idle and beside TCP, memory, and how soon the first packet is through."""
+"""`tun`: through two TUN interfaces, against wireguard-go between the same namespaces in the same run: TCP by iperf3, also against a bare pipe and the same
+daemon without seals; datagrams at a rate and as many as go; echo requests idle and beside TCP; memory; and how soon the first packet is through."""
 import contextlib
 import json
 import shutil
