@@ -194,7 +194,8 @@ void gw_device_forward(struct gw_device *device, struct gw_peer *peer, uint8_t *
         forward(device, peer, packet, &ip, hint, now);
 }
 
-static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint,
+/* true: enough for this turn. */
+static bool from_tun(struct gw_device *device, uint8_t *packet, size_t len, const struct gw_super_hint *hint,
                      struct gw_mono now)
 {
     struct gw_device_network *network;
@@ -202,14 +203,14 @@ static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, cons
     struct gw_ip ip;
     if (gw_ip_parse(&ip, packet, len) != 0) {
         device->stats.malformed++;
-        return;
+        return false;
     }
     gw_ip_destination(&to, packet, &ip);
     gw_ip_source(&source, packet, &ip);
     struct gw_peer *peer = find_peer(device, &to, &network);
     bool may_send = peer ? is_ours(network, &source) : is_anybodys(device, &source);
     if (may_send && device->tap && device->tap(device->tap_ctx, peer, packet, &ip, hint, now))
-        return;
+        return false;
     if (!peer) {
         device->stats.no_peer++;
         if (may_send)
@@ -219,6 +220,7 @@ static void from_tun(struct gw_device *device, uint8_t *packet, size_t len, cons
     } else {
         forward(device, peer, packet, &ip, hint, now);
     }
+    return peer && gw_peer_is_backlogged(peer, now);
 }
 
 static void lose(struct gw_device *device, int err)
@@ -255,10 +257,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         device->stats.read++;
         device->stats.bytes_read += (size_t)len;
         bytes += (size_t)len;
-        if (len > 0)
-            from_tun(device, packet, (size_t)len, &hint, now);
-        else
+        if (len == 0)
             device->stats.malformed++;
+        else if (from_tun(device, packet, (size_t)len, &hint, now))
+            return;
     }
 }
 
@@ -300,6 +302,7 @@ void gw_device_input_end(struct gw_device *device)
 static int watch(struct gw_device *device)
 {
     device->coalescer.takes_no_bursts = !(device->tun.offload & GW_TUN_TCP);
+    device->coalescer.takes_datagram_bursts = (device->tun.offload & GW_TUN_UDP) != 0;
     device->coalescer.takes_no_partial = !(device->tun.offload & GW_TUN_CHECKSUM);
     device->readable = event_new(gw_loop_base(device->params.loop), device->tun.fd, EV_READ | EV_PERSIST,
                                  on_readable, device);

@@ -21,7 +21,7 @@
 enum gw_tun_offload {
     GW_TUN_CHECKSUM = 1, /* layer-4 checksums left out, both ways */
     GW_TUN_TCP = 2,      /* TCP bursts, both ways */
-    GW_TUN_UDP = 4,      /* UDP bursts */
+    GW_TUN_UDP = 4,      /* UDP bursts, both ways */
 };
 
 struct gw_tun {

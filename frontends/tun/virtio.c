@@ -61,7 +61,9 @@ void gw_virtio_encode(struct gw_virtio_header *header, const struct gw_merged *m
         header->checksum_offset = merged->checksum_offset;
     }
     if (merged->segment_len > 0) {
-        header->gso_type = merged->version == 6 ? GSO_TCP6 : GSO_TCP4;
+        header->gso_type = merged->protocol == GW_IP_UDP ? GSO_UDP
+                           : merged->version == 6        ? GSO_TCP6
+                                                         : GSO_TCP4;
         header->gso_size = merged->segment_len;
     }
 }

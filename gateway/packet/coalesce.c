@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Merging runs of TCP segments; see coalesce.h. */
+/* Merging runs of TCP segments and of datagrams; see coalesce.h. */
 #include "gateway/packet/coalesce.h"
 
 #include "gateway/packet/super.h"
@@ -23,6 +23,7 @@ static void emit_single(struct gw_coalescer *coalescer, uint8_t *packet, const s
                                .iov_count = 1,
                                .len = ip->total_len,
                                .version = ip->version,
+                               .protocol = ip->protocol,
                                .header_len = ip->header_len};
     if (is_partial) {
         gw_checksum_prepare(packet, ip, ip->total_len - ip->l4);
@@ -46,12 +47,15 @@ static void emit_run(struct gw_coalescer *coalescer, struct gw_coalesce_run *run
         gw_store16_be(run->head + 2, (uint16_t)run->len);
         gw_checksum_ip_header(run->head, run->ip.l4);
     }
+    if (run->ip.protocol == GW_IP_UDP)
+        gw_store16_be(run->head + run->ip.l4 + 4, (uint16_t)(run->len - run->ip.l4));
     gw_checksum_prepare(run->head, &run->ip, run->len - run->ip.l4);
     struct gw_merged merged = {.iov = run->iov,
                                .iov_count = run->count,
                                .len = run->len,
                                .segment_len = run->segment_len,
                                .version = run->ip.version,
+                               .protocol = run->ip.protocol,
                                .header_len = run->ip.header_len,
                                .checksum_start = run->ip.l4,
                                .checksum_offset = (uint16_t)gw_checksum_offset(run->ip.protocol),
@@ -74,7 +78,7 @@ static bool is_same_flow(const struct gw_coalesce_run *run, const uint8_t *packe
 {
     const uint8_t *head = run->head;
     size_t addresses = ip->version == 6 ? 8 : 12, len = ip->version == 6 ? 32 : 8;
-    return run->ip.version == ip->version && run->ip.l4 == ip->l4 &&
+    return run->ip.version == ip->version && run->ip.protocol == ip->protocol && run->ip.l4 == ip->l4 &&
            memcmp(head + addresses, packet + addresses, len) == 0 &&
            memcmp(head + ip->l4, packet + ip->l4, 4) == 0;
 }
@@ -90,16 +94,28 @@ static bool have_equal_headers(const struct gw_coalesce_run *run, const uint8_t 
             ? head[1] != packet[1] || head[8] != packet[8] || memcmp(head + 6, packet + 6, 2) != 0
             : memcmp(head, packet, 4) != 0 || head[7] != packet[7])
         return false;
-    return memcmp(a + 8, b + 8, 5) == 0 && memcmp(a + 14, b + 14, 2) == 0 &&
-           memcmp(a + GW_TCP_HEADER, b + GW_TCP_HEADER, ip->header_len - ip->l4 - GW_TCP_HEADER) == 0;
+    return ip->protocol == GW_IP_UDP ||
+           (memcmp(a + 8, b + 8, 5) == 0 && memcmp(a + 14, b + 14, 2) == 0 &&
+            memcmp(a + GW_TCP_HEADER, b + GW_TCP_HEADER, ip->header_len - ip->l4 - GW_TCP_HEADER) == 0);
 }
 
-/* A segment that may be part of a burst: data, ACK and at most PSH. */
-static bool is_mergeable(const uint8_t *packet, const struct gw_ip *ip)
+/* A segment that may be part of a burst: data, ACK and at most PSH. A datagram: with nothing behind it, and a checksum, which the burst's would have. */
+static bool is_mergeable(const struct gw_coalescer *coalescer, const uint8_t *packet, const struct gw_ip *ip,
+                         bool is_partial)
 {
-    if (ip->protocol != GW_IP_TCP || ip->is_fragment || ip->has_extensions || ip->total_len == ip->header_len)
+    const uint8_t *l4 = packet + ip->l4;
+    if (ip->is_fragment || ip->has_extensions || ip->total_len == ip->header_len)
         return false;
-    return (packet[ip->l4 + 13] & ~GW_TCP_PSH) == GW_TCP_ACK;
+    if (ip->protocol == GW_IP_UDP)
+        return coalescer->takes_datagram_bursts && gw_load16_be(l4 + 4) == ip->total_len - ip->l4 &&
+               (is_partial || gw_load16_be(l4 + 6) != 0);
+    return ip->protocol == GW_IP_TCP && (l4[13] & ~GW_TCP_PSH) == GW_TCP_ACK;
+}
+
+static bool may_be_in_run(const struct gw_coalescer *coalescer, const struct gw_ip *ip)
+{
+    return !ip->is_fragment &&
+           (ip->protocol == GW_IP_TCP || (ip->protocol == GW_IP_UDP && coalescer->takes_datagram_bursts));
 }
 
 static struct gw_coalesce_run *find_run(struct gw_coalescer *coalescer, const uint8_t *packet,
@@ -116,11 +132,13 @@ static bool can_append(const struct gw_coalesce_run *run, const uint8_t *packet,
                        bool is_partial)
 {
     uint32_t payload = ip->total_len - ip->header_len;
-    bool is_ended = (run->head[run->ip.l4 + 13] & GW_TCP_PSH) ||
+    bool is_tcp = ip->protocol == GW_IP_TCP;
+    bool is_ended = (is_tcp && (run->head[run->ip.l4 + 13] & GW_TCP_PSH)) ||
                     (run->count > 1 && run->iov[run->count - 1].iov_len < run->segment_len);
     return !is_ended && run->is_partial == is_partial && run->count < GW_COALESCE_PIECES &&
            payload <= run->segment_len && run->len + payload <= GW_SUPER_MAX &&
-           gw_load32_be(packet + ip->l4 + 4) == run->next_seq && have_equal_headers(run, packet, ip);
+           (!is_tcp || gw_load32_be(packet + ip->l4 + 4) == run->next_seq) &&
+           have_equal_headers(run, packet, ip);
 }
 
 static void append(struct gw_coalesce_run *run, uint8_t *packet, const struct gw_ip *ip)
@@ -128,6 +146,8 @@ static void append(struct gw_coalesce_run *run, uint8_t *packet, const struct gw
     uint32_t payload = ip->total_len - ip->header_len;
     run->iov[run->count++] = (struct iovec){packet + ip->header_len, payload};
     run->len += payload;
+    if (ip->protocol != GW_IP_TCP)
+        return;
     run->next_seq += payload;
     run->head[run->ip.l4 + 13] |= packet[ip->l4 + 13] & GW_TCP_PSH;
 }
@@ -150,7 +170,8 @@ static void start_run(struct gw_coalesce_run *run, uint8_t *packet, const struct
     run->ip = *ip;
     run->head = packet;
     run->is_partial = is_partial;
-    run->next_seq = gw_load32_be(packet + ip->l4 + 4) + payload;
+    if (ip->protocol == GW_IP_TCP)
+        run->next_seq = gw_load32_be(packet + ip->l4 + 4) + payload;
     run->len = ip->total_len;
     run->segment_len = (uint16_t)payload;
     run->count = 1;
@@ -166,10 +187,9 @@ bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len
         gw_checksum_complete(packet, &ip);
         is_partial = false;
     }
-    struct gw_coalesce_run *run =
-        ip.protocol == GW_IP_TCP && !ip.is_fragment ? find_run(coalescer, packet, &ip) : NULL;
+    struct gw_coalesce_run *run = may_be_in_run(coalescer, &ip) ? find_run(coalescer, packet, &ip) : NULL;
     /* The kernel computes a merged packet's checksum anew, so a wrong one would be blessed by merging. */
-    bool may_merge = !coalescer->takes_no_bursts && is_mergeable(packet, &ip) &&
+    bool may_merge = !coalescer->takes_no_bursts && is_mergeable(coalescer, packet, &ip, is_partial) &&
                      (is_partial || gw_checksum_is_right(packet, &ip));
     if (run && may_merge && can_append(run, packet, &ip, is_partial)) {
         append(run, packet, &ip);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inbound: packets of one TCP flow that follow each other become one super-packet for the TUN (what GRO does), in the bytes they were lent in. Only
+/* Inbound: packets of one TCP or UDP flow that follow each other become one super-packet for the TUN (what GRO does), in the bytes they were lent in. Only
  * what the receiver could not tell from a burst by its own network card is merged: equal headers but for length, identification, sequence and
- * checksum; no flag but ACK, and PSH at the end; contiguous; equal sizes but the last. Order within a flow is kept. */
+ * checksum; equal sizes but the last, which is no longer; TCP: no flag but ACK, and PSH at the end; contiguous; UDP: a checksum. Order within a flow is
+ * kept. */
 #ifndef GATEWAY_PACKET_COALESCE_H
 #define GATEWAY_PACKET_COALESCE_H
 
@@ -18,7 +19,7 @@ struct gw_merged {
     int iov_count;
     uint32_t len;         /* of all */
     uint16_t segment_len; /* 0 = a single packet */
-    uint8_t version;
+    uint8_t version, protocol;
     uint16_t header_len;                      /* IP and layer 4 */
     uint16_t checksum_start, checksum_offset; /* when is_checksum_left: offsets as in a virtio-net header */
     bool is_checksum_left;
@@ -40,6 +41,7 @@ struct gw_coalescer {
     void *ctx;
     /* What the TUN cannot take (false after gw_coalesce_init): packets go one by one then, and what is left out is filled in. */
     bool takes_no_bursts, takes_no_partial;
+    bool takes_datagram_bursts; /* those of UDP as well; false after gw_coalesce_init */
     unsigned next_victim;
     struct gw_coalesce_run runs[GW_COALESCE_RUNS];
 };

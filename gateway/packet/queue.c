@@ -51,6 +51,7 @@ static void drop_first(struct gw_packet_queue *queue, struct flow *flow)
     gw_list_remove(&super->node);
     flow->bytes -= super->len;
     queue->stats.bytes -= super->len;
+    queue->stats.waiting--;
     gw_super_free(super);
 }
 
@@ -107,6 +108,7 @@ void gw_packet_queue_push(struct gw_packet_queue *queue, struct gw_super *super,
     flow->bytes += super->len;
     queue->stats.bytes += super->len;
     queue->stats.queued++;
+    queue->stats.waiting++;
     if (!gw_list_is_linked(&flow->active)) {
         flow->deficit = GW_PACKET_QUANTUM;
         gw_list_push_back(&queue->fresh, &flow->active);

@@ -16,7 +16,7 @@ struct gw_packet_queue; /* heap object, about 20 KB */
 
 struct gw_packet_queue_stats {
     uint64_t queued, dropped_full, dropped_late; /* super-packets */
-    uint32_t bytes;
+    uint32_t bytes, waiting;                     /* now */
 };
 
 /* seed: 16 random bytes, for the flows' hash. NULL without memory. */

@@ -21,9 +21,11 @@ struct gw_super {
     struct gw_mono queued; /* set by the queue */
     struct gw_ip ip;
     struct gw_super_hint hint;
-    uint32_t flow;     /* hash; set by the queue */
-    uint32_t len;      /* bytes in data */
-    uint32_t done;     /* payload bytes that went out */
+    uint32_t flow; /* hash; set by the queue */
+    uint32_t len;  /* bytes in data */
+    uint32_t done; /* payload bytes that went out */
+    uint32_t
+        ip_sum; /* set with the first segment: of an IPv4 header's words but for length, identification and checksum */
     uint16_t segments; /* that went out */
     uint8_t data[];
 };

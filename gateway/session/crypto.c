@@ -3,6 +3,8 @@
  * that looks at a clock: once, to time the suites. */
 #include "gateway/session/crypto.h"
 
+#include "gateway/session/chacha.h"
+
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -36,10 +38,27 @@ static void dh_public(uint8_t out[GW_KEY_LEN], const uint8_t secret[GW_KEY_LEN])
     {                                                                                                      \
         return sodium_name##_decrypt_detached(dst, NULL, src, len, tag, ad, ad_len, nonce, key) == 0;      \
     }
-AEAD(chacha, crypto_aead_chacha20poly1305_ietf)
+AEAD(sodium_chacha, crypto_aead_chacha20poly1305_ietf)
 AEAD(aegis256, crypto_aead_aegis256)
 AEAD(aegis128l, crypto_aead_aegis128l)
 #undef AEAD
+
+static void chacha_seal(uint8_t *dst, uint8_t *tag, const uint8_t *src, size_t len, const uint8_t *ad,
+                        size_t ad_len, const uint8_t *nonce, const uint8_t *key)
+{
+    if (ad_len == 0 && gw_chacha_is_better(len))
+        gw_chacha_seal(dst, tag, src, len, nonce, key);
+    else
+        sodium_chacha_seal(dst, tag, src, len, ad, ad_len, nonce, key);
+}
+
+static bool chacha_open(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t *tag, const uint8_t *ad,
+                        size_t ad_len, const uint8_t *nonce, const uint8_t *key)
+{
+    return ad_len == 0 && gw_chacha_is_better(len)
+               ? gw_chacha_open(dst, src, len, tag, nonce, key)
+               : sodium_chacha_open(dst, src, len, tag, ad, ad_len, nonce, key);
+}
 
 static void xseal(uint8_t *out, const uint8_t *in, size_t len, const uint8_t *ad, size_t ad_len,
                   const uint8_t nonce[24], const uint8_t key[GW_KEY_LEN])

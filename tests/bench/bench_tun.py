@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`tun`: through two TUN interfaces, against wireguard-go between the same namespaces in the same run: TCP by iperf3, datagrams at a rate and as many as
-go, echo requests idle and beside TCP, memory, and how soon the first packet is through."""
+"""`tun`: through two TUN interfaces, against wireguard-go between the same namespaces in the same run: TCP by iperf3, also against a bare pipe and the same
+daemon without seals; datagrams at a rate and as many as go; echo requests idle and beside TCP; memory; and how soon the first packet is through."""
 import contextlib
 import json
 import shutil
@@ -13,133 +13,10 @@ from pathlib import Path
 from lab import ADDRESS, Lab, LabError
 from measure import Cost, interleaved, median, median_ratio, rss_bytes
 from nebula import Nebula
+from tunways import IPERF_PORT, TUNNEL, UNPACKED, NullSeal, PeergateTun, Pipe, Transfer, WireguardGo
 
-TUNNEL = {"peergate": {"a": "10.64.0.1", "b": "10.64.0.2"}, "wireguard-go": {"a": "10.65.0.1", "b": "10.65.0.2"},
-          "nebula": {"a": "10.66.0.1", "b": "10.66.0.2"}}
-OTHER = {"a": "b", "b": "a"}
-PORT = {"peergate": 7001, "wireguard-go": 51820}
-IPERF_PORT = 5201
-UNPACKED = Path(__file__).resolve().parents[2] / "build/deps/wireguard-go/usr/bin/wireguard-go"
 RATIO, COST, FLOOD_RATIO = 2.0, 2.2, 1.5
-
-
-class PeergateTun:
-    name = "peergate"
-
-    def __init__(self, tools, namespaces):
-        self.tools, self.namespaces = tools, namespaces
-
-    def cli(self, side, *words):
-        argv = [self.tools.peergate, "--dir", self.folder(side), *words]
-        done = subprocess.run(argv, capture_output=True, text=True)
-        if done.returncode:
-            raise LabError(f"peergate {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
-        return done.stdout
-
-    def folder(self, side):
-        return self.namespaces[side].lab.folder / f"tun-{side}"
-
-    def start(self):
-        for side in "ab":
-            self.cli(side, "init", "--hostname", side, "--network", "demo")
-        self.ids = {side: json.loads(self.cli(side, "id", "--json"))["peer_id"] for side in "ab"}
-        self.configure()
-        self.processes = {side: namespace.start([self.tools.peergate, "--dir", self.folder(side), "up"])
-                          for side, namespace in self.namespaces.items()}
-        return self
-
-    def configure(self, **options):
-        for side, other in OTHER.items():
-            peer = {"name": other, "peer_id": self.ids[other], "endpoint": f"{ADDRESS[other]}:{PORT[self.name]}",
-                    "tunnel_ip": TUNNEL[self.name][other], "eager": True}
-            config = {"hostname": side, "network": "demo", "port": PORT[self.name], "address": TUNNEL[self.name][side] + "/24",
-                      "tun": {"enabled": True}, "expose": "host", "peers": [peer], **options}
-            (self.folder(side) / "config.yaml").write_text(json.dumps(config))
-
-    def reconfigure(self, **options):
-        self.configure(**options)
-        for side in "ab":
-            self.cli(side, "reload")
-
-    @property
-    def pids(self):
-        return {side: process.pid for side, process in self.processes.items()}
-
-
-class WireguardGo:
-    name = "wireguard-go"
-
-    def __init__(self, _tools, namespaces):
-        self.program = str(UNPACKED) if UNPACKED.exists() else shutil.which("wireguard-go")
-        missing = [name for name, path in (("wireguard-go", self.program), ("wg", shutil.which("wg"))) if not path]
-        if missing:
-            raise LabError(f"no {', '.join(missing)} on this machine")
-        self.namespaces = namespaces
-
-    def version(self):
-        key = UNPACKED.parents[2] / ".key"
-        if self.program == str(UNPACKED) and key.exists():
-            return key.read_text().strip()
-        said = subprocess.run([self.program, "--version"], capture_output=True, text=True)
-        return (said.stdout + said.stderr).split("\n")[0].removeprefix("wireguard-go ").strip() + " (installed, maybe not the newest)"
-
-    def key(self, side):
-        path = self.namespaces[side].lab.folder / f"wg-{side}.key"
-        if not path.exists():
-            path.write_text(subprocess.run(["wg", "genkey"], capture_output=True, text=True, check=True).stdout)
-            path.chmod(0o600)
-        return path
-
-    def inside(self, side, *argv):
-        done = subprocess.run(["ip", "netns", "exec", self.namespaces[side].name, *map(str, argv)], capture_output=True, text=True)
-        if done.returncode:
-            raise LabError(f"{' '.join(map(str, argv))}: {done.stderr.strip()}")
-
-    def device(self, side):
-        return "bench" + side  # its control socket is the machine's, not the namespace's
-
-    def start(self):
-        self.processes = {}
-        for side, namespace in self.namespaces.items():
-            process = namespace.start([self.program, "-f", self.device(side)], env={"LOG_LEVEL": "error"})
-            found = lambda: subprocess.run(["wg", "show", self.device(side)], capture_output=True).returncode == 0
-            process.wait_for(found, "a control socket")
-            self.processes[side] = process
-        for side, other in OTHER.items():
-            public = subprocess.run(["wg", "pubkey"], input=self.key(other).read_text(), capture_output=True, text=True).stdout.strip()
-            self.inside(side, "wg", "set", self.device(side), "listen-port", PORT[self.name], "private-key", self.key(side), "peer", public,
-                        "allowed-ips", TUNNEL[self.name][other] + "/32", "endpoint", f"{ADDRESS[other]}:{PORT[self.name]}")
-            self.inside(side, "ip", "addr", "add", TUNNEL[self.name][side] + "/24", "dev", self.device(side))
-            self.inside(side, "ip", "link", "set", self.device(side), "up", "mtu", "1420")
-        return self
-
-    @property
-    def pids(self):
-        return {side: process.pid for side, process in self.processes.items()}
-
-
-class Transfer:
-    """One iperf3 run; keeps what all of them cost."""
-
-    def __init__(self, a, address, pids, words, seconds):
-        self.a, self.address, self.pids, self.words, self.seconds = a, address, pids, words, seconds
-        self.costs, self.errors, self.rss = [], [], []
-
-    def __call__(self):
-        argv = ["iperf3", "-c", self.address, "-p", IPERF_PORT, "-t", max(1, round(self.seconds)), "-J", "--connect-timeout", "3000", *self.words]
-        with Cost(self.pids) as cost:
-            done = subprocess.run(["nsenter", f"--net=/run/netns/{self.a.name}", *map(str, argv)], capture_output=True, text=True,
-                                  timeout=self.seconds + 20)
-            self.rss += [rss_bytes(pid) for pid in self.pids.values()]
-        got = json.loads(done.stdout or "{}")
-        if "sum_received" not in got.get("end", {}):
-            self.errors.append(got.get("error", "iperf3 said nothing"))
-            return None
-        self.costs.append(cost.per_gb(got["end"]["sum_received"]["bytes"]))
-        return got["end"]["sum_received"]["bits_per_second"] / 1e6
-
-    def cost(self):
-        return {name: round(median([cost[name] for cost in self.costs]), 3) for name in self.costs[0]} if self.costs else None
+OF_PIPE, OF_NULL_SEAL = 0.75, 0.85
 
 
 def result(name, transfers, values, noise):
@@ -154,6 +31,24 @@ def result(name, transfers, values, noise):
             "cpu_s_per_gb": cost, "peer_cpu_s_per_gb": peer.cost() if peer else None, "noise": round(ratio_noise, 3),
             "rss_mb": round(max(transfers["peergate"].rss, default=0) / 1e6, 1), "raw_mbit": noise["raw"], "raw_noise": noise["raw_noise"],
             "repeated": noise["repeated"], "errors": [error for one in transfers.values() for error in one.errors]}
+
+
+def ceilings(ctx, a, namespaces, way):
+    """How much of what this machine can carry is used: of a pipe that does nothing, and of the same daemon without its seals."""
+    for name, kind, words, least in (("tun, 1 stream, of the bare TUN pipe", Pipe, [], OF_PIPE),
+                                     ("tun, 4 streams, of the same without a seal", NullSeal, ["-P", "4"], OF_NULL_SEAL)):
+        other = kind(ctx.tools, namespaces).start()
+        wait_for(a, other)
+        transfers = {one.name: Transfer(a, TUNNEL[one.name]["b"], one.pids, words, ctx.seconds(4)) for one in (way, other)}
+        values, noise = interleaved(ctx.runs, transfers)
+        other.stop()
+        ours, theirs = values[way.name], values[other.name]
+        ratio, ratio_noise = median_ratio(ours, theirs)
+        ctx.emit({"name": name, "value": round(median([value for value in ours if value]) or 0, 1), "unit": "Mbit/s", "peer": other.name,
+                  "peer_value": round(median([value for value in theirs if value]) or 0, 1), "ratio": ratio and round(ratio, 3),
+                  "target": f"ratio >= {least}", "met": None if ratio is None else ratio >= least, "cpu_s_per_gb": transfers[way.name].cost(),
+                  "peer_cpu_s_per_gb": transfers[other.name].cost(), "noise": round(ratio_noise, 3), "repeated": noise["repeated"],
+                  "errors": [error for one in transfers.values() for error in one.errors]})
 
 
 IDLE_BEYOND_RAW_US, IDLE_POLLING_US, LOADED_MS, LOADED_P99_MS, RSS_MB, START_MS, LOSS_PERCENT = 160, 60, 1, 5, 16, 200, 1
@@ -247,6 +142,13 @@ def loaded(ctx, a, ways):
         ctx.emit({"name": f"tun, {what}", "value": round(ours[place], 3), "unit": unit, "peer": "wireguard-go" if theirs[0] else None,
                   "peer_value": theirs[place] and round(theirs[place], 3), "ratio": theirs[place] and round(ours[place] / theirs[place], 3),
                   "target": f"<= {limit}", "met": ours[place] <= limit})
+
+
+def wait_for(namespace, way, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not is_there(namespace, TUNNEL[way.name]["b"]):
+        if time.monotonic() > deadline:
+            raise LabError(f"no answer through {way.name} within {seconds} s")
 
 
 def is_there(namespace, host):
@@ -362,6 +264,7 @@ def tun(ctx):
             transfers = {key: Transfer(a, TUNNEL[key]["b"], way.pids, words, ctx.seconds(4)) for key, way in ways.items()}
             values, noise = interleaved(ctx.runs, transfers)
             ctx.emit({**result(name, transfers, values, noise), "peer_version": ways["wireguard-go"].version() if "wireguard-go" in ways else None})
+        ceilings(ctx, a, {"a": a, "b": b}, ways["peergate"])
         idle(ctx, a, ways)
         idle_polling(ctx, a, ways["peergate"])
         loaded(ctx, a, ways)

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import bench_dns
+import bench_packets
 import bench_relay
 import bench_tun
 from lab import ADDRESS, Lab, LabError
@@ -486,5 +487,11 @@ def flow(ctx):
             "ns_per_packet": median([line["ns_per_packet"] for line in lines])})
 
 
+def packets(ctx):
+    bench_packets.alone(ctx, program)
+    bench_packets.near(ctx)
+    bench_packets.far(ctx)
+
+
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
-           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay}
+           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay, "packets": packets}

@@ -48,6 +48,7 @@ static void cut_and_merge(const uint8_t *packet, size_t len, const struct gw_sup
         return;
     joined.len = 0;
     gw_coalesce_init(&coalescer, collect, &joined);
+    coalescer.takes_datagram_bursts = len % 4 < 2;
     uint8_t *slab = malloc(64 * (size_t)(GW_SUPER_MAX + 1));
     assert(slab);
     for (unsigned i = 0; !gw_super_is_done(super); i++) {

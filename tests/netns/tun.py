@@ -17,6 +17,7 @@ from tunlab import answers, ping, ping6, set_up, transfer
 
 PORT = 7001
 MTU = 1380
+UDP_SEGMENT = 103
 
 
 class Scene:
@@ -62,6 +63,25 @@ def tcp(scene):
     for node in (scene.laptop, scene.home):
         count = node.status()["netstack"]["packets_in"]
         check(count == 0, f"{count} packets between two TUNs went through {node.name}'s netstack")
+
+
+def datagrams(scene):
+    scene.ground.step("bursts of datagrams over IPv4 and IPv6, every one looked at; they go in as bursts")
+    for family, host in ((socket.AF_INET, "10.64.0.2"), (socket.AF_INET6, "fd64::2")):
+        with scene.a.socket(family, socket.SOCK_DGRAM) as out, scene.b.socket(family, socket.SOCK_DGRAM) as into:
+            into.bind(("", 0))
+            into.settimeout(3)
+            to = (host, into.getsockname()[1])
+            before = scene.home.status()["tun"]["packets_written"]
+            for turn in range(20):
+                size = (1200, 300, 1)[turn % 3]
+                sent = [bytes([turn, i]) + bytes(size) for i in range(40)] + [bytes([turn, 40])]
+                out.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, len(sent[0]))
+                out.sendto(b"".join(sent), to)
+                for one in sent:
+                    check(into.recv(2048) == one, "a datagram of a burst is lost, or not what was sent")
+            written = scene.home.status()["tun"]["packets_written"] - before
+            check(written < 20 * 41 / 2, f"{20 * 41} datagrams in bursts became {written} writes")
 
 
 def refuses(scene):
@@ -165,6 +185,7 @@ def test():
         carries(scene)
         privileges(scene)
         tcp(scene)
+        datagrams(scene)
         refuses(scene)
         unreachable(scene)
         meddling(scene)

@@ -689,6 +689,29 @@ static void test_packet_bursts(void **state)
     sim_net_fini(&net);
 }
 
+/* Many small packets that do leave are a backlog; those of a peer that cannot be sent to are none, which would hold up the others'. */
+static void test_backlog(void **state)
+{
+    (void)state;
+    uint8_t packet[140];
+    struct gw_peer *to_b = pair_for_packets(22, &(struct sim_link_params){.delay_ns = DELAY});
+    size_t len = make_tcp(packet, 100);
+    for (unsigned i = 0; i < 400; i++)
+        assert_int_equal(gw_peer_send_packet(to_b, sim_now(a), packet, len), 0);
+    assert_false(gw_peer_is_backlogged(to_b, sim_now(a)));
+    sim_net_run(&net, GW_S(1)); /* the handshake, and all of them */
+    assert_false(gw_peer_is_backlogged(to_b, sim_now(a)));
+    gw_peer_send_packet(to_b, sim_now(a), packet, len);
+    sim_net_run(&net, GW_US(100));
+    for (unsigned i = 0; i < 400; i++)
+        assert_int_equal(gw_peer_send_packet(to_b, sim_now(a), packet, len), 0);
+    assert_true(gw_peer_is_backlogged(to_b, sim_now(a)));
+    sim_net_run(&net, GW_S(1));
+    assert_false(gw_peer_is_backlogged(to_b, sim_now(a)));
+    assert_int_equal(packets_seen, 801);
+    sim_net_fini(&net);
+}
+
 /* What is longer than a narrow path goes in two parts, in any order and with losses: whole or not at all. */
 static void test_long_packets_are_cut(void **state)
 {
@@ -837,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_seal_conflict),
         cmocka_unit_test(test_stock_peer),
         cmocka_unit_test(test_packet_bursts),
+        cmocka_unit_test(test_backlog),
         cmocka_unit_test(test_long_packets_are_cut),
         cmocka_unit_test(test_silent_peer_is_taken_for_stock),
         cmocka_unit_test(test_crossing_initiations),

@@ -127,6 +127,101 @@ static void a_wrong_checksum_is_not_blessed(void **state)
     assert_int_not_equal(naive_l4(outs[1].data, outs[1].len), 0);
 }
 
+static void datagrams_become_one(void **state)
+{
+    (void)state;
+    for (int version = 4; version <= 6; version += 2) {
+        struct gw_coalescer *coalescer = fresh();
+        const size_t header = version == 6 ? 48 : 28;
+        static uint8_t packets[5][1500];
+        coalescer->takes_datagram_bursts = true;
+        for (unsigned i = 0; i < 5; i++) {
+            const struct make make = {.version = version,
+                                      .protocol = 17,
+                                      .payload = i == 4 ? 10 : 1000,
+                                      .fill = (uint8_t)(1000 * i),
+                                      .id = (uint16_t)i};
+            assert_true(gw_coalesce_add(coalescer, packets[i], make_packet(packets[i], &make), false));
+        }
+        gw_coalesce_flush(coalescer);
+        assert_int_equal(out_count, 1);
+        assert_int_equal(outs[0].len, header + 4010);
+        assert_int_equal(outs[0].merged.segment_len, 1000);
+        assert_int_equal(outs[0].merged.protocol, 17);
+        assert_int_equal(outs[0].merged.header_len, header);
+        assert_int_equal(outs[0].merged.checksum_offset, 6);
+        assert_true(outs[0].merged.is_checksum_left);
+        /* The UDP header's length is the whole burst's. */
+        assert_int_equal(outs[0].data[header - 4] << 8 | outs[0].data[header - 3], 8 + 4010);
+        for (size_t i = 0; i < 4010; i++)
+            assert_int_equal(outs[0].data[header + i], (uint8_t)i);
+    }
+}
+
+static void datagrams_that_stay_apart(void **state)
+{
+    enum what { NOTHING, NO_CHECKSUM, WRONG_CHECKSUM, TRAILING };
+    const struct {
+        struct make second;
+        enum what what;
+        bool takes_none;
+    } rows[] = {
+        /* 0 longer */ {{.version = 4, .protocol = 17, .payload = 101}, NOTHING, false},
+        /* 1 another flow */ {{.version = 4, .protocol = 17, .payload = 100, .flow = 1}, NOTHING, false},
+        /* 2 CE */ {{.version = 4, .protocol = 17, .payload = 100, .tos = 3}, NOTHING, false},
+        /* 3 empty */ {{.version = 4, .protocol = 17}, NOTHING, false},
+        /* 4 */ {{.version = 4, .protocol = 17, .payload = 100}, NO_CHECKSUM, false},
+        /* 5 */ {{.version = 4, .protocol = 17, .payload = 100}, WRONG_CHECKSUM, false},
+        /* 6 bytes behind it */ {{.version = 4, .protocol = 17, .payload = 100}, TRAILING, false},
+        /* 7 TCP of the same ports */
+        {{.version = 4, .protocol = 6, .seq = 1, .flags = GW_TCP_ACK, .payload = 100}, NOTHING, false},
+        /* 8 an older kernel */ {{.version = 4, .protocol = 17, .payload = 100}, NOTHING, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct gw_coalescer *coalescer = fresh();
+        uint8_t a[256], b[256], b_was[256];
+        size_t b_len = make_packet(b, &rows[i].second);
+        coalescer->takes_datagram_bursts = !rows[i].takes_none;
+        if (rows[i].what == NO_CHECKSUM)
+            memset(b + 26, 0, 2);
+        else if (rows[i].what == WRONG_CHECKSUM)
+            b[60] ^= 1;
+        else if (rows[i].what == TRAILING) { /* the checksum as right as before */
+            gw_store16_be(b + 24, (uint16_t)(gw_load16_be(b + 24) - 2));
+            gw_store16_be(b + 26, (uint16_t)(gw_load16_be(b + 26) + 2));
+        }
+        memcpy(b_was, b, b_len);
+        assert_true(gw_coalesce_add(
+            coalescer, a, make_packet(a, &(struct make){.version = 4, .protocol = 17, .payload = 100}),
+            false));
+        assert_true(gw_coalesce_add(coalescer, b, b_len, false));
+        gw_coalesce_flush(coalescer);
+        assert_int_equal(out_count, 2);
+        assert_int_equal(outs[0].merged.segment_len | outs[1].merged.segment_len, 0);
+        bool is_first = outs[0].len == b_len && memcmp(outs[0].data, b_was, b_len) == 0;
+        assert_memory_equal(outs[!is_first].data, b_was, b_len);
+    }
+}
+
+/* A shorter one ends a burst: what follows is another. */
+static void a_short_datagram_is_the_last(void **state)
+{
+    struct gw_coalescer *coalescer = fresh();
+    static const size_t lengths[] = {100, 100, 50, 100};
+    uint8_t packets[4][256];
+    (void)state;
+    coalescer->takes_datagram_bursts = true;
+    for (unsigned i = 0; i < 4; i++) {
+        const struct make make = {.version = 4, .protocol = 17, .payload = lengths[i]};
+        gw_coalesce_add(coalescer, packets[i], make_packet(packets[i], &make), false);
+    }
+    gw_coalesce_flush(coalescer);
+    assert_int_equal(out_count, 2);
+    assert_int_equal(outs[0].len, 28 + 250);
+    assert_int_equal(outs[1].len, 28 + 100);
+}
+
 /* A TUN without offload, as a phone or a container may hand it over. */
 static void a_plain_tun_gets_plain_packets(void **state)
 {
@@ -175,9 +270,10 @@ static void cut_and_merged_is_the_same(void **state)
         size_t sent[6] = {0}, got[6] = {0};
         struct gw_super *supers[6];
         bool is_partial, keep = rand() % 2;
+        coalescer->takes_datagram_bursts = round % 2;
         for (uint8_t flow = 0; flow < 6; flow++) {
             const struct make make = {.version = flow % 2 ? 6 : 4,
-                                      .protocol = 6,
+                                      .protocol = flow < 4 ? 6 : 17,
                                       .flow = flow,
                                       .seq = (uint32_t)rand(),
                                       .flags = GW_TCP_ACK | GW_TCP_PSH,
@@ -231,6 +327,9 @@ int main(void)
         cmocka_unit_test(a_burst_becomes_one),
         cmocka_unit_test(what_differs_stays_apart),
         cmocka_unit_test(a_wrong_checksum_is_not_blessed),
+        cmocka_unit_test(datagrams_become_one),
+        cmocka_unit_test(datagrams_that_stay_apart),
+        cmocka_unit_test(a_short_datagram_is_the_last),
         cmocka_unit_test(malformed_packets_are_refused),
         cmocka_unit_test(a_plain_tun_gets_plain_packets),
         cmocka_unit_test(cut_and_merged_is_the_same),

@@ -119,9 +119,12 @@ static void the_fattest_flow_loses(void **state)
     gw_packet_queue_stats(queue, &stats);
     assert_true(stats.bytes <= GW_PACKET_QUEUE_BYTES);
     assert_true(stats.dropped_full > 80);
+    assert_int_equal(stats.waiting, 110 - stats.dropped_full);
     while (take(queue, now, &flow, &seq))
         small += flow == 2;
     assert_int_equal(small, 10);
+    gw_packet_queue_stats(queue, &stats);
+    assert_int_equal(stats.waiting, 0);
     gw_packet_queue_free(queue);
 }
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The real primitives against published vectors: RFC 7748, RFC 8439, draft-irtf-cfrg-aegis-aead (256-bit tags),
  * draft-irtf-cfrg-xchacha. */
+#include "gateway/session/chacha.h"
 #include "gateway/session/crypto.h"
 
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -178,11 +181,53 @@ static void test_fast_suites(void **state)
     assert_true(crypto->fast_suites < GW_SUITE_BIT(GW_SUITE_COUNT));
 }
 
+/* Whichever way a length goes, it is libsodium's result: in place and not, and nothing behind the message is touched. */
+static void test_chacha(void **state)
+{
+    const struct gw_aead *aead = &gw_crypto_system()->aead[GW_SUITE_CHACHA20_POLY1305];
+    static uint8_t plain[4200], expected[4200], sealed[4200], opened[4200];
+    uint8_t key[32], nonce[12], tag[16], expected_tag[16];
+    unsigned ways[2] = {0};
+    (void)state;
+    for (size_t len = 0; len <= 4150; len += len < 2100 ? 1 : 7) {
+        randombytes_buf(plain, sizeof plain);
+        randombytes_buf(key, sizeof key);
+        randombytes_buf(nonce, sizeof nonce);
+        memset(sealed, 0xee, sizeof sealed);
+        ways[gw_chacha_is_better(len)]++;
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(expected, expected_tag, NULL, plain, len, NULL, 0,
+                                                           NULL, nonce, key);
+        aead->seal(sealed, tag, plain, len, NULL, 0, nonce, key);
+        assert_memory_equal(sealed, expected, len);
+        assert_memory_equal(tag, expected_tag, sizeof tag);
+        assert_int_equal(sealed[len], 0xee);
+        memset(opened, 0xee, sizeof opened);
+        assert_true(aead->open(opened, sealed, len, tag, NULL, 0, nonce, key));
+        assert_memory_equal(opened, plain, len);
+        assert_int_equal(opened[len], 0xee);
+        if (len > 0)
+            sealed[len * 5 / 7] ^= 1;
+        else
+            tag[0] ^= 1;
+        assert_false(aead->open(opened, sealed, len, tag, NULL, 0, nonce, key));
+        memcpy(sealed, expected, len);
+        memcpy(tag, expected_tag, sizeof tag);
+        assert_true(aead->open(sealed, sealed, len, tag, NULL, 0, nonce, key));
+        assert_memory_equal(sealed, plain, len);
+        aead->seal(sealed, tag, sealed, len, NULL, 0, nonce, key);
+        assert_memory_equal(sealed, expected, len);
+        assert_memory_equal(tag, expected_tag, sizeof tag);
+        tag[15] ^= 128;
+        assert_false(aead->open(sealed, sealed, len, tag, NULL, 0, nonce, key));
+    }
+    assert_true(ways[0] > 100 && (!sodium_runtime_has_avx2() || ways[1] > 100));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_aeads),       cmocka_unit_test(test_xchacha),     cmocka_unit_test(test_x25519),
-        cmocka_unit_test(test_small_order), cmocka_unit_test(test_fast_suites),
+        cmocka_unit_test(test_aeads),  cmocka_unit_test(test_xchacha),     cmocka_unit_test(test_x25519),
+        cmocka_unit_test(test_chacha), cmocka_unit_test(test_small_order), cmocka_unit_test(test_fast_suites),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,8 @@ static void merged_packets_get_their_header(void **state)
     assert_int_equal(header.gso_size, 1300);
     assert_int_equal(header.header_len, 72);
     assert_int_equal(header.checksum_start, 40);
+    gw_virtio_encode(&header, &(struct gw_merged){.segment_len = 1300, .version = 6, .protocol = 17});
+    assert_int_equal(header.gso_type, 5);
     gw_virtio_encode(&header, &(struct gw_merged){.version = 4});
     assert_int_equal(header.flags | header.gso_type, 0);
 }
