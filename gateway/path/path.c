@@ -8,6 +8,7 @@
 #define PROBE_INTERVAL_NS GW_MS(100) /* or 2 RTT */
 #define TRIES_UNPROVEN 2u /* so many challenges a path that we followed the peer to may leave unanswered */
 #define ASK_AGAIN_NS GW_S(5)
+#define ASK_CREDIT 200u /* bytes, as if they had come from there: for the challenges */
 
 void gw_paths_init(struct gw_paths *paths)
 {
@@ -91,6 +92,7 @@ static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const str
                              .last_received = now,
                              .last_sent = GW_NEVER,
                              .awaiting = GW_NEVER,
+                             .rtt_at = GW_NEVER,
                              .probed = now,
                              .payload_len = gw_path_start(tuple)};
     gw_random_fill(random, path->challenge, sizeof path->challenge);
@@ -154,32 +156,75 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
     return follow(paths, path, current, now, proves_round_trip, was_validated, silence_ns, random);
 }
 
-static void learn_rtt(struct gw_path *path, int64_t sample)
+static void learn_rtt(struct gw_path *path, struct gw_mono now, int64_t sample)
 {
-    path->rtt_ns = path->rtt_ns == 0 ? sample : (3 * path->rtt_ns + sample) / 4;
+    bool is_old = path->rtt_ns == 0 || gw_mono_is_never(path->rtt_at) ||
+                  gw_mono_sub(now, path->rtt_at) > GW_PATH_ALIKE_NS;
+    path->rtt_ns = is_old ? sample : (3 * path->rtt_ns + sample) / 4;
+    path->rtt_at = now;
     if (path->rtt_ns <= 0)
         path->rtt_ns = 1;
 }
 
-bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
-                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
+/* All challenges of a series are alike: an answer to the second one may belong to the first, so it takes another series to know the time. */
+static void learn_answer(struct gw_path *path, struct gw_mono now, struct gw_random *random)
+{
+    if (path->challenge_tries == 1) {
+        learn_rtt(path, now, gw_mono_sub(now, path->challenge_sent));
+        return;
+    }
+    if (path->rtt_ns == 0)
+        path->rtt_ns = gw_mono_sub(now, path->challenge_began);
+    path->rtt_at = GW_NEVER;
+    gw_path_probe(path, now, random);
+}
+
+/* A round trip is known for another path: it says something only beside one of the current path that is as new. */
+static void measure_current(struct gw_paths *paths, const struct gw_path *other, struct gw_mono now,
+                            struct gw_random *random)
+{
+    struct gw_path *current = gw_paths_current(paths);
+    if (current && current != other && !gw_paths_are_alike(current, other))
+        gw_path_probe(current, now, random);
+}
+
+/* What was asked without a local address: the one that the answer came to is the path's from now on. */
+static struct gw_path *find_answered(struct gw_paths *paths, struct gw_path *asked,
+                                     const struct gw_tuple *from)
+{
+    if (gw_addr_is_set(&asked->tuple.local) || !gw_tuple_same_remote(&asked->tuple, from))
+        return asked;
+    struct gw_path *known = gw_paths_find(paths, from);
+    if (!known || known == asked) {
+        asked->tuple.local = from->local;
+        return asked;
+    }
+    known->challenge_tries = asked->challenge_tries;
+    known->challenge_began = asked->challenge_began;
+    known->challenge_sent = asked->challenge_sent;
+    asked->challenge_at = GW_NEVER;
+    return known;
+}
+
+bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *from,
+                       const uint8_t challenge[GW_PATH_CHALLENGE_LEN], struct gw_random *random)
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
         if (gw_mono_is_never(path->challenge_at) || path->challenge_tries == 0 ||
             memcmp(path->challenge, challenge, GW_PATH_CHALLENGE_LEN) != 0)
             continue;
-        /* All of a series are alike: an answer to the second one may belong to the first. */
-        learn_rtt(path, gw_mono_sub(now, path->challenge_tries == 1 ? path->challenge_sent
-                                                                    : path->challenge_began));
+        path = find_answered(paths, path, from);
         bool was_validated = path->is_validated;
         path->is_validated = true;
         path->challenge_at = GW_NEVER;
+        learn_answer(path, now, random);
         /* The peer has left the current path if nothing came over it since the new one appeared. */
         struct gw_path *current = gw_paths_current(paths);
         if (!current || (!was_validated && path != current &&
                          gw_mono_before(current->last_received, path->first_received)))
             return gw_paths_make_current(paths, path, now);
+        measure_current(paths, path, now, random);
         return gw_paths_choose(paths, now);
     }
     return false;
@@ -196,10 +241,8 @@ bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struc
     validate(path);
     path->challenge_at = GW_NEVER;
     path->last_received = now;
-    learn_rtt(path, rtt_ns);
-    struct gw_path *current = gw_paths_current(paths);
-    if (current && current != path && current->rtt_ns == 0)
-        gw_path_probe(current, now, random); /* to compare */
+    learn_rtt(path, now, rtt_ns);
+    measure_current(paths, path, now, random);
     return gw_paths_choose(paths, now);
 }
 
@@ -228,6 +271,21 @@ void gw_path_probe(struct gw_path *path, struct gw_mono now, struct gw_random *r
     path->challenge_tries = 0;
     path->probed = now;
     gw_random_fill(random, path->challenge, sizeof path->challenge);
+}
+
+void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                  struct gw_random *random)
+{
+    if (!gw_paths_allow(paths, tuple))
+        return;
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!path)
+        path = add(paths, now, tuple, random);
+    if (!path->is_validated) /* anew, whatever was asked from where we were before */
+        path->challenge_at = GW_NEVER;
+    gw_path_probe(path, now, random);
+    if (!path->is_validated)
+        path->bytes_received = path->bytes_sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
 }
 
 static int64_t interval_of(const struct gw_path *path)

@@ -312,6 +312,8 @@ void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now);
  * until one is taken again. */
 void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* Our addresses changed, or time passed that we know nothing of: handshakes that wait are due, and where the peer can be reached is asked anew. */
+void gw_peer_kick(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
                             uint64_t bytes, bool is_highest, bool proves_round_trip);
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);

@@ -100,7 +100,7 @@ static void test_late_answer(void **state)
     struct gw_path *path = gw_paths_find(&scene.paths, &tuple);
     assert_false(path->is_validated);
     assert_false(gw_mono_is_never(path->challenge_at));
-    gw_paths_answered(&scene.paths, scene.now, path->challenge);
+    gw_paths_answered(&scene.paths, scene.now, &tuple, path->challenge, &same_bytes);
     assert_true(path->is_validated);
     assert_int_equal(sent_to(&scene), 2);
 }
