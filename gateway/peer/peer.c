@@ -122,8 +122,9 @@ static int start_session(struct gw_peer *peer, struct gw_mono now)
 
 void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now)
 {
-    bool is_kept = !peer->endpoints.is_findable || peer->config.keeps_idle ||
-                   (peer->mux && gw_mux_has_streams(peer->mux));
+    bool is_others_business = peer->endpoints.is_findable || peer->anchor_client != NULL;
+    bool is_kept =
+        !is_others_business || peer->config.keeps_idle || (peer->mux && gw_mux_has_streams(peer->mux));
     gw_session_set_persistent_keepalive(peer->session, is_kept ? peer->config.keepalive_ns : 0, now);
 }
 

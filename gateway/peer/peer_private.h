@@ -177,7 +177,8 @@ void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reaso
 void gw_peer_mark_ready(struct gw_peer *peer);
 /* Recomputes the peer's one deadline. */
 void gw_peer_rearm(struct gw_peer *peer);
-/* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time. */
+/* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time.
+ * Nor is one that we are an anchor of: it keeps us alive, at its own pace. */
 void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now);
 /* Anchors may know where it is, from now on or no longer. */
 void gw_peer_set_findable(struct gw_peer *peer, struct gw_mono now, bool is_findable);
