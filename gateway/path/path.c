@@ -166,15 +166,16 @@ static void learn_rtt(struct gw_path *path, struct gw_mono now, int64_t sample)
         path->rtt_ns = 1;
 }
 
-/* All challenges of a series are alike: an answer to the second one may belong to the first, so it takes another series to know the time. */
+/* All challenges of a series are alike: an answer to the second one may belong to the first. It takes another series, one with longer intervals, to know the time. */
 static void learn_answer(struct gw_path *path, struct gw_mono now, struct gw_random *random)
 {
     if (path->challenge_tries == 1) {
         learn_rtt(path, now, gw_mono_sub(now, path->challenge_sent));
         return;
     }
-    if (path->rtt_ns == 0)
-        path->rtt_ns = gw_mono_sub(now, path->challenge_began);
+    int64_t most = gw_mono_sub(now, path->challenge_began);
+    if (path->rtt_ns < most)
+        path->rtt_ns = most;
     path->rtt_at = GW_NEVER;
     gw_path_probe(path, now, random);
 }
@@ -281,11 +282,14 @@ void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tu
     struct gw_path *path = gw_paths_find(paths, tuple);
     if (!path)
         path = add(paths, now, tuple, random);
-    if (!path->is_validated) /* anew, whatever was asked from where we were before */
+    if (!path->is_validated) { /* anew, whatever was asked from where we were before */
         path->challenge_at = GW_NEVER;
+        path->first_received = now;
+    }
     gw_path_probe(path, now, random);
-    if (!path->is_validated)
-        path->bytes_received = path->bytes_sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
+    uint64_t credit = path->bytes_sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
+    if (!path->is_validated && path->bytes_received < credit)
+        path->bytes_received = credit;
 }
 
 static int64_t interval_of(const struct gw_path *path)
@@ -295,12 +299,20 @@ static int64_t interval_of(const struct gw_path *path)
     return 2 * path->rtt_ns > PROBE_INTERVAL_NS ? 2 * path->rtt_ns : PROBE_INTERVAL_NS;
 }
 
+/* Challenges in a series. Of a path that something still comes over, half of it works, and maybe all, with a queue that has just filled: twice as many. */
+static unsigned tries_of(const struct gw_path *path)
+{
+    if (!path->is_validated)
+        return GW_PATH_CHALLENGE_TRIES;
+    bool is_heard = path->challenge_tries > 0 && gw_mono_before(path->challenge_began, path->last_received);
+    return is_heard ? 2 * GW_PATH_PROBE_TRIES : GW_PATH_PROBE_TRIES;
+}
+
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now)
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        unsigned tries = path->is_validated ? GW_PATH_PROBE_TRIES : GW_PATH_CHALLENGE_TRIES;
-        if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries)
+        if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries_of(path))
             continue;
         if (path->challenge_tries++ == 0)
             path->challenge_began = now;
@@ -321,8 +333,7 @@ static bool is_unproven_too_long(const struct gw_path *path, struct gw_mono now)
 /* Asked often enough: it does not answer. */
 static bool is_lost(const struct gw_path *path, struct gw_mono now)
 {
-    unsigned tries = path->is_validated ? GW_PATH_PROBE_TRIES : GW_PATH_CHALLENGE_TRIES;
-    return path->challenge_tries >= tries && gw_mono_due(path->challenge_at, now);
+    return path->challenge_tries >= tries_of(path) && gw_mono_due(path->challenge_at, now);
 }
 
 bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns, struct gw_random *random)

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import bench_dns
+import bench_natpath
 import bench_relay
 import bench_tun
 from lab import ADDRESS, Lab, LabError
@@ -487,4 +488,5 @@ def flow(ctx):
 
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
-           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay}
+           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay,
+           "natpath": bench_natpath.natpath}

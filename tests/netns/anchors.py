@@ -19,7 +19,7 @@ PATIENCE = float(os.environ.get("PEERGATE_PATIENCE", "4" if SANITIZED else "2"))
 LINE = {"delay": 10, "rate": 20}
 FAILOVER, DEATH, HEALS = 2.0, 1.0, 5.0  # the figures, in seconds; an anchor that is back has everybody again within a keepalive
 KEEPALIVE = "5s"
-FLAPS, FLAP = 8, 2.5                    # so often the direct way goes and comes, seconds between two of that
+FLAPS, FLAP = 5, 2.5                    # so often the direct way goes and comes, seconds between two of that
 KNOWN = 50                              # peers that are known and not used
 
 
@@ -215,8 +215,8 @@ def watch(box, seconds):
 
 
 def idle(ground, seconds=None):
-    """A phone that knows many peers and uses none: what it sends, and how often it wakes. Per hour, out of a minute or what is asked for."""
-    seconds = seconds or float(os.environ.get("PEERGATE_IDLE_SECONDS", "75"))  # three beats
+    """A phone that knows many peers and uses none: what it sends, and how often it wakes. Per hour, out of two beats or what is asked for."""
+    seconds = seconds or float(os.environ.get("PEERGATE_IDLE_SECONDS", "51"))  # two beats
     internet = Internet(ground)
     line = internet.home("phone", "port-restricted", delay=10)
     members = []
@@ -240,7 +240,7 @@ def idle(ground, seconds=None):
     out, back, sent, received = ((now - then) * 3600 / seconds for now, then in zip(counted(line), before))
     ground.step(f"an hour with {KNOWN} known peers and two anchors: {out:.0f} packets out, {back:.0f} in; {sent / 60:.0f} bytes a minute out, "
                 f"{received / 60:.0f} in; {woken:.0f} times awake (the process {(switched(phone) - sleeps) * 3600 / seconds:.0f} times)")
-    check(woken <= 160, f"awake {woken:.0f} times an hour")  # a minute has three beats or two
+    check(woken <= 220, f"awake {woken:.0f} times an hour")  # the time may have three beats in it
     check(sent / 60 < 1000 and received / 60 < 1000, "more than 1 KB a minute")
     return [("packets an hour out, idle", out, None), ("bytes a minute out, idle", sent / 60, 1000),
             ("bytes a minute in, idle", received / 60, 1000), ("times an hour awake, idle", woken, 150)]

@@ -106,7 +106,7 @@ def is_direct(answer):
 def is_settled(answer):
     """`why` has an end to tell, not what is going on."""
     verdict = answer.get("verdict", "")
-    return verdict.startswith(("relayed: ", "connected directly"))
+    return verdict.startswith(("relayed: ", "connected directly")) and "there is a direct path" not in verdict
 
 
 def echo_service(node):
