@@ -81,7 +81,13 @@ void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw
         return;
     endpoints->relays[endpoints->relay_count++] = *tuple;
     gw_session_stats(peer->session, &session);
-    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
+    if (session.state ==
+        GW_SESSION_HANDSHAKING) { /* it is this channel's turn, not that of a path that may be gone */
+        endpoints->next = endpoints->relay_count - 1;
+        endpoints->attempts = ATTEMPTS_ON_PATH + 1;
+    }
+    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE ||
+        session.state == GW_SESSION_HANDSHAKING)
         gw_session_kick(peer->session, now);
     gw_peer_mark_ready(peer); /* an initiation may wait for an address */
 }
@@ -115,6 +121,7 @@ void gw_peer_kick(struct gw_peer *peer, struct gw_mono now)
     struct gw_path *current = gw_paths_current(&peer->paths);
     gw_session_kick(peer->session, now);
     gw_session_stats(peer->session, &session);
+    peer->is_retry_due = true;
     gw_peer_mark_ready(peer);
     if (!current || session.state != GW_SESSION_ESTABLISHED || gw_peer_is_stock(peer) ||
         !is_cared_for(peer, current, now))

@@ -56,6 +56,8 @@ static void on_session_state(struct gw_session *session, enum gw_session_state o
         gw_peer_seal_forget(peer, peer->host->now);
     else if (state == GW_SESSION_ESTABLISHED)
         gw_peer_seal_check(peer, peer->host->now);
+    if (state == GW_SESSION_ESTABLISHED)
+        peer->is_retry_due = true;
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, peer->host->now);
 }

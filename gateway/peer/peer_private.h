@@ -145,6 +145,7 @@ struct gw_peer {
     struct gw_mux *mux;
     struct gw_mux_events mux_events; /* of the mux; ctx is this peer */
     bool has_mux_bound;      /* the mux belongs to remote_instance; else it waits for the first HELLO */
+    bool is_retry_due;       /* the peer may be there again: flows ask at the next safe point */
     bool is_unreachable_due; /* the session failed: streams end at the next safe point */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
     unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
@@ -247,6 +248,8 @@ void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono 
 void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* Looks at how long nothing of ours was acknowledged, and draws the conclusions. */
 void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now);
+/* If is_retry_due: what waits for an answer asks again. */
+void gw_peer_flows_try_again(struct gw_peer *peer, struct gw_mono now);
 /* Tells the mux what the path carries under this suite, if that changed. */
 void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path,
                        enum gw_suite suite);
