@@ -442,9 +442,8 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
     for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
          node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
-        gw_session_kick(peer->session, now);
         gw_peer_mtu_look_again(peer, now);
-        gw_peer_mark_ready(peer);
+        gw_peer_kick(peer, now);
     }
 }
 

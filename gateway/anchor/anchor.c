@@ -95,6 +95,7 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
     gw_list_push_back(&anchor->clients, &client->node);
     anchor->client_count++;
     peer->anchor_client = client;
+    gw_peer_keepalive_fit(peer, now);
     return client;
 }
 

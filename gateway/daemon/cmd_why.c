@@ -5,6 +5,7 @@
 #include "gateway/daemon/table.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void print_paths(const json_t *answer)
 {
@@ -41,9 +42,15 @@ static void print_candidates(const json_t *answer)
     struct gw_table table = {.headers = headers};
     const json_t *one;
     char text[GW_TEXT_LEN];
+    unsigned guesses = 0;
     size_t i;
     json_array_foreach(json_object_get(answer, "candidates"), i, one)
     {
+        if (strcmp(gw_json_text(one, "kind"), "guessed") == 0 &&
+            strcmp(gw_json_text(one, "outcome"), "silent") == 0) {
+            guesses++;
+            continue;
+        }
         struct gw_table_row *row = gw_table_add(&table);
         const json_t *last = json_object_get(one, "last_check_s");
         unsigned column = 0;
@@ -61,6 +68,10 @@ static void print_candidates(const json_t *answer)
         putchar('\n');
         gw_table_print(&table);
     }
+    if (guesses > 0)
+        printf(
+            "and %u ports that follow on these, in case that its router gives them out in a row: no answer\n",
+            guesses);
     gw_table_free(&table);
 }
 

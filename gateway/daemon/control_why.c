@@ -49,15 +49,34 @@ static json_t *anchors(const struct gw_reach_view *view)
     return list;
 }
 
+static bool is_private(const struct gw_addr *addr)
+{
+    const uint8_t *ip = addr->ip;
+    if (addr->family == 6)
+        return (ip[0] & 0xfe) == 0xfc;
+    return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
+           (ip[0] == 100 && (ip[1] & 0xc0) == 64);
+}
+
 static const char *candidate_reason(const struct gw_candidate_view *view)
 {
     if (view->error)
         return gw_strerror(view->error);
     if (strcmp(view->outcome, "silent") != 0)
         return NULL;
-    if (view->candidate.kind == GW_CANDIDATE_HOST)
-        return "no answer: an address behind the peer's NAT, or a firewall";
-    return "no answer: a NAT or firewall, there or here, lets nothing through or uses another port for each destination";
+    if (view->is_predicted)
+        return "a guess, and not the port that its router has for this node";
+    if (view->candidate.kind != GW_CANDIDATE_HOST)
+        return "a router, there or here, drops it or has another port for this pair";
+    return is_private(&view->candidate.addr) ? "a private address, of use only in the peer's own network"
+                                             : "a firewall there lets nothing in, or one here nothing out";
+}
+
+static const char *candidate_kind(const struct gw_candidate_view *view)
+{
+    return view->is_predicted   ? "guessed"
+           : view->is_reflexive ? "from the peer's own check"
+                                : gw_candidate_kind_names[view->candidate.kind];
 }
 
 static json_t *candidates(const struct gw_reach_view *view, struct gw_mono now)
@@ -67,10 +86,9 @@ static json_t *candidates(const struct gw_reach_view *view, struct gw_mono now)
     for (unsigned i = 0; i < view->candidate_count; i++) {
         const struct gw_candidate_view *one = &view->candidates[i];
         const char *reason = candidate_reason(one);
-        json_t *object = json_pack(
-            "{s:s,s:s,s:s,s:i}", "address", gw_addr_format(&one->candidate.addr, at), "kind",
-            one->is_reflexive ? "from the peer's own check" : gw_candidate_kind_names[one->candidate.kind],
-            "outcome", one->outcome, "checks", (int)one->sent);
+        json_t *object =
+            json_pack("{s:s,s:s,s:s,s:i}", "address", gw_addr_format(&one->candidate.addr, at), "kind",
+                      candidate_kind(one), "outcome", one->outcome, "checks", (int)one->sent);
         json_object_set_new(object, "last_check_s", gw_json_ago(one->last_sent, now));
         json_object_set_new(object, "answered_s", gw_json_ago(one->answered, now));
         json_object_set_new(object, "rtt_ms",
@@ -124,15 +142,73 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
     if (!has_anchor)
         return (struct answer){
             "none of the anchors can be reached",
-            "check this machine's network, and that the anchors run and have this node among their peers"};
+            "check that this machine's network lets UDP out, and that the anchors run and have this node among their peers"};
     if (is_refused)
-        return (struct answer){
-            "no anchor can connect you with it",
-            "start it, give it one of the same anchors, and this node's peer ID among its peers"};
-    return (struct answer){"not connected", "use it, and it is looked for: `peergate ping`"};
+        return (struct answer){"no anchor can connect you with it: it is not registered there",
+                               "start it, see that its network lets UDP out, and give it one of the same "
+                               "anchors and this node's peer ID among its peers"};
+    return (struct answer){"not connected, and nobody wants it to be",
+                           "use it, and it is looked for: `peergate ping`"};
 }
 
-static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_view *view)
+/* ---- which of the two routers is in the way: one that has another port for each destination is seen at several by the anchors */
+
+static bool is_moved(const struct gw_addr *a, const struct gw_addr *b)
+{
+    return gw_addr_is_set(a) && gw_addr_is_set(b) && gw_addr_same_ip(a, b) && a->port != b->port;
+}
+
+static bool is_ours_hard(const struct gateway *gateway, struct gw_mono now)
+{
+    struct gw_anchor_view view;
+    struct gw_addr first = {0};
+    for (unsigned i = 0; gw_gateway_anchor_view(gateway, i, now, &view); i++) {
+        if (is_moved(&first, &view.observed))
+            return true;
+        if (view.observed.family == 4)
+            first = view.observed;
+    }
+    return false;
+}
+
+static bool is_theirs_hard(const struct gw_reach_view *view)
+{
+    const struct gw_addr *first = NULL;
+    for (unsigned i = 0; i < view->candidate_count; i++) {
+        const struct gw_candidate_view *one = &view->candidates[i];
+        if (one->candidate.kind != GW_CANDIDATE_OBSERVED || one->is_predicted || one->is_reflexive)
+            continue;
+        if (first && is_moved(first, &one->candidate.addr))
+            return true;
+        first = one->candidate.addr.family == 4 ? &one->candidate.addr : first;
+    }
+    return false;
+}
+
+static struct answer in_the_way(bool is_ours, bool is_theirs)
+{
+    if (is_ours && is_theirs)
+        return (struct answer){
+            "relayed: the routers at both ends use another port for each destination, so that neither end can know where to send",
+            "forward the UDP port in one of the two routers and say so by `advertise` there, use IPv6 at both, "
+            "or have one of the routers keep its ports (\"full cone\", \"endpoint-independent NAT\")"};
+    if (is_ours)
+        return (struct answer){
+            "relayed: the router here uses another port for each destination, and the one there lets in only what it has sent to",
+            "forward the UDP port in either router and say so by `advertise` there, use IPv6 at both, "
+            "or have the router here keep its ports (\"full cone\", \"endpoint-independent NAT\")"};
+    if (is_theirs)
+        return (struct answer){
+            "relayed: the router there uses another port for each destination, and the one here lets in only what it has sent to",
+            "forward the UDP port in either router and say so by `advertise` there, use IPv6 at both, "
+            "or have the router there keep its ports (\"full cone\", \"endpoint-independent NAT\")"};
+    return (struct answer){
+        "relayed: none of its addresses answered, a firewall drops what comes from strangers",
+        "allow UDP between the two in the firewalls, forward the UDP port in one of the two "
+        "routers and say so by `advertise` there, or use IPv6 at both"};
+}
+
+static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_view *view, struct gw_mono now)
 {
     if (gw_peer_config(peer)->path == GW_PATH_RELAY)
         return (struct answer){"relayed: its configuration says `path: relay`", NULL};
@@ -140,6 +216,11 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
         return (struct answer){
             "no direct path was found, and its configuration says `path: direct`: no data passes",
             "allow the relay by `path: auto`, or forward the UDP port at one of the two sides and say so by `advertise` there"};
+    for (unsigned i = 0; i < view->path_count; i++) {
+        if (view->paths[i].is_validated && !gw_tuple_is_relay(&view->paths[i].tuple))
+            return (struct answer){"relayed: there is a direct path, and it is slower",
+                                   "set `path: direct` for the peer, if that one is to be used nevertheless"};
+    }
     if (view->is_punching)
         return (struct answer){"relayed; a direct path is being looked for", "wait a few seconds"};
     if (view->attempts_max == 0)
@@ -149,19 +230,16 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
         return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
     if (view->attempts == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
-    return (struct answer){
-        "relayed: none of its addresses answered",
-        "forward the UDP port at one of the two sides and say so by `advertise` there, use IPv6 at both, "
-        "or a NAT that keeps one port for all destinations"};
+    return in_the_way(is_ours_hard(gw_peer_gateway(peer), now), is_theirs_hard(view));
 }
 
 static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_status *status,
-                              const struct gw_reach_view *view)
+                              const struct gw_reach_view *view, struct gw_mono now)
 {
     bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
     if (!is_up)
         return not_reached(peer, view);
-    return status->is_relayed ? relayed(peer, view) : (struct answer){"connected directly", NULL};
+    return status->is_relayed ? relayed(peer, view, now) : (struct answer){"connected directly", NULL};
 }
 
 static void why(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
@@ -177,7 +255,7 @@ static void why(struct gw_daemon *daemon, struct gw_control_client *client, cons
     }
     gw_peer_status(answer->peer, now, &status);
     gw_peer_reach_view(answer->peer, &view);
-    struct answer said = conclude(answer->peer, &status, &view);
+    struct answer said = conclude(answer->peer, &status, &view, now);
     json_t *object = json_object();
     gw_json_add_who(object, answer->peer);
     gw_json_add_way(object, answer->peer, now);

@@ -229,6 +229,18 @@ static bool take_fleet(struct gw_anchor_use *use, const peergate_RegisterReply *
 static struct gw_mono next_beat(const struct gw_anchor_use *use, struct gw_mono now)
 {
     struct gw_mono at = gw_mono_add(use->began, keepalive_of(use));
+    struct gw_mono least = gw_mono_add(now, keepalive_of(use) / 2), together = GW_NEVER;
+    /* A little earlier, with another anchor: a phone's radio wakes once for both, and from then on always. */
+    gw_list_for_each (node, &use->discovery->anchors) {
+        const struct gw_anchor_use *other = gw_list_entry(node, struct gw_anchor_use, node);
+        struct gw_mono its = other->deadline.at;
+        if (other == use || other->number != 0 || gw_mono_before(at, its) || gw_mono_before(its, least))
+            continue;
+        if (gw_mono_is_never(together) || gw_mono_before(together, its))
+            together = its;
+    }
+    if (!gw_mono_is_never(together))
+        return together;
     return gw_mono_before(at, now) ? now : at;
 }
 

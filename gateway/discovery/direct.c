@@ -24,6 +24,16 @@ void gw_direct_init(struct gw_direct *direct)
     direct->at = GW_NEVER;
 }
 
+/* That a relay is used although there is a direct way, because it is faster, is no reason to look for one. */
+static bool has_direct_path(const struct gw_paths *paths)
+{
+    for (unsigned i = 0; i < paths->count; i++) {
+        if (paths->list[i].is_validated && !gw_tuple_is_relay(&paths->list[i].tuple))
+            return true;
+    }
+    return false;
+}
+
 static bool is_relayed_and_used(struct gw_reach *reach, struct gw_mono now)
 {
     const struct gw_path *path = gw_paths_current(&reach->peer->paths);
@@ -31,7 +41,7 @@ static bool is_relayed_and_used(struct gw_reach *reach, struct gw_mono now)
     gw_session_stats(reach->peer->session, &session);
     return session.state == GW_SESSION_ESTABLISHED && reach->peer->kind == GW_PEER_PEERGATE && path &&
            gw_tuple_is_relay(&path->tuple) && !gw_mono_is_never(path->last_sent) &&
-           gw_mono_sub(now, path->last_sent) < ACTIVE_NS;
+           gw_mono_sub(now, path->last_sent) < ACTIVE_NS && !has_direct_path(&reach->peer->paths);
 }
 
 unsigned gw_direct_attempts_max(const struct gw_reach *reach)

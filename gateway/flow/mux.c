@@ -319,6 +319,17 @@ void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, s
     gw_mux_leave(mux, false);
 }
 
+void gw_mux_try_again(struct gw_mux *mux, struct gw_mono now)
+{
+    if (mux->recovery.outstanding == 0)
+        return;
+    gw_mux_enter(mux, now);
+    mux->recovery.pto_count = 0;
+    if (mux->probes == 0)
+        mux->probes = 1;
+    gw_mux_leave(mux, false);
+}
+
 /* --- looking at it ----------------------------------------------------------------------------------------------- */
 
 uint64_t gw_mux_full_acked(const struct gw_mux *mux)

@@ -57,6 +57,9 @@ void gw_mux_end(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason);
 void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead,
                      int64_t rtt_hint_ns, bool is_new);
 
+/* The network is another one, or there again: what waits for an answer is asked for now, not when the time between probes, which has grown, is over. */
+void gw_mux_try_again(struct gw_mux *mux, struct gw_mono now);
+
 /* Frames in. A packet's frames in order between begin and end; NUMBER..STOP (and PING without a body) go here,
  * others are the gateway's. Returns 0, or GW_E_MALFORMED: the packet breaks the protocol and the rest of it is
  * dropped. stream payloads are lent from the train and handed on in gw_mux_input_flush at the latest, which ends

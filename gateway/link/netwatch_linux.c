@@ -10,7 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 
-#define QUIET_MS 250
+#define QUIET_MS 100 /* changes come in groups */
 #define READS_MAX 16
 
 struct gw_netwatch {

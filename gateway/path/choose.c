@@ -30,14 +30,28 @@ static int64_t cost(const struct gw_paths *paths, const struct gw_path *path)
     return ns;
 }
 
+/* Whatever waits in a queue that both share is a part of both round trips, but only at the same time. */
+bool gw_paths_are_alike(const struct gw_path *a, const struct gw_path *b)
+{
+    if (gw_mono_is_never(a->rtt_at) || gw_mono_is_never(b->rtt_at))
+        return false;
+    int64_t apart = gw_mono_sub(a->rtt_at, b->rtt_at);
+    return (apart < 0 ? -apart : apart) <= GW_PATH_ALIKE_NS;
+}
+
 static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
 {
     /* A path whose round trip nobody measured yet is not left for another one of its kind, nor a direct one for what is not. */
     if (from->rtt_ns == 0 && (gw_tuple_is_direct(&from->tuple) || !gw_tuple_is_direct(&to->tuple)))
         return false;
+    if (from->rtt_ns > 0 && to->rtt_ns > 0 && !gw_paths_are_alike(from, to))
+        return false;
     int64_t gain = cost(paths, from) - cost(paths, to);
-    return gain >= GW_PATH_GAIN_NS ||
-           (gain >= GW_PATH_GAIN_LEAST_NS && gain * GW_PATH_GAIN_PART >= cost(paths, from));
+    bool is_much = gain >= GW_PATH_GAIN_NS, is_part = gain * GW_PATH_GAIN_PART >= cost(paths, from);
+    /* The penalty of a relay is enough of a threshold on the way back. */
+    if (gw_tuple_is_relay(&from->tuple) != gw_tuple_is_relay(&to->tuple))
+        return gw_tuple_is_relay(&from->tuple) ? gain >= 0 : is_much && is_part;
+    return is_much || (gain >= GW_PATH_GAIN_LEAST_NS && is_part);
 }
 
 bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)

@@ -8,6 +8,7 @@
 #define PROBE_INTERVAL_NS GW_MS(100) /* or 2 RTT */
 #define TRIES_UNPROVEN 2u /* so many challenges a path that we followed the peer to may leave unanswered */
 #define ASK_AGAIN_NS GW_S(5)
+#define ASK_CREDIT 200u /* bytes, as if they had come from there: for the challenges */
 
 void gw_paths_init(struct gw_paths *paths)
 {
@@ -92,6 +93,7 @@ static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const str
                              .last_sent = GW_NEVER,
                              .awaiting = GW_NEVER,
                              .doubt_at = GW_NEVER,
+                             .rtt_at = GW_NEVER,
                              .probed = now};
     gw_mtu_init(&path->mtu, gw_path_start(tuple));
     gw_random_fill(random, path->challenge, sizeof path->challenge);
@@ -155,14 +157,58 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
     return follow(paths, path, current, now, proves_round_trip, was_validated, silence_ns, random);
 }
 
-static void learn_rtt(struct gw_path *path, int64_t sample)
+static void learn_rtt(struct gw_path *path, struct gw_mono now, int64_t sample)
 {
-    path->rtt_ns = path->rtt_ns == 0 ? sample : (3 * path->rtt_ns + sample) / 4;
+    bool is_old = path->rtt_ns == 0 || gw_mono_is_never(path->rtt_at) ||
+                  gw_mono_sub(now, path->rtt_at) > GW_PATH_ALIKE_NS;
+    path->rtt_ns = is_old ? sample : (3 * path->rtt_ns + sample) / 4;
+    path->rtt_at = now;
     if (path->rtt_ns <= 0)
         path->rtt_ns = 1;
 }
 
-bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
+/* All challenges of a series are alike: an answer to the second one may belong to the first. It takes another series, one with longer intervals, to know the time. */
+static void learn_answer(struct gw_path *path, struct gw_mono now, struct gw_random *random)
+{
+    if (path->challenge_tries == 1) {
+        learn_rtt(path, now, gw_mono_sub(now, path->challenge_sent));
+        return;
+    }
+    int64_t most = gw_mono_sub(now, path->challenge_began);
+    if (path->rtt_ns < most)
+        path->rtt_ns = most;
+    path->rtt_at = GW_NEVER;
+    gw_path_probe(path, now, random);
+}
+
+/* A round trip is known for another path: it says something only beside one of the current path that is as new. */
+static void measure_current(struct gw_paths *paths, const struct gw_path *other, struct gw_mono now,
+                            struct gw_random *random)
+{
+    struct gw_path *current = gw_paths_current(paths);
+    if (current && current != other && !gw_paths_are_alike(current, other))
+        gw_path_probe(current, now, random);
+}
+
+/* What was asked without a local address: the one that the answer came to is the path's from now on. */
+static struct gw_path *find_answered(struct gw_paths *paths, struct gw_path *asked,
+                                     const struct gw_tuple *from)
+{
+    if (gw_addr_is_set(&asked->tuple.local) || !gw_tuple_same_remote(&asked->tuple, from))
+        return asked;
+    struct gw_path *known = gw_paths_find(paths, from);
+    if (!known || known == asked) {
+        asked->tuple.local = from->local;
+        return asked;
+    }
+    known->challenge_tries = asked->challenge_tries;
+    known->challenge_began = asked->challenge_began;
+    known->challenge_sent = asked->challenge_sent;
+    asked->challenge_at = GW_NEVER;
+    return known;
+}
+
+bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *from,
                        const uint8_t challenge[GW_PATH_CHALLENGE_LEN], struct gw_random *random)
 {
     for (unsigned i = 0; i < paths->count; i++) {
@@ -170,19 +216,17 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
         if (gw_mono_is_never(path->challenge_at) || path->challenge_tries == 0 ||
             memcmp(path->challenge, challenge, GW_PATH_CHALLENGE_LEN) != 0)
             continue;
-        /* All of a series are alike: an answer to the second one may belong to the first. */
-        learn_rtt(path, gw_mono_sub(now, path->challenge_tries == 1 ? path->challenge_sent
-                                                                    : path->challenge_began));
+        path = find_answered(paths, path, from);
         bool was_validated = path->is_validated;
         path->is_validated = true;
         path->challenge_at = GW_NEVER;
+        learn_answer(path, now, random);
         /* The peer has left the current path if nothing came over it since the new one appeared. (A relay's channel appears by itself.) */
         struct gw_path *current = gw_paths_current(paths);
         bool is_new = !was_validated && path != current && gw_tuple_is_direct(&path->tuple);
         if (!current || (is_new && gw_mono_before(current->last_received, path->first_received)))
             return gw_paths_make_current(paths, path, now);
-        if (current != path && current->rtt_ns == 0)
-            gw_path_probe(current, now, random); /* to compare */
+        measure_current(paths, path, now, random);
         return gw_paths_choose(paths, now);
     }
     return false;
@@ -209,10 +253,8 @@ bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struc
     validate(path);
     path->challenge_at = GW_NEVER;
     path->last_received = now;
-    learn_rtt(path, rtt_ns);
-    struct gw_path *current = gw_paths_current(paths);
-    if (current && current != path && current->rtt_ns == 0)
-        gw_path_probe(current, now, random); /* to compare */
+    learn_rtt(path, now, rtt_ns);
+    measure_current(paths, path, now, random);
     return gw_paths_choose(paths, now);
 }
 
@@ -254,6 +296,24 @@ void gw_path_probe(struct gw_path *path, struct gw_mono now, struct gw_random *r
     gw_random_fill(random, path->challenge, sizeof path->challenge);
 }
 
+void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                  struct gw_random *random)
+{
+    if (!gw_paths_allow(paths, tuple))
+        return;
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!path)
+        path = add(paths, now, tuple, random);
+    if (!path->is_validated) { /* anew, whatever was asked from where we were before */
+        path->challenge_at = GW_NEVER;
+        path->first_received = now;
+    }
+    gw_path_probe(path, now, random);
+    uint64_t credit = path->bytes_sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
+    if (!path->is_validated && path->bytes_received < credit)
+        path->bytes_received = credit;
+}
+
 static int64_t interval_of(const struct gw_path *path)
 {
     if (!path->is_validated)
@@ -261,12 +321,20 @@ static int64_t interval_of(const struct gw_path *path)
     return 2 * path->rtt_ns > PROBE_INTERVAL_NS ? 2 * path->rtt_ns : PROBE_INTERVAL_NS;
 }
 
+/* Challenges in a series. Of a path that something still comes over, half of it works, and maybe all, with a queue that has just filled: twice as many. */
+static unsigned tries_of(const struct gw_path *path)
+{
+    if (!path->is_validated)
+        return GW_PATH_CHALLENGE_TRIES;
+    bool is_heard = path->challenge_tries > 0 && gw_mono_before(path->challenge_began, path->last_received);
+    return is_heard ? 2 * GW_PATH_PROBE_TRIES : GW_PATH_PROBE_TRIES;
+}
+
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now)
 {
     for (unsigned i = 0; i < paths->count; i++) {
         struct gw_path *path = &paths->list[i];
-        unsigned tries = path->is_validated ? GW_PATH_PROBE_TRIES : GW_PATH_CHALLENGE_TRIES;
-        if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries)
+        if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries_of(path))
             continue;
         if (path->challenge_tries++ == 0)
             path->challenge_began = now;
@@ -287,8 +355,7 @@ static bool is_unproven_too_long(const struct gw_path *path, struct gw_mono now)
 /* Asked often enough: it does not answer. */
 static bool is_lost(const struct gw_path *path, struct gw_mono now)
 {
-    unsigned tries = path->is_validated ? GW_PATH_PROBE_TRIES : GW_PATH_CHALLENGE_TRIES;
-    return path->challenge_tries >= tries && gw_mono_due(path->challenge_at, now);
+    return path->challenge_tries >= tries_of(path) && gw_mono_due(path->challenge_at, now);
 }
 
 bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns, struct gw_random *random)

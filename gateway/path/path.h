@@ -26,6 +26,7 @@
 #define GW_PATH_GAIN_PART 5      /* a fifth, if that is at least: */
 #define GW_PATH_GAIN_LEAST_NS GW_MS(1)
 #define GW_PATH_SWITCH_SPACING_NS GW_S(1) /* between two switches for a shorter round trip */
+#define GW_PATH_ALIKE_NS GW_S(2)          /* round trips measured further apart are not compared */
 #define GW_PATH_REFRESH_NS GW_S(15)       /* while data flows, the other paths are asked so often */
 #define GW_PATH_QUIET_NS GW_S(1)          /* data came by a relay, then nothing: is it still there? */
 
@@ -44,6 +45,7 @@ struct gw_path {
     int64_t rtt_ns;                      /* of challenges; 0 unknown */
     struct gw_mtu mtu;                   /* how large datagrams may be; a relay's frame header is not in it */
     uint16_t narrow_len; /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
+    struct gw_mono rtt_at; /* when it was measured last; GW_NEVER */
     struct gw_mono narrow_until;
 };
 
@@ -87,12 +89,16 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
                        uint64_t bytes, bool is_highest, bool proves_round_trip, enum gw_path_rule rule,
                        int64_t silence_ns, struct gw_random *random);
 
-/* A PATH_RESPONSE came in. Returns true when the path to send on changed. */
-bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now,
+/* A PATH_RESPONSE came in, from there. Returns true when the path to send on changed. */
+bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *from,
                        const uint8_t challenge[GW_PATH_CHALLENGE_LEN], struct gw_random *random);
 /* A relay's channel that leads to the peer: a candidate, asked at once. That the other end of it is the peer is the relay's word only, but no third party is there. */
 void gw_paths_add_relay(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                         struct gw_random *random);
+/* The peer may be there: somebody whom we trust in this said so, or it was there before our own address changed. It is asked (a few small packets),
+ * and becomes a path if it answers. tuple: without a local address. */
+void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                  struct gw_random *random);
 /* A check outside of the paths (gateway/punch) proved the round trip. Returns true when the path to send on changed. */
 bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                          int64_t rtt_ns, struct gw_random *random);

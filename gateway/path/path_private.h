@@ -10,4 +10,7 @@ bool gw_paths_make_current(struct gw_paths *paths, const struct gw_path *path, s
 /* The best of the validated ones becomes the current one, if that gains enough. True when the current one changed. */
 bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now);
 
+/* Were their round trips measured at about the same time? false also where one is unknown. */
+bool gw_paths_are_alike(const struct gw_path *a, const struct gw_path *b);
+
 #endif

@@ -81,7 +81,13 @@ void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw
         return;
     endpoints->relays[endpoints->relay_count++] = *tuple;
     gw_session_stats(peer->session, &session);
-    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
+    if (session.state ==
+        GW_SESSION_HANDSHAKING) { /* it is this channel's turn, not that of a path that may be gone */
+        endpoints->next = endpoints->relay_count - 1;
+        endpoints->attempts = ATTEMPTS_ON_PATH + 1;
+    }
+    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE ||
+        session.state == GW_SESSION_HANDSHAKING)
         gw_session_kick(peer->session, now);
     else if (session.state == GW_SESSION_ESTABLISHED)
         gw_paths_add_relay(&peer->paths, now, tuple, peer->host->random);
@@ -119,6 +125,47 @@ void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct
 }
 
 /* ---- paths */
+
+#define IN_USE_NS GW_S(30) /* sent to so lately */
+
+/* Is it worth packets to know at once where it can be reached now? */
+static bool is_cared_for(const struct gw_peer *peer, const struct gw_path *current, struct gw_mono now)
+{
+    bool is_in_use =
+        !gw_mono_is_never(current->last_sent) && gw_mono_sub(now, current->last_sent) < IN_USE_NS;
+    return is_in_use || peer->config.is_anchor;
+}
+
+void gw_peer_kick(struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    struct gw_path *current = gw_paths_current(&peer->paths);
+    gw_session_kick(peer->session, now);
+    gw_session_stats(peer->session, &session);
+    peer->is_retry_due = true;
+    gw_peer_mark_ready(peer);
+    if (!current || session.state != GW_SESSION_ESTABLISHED || gw_peer_is_stock(peer) ||
+        !is_cared_for(peer, current, now))
+        return;
+    /* Our side of every path may be another one now: all that is known is asked at once, from whatever address we have. Not the relays: they have to learn of
+     * our new address themselves first, and what they do not forward until then is no sign. */
+    struct gw_addr was_at = current->tuple.remote;
+    bool was_relayed = gw_tuple_is_relay(&current->tuple);
+    for (unsigned i = 0; i < peer->paths.count; i++) {
+        struct gw_path *path = &peer->paths.list[i];
+        if (path->is_validated && gw_tuple_is_direct(&path->tuple))
+            gw_path_probe(path, now, peer->host->random);
+    }
+    for (unsigned i = 0; i < usable_endpoints(peer); i++) {
+        struct gw_tuple tuple = {.remote = peer->config.endpoints[i], .link = GW_LINK_PRIMARY};
+        gw_paths_ask(&peer->paths, now, &tuple, peer->host->random);
+    }
+    if (!was_relayed) {
+        struct gw_tuple tuple = {.remote = was_at, .link = GW_LINK_PRIMARY};
+        gw_paths_ask(&peer->paths, now, &tuple, peer->host->random);
+    }
+    gw_peer_rearm(peer);
+}
 
 bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple)
 {

@@ -120,6 +120,14 @@ void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
         gw_session_doubt(peer->session, now);
 }
 
+void gw_peer_flows_try_again(struct gw_peer *peer, struct gw_mono now)
+{
+    bool is_due = peer->is_retry_due;
+    peer->is_retry_due = false;
+    if (is_due && peer->mux)
+        gw_mux_try_again(peer->mux, now);
+}
+
 void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path,
                        enum gw_suite suite)
 {

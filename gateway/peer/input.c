@@ -83,7 +83,8 @@ static bool path_response_frame(struct packet *packet, struct gw_view body)
     bool is_changed = hooks->on_check_answered(peer, packet->now, &packet->train->tuple, body.data, &path,
                                                &rtt_ns, hooks->ctx)
                           ? gw_paths_add_proven(&peer->paths, packet->now, &path, rtt_ns, peer->host->random)
-                          : gw_paths_answered(&peer->paths, packet->now, body.data, peer->host->random);
+                          : gw_paths_answered(&peer->paths, packet->now, &packet->train->tuple, body.data,
+                                              peer->host->random);
     if (is_changed)
         gw_peer_path_changed(peer, packet->now);
     gw_peer_mark_ready(peer); /* another path may have to be asked, to compare */

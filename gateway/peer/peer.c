@@ -59,8 +59,10 @@ static void on_session_state(struct gw_session *session, enum gw_session_state o
         gw_peer_seal_forget(peer, peer->host->now);
     else if (state == GW_SESSION_ESTABLISHED)
         gw_peer_seal_check(peer, peer->host->now);
-    if (state == GW_SESSION_ESTABLISHED)
+    if (state == GW_SESSION_ESTABLISHED) {
         gw_peer_try_relays(peer, peer->host->now);
+        peer->is_retry_due = true;
+    }
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, peer->host->now);
 }
@@ -127,8 +129,9 @@ static int start_session(struct gw_peer *peer, struct gw_mono now)
 
 void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now)
 {
-    bool is_kept = !peer->endpoints.is_findable || peer->config.keeps_idle ||
-                   (peer->mux && gw_mux_has_streams(peer->mux));
+    bool is_others_business = peer->endpoints.is_findable || peer->anchor_client != NULL;
+    bool is_kept =
+        !is_others_business || peer->config.keeps_idle || (peer->mux && gw_mux_has_streams(peer->mux));
     gw_session_set_persistent_keepalive(peer->session, is_kept ? peer->config.keepalive_ns : 0, now);
 }
 

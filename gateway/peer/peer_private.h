@@ -144,6 +144,7 @@ struct gw_peer {
     struct gw_mux *mux;
     struct gw_mux_events mux_events; /* of the mux; ctx is this peer */
     bool has_mux_bound;      /* the mux belongs to remote_instance; else it waits for the first HELLO */
+    bool is_retry_due;       /* the peer may be there again: flows ask at the next safe point */
     bool is_unreachable_due; /* the session failed: streams end at the next safe point */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
     uint64_t full_acked_seen;           /* gw_mux_full_acked, when last looked at */
@@ -177,7 +178,8 @@ void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reaso
 void gw_peer_mark_ready(struct gw_peer *peer);
 /* Recomputes the peer's one deadline. */
 void gw_peer_rearm(struct gw_peer *peer);
-/* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time. */
+/* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time.
+ * Nor is one that we are an anchor of: it keeps us alive, at its own pace. */
 void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now);
 /* Anchors may know where it is, from now on or no longer. */
 void gw_peer_set_findable(struct gw_peer *peer, struct gw_mono now, bool is_findable);
@@ -262,6 +264,8 @@ void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason 
 void gw_peer_flows_end_both(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* Looks at how long nothing of ours was acknowledged, and draws the conclusions. */
 void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now);
+/* If is_retry_due: what waits for an answer asks again. */
+void gw_peer_flows_try_again(struct gw_peer *peer, struct gw_mono now);
 /* Tells the mux what the path carries under this suite, if that changed. */
 void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path,
                        enum gw_suite suite);
@@ -332,6 +336,8 @@ void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now);
  * until one is taken again. */
 void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* Our addresses changed, or time passed that we know nothing of: handshakes that wait are due, and where the peer can be reached is asked anew. */
+void gw_peer_kick(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
                             uint64_t bytes, bool is_highest, bool proves_round_trip);
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);

@@ -8,6 +8,7 @@ import time
 
 import bench_dns
 import bench_packets
+import bench_natpath
 import bench_relay
 import bench_tun
 from lab import ADDRESS, Lab, LabError
@@ -494,4 +495,5 @@ def packets(ctx):
 
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
-           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay, "packets": packets}
+           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay, "packets": packets,
+           "natpath": bench_natpath.natpath}

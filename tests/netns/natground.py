@@ -84,7 +84,7 @@ class Home:
     def __init__(self, internet, short, number, kind, v6, outer):
         self.internet, self.short, self.number, self.kind, self.outer = internet, short, number, kind, outer
         self.has_v4, self.has_v6 = kind != "v6-only", v6 or kind in ("v6-only", "open")
-        self.hosts, self.box, self.router = [], None, None
+        self.hosts, self.box, self.router, self.device, self.lan = [], None, None, "wan", "192.168.1"
         self.public = f"100.64.{number}.2" if outer is not internet.net else f"11.0.{number}.1"
         self.prefix = f"2a00:0:{number}::"
 
@@ -94,8 +94,16 @@ class Home:
 
     def own(self, index):
         """The addresses of a host as it knows them itself."""
-        ip4 = f"11.0.{self.number}.{2 + index}" if self.kind == "open" else f"192.168.1.{2 + index}"
+        ip4 = f"11.0.{self.number}.{2 + index}" if self.kind == "open" else f"{self.lan}.{2 + index}"
         return ([ip4] if self.has_v4 else []) + ([f"{self.prefix}{2 + index}"] if self.has_v6 else [])
+
+    def own_prefixes(self, index):
+        return [f"{own}/{64 if is_v6(own) else 24}" for own in self.own(index)]
+
+    def route_out(self, host):
+        """The host's default routes lead by this line's box."""
+        for family in ([4] if self.has_v4 else []) + ([6] if self.has_v6 else []):
+            host.ip(f"-{family}", "route", "replace", "default", "dev", self.device)
 
     def command(self, line):
         """To natbox; its answer. --help of natbox --more lists the commands."""
@@ -152,12 +160,18 @@ class Internet:
         elif kind in NFT:
             self.start_router(home)
         else:
-            addresses = {host: [f"{own}/{64 if is_v6(own) else 24}" for own in home.own(i)] for i, host in enumerate(home.hosts)}
-            self.start_box(home, addresses, **options)
+            self.start_box(home, {host: home.own_prefixes(i) for i, host in enumerate(home.hosts)}, **options)
             for host in home.hosts:
-                for family in ([4] if home.has_v4 else []) + ([6] if home.has_v6 else []):
-                    host.ip(f"-{family}", "route", "add", "default", "dev", "wan")
+                home.route_out(host)
         return home
+
+    def uplink(self, home, short, kind, v6=False, **options):
+        """A further line for the home's first machine, by natbox, on an interface that is called after it. No route leads there yet: see
+        route_out()."""
+        line = self.new_home(short, kind, v6, self.net)
+        line.hosts, line.device, line.lan = [home.host], short, f"10.20.{line.number}"
+        self.start_box(line, {home.host: line.own_prefixes(0)}, **options)
+        return line
 
     def new_home(self, short, kind, v6, outer):
         self.count += 1
@@ -167,7 +181,7 @@ class Internet:
         """natbox between home.outer and the hosts, and the routes on both sides."""
         home.control = self.ground.folder / f"{home.short}.sock"
         public = [home.public.rsplit(".", 1)[0] + f".{home.public.rsplit('.', 1)[1] if i == 0 else 10 + i}" for i in range(pool)]
-        insides = [",".join([host.name, "wan", *own]) for host, own in addresses.items()]
+        insides = [",".join([host.name, home.device, *own]) for host, own in addresses.items()]
         words = [NATBOX, "--kind", home.kind, "--public", ",".join(public), "--control", home.control, "--delay", delay,
                  "--rate", rate, "--loss", loss, "--seed", home.number, "--set", settings, "--set-carrier", carrier_settings]
         home.box = home.outer.start([*words, *(["--v6"] if home.has_v6 else []), f"{home.outer.name},{home.short}", *insides],

@@ -10,19 +10,14 @@
                               then 41000-41999 ...      then .5, .1               then .6, .2
                                                         source, sink              socks 1080
 """
-import os
 import signal
 import socket
 import struct
-import threading
 import time
-from ground import Failed, Ground, check, needs, run, until
-from streams import Checker, Download, TcpServer, send_pattern, serve_pattern, socks_connect
+from ground import Ground, check, needs, run
+from traffic import Traffic, serve_traffic
 
-PROXY = ("127.0.0.1", 1080)
 PORT = 7001
-GAP_MAX = float(os.environ.get("PEERGATE_GAP_MAX", "5")) # seconds; on a quiet machine 1 holds, and CI machines are not quiet
-MEGABYTE = 1 << 20
 NETLINK_NETFILTER, CTNETLINK_DELETE = 12, 1 << 8 | 2
 NLM_F_REQUEST, NLM_F_ACK = 1, 4
 
@@ -34,19 +29,6 @@ def forget_connections(namespace):
         sock.send(struct.pack("=IHHII", 16 + len(body), CTNETLINK_DELETE, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + body)
         error = struct.unpack("=i", sock.recv(4096)[16:20])[0]
         check(error == 0, f"emptying the connection tracking: error {error}")
-
-
-class Sink:
-    """A service that checks what it is sent, and the client that sends."""
-
-    def __init__(self, namespace, address):
-        self.downloads = []
-        self.server = TcpServer(namespace, address, self.serve)
-
-    def serve(self, sock):
-        download = Download(sock)
-        self.downloads.append(download)
-        download.thread.join()
 
 
 class Scene:
@@ -61,10 +43,9 @@ class Scene:
         self.masquerade(40000)
         self.laptop, self.home, self.desk = (ground.node(at, name) for at, name in (
             (self.laptop_at, "laptop"), (self.home_at, "home"), (self.desk_at, "desk")))
-        TcpServer(self.home_at, ("127.0.0.1", 5), serve_pattern)
-        self.sink = Sink(self.home_at, ("127.0.0.1", 6))
+        services, self.sink = serve_traffic(self.home_at)
         self.home.configure({"port": PORT, "peers": [{"name": node.name, "peer_id": node.peer_id} for node in (self.laptop, self.desk)],
-                             "services": {"source": {"local_address": "127.0.0.1:5"}, "sink": {"local_address": "127.0.0.1:6"}}})
+                             "services": services})
         for node, endpoint in ((self.laptop, "10.77.0.2"), (self.desk, "10.78.0.1")):
             node.configure({"port": PORT, "socks": {"listen": "127.0.0.1:1080"},
                             "peers": [{"name": "home", "peer_id": self.home.peer_id, "endpoint": f"{endpoint}:{PORT}"}]})
@@ -83,47 +64,6 @@ class Scene:
             }}""")
 
 
-class Traffic:
-    """A download and an upload of one node."""
-
-    def __init__(self, scene, node):
-        self.node = node
-        self.down = Download(socks_connect(node.namespace, PROXY, "source.home.demo", 5))
-        count = len(scene.sink.downloads)
-        self.up_sock = socks_connect(node.namespace, PROXY, "sink.home.demo", 6)
-        threading.Thread(target=self.send, daemon=True).start()
-        until(lambda: len(scene.sink.downloads) > count, "the upload arrives")
-        self.up = scene.sink.downloads[-1]
-        until(lambda: self.up.count() > MEGABYTE and self.down.count() > MEGABYTE, "both directions run")
-        time.sleep(0.5)
-
-    def send(self):
-        try:
-            send_pattern(self.up_sock)
-        except OSError:
-            pass
-
-    def survives(self, ground, what, change, seconds=2.5, pause=0.0, gap_max=GAP_MAX):
-        """change() at some moment: each direction is on again within gap_max after it (and a pause that it took)."""
-        ground.step(f"{self.node.name}: {what}")
-        begin = time.monotonic()
-        change()
-        time.sleep(seconds)
-        end = time.monotonic()
-        for name, stream in (("download", self.down), ("upload", self.up)):
-            stream.must_run()
-            gap = stream.longest_gap(begin, end) - pause
-            ground.step(f"    {name}: a gap of {max(gap, 0) * 1000:.0f} ms" + (f" beyond {pause:.0f} s" if pause else ""))
-            check(gap < gap_max, f"{what}: the {name} stood still for {gap:.2f} s")
-
-    def stop(self):
-        self.down.stop()
-        self.up_sock.close()
-        self.up.thread.join(5)
-        if isinstance(self.up.error, Failed):
-            raise self.up.error
-
-
 def change_address(namespace, device, old, new, gateway=None):
     """As a machine that gets another address by DHCP: the old one is gone, with its routes."""
     def change():
@@ -136,7 +76,7 @@ def change_address(namespace, device, old, new, gateway=None):
 
 
 def behind_nat(scene):
-    traffic = Traffic(scene, scene.laptop)
+    traffic = Traffic(scene.laptop, scene.sink)
     step = scene.ground
 
     def rebind(first_port):
@@ -162,7 +102,7 @@ def behind_nat(scene):
 
 
 def without_nat(scene):
-    traffic = Traffic(scene, scene.desk)
+    traffic = Traffic(scene.desk, scene.sink)
     step = scene.ground
     traffic.survives(step, "another address", change_address(scene.desk_at, "home", "10.78.0.2", "10.78.0.6"))
     traffic.survives(step, "home gets another address", change_address(scene.home_at, "desk", "10.78.0.1", "10.78.0.5"))

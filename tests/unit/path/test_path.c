@@ -18,11 +18,12 @@ struct scene {
 
 static void fill(struct gw_random *random, void *out, size_t len)
 {
+    static uint8_t next;
     (void)random;
-    memset(out, 7, len);
+    memset(out, ++next, len);
 }
 
-static struct gw_random same_bytes = {.fill = fill};
+static struct gw_random random_bytes = {.fill = fill};
 
 static struct gw_tuple place(uint8_t last)
 {
@@ -35,7 +36,7 @@ static bool hears(struct scene *scene, uint8_t from, bool proves)
 {
     struct gw_tuple tuple = place(from);
     return gw_paths_received(&scene->paths, scene->now, &tuple, 100, true, proves, GW_PATH_RULE_CHALLENGE,
-                             SILENCE, &same_bytes);
+                             SILENCE, &random_bytes);
 }
 
 /* What a peer does with time: it looks what is over, and sends the challenges that are due. */
@@ -44,7 +45,7 @@ static bool passes(struct scene *scene, int64_t ns)
     bool is_changed = false;
     for (int64_t step = GW_MS(50); ns > 0; ns -= step) {
         scene->now = gw_mono_add(scene->now, step);
-        is_changed |= gw_paths_expire(&scene->paths, scene->now, SILENCE, &same_bytes);
+        is_changed |= gw_paths_expire(&scene->paths, scene->now, SILENCE, &random_bytes);
         while (gw_paths_take_challenge(&scene->paths, scene->now))
             ;
     }
@@ -100,7 +101,7 @@ static void test_late_answer(void **state)
     struct gw_path *path = gw_paths_find(&scene.paths, &tuple);
     assert_false(path->is_validated);
     assert_false(gw_mono_is_never(path->challenge_at));
-    gw_paths_answered(&scene.paths, scene.now, path->challenge, &same_bytes);
+    gw_paths_answered(&scene.paths, scene.now, &tuple, path->challenge, &random_bytes);
     assert_true(path->is_validated);
     assert_int_equal(sent_to(&scene), 2);
 }
@@ -118,12 +119,113 @@ static void test_only_one(void **state)
     assert_true(gw_path_allowance(gw_paths_current(&scene.paths)) <= 300);
 }
 
+/* ---- asked and answered */
+
+static struct gw_tuple relay(void)
+{
+    return (struct gw_tuple){.link = GW_LINK_RELAY | 1};
+}
+
+/* The answer to the challenge that is under way on `asked` comes from `from` after that time. */
+static bool answers(struct scene *scene, const struct gw_tuple *asked, const struct gw_tuple *from,
+                    int64_t ns)
+{
+    uint8_t challenge[GW_PATH_CHALLENGE_LEN];
+    struct gw_path *path = gw_paths_find(&scene->paths, asked);
+    assert_non_null(path);
+    assert_false(gw_mono_is_never(path->challenge_at));
+    memcpy(challenge, path->challenge, sizeof challenge);
+    bool is_changed = passes(scene, ns);
+    return gw_paths_answered(&scene->paths, scene->now, from, challenge, &random_bytes) || is_changed;
+}
+
+/* Our address is another one: where the peer was is asked from whatever we have, and what answers is a path of the address that it answered to. */
+static void test_asked(void **state)
+{
+    struct scene scene;
+    struct gw_tuple asked = place(1), from = place(1);
+    (void)state;
+    begin(&scene);
+    asked = place(3);
+    from = place(3);
+    passes(&scene, GW_MS(50));
+    from.local = (struct gw_addr){.family = 4, .port = 7001, .ip = {192, 168, 1, 2}};
+    gw_paths_ask(&scene.paths, scene.now, &asked, &random_bytes);
+    struct gw_path *path = gw_paths_find(&scene.paths, &asked);
+    assert_in_range(gw_path_allowance(path), 100, 1000);
+    passes(&scene, GW_S(1)); /* some challenges are lost; then we are elsewhere again */
+    gw_path_sent(path, scene.now, 500);
+    gw_paths_ask(&scene.paths, scene.now, &asked, &random_bytes);
+    assert_int_equal(path->challenge_tries, 0);
+    assert_in_range(gw_path_allowance(path), 100, 1000);
+    /* Nothing has come over the current path meanwhile: it is left. */
+    assert_true(answers(&scene, &asked, &from, GW_MS(50)));
+    assert_int_equal(sent_to(&scene), 3);
+    assert_null(gw_paths_find(&scene.paths, &asked));
+    assert_non_null(gw_paths_find(&scene.paths, &from));
+    /* Asked once more, the same path answers. */
+    gw_paths_ask(&scene.paths, scene.now, &asked, &random_bytes);
+    answers(&scene, &asked, &from, GW_MS(50));
+    assert_int_equal(sent_to(&scene), 3);
+    assert_true(gw_paths_find(&scene.paths, &from)->is_validated);
+    assert_false(gw_paths_find(&scene.paths, &asked)->is_validated);
+}
+
+/* A relay was measured while nothing waited in the queue that both paths share; now something does. */
+static void test_old_round_trips(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin(&scene);
+    struct gw_path *path = gw_paths_find(&scene.paths, &direct);
+    gw_path_probe(path, scene.now, &random_bytes);
+    answers(&scene, &direct, &direct, GW_MS(50));
+    gw_paths_received(&scene.paths, scene.now, &by_relay, 100, true, false, GW_PATH_RULE_CHALLENGE, SILENCE,
+                      &random_bytes);
+    hears(&scene, 1, false);
+    assert_false(answers(&scene, &by_relay, &by_relay, GW_MS(50)));
+    passes(&scene, GW_S(5));
+    path = gw_paths_find(&scene.paths, &direct);
+    gw_path_probe(path, scene.now, &random_bytes);
+    assert_false(answers(&scene, &direct, &direct, GW_MS(250))); /* which of the challenges was that? */
+    assert_false(gw_mono_is_never(path->challenge_at));
+    assert_false(answers(&scene, &direct, &direct, GW_MS(250)));
+    assert_int_equal(sent_to(&scene), 1);
+    /* The relay, measured now, is much faster indeed. */
+    gw_path_probe(gw_paths_find(&scene.paths, &by_relay), scene.now, &random_bytes);
+    assert_true(answers(&scene, &by_relay, &by_relay, GW_MS(50)));
+    assert_true(gw_tuple_is_relay(&gw_paths_current(&scene.paths)->tuple));
+}
+
+/* A queue fills on the way, and challenges take longer than anybody knew: as long as something comes, the path is not given up. */
+static void test_slow_answer(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin(&scene);
+    gw_paths_received(&scene.paths, scene.now, &by_relay, 100, true, true, GW_PATH_RULE_CHALLENGE, SILENCE,
+                      &random_bytes);
+    assert_true(gw_paths_have_other(&scene.paths));
+    gw_path_probe(gw_paths_find(&scene.paths, &direct), scene.now, &random_bytes);
+    for (unsigned i = 0; i < 9; i++) {
+        assert_false(passes(&scene, GW_MS(50)));
+        hears(&scene, 1, false);
+    }
+    answers(&scene, &direct, &direct, 0);
+    assert_int_equal(sent_to(&scene), 1);
+    gw_path_probe(gw_paths_find(&scene.paths, &direct), scene.now, &random_bytes);
+    assert_true(passes(&scene, GW_S(4)));
+    assert_true(gw_tuple_is_relay(&gw_paths_current(&scene.paths)->tuple));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unproven),
-        cmocka_unit_test(test_late_answer),
-        cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_unproven),        cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_only_one),        cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_old_round_trips), cmocka_unit_test(test_slow_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

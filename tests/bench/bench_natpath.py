@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What NAT costs people: how long until peers behind two routers are connected, and direct; how long a stream stands still when an uplink changes, a machine wakes, a
+path or an anchor dies; what a phone pays for being there. The scenes are those of the tests (tests/netns: grid, uplink, anchors), with this build's program and
+without their patience. In run.py: BENCHES["natpath"] = bench_natpath.natpath."""
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from lab import LabError
+from measure import median, spread
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "netns"))
+
+
+def scenes(tools):
+    """The tests' modules; they look for the program when they are imported."""
+    os.environ.setdefault("PEERGATE_BIN", str(tools.peergate))
+    os.environ.setdefault("PEERGATE_BUILD", str(tools.build))
+    os.environ["PEERGATE_PATIENCE"] = "10"  # a figure that is missed is a figure, not a failure
+    os.environ["PEERGATE_GAP_MAX"] = "20"
+    import anchors
+    import grid
+    import uplink
+    return grid, uplink, anchors
+
+
+@contextlib.contextmanager
+def told_apart():
+    """What the scenes say about their progress is not among the JSON lines; a scene that failed is no result."""
+    from ground import Failed, Skipped
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Failed, Skipped) as failed:
+        raise LabError(str(failed)) from None
+
+
+def emit(ctx, name, values, unit, limit=None, digits=0, pick=median, **more):
+    value = pick(values) if values else None
+    ctx.emit({"name": name, "value": None if value is None else round(value, digits), "unit": unit, "peer": None, "peer_value": None, "ratio": None,
+              "target": None if limit is None else f"<= {limit:g}", "met": None if limit is None else value is not None and value <= limit,
+              "values": [round(one, digits) for one in values], "runs": len(values), "noise": round(spread(values), 3) if values else None, **more})
+
+
+def pairs(ctx, grid):
+    """Each pair once; the figure is the slowest of its class."""
+    with told_apart():
+        outcomes = grid.all_pairs(not ctx.quick)
+        _, cells = grid.grid()
+    kinds = {"direct": [], "search": [], "relay": []}
+    for outcome in outcomes:
+        if "udp-blocked" not in (outcome.a.home.kind, outcome.b.home.kind):
+            kinds[grid.is_alike(cells, outcome.a.home.kind, outcome.b.home.kind)].append(outcome)
+    able = [outcome for group in kinds.values() for outcome in group]
+    firsts = [outcome.first for outcome in able if outcome.first is not None]
+    emit(ctx, "pairs of NATs, first byte", firsts, "s, slowest", grid.CONNECTED, 2, max, median=round(median(firsts), 2), pairs=len(able),
+         connected=len(firsts))
+    for possible, limit in (("direct", grid.DIRECT), ("search", grid.SEARCHED)):
+        directs = [outcome.direct for outcome in kinds[possible] if outcome.direct is not None]
+        emit(ctx, f"pairs of NATs, direct ({possible})", directs, "s, slowest", limit, 2, max, median=directs and round(median(directs), 2),
+             pairs=len(kinds[possible]), direct=len(directs),
+             missed=[f"{one.a.home.kind} x {one.b.home.kind}" for one in kinds[possible] if one.direct is None])
+    blocked = [outcome for outcome in outcomes if outcome not in able]
+    emit(ctx, "pairs with UDP blocked, first byte", [outcome.first for outcome in blocked if outcome.first is not None], "s, slowest",
+         grid.CONNECTED, 2, max, pairs=len(blocked), connected=sum(outcome.first is not None for outcome in blocked))
+
+
+def repeated(ctx, function):
+    """name -> the figures of all runs, and the limit, in the order of the first run."""
+    found = {}
+    for _ in range(max(1, ctx.runs // 2)):
+        with told_apart():
+            for name, value, limit in function():
+                found.setdefault(name, ([], limit))[0].append(value)
+    return found.items()
+
+
+def natpath(ctx):
+    grid, uplink, anchors = scenes(ctx.tools)
+    pairs(ctx, grid)
+    for name, (values, limit) in repeated(ctx, lambda: [(name, 1000 * gap, 1000 * uplink.GAP) for name, gap in uplink.measure(uplink.PARTS)]):
+        emit(ctx, f"uplink: {name}", values, "ms still", limit)
+    for name, (values, limit) in repeated(ctx, lambda: anchors.measure([part for part in anchors.PARTS if part is not anchors.idle])):
+        is_count = name.startswith("switches")
+        emit(ctx, name, values if is_count else [1000 * value for value in values], "" if is_count else "ms",
+             limit if limit is None or is_count else 1000 * limit)
+    with told_apart():
+        idle = anchors.measure([anchors.idle], limit=700)
+    for name, value, limit in idle:
+        emit(ctx, name, [value], "", limit)
