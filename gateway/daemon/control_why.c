@@ -208,6 +208,29 @@ static struct answer in_the_way(bool is_ours, bool is_theirs)
         "routers and say so by `advertise` there, or use IPv6 at both"};
 }
 
+static bool is_random(enum gw_nat_reach mapping, enum gw_nat_ports ports)
+{
+    return gw_nat_is_symmetric(mapping) && ports == GW_NAT_PORTS_RANDOM;
+}
+
+/* What of the two NATs stands in the way; NULL: nothing that is known. */
+static const char *reason_of_nats(const struct gw_reach_view *view)
+{
+    bool is_here = is_random(view->own.mapping, view->own.ports);
+    bool is_there = view->has_told && is_random(view->told_mapping, view->told_ports);
+    bool is_other_here = gw_nat_is_symmetric(view->own.mapping);
+    bool is_other_there = view->has_told && gw_nat_is_symmetric(view->told_mapping);
+    if (is_here && is_there)
+        return "relayed: both NATs take a port at random for each destination, so neither side can tell where the other one comes from";
+    if ((is_here && is_other_there) || (is_there && is_other_here))
+        return "relayed: one NAT takes a port at random for each destination, and the other one has no port that stays";
+    if (is_here || is_there)
+        return is_here
+                   ? "relayed: the NAT here takes a port at random for each destination, and the search found none"
+                   : "relayed: the peer's NAT takes a port at random for each destination, and the search found none";
+    return NULL;
+}
+
 static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_view *view, struct gw_mono now)
 {
     if (gw_peer_config(peer)->path == GW_PATH_RELAY)
@@ -221,6 +244,9 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
             return (struct answer){"relayed: there is a direct path, and it is slower",
                                    "set `path: direct` for the peer, if that one is to be used nevertheless"};
     }
+    if (view->is_searching)
+        return (struct answer){"relayed; many ports are being tried, since a NAT takes them at random",
+                               "wait a few seconds"};
     if (view->is_punching)
         return (struct answer){"relayed; a direct path is being looked for", "wait a few seconds"};
     if (view->attempts_max == 0)
@@ -230,7 +256,14 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
         return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
     if (view->attempts == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
-    return in_the_way(is_ours_hard(gw_peer_gateway(peer), now), is_theirs_hard(view));
+    const char *reason = reason_of_nats(view);
+    if (reason)
+        return (struct answer){
+            reason,
+            "forward the UDP port in one of the two routers and say so by `advertise` there, use IPv6 at both, "
+            "or have one of the routers keep its ports (\"full cone\", \"endpoint-independent NAT\")"};
+    return in_the_way(gw_nat_is_symmetric(view->own.mapping) || is_ours_hard(gw_peer_gateway(peer), now),
+                      (view->has_told && gw_nat_is_symmetric(view->told_mapping)) || is_theirs_hard(view));
 }
 
 static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_status *status,
@@ -240,6 +273,11 @@ static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_s
     if (!is_up)
         return not_reached(peer, view);
     return status->is_relayed ? relayed(peer, view, now) : (struct answer){"connected directly", NULL};
+}
+
+static json_t *nat_json(enum gw_nat_reach mapping, enum gw_nat_ports ports)
+{
+    return json_pack("{s:s,s:s}", "mapping", gw_nat_reach_names[mapping], "ports", gw_nat_ports_names[ports]);
 }
 
 static void why(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
@@ -264,6 +302,9 @@ static void why(struct gw_daemon *daemon, struct gw_control_client *client, cons
     json_object_set_new(object, "paths", paths(answer->peer, &view));
     json_object_set_new(object, "anchors", anchors(&view));
     json_object_set_new(object, "candidates", candidates(&view, now));
+    json_object_set_new(object, "nat", nat_json(view.own.mapping, view.own.ports));
+    json_object_set_new(object, "peer_nat",
+                        view.has_told ? nat_json(view.told_mapping, view.told_ports) : json_null());
     json_object_set_new(object, "attempts", json_integer((json_int_t)view.attempts));
     json_object_set_new(object, "failures", json_integer((json_int_t)view.failures));
     json_object_set_new(object, "next_attempt_s",

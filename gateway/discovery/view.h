@@ -4,6 +4,7 @@
 #define GATEWAY_DISCOVERY_VIEW_H
 
 #include "gateway/base/mono.h"
+#include "gateway/discovery/nat.h"
 #include "gateway/wire/candidate.h"
 #include "gateway/wire/train.h"
 
@@ -23,7 +24,7 @@ struct gw_anchor_view {
     int64_t rtt_ns;          /* 0 = unknown */
 };
 
-#define GW_VIEW_CANDIDATES_MAX 16u
+#define GW_VIEW_CANDIDATES_MAX 100u
 #define GW_VIEW_ANCHORS_MAX 8u
 #define GW_VIEW_PATHS_MAX 8u
 
@@ -57,8 +58,14 @@ struct gw_path_view {
 struct gw_reach_view {
     bool is_findable; /* by anchors; else the members down to `failures` say nothing */
     bool is_punching;
-    unsigned attempts; /* begun */
-    unsigned failures; /* in a row since something changed */
+    bool is_searching; /* with many sockets or ports */
+    bool has_told;     /* the peer said how its NAT behaves: */
+    enum gw_nat_reach told_mapping;
+    enum gw_nat_ports told_ports;
+    struct gw_nat_behaviour own; /* ours */
+    unsigned meetings_failed;    /* attempts without a session, in a row */
+    unsigned attempts;           /* begun */
+    unsigned failures;           /* in a row since something changed */
     unsigned attempts_max;
     struct gw_mono next_attempt; /* GW_NEVER: when something changes */
     struct gw_candidate_view candidates[GW_VIEW_CANDIDATES_MAX];
