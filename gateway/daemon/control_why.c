@@ -252,10 +252,10 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
     if (view->attempts_max == 0)
         return (struct answer){"relayed: direct paths are not looked for",
                                "set `protocol.max_punch_attempts` to more than 0"};
-    if (view->candidate_count == 0)
-        return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
     if (view->attempts == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
+    if (view->candidate_count == 0)
+        return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
     const char *reason = reason_of_nats(view);
     if (reason)
         return (struct answer){
