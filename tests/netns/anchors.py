@@ -82,6 +82,7 @@ def killed(ground):
     for what in ("the anchor that relays is killed", "it is back, and the other is killed"):
         until(lambda: all(one["state"] == "relays" for one in scene.node["phone"].ask("why", host="office")["anchors"]),
               "a channel by each anchor", 20 * PATIENCE, every=0.1)
+        time.sleep(3)
         anchor = scene.relays("phone", "office")
         gap = traffic.survives(ground, what, anchor.kill, seconds=5, gap_max=SLOW * FAILOVER * PATIENCE)
         found.append((f"{what}, relayed", gap, FAILOVER))
