@@ -240,7 +240,7 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
             "no direct path was found, and its configuration says `path: direct`: no data passes",
             "allow the relay by `path: auto`, or forward the UDP port at one of the two sides and say so by `advertise` there"};
     for (unsigned i = 0; i < view->path_count; i++) {
-        if (view->paths[i].is_validated && !gw_tuple_is_relay(&view->paths[i].tuple))
+        if (view->paths[i].is_validated && gw_tuple_is_direct(&view->paths[i].tuple))
             return (struct answer){"relayed: there is a direct path, and it is slower",
                                    "set `path: direct` for the peer, if that one is to be used nevertheless"};
     }

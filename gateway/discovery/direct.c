@@ -37,7 +37,7 @@ void gw_direct_fini(struct gw_reach *reach)
 static bool has_direct_path(const struct gw_paths *paths)
 {
     for (unsigned i = 0; i < paths->count; i++) {
-        if (paths->list[i].is_validated && !gw_tuple_is_relay(&paths->list[i].tuple))
+        if (paths->list[i].is_validated && gw_tuple_is_direct(&paths->list[i].tuple))
             return true;
     }
     return false;

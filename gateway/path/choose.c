@@ -48,9 +48,11 @@ static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from
         return false;
     int64_t gain = cost(paths, from) - cost(paths, to);
     bool is_much = gain >= GW_PATH_GAIN_NS, is_part = gain * GW_PATH_GAIN_PART >= cost(paths, from);
-    /* The penalty of a relay is enough of a threshold on the way back. */
-    if (gw_tuple_is_relay(&from->tuple) != gw_tuple_is_relay(&to->tuple))
-        return gw_tuple_is_relay(&from->tuple) ? gain >= 0 : is_much && is_part;
+    /* A relay is left for whatever is not worse by more than it takes to go back to it. */
+    if (gw_tuple_is_relay(&from->tuple) && gw_tuple_is_direct(&to->tuple))
+        return -gain * GW_PATH_GAIN_PART <= cost(paths, from);
+    if (gw_tuple_is_direct(&from->tuple) && gw_tuple_is_relay(&to->tuple))
+        return is_much && is_part;
     return is_much || (gain >= GW_PATH_GAIN_LEAST_NS && is_part);
 }
 

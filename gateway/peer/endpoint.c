@@ -111,8 +111,8 @@ void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw
         return;
     endpoints->relays[endpoints->relay_count++] = *tuple;
     gw_session_stats(peer->session, &session);
-    if (session.state ==
-        GW_SESSION_HANDSHAKING) { /* it is this channel's turn, not that of a path that may be gone */
+    /* Where a handshake waits, it is this channel's turn, not that of a path that may be gone. */
+    if (session.state == GW_SESSION_HANDSHAKING) {
         endpoints->next = endpoints->relay_count - 1;
         endpoints->attempts = ATTEMPTS_ON_PATH + 1;
     }
@@ -180,7 +180,7 @@ void gw_peer_kick(struct gw_peer *peer, struct gw_mono now)
     /* Our side of every path may be another one now: all that is known is asked at once, from whatever address we have. Not the relays: they have to learn of
      * our new address themselves first, and what they do not forward until then is no sign. */
     struct gw_addr was_at = current->tuple.remote;
-    bool was_relayed = gw_tuple_is_relay(&current->tuple);
+    bool was_direct = gw_tuple_is_direct(&current->tuple);
     for (unsigned i = 0; i < peer->paths.count; i++) {
         struct gw_path *path = &peer->paths.list[i];
         if (path->is_validated && gw_tuple_is_direct(&path->tuple))
@@ -190,7 +190,7 @@ void gw_peer_kick(struct gw_peer *peer, struct gw_mono now)
         struct gw_tuple tuple = {.remote = peer->config.endpoints[i], .link = GW_LINK_PRIMARY};
         gw_paths_ask(&peer->paths, now, &tuple, peer->host->random);
     }
-    if (!was_relayed) {
+    if (was_direct) {
         struct gw_tuple tuple = {.remote = was_at, .link = GW_LINK_PRIMARY};
         gw_paths_ask(&peer->paths, now, &tuple, peer->host->random);
     }

@@ -58,7 +58,7 @@ def pairs(ctx, grid):
          connected=len(firsts))
     for possible, limit in (("direct", grid.DIRECT), ("search", grid.SEARCHED)):
         directs = [outcome.direct for outcome in kinds[possible] if outcome.direct is not None]
-        emit(ctx, f"pairs of NATs, direct ({possible})", directs, "s, slowest", limit, 2, max, median=directs and round(median(directs), 2),
+        emit(ctx, f"pairs of NATs, direct ({possible})", directs, "s, slowest", limit, 2, max, median=round(median(directs), 2) if directs else None,
              pairs=len(kinds[possible]), direct=len(directs),
              missed=[f"{one.a.home.kind} x {one.b.home.kind}" for one in kinds[possible] if one.direct is None])
     blocked = [outcome for outcome in outcomes if outcome not in able]
@@ -66,26 +66,26 @@ def pairs(ctx, grid):
          grid.CONNECTED, 2, max, pairs=len(blocked), connected=sum(outcome.first is not None for outcome in blocked))
 
 
-def repeated(ctx, function):
-    """name -> the figures of all runs, and the limit, in the order of the first run."""
-    found = {}
-    for _ in range(max(1, ctx.runs // 2)):
-        with told_apart():
-            for name, value, limit in function():
-                found.setdefault(name, ([], limit))[0].append(value)
-    return found.items()
+def repeated(ctx, function, parts):
+    """(name, figures of all runs, limit) of each part; one that fails is told of and does not keep the others from being measured."""
+    for part in parts:
+        found = {}
+        try:
+            for _ in range(max(1, ctx.runs // 2)):
+                with told_apart():
+                    for name, value, limit in function([part]):
+                        found.setdefault(name, ([], limit))[0].append(value)
+        except LabError as error:
+            ctx.emit({"bench": f"natpath, {part.__name__}", "why": str(error)})
+        yield from ((name, values, limit) for name, (values, limit) in found.items())
 
 
 def natpath(ctx):
     grid, uplink, anchors = scenes(ctx.tools)
     pairs(ctx, grid)
-    for name, (values, limit) in repeated(ctx, lambda: [(name, 1000 * gap, 1000 * uplink.GAP) for name, gap in uplink.measure(uplink.PARTS)]):
+    for name, values, limit in repeated(ctx, lambda parts: [(name, 1000 * gap, 1000 * uplink.GAP) for name, gap in uplink.measure(parts)], uplink.PARTS):
         emit(ctx, f"uplink: {name}", values, "ms still", limit)
-    for name, (values, limit) in repeated(ctx, lambda: anchors.measure([part for part in anchors.PARTS if part is not anchors.idle])):
-        is_count = name.startswith("switches")
-        emit(ctx, name, values if is_count else [1000 * value for value in values], "" if is_count else "ms",
-             limit if limit is None or is_count else 1000 * limit)
-    with told_apart():
-        idle = anchors.measure([anchors.idle], limit=700)
-    for name, value, limit in idle:
-        emit(ctx, name, [value], "", limit)
+    for name, values, limit in repeated(ctx, anchors.measure, anchors.PARTS):
+        is_seconds = not name.startswith("switches") and not name.endswith("idle")
+        emit(ctx, name, [1000 * value for value in values] if is_seconds else values, "ms" if is_seconds else "",
+             1000 * limit if limit and is_seconds else limit)
