@@ -241,6 +241,20 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
     tell_peers(discovery, now);
 }
 
+void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono now, const struct gw_addr *list,
+                               unsigned count)
+{
+    count = count < GW_CANDIDATES_MAX ? count : GW_CANDIDATES_MAX;
+    if (count == discovery->observed_count &&
+        (count == 0 || memcmp(list, discovery->observed, count * sizeof *list) == 0))
+        return;
+    if (count > 0)
+        memcpy(discovery->observed, list, count * sizeof *list);
+    discovery->observed_count = count;
+    renew_all(discovery, now);
+    tell_peers(discovery, now);
+}
+
 void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)
 {
     tell_peers(discovery, now); /* each anchor knows its own observation */
@@ -256,6 +270,10 @@ unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Addre
         if (count < GW_CANDIDATES_MAX && gw_addr_is_set(&use->observed) &&
             !is_offered(list, count, &use->observed))
             list[count++] = (struct gw_candidate){use->observed, GW_CANDIDATE_OBSERVED};
+    }
+    for (unsigned i = 0; i < discovery->observed_count && count < GW_CANDIDATES_MAX; i++) {
+        if (!is_offered(list, count, &discovery->observed[i]))
+            list[count++] = (struct gw_candidate){discovery->observed[i], GW_CANDIDATE_OBSERVED};
     }
     for (unsigned i = 0; i < count; i++)
         gw_candidate_encode(&out[i], &list[i]);

@@ -102,6 +102,8 @@ struct gw_discovery {
     uint64_t instance; /* ours, towards anchors */
     struct gw_candidate own[GW_CANDIDATES_MAX];
     unsigned own_count;
+    struct gw_addr observed[GW_CANDIDATES_MAX]; /* where others than anchors see us */
+    unsigned observed_count;
 };
 
 /* ---- anchors.c */
