@@ -59,6 +59,9 @@ void gw_endpoints_free(struct gw_endpoints *endpoints)
 {
     if (!endpoints)
         return;
+    /* What was cancelled ends in the loop, which has ended itself. */
+    if (endpoints->dns)
+        event_base_loop(gw_loop_base(endpoints->loop), EVLOOP_NONBLOCK);
     if (endpoints->dns)
         evdns_base_free(endpoints->dns, 0);
     free(endpoints);

@@ -106,6 +106,7 @@ void gw_portmap_probe(struct gw_portmap *portmap, struct gw_mono now)
 {
     if (portmap->state == GW_PORTMAP_OFF)
         return;
+    portmap->is_probing = true;
     ask(portmap, GW_PORTMAP_PCP_ANNOUNCE, now);
     if (!portmap->asks[GW_PORTMAP_PMP_ADDRESS].is_running)
         ask(portmap, GW_PORTMAP_PMP_ADDRESS, now);
@@ -200,7 +201,8 @@ static bool mapped(struct gw_portmap *portmap, const struct gw_pcp_response *res
     char text[GW_ADDR_STRLEN];
     end_ask(portmap, GW_PORTMAP_PCP_MAP);
     end_ask(portmap, GW_PORTMAP_PMP_MAP);
-    end_ask(portmap, GW_PORTMAP_PMP_ADDRESS);
+    if (!portmap->is_probing)
+        end_ask(portmap, GW_PORTMAP_PMP_ADDRESS);
     portmap->state = GW_PORTMAP_MAPPED;
     portmap->version = response->version;
     portmap->external = external;
@@ -237,7 +239,8 @@ static bool map_input(struct gw_portmap *portmap, const struct gw_pcp_response *
     struct gw_addr external = response->external;
     if (!portmap->asks[which].is_running || portmap->asks[which].tries == 0)
         return false; /* not asked: a late double, or a lie */
-    bool is_short = response->result != GW_PCP_SUCCESS && response->protocol == 0; /* without what was asked */
+    bool is_short =
+        response->result != GW_PCP_SUCCESS && response->protocol == 0; /* without what was asked */
     bool is_ours = response->internal_port == portmap->map.internal_port &&
                    (!is_pcp_map || memcmp(response->nonce, portmap->map.nonce, GW_PCP_NONCE_LEN) == 0);
     if (!is_short && !is_ours)
@@ -264,6 +267,7 @@ static bool address_input(struct gw_portmap *portmap, const struct gw_pcp_respon
     struct gw_portmap_ask *asked = &portmap->asks[GW_PORTMAP_PMP_ADDRESS];
     bool was_asked = asked->is_running;
     end_ask(portmap, GW_PORTMAP_PMP_ADDRESS);
+    portmap->is_probing = false;
     portmap->outside = response->external;
     if (portmap->state == GW_PORTMAP_MAPPED && portmap->version == GW_PCP) {
         if (!gw_addr_same_ip(&portmap->external, &response->external))

@@ -50,6 +50,7 @@ struct gw_portmap {
     enum gw_portmap_state state;
     enum gw_pcp_version version;      /* of the mapping, or of the refusal */
     bool has_pcp, has_pmp;            /* the router answered by it */
+    bool is_probing;                  /* NAT-PMP is asked for its own sake */
     unsigned result;                  /* of the last refusal */
     struct gw_addr external;          /* while MAPPED */
     uint32_t lifetime_s;              /* as granted */
