@@ -74,6 +74,8 @@ void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *p
     if (peer->anchor_use)
         gw_anchor_use_changed(peer->anchor_use, now);
     if (peer->reach)
+        gw_observation_changed(peer->reach, now);
+    if (peer->reach)
         gw_direct_changed(peer->reach, now);
 }
 
@@ -130,6 +132,8 @@ static void grant_input(struct gw_discovery *discovery, struct gw_anchor_use *us
         gw_reach_granted(reach, use, message->number, grant, now);
 }
 
+static void tell_again(struct gw_discovery *discovery, struct gw_mono now);
+
 bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
                           const peergate_Control *message, struct gw_mono now)
 {
@@ -142,6 +146,9 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
     case peergate_Control_observed_address_tag:
         if (use && message->body.observed_address.has_address)
             gw_anchor_use_observed(use, &message->body.observed_address.address, now);
+        else if (peer->reach && message->body.observed_address.has_address &&
+                 gw_observation_input(peer->reach, &message->body.observed_address.address, now))
+            tell_again(discovery, now);
         return true;
     case peergate_Control_channel_grant_tag:
         grant_input(discovery, use, message, now);
@@ -219,6 +226,13 @@ static void renew_all(struct gw_discovery *discovery, struct gw_mono now)
         gw_anchor_use_renew(gw_list_entry(node, struct gw_anchor_use, node), now);
 }
 
+/* Anchors and peers: what we offer is something else now. */
+static void tell_again(struct gw_discovery *discovery, struct gw_mono now)
+{
+    renew_all(discovery, now);
+    tell_peers(discovery, now);
+}
+
 void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono now,
                                 const struct gw_candidate *list, unsigned count)
 {
@@ -251,8 +265,7 @@ void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono no
     if (count > 0)
         memcpy(discovery->observed, list, count * sizeof *list);
     discovery->observed_count = count;
-    renew_all(discovery, now);
-    tell_peers(discovery, now);
+    tell_again(discovery, now);
 }
 
 void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)
@@ -274,6 +287,12 @@ unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Addre
     for (unsigned i = 0; i < discovery->observed_count && count < GW_CANDIDATES_MAX; i++) {
         if (!is_offered(list, count, &discovery->observed[i]))
             list[count++] = (struct gw_candidate){discovery->observed[i], GW_CANDIDATE_OBSERVED};
+    }
+    struct gw_addr agreed[GW_OBSERVATIONS_OFFERED];
+    unsigned agreed_count = gw_observations_agreed(discovery, agreed, GW_OBSERVATIONS_OFFERED);
+    for (unsigned i = 0; i < agreed_count && count < GW_CANDIDATES_MAX; i++) {
+        if (!is_offered(list, count, &agreed[i]))
+            list[count++] = (struct gw_candidate){agreed[i], GW_CANDIDATE_OBSERVED};
     }
     for (unsigned i = 0; i < count; i++)
         gw_candidate_encode(&out[i], &list[i]);

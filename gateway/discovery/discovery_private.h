@@ -6,6 +6,7 @@
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 
+#include "gateway/base/ratelimit.h"
 #include "gateway/discovery/discovery.h"
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
@@ -14,6 +15,8 @@
 
 #define GW_ANCHORS_MAX 8u /* anchors that we use at a time */
 #define GW_TAG_LEN 16u
+#define GW_OBSERVATION_RATE 10.0   /* OBSERVED_ADDRESS a second, to and from one peer, and from one anchor */
+#define GW_OBSERVATIONS_OFFERED 2u /* of those that two peers agree on */
 #define GW_REGISTER_TAGS (sizeof((peergate_RegisterRequest *)0)->tags / GW_TAG_LEN)
 
 /* One anchor of ours. peer->anchor_use. A registration is a round of requests, one page of tags each; then, at each keepalive, one without tags that
@@ -41,6 +44,7 @@ struct gw_anchor_use {
     uint64_t instance;        /* the anchor's, as it said in its last reply */
     uint64_t remote_instance; /* of its HELLO: another one after its restart */
     struct gw_addr observed;
+    struct gw_bucket observations; /* how often it may say that we are elsewhere */
 };
 
 /* A channel to a peer through an anchor. The handle, not the channel's number, is what the path is known by: it stays when the anchor gives another
@@ -77,6 +81,13 @@ struct gw_direct {
     uint32_t peer_number;
 };
 
+/* Where we and a peer see each other. */
+struct gw_observation {
+    struct gw_addr seen; /* where it says that it sees us */
+    struct gw_addr told; /* where it was told last that we see it */
+    struct gw_bucket told_rate, heard_rate;
+};
+
 /* One peer that can be found through anchors. peer->reach. */
 struct gw_reach {
     struct gw_list node; /* discovery->reaches */
@@ -90,6 +101,7 @@ struct gw_reach {
     struct gw_mono wanted;  /* the last time that somebody wanted it; GW_NEVER */
     struct gw_mono step_at; /* when its channels need something; GW_NEVER */
     struct gw_direct direct;
+    struct gw_observation observation;
 };
 
 struct gw_discovery {
@@ -164,6 +176,15 @@ bool gw_direct_take_check(struct gw_reach *reach, struct gw_mono now, struct gw_
                           uint8_t nonce[GW_CHECK_NONCE_LEN]);
 bool gw_direct_answered(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
                         const uint8_t nonce[GW_CHECK_NONCE_LEN], struct gw_tuple *path, int64_t *rtt_ns);
+
+/* ---- observations.c */
+void gw_observation_init(struct gw_observation *observation, struct gw_mono now);
+/* The path or the session changed: the peer may have to be told. */
+void gw_observation_changed(struct gw_reach *reach, struct gw_mono now);
+/* From the peer. True when what is to be offered changed. */
+bool gw_observation_input(struct gw_reach *reach, const peergate_Address *address, struct gw_mono now);
+/* What two peers say alike; at most max. Returns how many. */
+unsigned gw_observations_agreed(const struct gw_discovery *discovery, struct gw_addr *out, unsigned max);
 
 /* ---- relay.c: the channels that we hold */
 void gw_relay_channels_init(struct gw_reach *reach);

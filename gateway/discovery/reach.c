@@ -304,6 +304,7 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
     reach->step_at = GW_NEVER;
     gw_deadline_init(&reach->deadline, on_deadline);
     gw_direct_init(&reach->direct);
+    gw_observation_init(&reach->observation, now);
     gw_relay_channels_init(reach);
     gw_list_push_back(&discovery->reaches, &reach->node);
     peer->reach = reach;
