@@ -18,8 +18,6 @@
 
 const char *const gw_igd_state_names[GW_IGD_STATES] = {"off", "asking", "mapped", "refused", "silent"};
 
-static void start(struct gw_igd *igd, int task);
-
 void gw_igd_init(struct gw_igd *igd, struct gw_loop *loop, void (*on_change)(void *ctx), void *ctx)
 {
     *igd = (struct gw_igd){
@@ -124,7 +122,7 @@ static void on_end(int status, const char *said, void *ctx)
 
 /* ---- runs */
 
-static void start(struct gw_igd *igd, int task)
+static void start(struct gw_igd *igd, enum gw_igd_task task)
 {
     static const char *const verbs[] = {
         [GW_IGD_MAP] = "map", [GW_IGD_FIND] = "find", [GW_IGD_UNMAP] = "unmap"};

@@ -21,10 +21,12 @@ enum gw_igd_state {
 };
 extern const char *const gw_igd_state_names[GW_IGD_STATES];
 
+enum gw_igd_task { GW_IGD_MAP, GW_IGD_FIND, GW_IGD_UNMAP };
+
 struct gw_igd {
     struct gw_loop *loop;
-    struct gw_sysdns_run *run;                           /* NULL: none */
-    enum { GW_IGD_MAP, GW_IGD_FIND, GW_IGD_UNMAP } task; /* of the run */
+    struct gw_sysdns_run *run; /* NULL: none */
+    enum gw_igd_task task;     /* of the run */
     enum gw_igd_state state;
     bool is_found; /* a router answered by UPnP */
     struct gw_addr router, client;
