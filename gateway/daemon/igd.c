@@ -3,7 +3,6 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
-#include "gateway/wire/candidate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #define AGAIN_NS GW_S(300)
 #define AGAIN_MAX_NS GW_S(7200)
 #define RENEW_MIN_NS GW_S(2)
+#define RUN_MIN_NS GW_S(20)
 #define RENEW_MAX_NS GW_S(900) /* UPnP's routers do not say that they have restarted */
 #define PROGRAM "/proc/self/exe"
 
@@ -24,30 +24,7 @@ void gw_igd_init(struct gw_igd *igd, struct gw_loop *loop, void (*on_change)(voi
         .loop = loop, .at = GW_NEVER, .again_ns = AGAIN_NS, .on_change = on_change, .ctx = ctx};
 }
 
-/* ---- what it said: one line of words
- *
- *   mapped URL IP PORT LIFETIME      found URL      none      refused URL REASON ... */
-
-static bool is_url(const char *word)
-{
-    size_t len = strlen(word);
-    if (strncmp(word, "http://", 7) != 0 || len >= GW_IGD_URL_MAX)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (word[i] <= ' ' || word[i] > '~')
-            return false;
-    }
-    return true;
-}
-
-static bool take_url(struct gw_igd *igd, const char *word)
-{
-    if (!word || !is_url(word))
-        return false;
-    snprintf(igd->url, sizeof igd->url, "%s", word);
-    igd->is_found = true;
-    return true;
-}
+/* ---- what it said */
 
 static void wait_again(struct gw_igd *igd, enum gw_igd_state state)
 {
@@ -60,63 +37,54 @@ static void wait_again(struct gw_igd *igd, enum gw_igd_state state)
 
 static void refused(struct gw_igd *igd, const char *reason)
 {
-    size_t i = 0;
-    for (; reason && reason[i] && i + 1 < sizeof igd->reason; i++)
-        igd->reason[i] = reason[i] < ' ' || reason[i] > '~' ? '?' : reason[i];
-    igd->reason[i] = '\0';
+    snprintf(igd->reason, sizeof igd->reason, "%s", reason);
     if (igd->state != GW_IGD_REFUSED)
         gw_log_info("the router forwards no port by UPnP: %s", igd->reason);
     wait_again(igd, GW_IGD_REFUSED);
 }
 
-static void mapped(struct gw_igd *igd, char **words)
+static void mapped(struct gw_igd *igd, const struct gw_igd_line *line)
 {
-    char *ip = strtok_r(NULL, " ", words), *port = strtok_r(NULL, " ", words),
-         *life = strtok_r(NULL, " ", words);
-    long number = port ? strtol(port, NULL, 10) : 0, seconds = life ? strtol(life, NULL, 10) : 0;
-    struct gw_addr external;
     char text[GW_ADDR_STRLEN];
-    if (!ip || number < 1 || number > 65535 || gw_addr_parse_ip(&external, ip, (uint16_t)number) != 0 ||
-        external.family != 4 || !gw_candidate_is_usable(&external)) {
-        refused(igd, "its address outside makes no sense");
-        return;
-    }
-    if (igd->state != GW_IGD_MAPPED || !gw_addr_equal(&igd->external, &external))
-        gw_log_info("the router forwards %s to this node, by UPnP", gw_addr_log(&external, text));
-    int64_t wait = seconds > 0 ? GW_S(seconds) / 2 : RENEW_MAX_NS;
+    if (igd->state != GW_IGD_MAPPED || !gw_addr_equal(&igd->external, &line->external))
+        gw_log_info("the router forwards %s to this node, by UPnP", gw_addr_log(&line->external, text));
+    int64_t wait = line->lifetime_s > 0 ? GW_S(line->lifetime_s) / 2 : RENEW_MAX_NS;
     wait = wait < RENEW_MIN_NS ? RENEW_MIN_NS : wait > RENEW_MAX_NS ? RENEW_MAX_NS : wait;
     igd->state = GW_IGD_MAPPED;
-    igd->external = external;
+    igd->external = line->external;
     igd->again_ns = AGAIN_NS;
     igd->at = gw_mono_add(gw_loop_now(igd->loop), wait);
 }
 
-static void take_line(struct gw_igd *igd, char *line)
+static void take_line(struct gw_igd *igd, const struct gw_igd_line *line)
 {
-    char *words = NULL, *verdict = strtok_r(line, " ", &words);
-    bool has_url = verdict && strcmp(verdict, "none") != 0 && take_url(igd, strtok_r(NULL, " ", &words));
-    if (igd->task == GW_IGD_MAP && has_url && strcmp(verdict, "mapped") == 0)
-        mapped(igd, &words);
-    else if (igd->task == GW_IGD_MAP && has_url && strcmp(verdict, "refused") == 0)
-        refused(igd, words);
-    else if (igd->task == GW_IGD_MAP)
+    if (line->verdict != GW_IGD_SAID_NONE) {
+        igd->is_found = true;
+        snprintf(igd->url, sizeof igd->url, "%s", line->url);
+    }
+    if (igd->task != GW_IGD_MAP)
+        return;
+    if (line->verdict == GW_IGD_SAID_MAPPED)
+        mapped(igd, line);
+    else if (line->verdict == GW_IGD_SAID_REFUSED)
+        refused(igd, line->reason);
+    else
         wait_again(igd, GW_IGD_SILENT);
 }
 
 static void on_end(int status, const char *said, void *ctx)
 {
     struct gw_igd *igd = ctx;
-    char line[512];
-    snprintf(line, sizeof line, "%s", status == 0 ? said : "none");
+    struct gw_igd_line line;
+    gw_igd_line_parse(&line, status == 0 ? said : "none");
     igd->run = NULL;
     if (status != 0)
         gw_log_debug("looking for a UPnP router failed: %s", gw_strerror(status));
     bool was_known = igd->url[0] != '\0';
     enum gw_igd_state before = igd->state;
-    take_line(igd, line);
+    take_line(igd, &line);
     if (igd->task == GW_IGD_MAP && before == GW_IGD_MAPPED && igd->state != GW_IGD_MAPPED && was_known)
-        igd->at = gw_loop_now(
-            igd->loop); /* it may have moved to another port when it restarted: searched for once */
+        igd->at = gw_loop_now(igd->loop); /* it may be elsewhere since it restarted: searched for once */
     igd->on_change(igd->ctx);
 }
 
@@ -146,11 +114,13 @@ static void start(struct gw_igd *igd, enum gw_igd_task task)
                                                 .ctx = igd};
     igd->task = task;
     igd->at = GW_NEVER;
+    igd->ran = gw_loop_now(igd->loop);
     int err = gw_sysdns_run_new(&igd->run, &params);
     if (err == 0)
         return;
     gw_log_warn("cannot look for a UPnP router: %s", gw_strerror(err));
-    wait_again(igd, GW_IGD_SILENT);
+    if (task == GW_IGD_MAP)
+        wait_again(igd, GW_IGD_SILENT);
 }
 
 void gw_igd_start(struct gw_igd *igd, const struct gw_addr *router, const struct gw_addr *client,
@@ -196,7 +166,7 @@ void gw_igd_expire(struct gw_igd *igd, struct gw_mono now)
 void gw_igd_renew(struct gw_igd *igd, struct gw_mono now)
 {
     if (igd->state != GW_IGD_OFF && !igd->run)
-        igd->at = now;
+        igd->at = gw_mono_max(now, gw_mono_add(igd->ran, RUN_MIN_NS)); /* a network that flaps */
 }
 
 void gw_igd_stop(struct gw_igd *igd, bool may_wait)

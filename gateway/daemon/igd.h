@@ -5,11 +5,11 @@
 #define GATEWAY_DAEMON_IGD_H
 
 #include "frontends/dns/system/run.h"
+#include "gateway/daemon/igd_line.h"
 #include "gateway/link/loop.h"
 #include "gateway/wire/addr.h"
 
 #define GW_IGD_LIFETIME_S 3600u
-#define GW_IGD_URL_MAX 256u
 
 enum gw_igd_state {
     GW_IGD_OFF,
@@ -31,10 +31,11 @@ struct gw_igd {
     bool is_found; /* a router answered by UPnP */
     struct gw_addr router, client;
     uint16_t port;
-    char url[GW_IGD_URL_MAX]; /* of the router's description; "" = to be searched for */
-    struct gw_addr external;  /* while MAPPED */
-    char reason[96];          /* of REFUSED */
-    struct gw_mono at;        /* the next request; GW_NEVER */
+    char url[GW_IGD_URL_MAX];       /* of the router's description; "" = to be searched for */
+    struct gw_addr external;        /* while MAPPED */
+    char reason[GW_IGD_REASON_MAX]; /* of REFUSED */
+    struct gw_mono at;              /* the next request; GW_NEVER */
+    struct gw_mono ran;             /* the last run's beginning */
     int64_t again_ns;
     void (*on_change)(void *ctx);
     void *ctx;

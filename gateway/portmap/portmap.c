@@ -15,6 +15,7 @@
 #define PMP_TRIES 7u
 #define AGAIN_NS GW_S(900)
 #define AGAIN_MAX_NS GW_S(7200)
+#define BEGIN_MIN_NS GW_S(10)
 #define REFUSED_MIN_NS GW_S(30) /* RFC 6887, 8.3: as long as the router says, within reason */
 #define REFUSED_MAX_NS GW_S(1800)
 #define LIFETIME_MAX_S 86400u
@@ -82,10 +83,11 @@ void gw_portmap_start(struct gw_portmap *portmap, struct gw_mono now, const stru
 
 void gw_portmap_renew(struct gw_portmap *portmap, struct gw_mono now)
 {
-    if (portmap->state == GW_PORTMAP_MAPPED)
+    struct gw_mono soonest = gw_mono_add(portmap->began, BEGIN_MIN_NS); /* a network that flaps */
+    if (portmap->state == GW_PORTMAP_MAPPED && !portmap->asks[GW_PORTMAP_PCP_MAP].is_running)
         portmap->renew_at = now;
-    else if (portmap->state != GW_PORTMAP_OFF)
-        begin(portmap, now);
+    else if (portmap->state == GW_PORTMAP_REFUSED || portmap->state == GW_PORTMAP_SILENT)
+        portmap->again_at = gw_mono_max(now, soonest);
 }
 
 void gw_portmap_stop(struct gw_portmap *portmap)

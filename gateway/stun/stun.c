@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FAMILIES 2u
+#define FRESH_TRIES 2u /* of a request that began less than 1.5 s ago */
 
 const char *const gw_stun_state_names[GW_STUN_STATES] = {"asking", "answers", "silent"};
 
@@ -122,8 +123,11 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 void gw_stun_ask(struct gw_stun *stun, struct gw_mono now)
 {
     for (unsigned i = 0; i < stun->count; i++) {
-        stun->servers[i].retry_ns = GW_STUN_RETRY_NS;
-        ask(stun, &stun->servers[i], now);
+        struct server *server = &stun->servers[i];
+        bool has_just_begun = server->request.is_running && server->request.tries <= FRESH_TRIES;
+        server->retry_ns = GW_STUN_RETRY_NS;
+        if (!has_just_begun) /* it is sent again soon, by whatever way there is then */
+            ask(stun, server, now);
     }
     rearm_all(stun);
 }

@@ -3,6 +3,7 @@
 """A node asks its router for its port: miniupnpd by PCP, NAT-PMP and UPnP-IGD; renewal, the router's restart, another address, refusal, silence, lies, and the
 end, after which nothing is left. What is mapped is tried from outside."""
 import contextlib
+import json
 import os
 import re
 import socket
@@ -237,6 +238,127 @@ def lies(ground):
     router.close()
 
 
+class Igd2:
+    """A UPnP router that a test plays: where it says that its description is, and what it answers to each HTTP request."""
+
+    def __init__(self, home, location, answer):
+        self.location, self.answer, self.searches, self.requests = location, answer, 0, []
+        with home.router:
+            self.ssdp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.http = socket.socket()
+        self.ssdp.bind(("0.0.0.0", 1900))
+        self.ssdp.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.255.255.250") + socket.inet_aton(LAN))
+        self.http.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.http.bind(("0.0.0.0", 5000))
+        self.http.listen(20)
+        self.is_over = False
+        self.threads = [threading.Thread(target=loop, daemon=True) for loop in (self.search, self.serve)]
+        for sock in (self.ssdp, self.http):
+            sock.settimeout(0.1)
+        for thread in self.threads:
+            thread.start()
+
+    def search(self):
+        while not self.is_over:
+            with contextlib.suppress(socket.timeout):
+                data, source = self.ssdp.recvfrom(2000)
+                self.searches += 1
+                kind = re.search(rb"ST: *(\S+)", data)
+                self.ssdp.sendto(f"HTTP/1.1 200 OK\r\nLOCATION: {self.location}\r\nST: {kind[1].decode() if kind else '?'}\r\nUSN: uuid:1\r\n\r\n".encode(), source)
+
+    def serve(self):
+        while not self.is_over:
+            with contextlib.suppress(socket.timeout):
+                threading.Thread(target=self.one, args=(self.http.accept()[0],), daemon=True).start()
+
+    def one(self, sock):
+        with contextlib.suppress(OSError), sock:
+            request = sock.recv(4000)
+            self.requests.append(request)
+            for piece in self.answer(request):
+                sock.sendall(piece)
+
+    def close(self):
+        self.is_over = True
+        for thread in self.threads:
+            thread.join()
+        self.ssdp.close()
+        self.http.close()
+
+
+DESCRIPTION = """<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device>
+<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><deviceList><device>
+<deviceType>urn:schemas-upnp-org:device:WANConnectionDevice:1</deviceType><serviceList><service>
+<serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType><controlURL>{control}</controlURL>
+<SCPDURL>/scpd.xml</SCPDURL></service></serviceList></device></deviceList></device></root>"""
+
+
+def http(body, status="200 OK"):
+    return [f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()]
+
+
+def soap(ip):
+    def answer(request):
+        if request.startswith(b"GET"):
+            return http(DESCRIPTION.format(control="/control"))
+        if b"GetExternalIPAddress" in request:
+            return http(f"<s:Envelope><s:Body><u:GetExternalIPAddressResponse><NewExternalIPAddress>{ip}</NewExternalIPAddress>"
+                        "</u:GetExternalIPAddressResponse></s:Body></s:Envelope>")
+        if b"AddPortMapping" in request:
+            return http("<s:Envelope><s:Body><u:AddPortMappingResponse/></s:Body></s:Envelope>")
+        return http("<s:Envelope><s:Body><s:Fault><detail><UPnPError><errorCode>401</errorCode></UPnPError></detail></s:Fault></s:Body></s:Envelope>",
+                    "500 no")
+    return answer
+
+
+def drip(request):
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\n<root>"
+    while True:
+        yield b"<device>"
+        time.sleep(0.02)
+
+
+def flood(request):
+    yield b"HTTP/1.1 200 OK\r\n\r\n<root>"
+    while True:
+        yield b"<device>" * 8192
+
+
+def helpers(node):
+    lines = node.namespace.run("ps", "-e", "-o", "ppid=,args=").splitlines()
+    return [line for line in lines if line.split()[0] == str(node.daemon.pid) and " igd " in line]
+
+
+def upnp_lies(ground):
+    """A router that lies by UPnP. The helper is all that suffers: it ends in time, and nothing is believed."""
+    anchor, home, node = lab(ground)
+    cases = {"garbage": (f"http://{LAN}:5000/r.xml", lambda request: [b"\xff\0<<<>" * 500]),
+             "another machine": ("http://192.168.1.9:5000/r.xml", drip),
+             "its control elsewhere": (f"http://{LAN}:5000/r.xml", lambda request: http(DESCRIPTION.format(control="http://192.168.1.9/control"))),
+             "an address that is nobody's": (f"http://{LAN}:5000/r.xml", soap("127.0.0.1")),
+             "a text for an address": (f"http://{LAN}:5000/r.xml", soap("1.2.3.4 80 9 \n mapped http://192.168.1.1/ 8.8.8.8 53 9")),
+             "a description without an end": (f"http://{LAN}:5000/r.xml", drip),
+             "a flood": (f"http://{LAN}:5000/r.xml", flood)}
+    for name, (location, answer) in cases.items():
+        router = Igd2(home, location, answer)
+        node.up()
+        until(lambda: router.searches and helpers(node), f"{name}: it is searched for", 10)
+        began = time.monotonic()
+        until(lambda: not helpers(node), f"{name}: the helper ends", 16)
+        check("the router forwards 1" not in node.log() and "the router forwards 8" not in node.log(), f"{name} is believed")
+        found = json.loads(node.cli("status", "--json"))
+        check(found["ok"], f"{name}: {found}")
+        ground.step(f"{name}: {len(router.requests)} requests, the helper ended after {time.monotonic() - began:.1f} s")
+        node.stop()
+        router.close()
+    router = Igd2(home, f"http://{LAN}:5000/r.xml", soap("11.0.1.1"))  # the same, honest
+    node.up()
+    check(forwarded(node, "UPnP", 20) == PORT, "an honest one")
+    node.stop()
+    check(any(b"DeletePortMapping" in request for request in router.requests), "given back")
+    router.close()
+
+
 def off(ground):
     """Not where the owner does not want it, nor where nobody could need it."""
     anchor, home, node = lab(ground)
@@ -259,8 +381,8 @@ def off(ground):
 
 
 def main():
-    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, off]):
-        with Ground("portmap") as ground:
+    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, off]):
+        with Ground("portmap", limit=140) as ground:
             part(ground)
 
 

@@ -305,6 +305,29 @@ static void test_lies(void **state)
     is_external("11.0.1.1:6000");
 }
 
+/* The network changed: a mapping is asked for again at once, and what failed too, but not with every flap. */
+static void test_renew(void **state)
+{
+    unsigned count = 0;
+    (void)state;
+    map(7200);
+    gw_portmap_renew(&portmap, now);
+    assert_false(step());
+    assert_int_equal(take(), 'P');
+    setup(NULL);
+    take();
+    gw_portmap_unreachable(&portmap, now);
+    for (unsigned i = 0; i < 300; i++) { /* half a minute */
+        gw_portmap_renew(&portmap, now);
+        gw_portmap_expire(&portmap, now);
+        while (take())
+            count++;
+        gw_portmap_unreachable(&portmap, now);
+        now = gw_mono_add(now, GW_MS(100));
+    }
+    assert_in_range(count, 2, 4);
+}
+
 static void test_probe(void **state)
 {
     static const uint8_t there[24] = {2, 0x80};
@@ -328,7 +351,7 @@ int main(void)
         cmocka_unit_test_setup(test_silent, setup),    cmocka_unit_test_setup(test_unreachable, setup),
         cmocka_unit_test_setup(test_refused, setup),   cmocka_unit_test_setup(test_expires, setup),
         cmocka_unit_test_setup(test_restarted, setup), cmocka_unit_test_setup(test_lies, setup),
-        cmocka_unit_test_setup(test_probe, setup),
+        cmocka_unit_test_setup(test_probe, setup),     cmocka_unit_test_setup(test_renew, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,6 +300,23 @@ static void test_measured_once(void **state)
     assert_true(is_running);
 }
 
+/* A network that flaps does not make it ask more often. */
+static void test_flaps(void **state)
+{
+    struct sent sent;
+    unsigned count = 0;
+    (void)state;
+    serve("9.9.9.9:3478");
+    for (unsigned i = 0; i < 100; i++) { /* ten seconds */
+        gw_stun_ask(stun, now);
+        gw_deadlines_expire(&deadlines, now);
+        while (next(&sent))
+            count++;
+        now = gw_mono_add(now, GW_MS(100));
+    }
+    assert_in_range(count, 5, 25);
+}
+
 static void test_servers_change(void **state)
 {
     struct gw_addr two[2] = {addr("9.9.9.9:3478"), addr("9.9.8.8:3478")}, out[4];
@@ -328,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_behaviour, setup, teardown),
         cmocka_unit_test_setup_teardown(test_measured_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flaps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_servers_change, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
