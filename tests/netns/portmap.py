@@ -359,6 +359,34 @@ def upnp_lies(ground):
     router.close()
 
 
+def reached(ground):
+    """What it is for: two homes with random ports for each destination have no way to each other but a relay; with one port forwarded they have."""
+    needs("nft", "miniupnpd")
+    internet = Internet(ground)
+    anchor = internet.anchor()
+    homes = [internet.home(name, "nft-random") for name in ("left", "right")]
+    igd = Igd(homes[0])
+    hub = ground.node(anchor, "hub")
+    nodes = [ground.node(home.host, home.short) for home in homes]
+    for node, other in zip(nodes, reversed(nodes)):
+        node.configure({"port": PORT, "anchors": [{"name": "hub", "peer_id": hub.peer_id, "endpoint": f"{ANCHOR[0]}:{PORT}"}],
+                        "peers": [{"name": other.name, "peer_id": other.peer_id}]})
+    hub.configure({"port": PORT, "role": "anchor", "peers": [{"name": node.name, "peer_id": node.peer_id} for node in nodes]})
+    for node in (hub, *nodes):
+        node.up()
+    forwarded(nodes[0], "PCP")
+    right = nodes[1]
+
+    def why():
+        right.ping("left", count=1)
+        return json.loads(right.cli("why", "--json", "left"))
+    until(lambda: (why()["path"] or {}).get("kind") == "direct", lambda: f"a direct path: {why()}", 20)
+    used = why()
+    check(any(one["kind"] == "mapped" and one["outcome"] == "answered" and one["address"] == f"{homes[0].public}:{PORT}" for one in used["candidates"]),
+          f"{used['candidates']}")
+    ground.step(f"{used['path']['endpoint']} by the forwarded port, between two NATs with random ports")
+
+
 def off(ground):
     """Not where the owner does not want it, nor where nobody could need it."""
     anchor, home, node = lab(ground)
@@ -381,7 +409,7 @@ def off(ground):
 
 
 def main():
-    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, off]):
+    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, reached, off]):
         with Ground("portmap", limit=140) as ground:
             part(ground)
 
