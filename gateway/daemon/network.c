@@ -204,8 +204,7 @@ static void on_outside(void *ctx)
 static int make_outside(struct gw_network *network)
 {
     return gw_outside_init(&network->outside, network->params.loop, network->gateway,
-                           network->params.endpoints, gw_link_port(network->link),
-                           network->identity->x25519_secret, on_outside, network);
+                           network->params.endpoints, network->identity->x25519_secret, on_outside, network);
 }
 
 static int make_services(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)

@@ -100,7 +100,8 @@ void gw_network_use(struct gw_network *network, const struct gw_network_files *f
 {
     network->files = files;
     apply_addresses(network);
-    gw_outside_apply(&network->outside, files->config, gw_loop_now(network->params.loop));
+    gw_outside_apply(&network->outside, files->config, gw_link_port(network->link),
+                     gw_loop_now(network->params.loop));
     gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
 }
 

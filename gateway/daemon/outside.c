@@ -50,12 +50,12 @@ static void apply_stun(struct gw_outside *outside, const struct gw_config_networ
 }
 
 int gw_outside_init(struct gw_outside *outside, struct gw_loop *loop, struct gateway *gateway,
-                    struct gw_endpoints *endpoints, uint16_t port, const uint8_t secret[32],
-                    void (*on_change)(void *ctx), void *ctx)
+                    struct gw_endpoints *endpoints, const uint8_t secret[32], void (*on_change)(void *ctx),
+                    void *ctx)
 {
     outside->gateway = gateway;
     outside->endpoints = endpoints;
-    return gw_port_mapping_init(&outside->mapping, loop, port, secret, on_change, ctx);
+    return gw_port_mapping_init(&outside->mapping, loop, secret, on_change, ctx);
 }
 
 void gw_outside_fini(struct gw_outside *outside)
@@ -65,8 +65,10 @@ void gw_outside_fini(struct gw_outside *outside)
     gw_port_mapping_fini(&outside->mapping);
 }
 
-void gw_outside_apply(struct gw_outside *outside, const struct gw_config_network *config, struct gw_mono now)
+void gw_outside_apply(struct gw_outside *outside, const struct gw_config_network *config, uint16_t port,
+                      struct gw_mono now)
 {
+    outside->mapping.port = port;
     apply_stun(outside, config, now);
     gw_port_mapping_refresh(&outside->mapping, config->port_mapping == GW_CONFIG_PORT_MAPPING_AUTO, now);
 }

@@ -17,12 +17,13 @@ struct gw_outside {
 
 /* on_change: gw_port_mapping_external is another one. Everything is borrowed for life; secret is read now. 0 or GW_E_NOMEM. */
 int gw_outside_init(struct gw_outside *outside, struct gw_loop *loop, struct gateway *gateway,
-                    struct gw_endpoints *endpoints, uint16_t port, const uint8_t secret[32],
-                    void (*on_change)(void *ctx), void *ctx);
+                    struct gw_endpoints *endpoints, const uint8_t secret[32], void (*on_change)(void *ctx),
+                    void *ctx);
 /* May wait for the router, two seconds at most. Safe without init, and twice. */
 void gw_outside_fini(struct gw_outside *outside);
-/* As the configuration says from now on. */
-void gw_outside_apply(struct gw_outside *outside, const struct gw_config_network *config, struct gw_mono now);
+/* As the configuration says from now on, for the port that the network has. */
+void gw_outside_apply(struct gw_outside *outside, const struct gw_config_network *config, uint16_t port,
+                      struct gw_mono now);
 /* The network changed. (The engine asks the STUN servers by itself.) */
 void gw_outside_kick(struct gw_outside *outside, struct gw_mono now);
 

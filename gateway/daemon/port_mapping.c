@@ -248,13 +248,13 @@ void gw_port_mapping_refresh(struct gw_port_mapping *mapping, bool is_wanted, st
 
 /* ---- life */
 
-int gw_port_mapping_init(struct gw_port_mapping *mapping, struct gw_loop *loop, uint16_t port,
-                         const uint8_t secret[32], void (*on_change)(void *ctx), void *ctx)
+int gw_port_mapping_init(struct gw_port_mapping *mapping, struct gw_loop *loop, const uint8_t secret[32],
+                         void (*on_change)(void *ctx), void *ctx)
 {
     static const char label[] = "peergate port mapping nonce v1";
     uint8_t digest[crypto_generichash_BYTES];
     *mapping = (struct gw_port_mapping){
-        .loop = loop, .port = port, .fd = -1, .announced_fd = -1, .on_change = on_change, .ctx = ctx};
+        .loop = loop, .fd = -1, .announced_fd = -1, .on_change = on_change, .ctx = ctx};
     crypto_generichash(digest, sizeof digest, (const uint8_t *)label, sizeof label - 1, secret, 32);
     memcpy(mapping->nonce, digest, sizeof mapping->nonce);
     gw_portmap_init(&mapping->portmap, gw_random_system());

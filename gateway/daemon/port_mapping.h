@@ -9,7 +9,7 @@
 
 struct gw_port_mapping {
     struct gw_loop *loop; /* NULL before gw_port_mapping_init */
-    uint16_t port;
+    uint16_t port;        /* the network's; set before gw_port_mapping_refresh */
     uint8_t nonce[GW_PCP_NONCE_LEN];
     bool is_wanted;                /* by the owner */
     struct gw_addr router, client; /* family 0: there is none, or none is needed */
@@ -23,8 +23,8 @@ struct gw_port_mapping {
 };
 
 /* secret: a key of this node's, from which the mapping's nonce follows, so that it can be taken over after a restart. 0 or GW_E_NOMEM. */
-int gw_port_mapping_init(struct gw_port_mapping *mapping, struct gw_loop *loop, uint16_t port,
-                         const uint8_t secret[32], void (*on_change)(void *ctx), void *ctx);
+int gw_port_mapping_init(struct gw_port_mapping *mapping, struct gw_loop *loop, const uint8_t secret[32],
+                         void (*on_change)(void *ctx), void *ctx);
 /* Gives the mapping back: a datagram, or with UPnP up to two seconds. Safe without init, and twice. */
 void gw_port_mapping_fini(struct gw_port_mapping *mapping);
 /* At the start, after a reload, when the network changed: which router, and is it wanted? A mapping of the same router is asked for again. */
