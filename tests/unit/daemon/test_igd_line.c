@@ -42,7 +42,7 @@ static void test_bad(void **state)
                                           "found",
                                           "found ftp://192.168.1.1/",
                                           "mapped",
-                                          "said " URL,
+                                          ("said " URL),
                                           "found http://a\tb",
                                           "==12==ERROR: AddressSanitizer",
                                           "peergate igd: cannot give up privileges"};
