@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The libraries we stand on, each as one imported target: peergate::sodium, ::event, ::b2, ::yaml, ::jansson,
-# ::nanopb, ::mnl, ::hiredis, ::ldns, ::systemd (only where there is one) and, for tests, ::cmocka.
+# ::nanopb, ::mnl, ::hiredis, ::miniupnpc, ::ldns, ::systemd (only where there is one) and,
+# for tests, ::cmocka.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -17,6 +18,7 @@ peergate_pkg(yaml yaml-0.1)
 peergate_pkg(jansson jansson)
 peergate_pkg(mnl libmnl)
 peergate_pkg(hiredis hiredis)
+peergate_pkg(miniupnpc miniupnpc)
 
 # ldns has a .pc file on Debian 13 and only ldns-config on 12; both put it in the default places.
 find_path(LDNS_INCLUDE_DIR ldns/ldns.h REQUIRED)

@@ -17,6 +17,7 @@ is_there() {
 build_packages=(
     build-essential cmake ninja-build pkg-config dpkg-dev debian-archive-keyring python3
     libevent-dev libb2-dev libyaml-dev libjansson-dev libmnl-dev libhiredis-dev libldns-dev libsystemd-dev
+    libminiupnpc-dev
     nanopb libnanopb-dev protobuf-compiler
 )
 

@@ -46,6 +46,24 @@ static void init_host(struct gateway *gateway, const struct gw_gateway_params *p
     gw_hooks_init(gateway);
 }
 
+/* Where STUN servers see us. */
+static void on_observed(struct gw_mono now, void *ctx)
+{
+    struct gateway *gateway = ctx;
+    struct gw_addr observed[GW_STUN_SERVERS_MAX];
+    unsigned count = gw_stun_observed(gateway->stun, observed, GW_STUN_SERVERS_MAX);
+    gw_discovery_set_observed(gateway->discovery, now, observed, count);
+}
+
+static int make_stun(struct gateway *gateway)
+{
+    const struct gw_stun_params params = {.random = gateway->host.random,
+                                          .deadlines = &gateway->host.deadlines,
+                                          .on_observed = on_observed,
+                                          .ctx = gateway};
+    return gw_stun_new(&gateway->stun, &params);
+}
+
 int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params, struct gw_mono now)
 {
     struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -63,7 +81,8 @@ int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params,
     err = gw_discovery_new(&gateway->discovery, &gateway->host);
     if (err)
         goto no_handshakes;
-    if (params->anchor.is_enabled)
+    err = make_stun(gateway);
+    if (!err && params->anchor.is_enabled)
         err = gw_anchor_new(&gateway->anchor, &gateway->host, &params->anchor, now);
     if (err)
         goto no_anchor;
@@ -71,6 +90,7 @@ int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params,
     return 0;
 
 no_anchor:
+    gw_stun_free(gateway->stun);
     gw_discovery_free(gateway->discovery);
 no_handshakes:
     gw_handshakes_fini(gateway);
@@ -98,6 +118,7 @@ void gw_gateway_free(struct gateway *gateway, struct gw_mono now)
     gateway->host.now = now;
     for (struct gw_map_node *node; (node = gw_map_first(&gateway->host.peers)) != NULL;)
         gw_peer_free(gw_map_entry(node, struct gw_peer, by_key), now, GW_REASON_SHUTTING_DOWN);
+    gw_stun_free(gateway->stun);
     gw_discovery_free(gateway->discovery);
     gw_anchor_free(gateway->anchor);
     gw_handshakes_fini(gateway);
@@ -237,6 +258,10 @@ static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
     case GW_MESSAGE_COOKIE_REPLY:
         gw_handshakes_input_cookie(gateway, in->now, datagram);
         break;
+    case GW_MESSAGE_STUN:
+        if (!gw_stun_input(gateway->stun, in->now, &in->train->tuple, datagram, len))
+            gateway->host.stats.dropped_unknown++;
+        break;
     case GW_MESSAGE_PROBE:
         input_probe(in, datagram);
         break;
@@ -301,7 +326,7 @@ static bool output_any(struct gateway *gateway, struct gw_mono now, struct gw_tr
         if (wrap(gateway, now, train))
             return true;
     }
-    if (gw_probes_output(&gateway->host.probes, train))
+    if (gw_probes_output(&gateway->host.probes, train) || gw_stun_output(gateway->stun, now, train))
         return true;
     gateway->is_forward_turn = gateway->anchor && !gateway->is_forward_turn;
     if (gateway->is_forward_turn)
@@ -459,6 +484,7 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
         gw_peer_mtu_look_again(peer, now);
         gw_peer_kick(peer, now);
     }
+    gw_stun_ask(gateway->stun, now);
 }
 
 /* ---- anchors */
@@ -468,6 +494,24 @@ void gw_gateway_set_candidates(struct gateway *gateway, struct gw_mono now, cons
 {
     gateway->host.now = now;
     gw_discovery_set_addresses(gateway->discovery, now, list, count);
+}
+
+void gw_gateway_set_stun(struct gateway *gateway, struct gw_mono now, const struct gw_addr *servers,
+                         unsigned count)
+{
+    gateway->host.now = now;
+    gw_stun_set_servers(gateway->stun, now, servers, count);
+}
+
+void gw_gateway_ask_stun(struct gateway *gateway, struct gw_mono now)
+{
+    gateway->host.now = now;
+    gw_stun_ask(gateway->stun, now);
+}
+
+const struct gw_stun *gw_gateway_stun(const struct gateway *gateway)
+{
+    return gateway->stun;
 }
 
 bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,

@@ -13,6 +13,7 @@
 #include "gateway/flow/mux.h"
 #include "gateway/peer/events.h"
 #include "gateway/peer/peer.h"
+#include "gateway/stun/stun.h"
 #include "gateway/wire/candidate.h"
 #include "gateway/wire/train.h"
 
@@ -89,6 +90,13 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now);
 /* Where this node may be reached, as far as it knows itself: interfaces' addresses and configured ones, best first. What cannot be offered is left out. */
 void gw_gateway_set_candidates(struct gateway *gateway, struct gw_mono now, const struct gw_candidate *list,
                                unsigned count);
+/* STUN servers to ask where they see this node (gateway/stun); at most GW_STUN_SERVERS_MAX. What they say is offered to peers. */
+void gw_gateway_set_stun(struct gateway *gateway, struct gw_mono now, const struct gw_addr *servers,
+                         unsigned count);
+/* Asks them now. gw_gateway_kick does too. */
+void gw_gateway_ask_stun(struct gateway *gateway, struct gw_mono now);
+/* To read what they said. */
+const struct gw_stun *gw_gateway_stun(const struct gateway *gateway);
 /* The anchors that we use; index from 0. false: no more. */
 bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
                             struct gw_anchor_view *out);

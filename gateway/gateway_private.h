@@ -8,6 +8,7 @@
 #include "gateway/discovery/discovery.h"
 #include "gateway/gateway.h"
 #include "gateway/peer/peer_private.h"
+#include "gateway/stun/stun.h"
 #include "gateway/wire/message.h"
 
 #define GW_HANDSHAKES_MAX 512u    /* queued messages of type 1 and 2 */
@@ -36,7 +37,8 @@ struct gateway {
     struct gw_ratelimit *sources;
     struct gw_discovery *discovery;
     struct gw_anchor *anchor; /* NULL: this node is none */
-    bool is_forward_turn;     /* the next train is one that this node relays */
+    struct gw_stun *stun;
+    bool is_forward_turn; /* the next train is one that this node relays */
 };
 
 /* ---- hooks.c: what discovery and anchor hear of peers */

@@ -67,6 +67,7 @@ enum gw_config_dns_system {
     GW_CONFIG_DNS_RESOLV_CONF,
 };
 enum gw_config_expose { GW_CONFIG_EXPOSE_SERVICES, GW_CONFIG_EXPOSE_HOST };
+enum gw_config_port_mapping { GW_CONFIG_PORT_MAPPING_AUTO, GW_CONFIG_PORT_MAPPING_OFF };
 enum gw_config_trust { GW_CONFIG_TRUST_ONE_WAY, GW_CONFIG_TRUST_FULL };
 
 struct gw_config_peer {
@@ -151,7 +152,9 @@ struct gw_config_network {
         struct gw_config_key fleet_key;
     } anchor;                                            /* with role ANCHOR */
     GW_CONFIG_LIST(struct gw_config_endpoint) advertise; /* all GW_CONFIG_ENDPOINT_IP */
-    GW_CONFIG_LIST(struct gw_config_peer) anchors;       /* role ANCHOR all; they may not use services */
+    GW_CONFIG_LIST(struct gw_config_endpoint) stun;      /* IP or NAME */
+    enum gw_config_port_mapping port_mapping;
+    GW_CONFIG_LIST(struct gw_config_peer) anchors; /* role ANCHOR all; they may not use services */
     GW_CONFIG_LIST(struct gw_config_peer) peers;
     GW_CONFIG_LIST(struct gw_config_service) services;
     enum gw_config_expose expose;

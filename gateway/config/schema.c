@@ -64,6 +64,8 @@ static const struct gw_choice exposes[] = {
     {"services", GW_CONFIG_EXPOSE_SERVICES}, {"host", GW_CONFIG_EXPOSE_HOST}, {NULL, 0}};
 static const struct gw_choice trusts[] = {
     {"one_way", GW_CONFIG_TRUST_ONE_WAY}, {"full", GW_CONFIG_TRUST_FULL}, {NULL, 0}};
+static const struct gw_choice port_mappings[] = {
+    {"auto", GW_CONFIG_PORT_MAPPING_AUTO}, {"off", GW_CONFIG_PORT_MAPPING_OFF}, {NULL, 0}};
 static const struct gw_choice levels[] = {{"error", GW_LOG_ERROR},
                                           {"warn", GW_LOG_WARN},
                                           {"info", GW_LOG_INFO},
@@ -397,6 +399,12 @@ static const struct gw_key network_keys[] = {
      .doc =
          "Addresses (IP:PORT) that this node is reached at from outside, by a port forwarded to it for example. "
          "Peers are told them, beside those that are found out."},
+    {"stun", GW_TYPE_HOSTPORT, GW_LIST, NETWORK(stun), RANGE(1, PORT_MAX), .max_count = 8,
+     .doc =
+         "STUN servers (HOST:PORT) that are asked where they see this node; peers are told. One with two addresses also tells what kind of NAT it is (`peergate netcheck`). Anchors do the same: none is needed where there are two."},
+    {"port_mapping", GW_TYPE_ENUM, NETWORK(port_mapping), .choices = port_mappings, .fallback = "auto",
+     .doc =
+         "`auto`: where this machine has only private IPv4 addresses, ask the router to forward the port to it, by PCP, NAT-PMP or UPnP, and peers are told. It ends with the daemon."},
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,

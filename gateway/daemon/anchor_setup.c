@@ -73,10 +73,13 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
 {
     const struct gw_config_network *config = network->files->config;
     struct gw_addr found[INTERFACES_MAX];
-    struct gw_candidate list[INTERFACES_MAX + 4];
+    struct gw_candidate list[INTERFACES_MAX + 5];
+    struct gw_addr mapped;
     unsigned count = 0, found_count = gw_interfaces_list(found, INTERFACES_MAX);
     for (size_t i = 0; i < config->advertise.count && i < 4; i++)
         list[count++] = (struct gw_candidate){config->advertise.items[i].addr, GW_CANDIDATE_CONFIGURED};
+    if (gw_port_mapping_external(&network->outside.mapping, &mapped))
+        list[count++] = (struct gw_candidate){mapped, GW_CANDIDATE_MAPPED};
     for (unsigned i = 0; i < found_count; i++) {
         if (is_virtual(network, &found[i]) || !is_listened_on(config, &found[i]))
             continue;

@@ -66,8 +66,10 @@ const char *gw_cmd_nearest(const struct gw_command *const *commands, size_t coun
 {
     struct gw_nearest nearest;
     gw_nearest_init(&nearest, word);
-    for (size_t i = 0; i < count; i++)
-        gw_nearest_offer(&nearest, commands[i]->name);
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i]->summary)
+            gw_nearest_offer(&nearest, commands[i]->name);
+    }
     return nearest.best;
 }
 
@@ -208,8 +210,10 @@ static int print_help(const struct gw_command *const *commands, size_t count)
 {
     printf("usage: peergate [--dir DIR] [--json] [-v] COMMAND [ARGUMENTS]\n\n"
            "Reach your own machines and services by name, peer to peer.\n\n");
-    for (size_t i = 0; i < count; i++)
-        printf("  %-14s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i]->summary)
+            printf("  %-14s %s\n", commands[i]->name, commands[i]->summary);
+    }
     printf("  %-14s %s\n", "help", "say more about a command: peergate help COMMAND");
     printf("\n  --dir DIR      the folder with identity.key, config.yaml, authorized_keys and names.yaml\n"
            "                 (default: $PEERGATE_DIR, else ~/.config/peergate; for root /etc/peergate)\n"

@@ -26,7 +26,7 @@ struct gw_cmd_context {
 
 struct gw_command {
     const char *name;    /* the word that is typed */
-    const char *summary; /* one line for `peergate help`, no full stop */
+    const char *summary; /* one line for `peergate help`, no full stop; NULL: it is not listed there */
     const char *usage;   /* "usage: peergate NAME ...\n\nlines.\n"; lines of at most 79 */
     /* argv[0] is the command's name; the common options are gone; argv[argc] is NULL. Returns an enum
      * gw_exit. */
@@ -71,10 +71,14 @@ extern const struct gw_command gw_cmd_init;
 extern const struct gw_command gw_cmd_id, gw_cmd_genkey, gw_cmd_pubkey, gw_cmd_authorize, gw_cmd_deauthorize;
 /* cmd_config.c */
 extern const struct gw_command gw_cmd_config;
+/* igd_child.c */
+extern const struct gw_command gw_cmd_igd;
 /* cmd_dns.c */
 extern const struct gw_command gw_cmd_dns;
 /* cmd_up.c, cmd_control.c, cmd_status.c, cmd_ping.c, cmd_nc.c */
 extern const struct gw_command gw_cmd_up, gw_cmd_down, gw_cmd_reload, gw_cmd_status, gw_cmd_peers,
     gw_cmd_ping, gw_cmd_why, gw_cmd_resolve, gw_cmd_services, gw_cmd_nc, gw_cmd_forward;
+/* cmd_netcheck.c */
+extern const struct gw_command gw_cmd_netcheck;
 
 #endif

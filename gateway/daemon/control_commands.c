@@ -15,6 +15,7 @@ const struct gw_control_command gw_daemon_commands[] = {
     {"peers", gw_control_peers},
     {"ping", gw_control_ping},
     {"why", gw_control_why},
+    {"netcheck", gw_control_netcheck},
     {"resolve", gw_control_resolve},
     {"services", gw_control_services},
     {"reload", gw_control_reload},

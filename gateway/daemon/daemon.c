@@ -249,11 +249,39 @@ static int make_loop(struct gw_daemon *daemon)
     return gw_signals_init(&daemon->signals, daemon->loop);
 }
 
+/* Files that are loaded are nobody's but the daemon's. The lists keep what they own; nothing of it is used. */
+static void strip_network(struct gw_config_network *network)
+{
+    for (size_t i = 0; i < network->services.count; i++)
+        network->services.items[i].enabled = false;
+    for (size_t i = 0; i < network->peers.count; i++) {
+        network->peers.items[i].endpoints.count = 0;
+        network->peers.items[i].keepalive_ns = 0;
+        network->peers.items[i].eager = false;
+    }
+}
+
+/* What is left is enough to look at the network. */
+static void strip(struct gw_files *files)
+{
+    struct gw_config *config = files->config;
+    strip_network(&config->top);
+    for (size_t i = 0; i < config->networks.count; i++)
+        strip_network(&config->networks.items[i]);
+    config->tun.enabled = config->dns.enabled = config->virtual_router.enabled = false;
+    config->tun.fd = 0;
+    config->socks.listen.count = 0;
+    if (config->log.level > GW_LOG_WARN)
+        config->log.level = GW_LOG_WARN;
+}
+
 static int build(struct gw_daemon *daemon, struct gw_diag *diag)
 {
     int err = gw_files_load(&daemon->files, daemon->dir, diag);
     if (err != 0)
         return err;
+    if (daemon->is_check)
+        strip(&daemon->files);
     gw_daemon_apply_log(daemon, &daemon->files);
     if ((err = take_lock(daemon, diag)) != 0 || (err = make_loop(daemon)) != 0)
         return err;
@@ -271,7 +299,7 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
     gw_loop_set_busy_poll(daemon->loop, daemon->files.config->busy_poll_ns);
     daemon->netwatch = gw_netwatch_new(daemon->loop, on_change, daemon);
     /* Last: whoever can connect finds everything there. */
-    return make_control(daemon, diag);
+    return daemon->is_check ? 0 : make_control(daemon, diag);
 }
 
 static void log_network(const struct gw_network *network)
@@ -303,6 +331,7 @@ int gw_daemon_new(struct gw_daemon **out, const struct gw_daemon_params *params,
     if (!daemon)
         return GW_E_NOMEM;
     snprintf(daemon->dir, sizeof daemon->dir, "%s", params->dir);
+    daemon->is_check = params->is_check;
     daemon->verbose = params->verbose;
     daemon->log = params->log;
     daemon->lock_fd = -1;

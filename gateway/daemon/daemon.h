@@ -22,6 +22,7 @@
 
 struct gw_daemon {
     char dir[GW_DIR_PATH_MAX];
+    bool is_check;          /* as in gw_daemon_params */
     int verbose;            /* -v: the log says more than the configuration asks for */
     struct gw_logsink *log; /* borrowed */
     struct gw_files files;
@@ -58,6 +59,8 @@ struct gw_daemon_params {
     const char *dir;
     int verbose;
     struct gw_logsink *log;
+    bool
+        is_check; /* only to look at the network for a moment: no front-end, no control socket, no service, and it begins nothing with any peer but the anchors */
 };
 
 /* Builds everything, listens, and logs that it does. On failure (0 is success) every reason is in the log or in diag. */
@@ -98,7 +101,7 @@ void gw_daemon_log_diag(const struct gw_diag *diag);
 /* The control socket's commands: control_*.c. */
 gw_control_fn gw_control_status, gw_control_peers, gw_control_ping, gw_control_why, gw_control_resolve,
     gw_control_services, gw_control_reload, gw_control_down, gw_control_connect, gw_control_forward,
-    gw_control_verdict, gw_control_dns;
+    gw_control_verdict, gw_control_dns, gw_control_netcheck;
 extern const struct gw_control_command gw_daemon_commands[];
 
 /* The network that the request is about ("network"), or NULL: all. false: there is none of that name, and the client was told. */

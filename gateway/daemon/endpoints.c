@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks endpoint names up with libevent's resolver. The endpoints of a peer keep their order: a name's addresses stand where the name stood. */
+/* Looks endpoint names up with libevent's resolver. The endpoints keep their order: a name's addresses stand where the name stood. */
 #include "gateway/daemon/endpoints.h"
 
 #include "gateway/base/err.h"
@@ -35,7 +35,7 @@ struct name {
 
 struct gw_lookup {
     struct gw_endpoints *endpoints;
-    struct gw_peer *peer;
+    struct gw_lookup_params params;
     struct event *timer;
     unsigned running;
     unsigned retry_s;
@@ -59,6 +59,9 @@ void gw_endpoints_free(struct gw_endpoints *endpoints)
 {
     if (!endpoints)
         return;
+    /* What was cancelled ends in the loop, which has ended itself. */
+    if (endpoints->dns)
+        event_base_loop(gw_loop_base(endpoints->loop), EVLOOP_NONBLOCK);
     if (endpoints->dns)
         evdns_base_free(endpoints->dns, 0);
     free(endpoints);
@@ -87,7 +90,7 @@ static struct evdns_base *dns_client(struct gw_endpoints *endpoints)
     return endpoints->dns;
 }
 
-/* --- one peer --- */
+/* --- one list --- */
 
 static void set_endpoints(struct gw_lookup *lookup)
 {
@@ -98,7 +101,7 @@ static void set_endpoints(struct gw_lookup *lookup)
         for (unsigned k = 0; k < name->addr_count && count < GW_PEER_ENDPOINTS_MAX; k++)
             addrs[count++] = name->addrs[k];
     }
-    gw_peer_set_endpoints(lookup->peer, gw_loop_now(lookup->endpoints->loop), addrs, count);
+    lookup->params.on_found(gw_loop_now(lookup->endpoints->loop), addrs, count, lookup->params.ctx);
 }
 
 static void arm(struct gw_lookup *lookup, unsigned seconds)
@@ -145,7 +148,7 @@ static void on_answer(int result, struct evutil_addrinfo *answer, void *arg)
 
     name->request = NULL;
     if (result != 0 && !name->has_failed)
-        gw_log_warn("%s: cannot look up %s: %s; trying again", gw_peer_name(lookup->peer),
+        gw_log_warn("%s: cannot look up %s: %s; trying again", lookup->params.whose(lookup->params.ctx),
                     name->endpoint.name, evutil_gai_strerror(result));
     /* What was known stays in use while the name server does not answer. */
     name->has_failed = result != 0;
@@ -196,13 +199,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     start(arg);
 }
 
-static unsigned take_endpoints(struct gw_lookup *lookup, const struct gw_config_peer *config)
+static unsigned take_endpoints(struct gw_lookup *lookup, const struct gw_config_endpoint *items, size_t count)
 {
     unsigned names = 0;
-    for (size_t i = 0; i < config->endpoints.count && lookup->count < GW_PEER_ENDPOINTS_MAX; i++) {
+    for (size_t i = 0; i < count && lookup->count < GW_PEER_ENDPOINTS_MAX; i++) {
         struct name *name = &lookup->names[lookup->count++];
         name->lookup = lookup;
-        name->endpoint = config->endpoints.items[i];
+        name->endpoint = items[i];
         if (name->endpoint.kind == GW_CONFIG_ENDPOINT_NAME)
             names++;
         else if (name->endpoint.kind == GW_CONFIG_ENDPOINT_IP)
@@ -211,17 +214,17 @@ static unsigned take_endpoints(struct gw_lookup *lookup, const struct gw_config_
     return names;
 }
 
-int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints, struct gw_peer *peer,
-                  const struct gw_config_peer *config)
+int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints,
+                  const struct gw_lookup_params *params, const struct gw_config_endpoint *items, size_t count)
 {
     *out = NULL;
     struct gw_lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup)
         return GW_E_NOMEM;
     lookup->endpoints = endpoints;
-    lookup->peer = peer;
+    lookup->params = *params;
     lookup->retry_s = RETRY_MIN_S;
-    if (take_endpoints(lookup, config) == 0) {
+    if (take_endpoints(lookup, items, count) == 0) {
         free(lookup);
         return 0;
     }

@@ -15,14 +15,21 @@ struct gw_endpoints *gw_endpoints_new(struct gw_loop *loop);
 /* Every lookup must have been freed. */
 void gw_endpoints_free(struct gw_endpoints *endpoints);
 
-/* One peer's endpoints. */
+/* One list of endpoints: a peer's, the STUN servers. */
 struct gw_lookup;
-/* Starts at once; peer's endpoints are set whenever something was learnt. config is copied. *out is NULL when no endpoint is a name. 0 or GW_E_NOMEM. */
-int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints, struct gw_peer *peer,
-                  const struct gw_config_peer *config);
-/* Before the peer is removed. NULL is fine. */
+struct gw_lookup_params {
+    /* All that is known now, whenever something was learnt; at most GW_PEER_ENDPOINTS_MAX. Lent for the call. */
+    void (*on_found)(struct gw_mono now, const struct gw_addr *addrs, unsigned count, void *ctx);
+    const char *(*whose)(void *ctx); /* for the log */
+    void *ctx;
+};
+/* Starts at once. The items are copied; at most GW_PEER_ENDPOINTS_MAX count. *out is NULL when none is a name. 0 or GW_E_NOMEM. */
+int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints,
+                  const struct gw_lookup_params *params, const struct gw_config_endpoint *items,
+                  size_t count);
+/* Before whoever is told is gone. NULL is fine. */
 void gw_lookup_free(struct gw_lookup *lookup);
-/* The peer could not be reached, or the network changed: look again, unless that was just done. NULL is fine. */
+/* What was found could not be reached, or the network changed: look again, unless that was just done. NULL is fine. */
 void gw_lookup_again(struct gw_lookup *lookup);
 
 #endif

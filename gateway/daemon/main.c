@@ -19,11 +19,13 @@ static const struct gw_command *const commands[] = {
     &gw_cmd_peers,
     &gw_cmd_ping,
     &gw_cmd_why,
+    &gw_cmd_netcheck,
     &gw_cmd_resolve,
     &gw_cmd_services,
     &gw_cmd_nc,
     &gw_cmd_forward,
     &gw_cmd_dns,
+    &gw_cmd_igd,
 };
 /* clang-format on */
 

@@ -212,6 +212,18 @@ static int make_state(struct gw_network *network, struct gw_diag *diag)
     return network->link ? gw_link_attach(network->link, network->gateway) : 0;
 }
 
+static void on_outside(void *ctx)
+{
+    struct gw_network *network = ctx;
+    gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
+}
+
+static int make_outside(struct gw_network *network)
+{
+    return gw_outside_init(&network->outside, network->params.loop, network->gateway,
+                           network->params.endpoints, network->identity->x25519_secret, on_outside, network);
+}
+
 static int make_services(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
 {
     const struct gw_services_params params = {
@@ -236,7 +248,7 @@ static int build(struct gw_network *network, const struct gw_config *config, str
     int err;
     if ((err = make_identity(network, config, diag)) != 0 || (err = make_link(network, diag)) != 0 ||
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
-        (err = make_services(network, config, diag)) != 0)
+        (err = make_outside(network)) != 0 || (err = make_services(network, config, diag)) != 0)
         return err;
     gw_peers_init(&network->peers, network->gateway, network->params.endpoints, &network->addresses,
                   network->params.connected);
@@ -305,6 +317,7 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
         network->params.predecessor->heir = NULL;
     if (network->link && network->gateway)
         gw_gateway_end_flows(network->gateway, now);
+    gw_outside_fini(&network->outside);
     if (network->link)
         gw_link_detach(network->link);
     if (network->link && network->heir)

@@ -9,6 +9,7 @@
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
 #include "gateway/daemon/guests.h"
+#include "gateway/daemon/outside.h"
 #include "gateway/daemon/peer_services.h"
 #include "gateway/daemon/peers.h"
 #include "gateway/daemon/pings.h"
@@ -66,6 +67,7 @@ struct gw_network {
     struct gateway *gateway;
     struct gw_fleet_setup *fleet; /* NULL: no anchor, or alone */
     struct gw_state state;
+    struct gw_outside outside;
     struct gw_services *services;
     struct gw_vip_state addresses; /* of the peers */
     struct gw_peers peers;

@@ -100,12 +100,15 @@ void gw_network_use(struct gw_network *network, const struct gw_network_files *f
 {
     network->files = files;
     apply_addresses(network);
+    gw_outside_apply(&network->outside, files->config, gw_link_port(network->link),
+                     gw_loop_now(network->params.loop));
     gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
 }
 
 void gw_network_kick(struct gw_network *network, struct gw_mono now)
 {
     gw_peers_look_up_again(&network->peers);
+    gw_outside_kick(&network->outside, now);
     gw_anchor_setup_addresses(network, now);
     gw_gateway_kick(network->gateway, now);
 }

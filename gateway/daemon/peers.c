@@ -89,11 +89,23 @@ static struct gw_known_peer *find(struct gw_peers *peers, const uint8_t public_k
 
 /* --- one peer of the files --- */
 
+static void on_endpoints(struct gw_mono now, const struct gw_addr *addrs, unsigned count, void *ctx)
+{
+    gw_peer_set_endpoints(ctx, now, addrs, count);
+}
+
+static const char *whose(void *ctx)
+{
+    return gw_peer_name(ctx);
+}
+
 static void look_up(struct gw_peers *peers, struct gw_known_peer *known, const struct gw_config_peer *config)
 {
+    const struct gw_lookup_params params = {.on_found = on_endpoints, .whose = whose, .ctx = known->peer};
     gw_lookup_free(known->lookup);
     known->lookup = NULL;
-    if (config && gw_lookup_new(&known->lookup, peers->endpoints, known->peer, config) != 0)
+    if (config && gw_lookup_new(&known->lookup, peers->endpoints, &params, config->endpoints.items,
+                                config->endpoints.count) != 0)
         gw_log_error("%s: no memory to look its endpoints up", name_of(peers, known->peer));
 }
 

@@ -286,7 +286,9 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
 {
     struct gw_candidate observed;
     char text[GW_ADDR_STRLEN];
-    if (gw_candidate_decode(&observed, address) != 0 || gw_addr_equal(&observed.addr, &use->observed))
+    /* What is left out here comes again with the answer to the next keepalive. */
+    if (gw_candidate_decode(&observed, address) != 0 || gw_addr_equal(&observed.addr, &use->observed) ||
+        !gw_bucket_take(&use->observations, GW_OBSERVATION_RATE, GW_OBSERVATION_RATE, 1, now))
         return;
     if (gw_addr_is_set(&use->observed) && !gw_addr_same_ip(&use->observed, &observed.addr))
         gw_measure_renew(use->discovery, now, true);
@@ -373,6 +375,7 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     use->peer = peer;
     use->slot = slot;
     use->round_at = GW_NEVER;
+    gw_bucket_init(&use->observations, GW_OBSERVATION_RATE, now);
     gw_deadline_init(&use->deadline, on_deadline);
     gw_list_push_back(&discovery->anchors, &use->node);
     discovery->slots[slot] = use;

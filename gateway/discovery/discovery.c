@@ -94,6 +94,8 @@ void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *p
     if (peer->anchor_use)
         gw_anchor_use_changed(peer->anchor_use, now);
     if (peer->reach)
+        gw_observation_changed(peer->reach, now);
+    if (peer->reach)
         session_changed(peer->reach, now);
 }
 
@@ -160,6 +162,8 @@ static void initiate_input(struct gw_discovery *discovery, struct gw_anchor_use 
         gw_meet_initiate_input(reach, use, message->number, initiate, now);
 }
 
+static void tell_again(struct gw_discovery *discovery, struct gw_mono now);
+
 bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
                           const peergate_Control *message, struct gw_mono now)
 {
@@ -172,6 +176,9 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
     case peergate_Control_observed_address_tag:
         if (use && message->body.observed_address.has_address)
             gw_anchor_use_observed(use, &message->body.observed_address.address, now);
+        else if (peer->reach && message->body.observed_address.has_address &&
+                 gw_observation_input(peer->reach, &message->body.observed_address.address, now))
+            tell_again(discovery, now);
         return true;
     case peergate_Control_channel_grant_tag:
         grant_input(discovery, use, message, now);
@@ -262,6 +269,13 @@ static void renew_all(struct gw_discovery *discovery, struct gw_mono now)
         gw_anchor_use_renew(gw_list_entry(node, struct gw_anchor_use, node), now);
 }
 
+/* Anchors and peers: what we offer is something else now. */
+static void tell_again(struct gw_discovery *discovery, struct gw_mono now)
+{
+    renew_all(discovery, now);
+    tell_peers(discovery, now);
+}
+
 void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono now,
                                 const struct gw_candidate *list, unsigned count)
 {
@@ -285,6 +299,19 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
     tell_peers(discovery, now);
 }
 
+void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono now, const struct gw_addr *list,
+                               unsigned count)
+{
+    count = count < GW_CANDIDATES_MAX ? count : GW_CANDIDATES_MAX;
+    if (count == discovery->observed_count &&
+        (count == 0 || memcmp(list, discovery->observed, count * sizeof *list) == 0))
+        return;
+    if (count > 0)
+        memcpy(discovery->observed, list, count * sizeof *list);
+    discovery->observed_count = count;
+    tell_again(discovery, now);
+}
+
 void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)
 {
     tell_peers(discovery, now); /* each anchor knows its own observation */
@@ -300,6 +327,16 @@ unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Addre
         if (count < GW_CANDIDATES_MAX && gw_addr_is_set(&use->observed) &&
             !is_offered(list, count, &use->observed))
             list[count++] = (struct gw_candidate){use->observed, GW_CANDIDATE_OBSERVED};
+    }
+    for (unsigned i = 0; i < discovery->observed_count && count < GW_CANDIDATES_MAX; i++) {
+        if (!is_offered(list, count, &discovery->observed[i]))
+            list[count++] = (struct gw_candidate){discovery->observed[i], GW_CANDIDATE_OBSERVED};
+    }
+    struct gw_addr agreed[GW_OBSERVATIONS_OFFERED];
+    unsigned agreed_count = gw_observations_agreed(discovery, agreed, GW_OBSERVATIONS_OFFERED);
+    for (unsigned i = 0; i < agreed_count && count < GW_CANDIDATES_MAX; i++) {
+        if (!is_offered(list, count, &agreed[i]))
+            list[count++] = (struct gw_candidate){agreed[i], GW_CANDIDATE_OBSERVED};
     }
     for (unsigned i = 0; i < count; i++)
         gw_candidate_encode(&out[i], &list[i]);

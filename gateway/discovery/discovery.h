@@ -22,6 +22,10 @@ void gw_discovery_free(struct gw_discovery *discovery);
 void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono now,
                                 const struct gw_candidate *list, unsigned count);
 
+/* Where STUN servers see this node; offered behind those, as far as there is room. Copied; at most GW_CANDIDATES_MAX are kept. */
+void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono now, const struct gw_addr *list,
+                               unsigned count);
+
 /* From gw_peer_hooks. control: true when the message was ours. */
 void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 void gw_discovery_peer_gone(struct gw_discovery *discovery, struct gw_peer *peer);

@@ -18,6 +18,8 @@
 
 #define GW_ANCHORS_MAX 8u /* anchors that we use at a time */
 #define GW_TAG_LEN 16u
+#define GW_OBSERVATION_RATE 10.0   /* OBSERVED_ADDRESS a second, to and from one peer, and from one anchor */
+#define GW_OBSERVATIONS_OFFERED 2u /* of those that two peers agree on */
 #define GW_REGISTER_TAGS (sizeof((peergate_RegisterRequest *)0)->tags / GW_TAG_LEN)
 
 /* One anchor of ours. peer->anchor_use. A registration is a round of requests, one page of tags each; then, at each keepalive, one without tags that
@@ -45,6 +47,7 @@ struct gw_anchor_use {
     uint64_t instance;        /* the anchor's, as it said in its last reply */
     uint64_t remote_instance; /* of its HELLO: another one after its restart */
     struct gw_addr observed;
+    struct gw_bucket observations; /* how often it may say that we are elsewhere */
 };
 
 /* A channel to a peer through an anchor. The handle, not the channel's number, is what the path is known by: it stays when the anchor gives another
@@ -123,6 +126,13 @@ struct gw_meet {
     struct gw_bucket unasked; /* attempts that somebody else asks for */
 };
 
+/* Where we and a peer see each other. */
+struct gw_observation {
+    struct gw_addr seen; /* where it says that it sees us */
+    struct gw_addr told; /* where it was told last that we see it */
+    struct gw_bucket told_rate, heard_rate;
+};
+
 /* One peer that can be found through anchors. peer->reach. */
 struct gw_reach {
     struct gw_list node; /* discovery->reaches */
@@ -137,6 +147,7 @@ struct gw_reach {
     struct gw_mono step_at; /* when its channels need something; GW_NEVER */
     struct gw_direct direct;
     struct gw_meet meet;
+    struct gw_observation observation;
 };
 
 struct gw_discovery {
@@ -152,6 +163,8 @@ struct gw_discovery {
     uint64_t instance;         /* ours, towards anchors */
     struct gw_candidate own[GW_CANDIDATES_MAX];
     unsigned own_count;
+    struct gw_addr observed[GW_CANDIDATES_MAX]; /* where others than anchors see us */
+    unsigned observed_count;
 };
 
 /* ---- anchors.c */
@@ -267,6 +280,15 @@ void gw_round_end(struct gw_reach *reach);
 void gw_round_ask_anchor(struct gw_reach *reach, const struct gw_anchor_use *use, struct gw_mono now);
 /* Asks the nearest anchor where it sees the peer. */
 void gw_round_ask_witness(struct gw_reach *reach, struct gw_mono now);
+
+/* ---- observations.c */
+void gw_observation_init(struct gw_observation *observation, struct gw_mono now);
+/* The path or the session changed: the peer may have to be told. */
+void gw_observation_changed(struct gw_reach *reach, struct gw_mono now);
+/* From the peer. True when what is to be offered changed. */
+bool gw_observation_input(struct gw_reach *reach, const peergate_Address *address, struct gw_mono now);
+/* What two peers say alike; at most max. Returns how many. */
+unsigned gw_observations_agreed(const struct gw_discovery *discovery, struct gw_addr *out, unsigned max);
 
 /* ---- relay.c: the channels that we hold */
 void gw_relay_channels_init(struct gw_reach *reach);

@@ -320,6 +320,7 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
     gw_deadline_init(&reach->deadline, on_deadline);
     gw_direct_init(&reach->direct);
     gw_meet_init(reach, now);
+    gw_observation_init(&reach->observation, now);
     gw_relay_channels_init(reach);
     gw_list_push_back(&discovery->reaches, &reach->node);
     peer->reach = reach;

@@ -254,7 +254,8 @@ static bool output_frames(struct build *b)
     uint8_t *plain = b->train->slab + GW_DATA_HEADER_LEN;
     bool with_hello = gw_peer_hello_is_due(b->peer, b->now);
     size_t len, cap = b->path->mtu.len;
-    if (!with_hello && gw_peer_hello_is_pending(b->peer))
+    /* Not for what may not go with it: that would be HELLO after HELLO. */
+    if (!with_hello && b->may_send_data && gw_peer_hello_is_pending(b->peer))
         with_hello = gw_peer_queues_have_frames(&b->peer->queues) ||
                      (gw_peer_flows_may_send(b->peer) && !gw_peer_holds_data(b->peer, &b->path->tuple) &&
                       gw_mux_has_output(b->peer->mux, b->now));

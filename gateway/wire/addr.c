@@ -41,6 +41,14 @@ static void set_ip6(struct gw_addr *out, const uint8_t ip[16], uint32_t scope, u
     memcpy(out->ip, ip, 16);
 }
 
+void gw_addr_normalise(struct gw_addr *a)
+{
+    uint8_t ip[16];
+    memcpy(ip, a->ip, sizeof ip);
+    if (a->family == 6)
+        set_ip6(a, ip, a->scope, a->port);
+}
+
 bool gw_addr_equal(const struct gw_addr *a, const struct gw_addr *b)
 {
     return memcmp(a, b, sizeof *a) == 0;

@@ -31,6 +31,8 @@ static inline bool gw_addr_is_set(const struct gw_addr *a)
 bool gw_addr_equal(const struct gw_addr *a, const struct gw_addr *b);
 /* Same family and IP; ports may differ. */
 bool gw_addr_same_ip(const struct gw_addr *a, const struct gw_addr *b);
+/* ::ffff:a.b.c.d becomes a.b.c.d; whoever fills an address from foreign bytes calls it. */
+void gw_addr_normalise(struct gw_addr *a);
 bool gw_addr_is_loopback(const struct gw_addr *a);
 bool gw_addr_is_multicast(const struct gw_addr *a);
 bool gw_addr_is_unspecified(const struct gw_addr *a); /* 0.0.0.0 or :: */

@@ -40,17 +40,6 @@ void gw_candidate_encode(peergate_Address *out, const struct gw_candidate *candi
     out->kind = candidate->kind;
 }
 
-/* ::ffff:a.b.c.d is a.b.c.d everywhere else, so here too. */
-static void normalise(struct gw_addr *addr)
-{
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    if (addr->family != 6 || memcmp(addr->ip, mapped, sizeof mapped) != 0)
-        return;
-    memmove(addr->ip, addr->ip + 12, 4);
-    memset(addr->ip + 4, 0, 12);
-    addr->family = 4;
-}
-
 int gw_candidate_decode(struct gw_candidate *out, const peergate_Address *address)
 {
     struct gw_candidate candidate = {.addr = {.family = address->ip.size == 4 ? 4 : 6}};
@@ -60,7 +49,7 @@ int gw_candidate_decode(struct gw_candidate *out, const peergate_Address *addres
     candidate.addr.port = (uint16_t)address->port;
     candidate.kind =
         address->kind < GW_CANDIDATE_KINDS ? (enum gw_candidate_kind)address->kind : GW_CANDIDATE_HOST;
-    normalise(&candidate.addr);
+    gw_addr_normalise(&candidate.addr);
     if (!gw_candidate_is_usable(&candidate.addr))
         return GW_E_MALFORMED;
     *out = candidate;

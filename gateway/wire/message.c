@@ -5,6 +5,7 @@
 #include "gateway/wire/cursor.h"
 #include "gateway/wire/probe.h"
 #include "gateway/wire/relay_frame.h"
+#include "gateway/wire/stun.h"
 
 #define FIRST_SUITE 1
 #define LAST_SUITE 2
@@ -42,6 +43,6 @@ enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len)
     case GW_MESSAGE_PROBE:
         return if_true(len == GW_PROBE_LEN, GW_MESSAGE_PROBE);
     default:
-        return GW_MESSAGE_NONE;
+        return if_true(gw_stun_is(datagram, len), GW_MESSAGE_STUN);
     }
 }

@@ -19,6 +19,8 @@ enum gw_message_type {
     GW_MESSAGE_RELAY = 6,     /* relay frame */
     GW_MESSAGE_PROBE = 7,     /* of a punch, or of measuring a NAT */
     GW_MESSAGE_ADMIT = 8,     /* reserved: admission of keys not known before */
+    GW_MESSAGE_STUN =
+        0x100, /* by first bytes, cookie and length: an answer, if a transaction of ours is in it */
 };
 
 #define GW_INITIATION_LEN 148u
@@ -69,7 +71,7 @@ static_assert(sizeof(struct gw_data_header) == 16, "docs/PROTOCOL.md, Sealing");
 
 /* The single gate for untrusted datagrams: the type if the first bytes and the length are right for it (exact
  * for 1-3; minimum for type 4, which stock peers pad to 16 but never beyond their MTU; type 5 suite 1..2 and zero byte), else GW_MESSAGE_NONE.
- * type 6 a minimum, type 7 exact. Type 8 is GW_MESSAGE_NONE until it exists. */
+ * type 6 a minimum, type 7 exact; STUN as gw_stun_is. Type 8 is GW_MESSAGE_NONE until it exists. */
 enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len);
 
 #endif

@@ -184,6 +184,16 @@ static bool wait_for(struct gw_sysdns_run *run, unsigned ms)
     return run->pid < 0;
 }
 
+void gw_sysdns_run_kill(struct gw_sysdns_run *run)
+{
+    if (run && run->pid > 0) {
+        kill(-run->pid, SIGKILL);
+        waitpid(run->pid, NULL, 0);
+        run->pid = -1;
+    }
+    gw_sysdns_run_free(run);
+}
+
 void gw_sysdns_run_free(struct gw_sysdns_run *run)
 {
     if (!run)

@@ -24,6 +24,8 @@ struct gw_sysdns_run_params {
 
 /* 0, or -errno (it could not be started), GW_E_NOMEM. */
 int gw_sysdns_run_new(struct gw_sysdns_run **out, const struct gw_sysdns_run_params *params);
+/* Kills it, with all that it started; on_end is not called. Hardly waits. NULL is fine. */
+void gw_sysdns_run_kill(struct gw_sysdns_run *run);
 /* If it still runs, waits two seconds for its end, tells it to end, and kills it half a second later; on_end is not called. NULL is fine. */
 void gw_sysdns_run_free(struct gw_sysdns_run *run);
 

@@ -244,6 +244,7 @@ static void printed_as_people_write(void **state)
                                    "  volume: 0B\n"
                                    "  max_channels: 10000\n"
                                    "  max_tags: 256\n"
+                                   "port_mapping: auto\n"
                                    "protocol:\n"
                                    "  keepalive_interval: 20s\n"
                                    "  connection_timeout: 75s\n"

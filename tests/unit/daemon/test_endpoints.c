@@ -11,23 +11,23 @@
 
 #include <cmocka.h>
 
-struct gw_peer {
+struct found {
     unsigned sets, count;
     struct gw_addr endpoints[GW_PEER_ENDPOINTS_MAX];
 };
 
-void gw_peer_set_endpoints(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *endpoints,
-                           unsigned count)
+static void on_found(struct gw_mono now, const struct gw_addr *addrs, unsigned count, void *ctx)
 {
+    struct found *found = ctx;
     (void)now;
-    peer->sets++;
-    peer->count = count;
-    memcpy(peer->endpoints, endpoints, count * sizeof *endpoints);
+    found->sets++;
+    found->count = count;
+    memcpy(found->endpoints, addrs, count * sizeof *addrs);
 }
 
-const char *gw_peer_name(const struct gw_peer *peer)
+static const char *whose(void *ctx)
 {
-    (void)peer;
+    (void)ctx;
     return "peer";
 }
 
@@ -35,7 +35,7 @@ struct world {
     struct gw_loop *loop;
     struct gw_endpoints *endpoints;
     struct gw_lookup *lookup;
-    struct gw_peer peer;
+    struct found peer;
     struct gw_config_peer config;
     struct gw_config_endpoint items[4];
 };
@@ -78,7 +78,10 @@ static void add_name(struct world *world, const char *name, uint16_t port)
 
 static void start(struct world *world)
 {
-    assert_int_equal(gw_lookup_new(&world->lookup, world->endpoints, &world->peer, &world->config), 0);
+    const struct gw_lookup_params params = {.on_found = on_found, .whose = whose, .ctx = &world->peer};
+    assert_int_equal(
+        gw_lookup_new(&world->lookup, world->endpoints, &params, world->items, world->config.endpoints.count),
+        0);
 }
 
 static void test_only_addresses(void **state)

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Two steps. First UDP: STUN servers and router are asked anew, anchors' sessions are there or being made. Only where nobody answers by that, TCP: to the same machines, and to an
+ * address that is nobody's (192.0.2.1, RFC 5737), which only a captive portal answers for. */
+#include "gateway/daemon/netcheck.h"
+
+#include "gateway/base/err.h"
+#include "gateway/link/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LOOK_MS 100
+#define UDP_MS 7000
+#define SILENT_MS 3500 /* who has not answered by then */
+#define TCP_MS 2000
+#define TCP_MAX 8u
+#define HTTPS_PORT 443u
+
+struct attempt {
+    struct gw_netcheck *check;
+    struct event *event;
+    int fd;
+    bool is_nobody; /* at 192.0.2.1 */
+};
+
+struct gw_netcheck {
+    struct gw_daemon *daemon;
+    const struct gw_network *only;
+    struct event *tick;
+    bool has_route[2]; /* of IPv4, of IPv6: else nobody of that family is waited for */
+    unsigned waited_ms;
+    bool is_tcp; /* the second step */
+    struct attempt attempts[TCP_MAX];
+    unsigned attempt_count, running;
+    enum gw_netcheck_tcp tcp;
+    gw_netcheck_fn *on_done;
+    void *ctx;
+};
+
+static bool is_meant(const struct gw_netcheck *check, const struct gw_network *network)
+{
+    return !check->only || check->only == network;
+}
+
+/* ---- TCP */
+
+static void on_connected(evutil_socket_t fd, short what, void *arg)
+{
+    struct attempt *attempt = arg;
+    struct gw_netcheck *check = attempt->check;
+    int error = ETIMEDOUT;
+    socklen_t len = sizeof error;
+    if (what & EV_WRITE)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    check->running--;
+    if (attempt->is_nobody && error == 0)
+        check->tcp = GW_TCP_CAPTURED;
+    else if (!attempt->is_nobody && (error == 0 || error == ECONNREFUSED) && check->tcp != GW_TCP_CAPTURED)
+        check->tcp = GW_TCP_WORKS;
+}
+
+static void connect_to(struct gw_netcheck *check, const struct gw_addr *addr, uint16_t port, bool is_nobody)
+{
+    const struct timeval limit = {.tv_sec = TCP_MS / 1000};
+    struct sockaddr_storage at;
+    struct gw_addr to = *addr;
+    if (check->attempt_count == TCP_MAX)
+        return;
+    struct attempt *attempt = &check->attempts[check->attempt_count];
+    to.port = port;
+    socklen_t len = (socklen_t)gw_addr_to_sockaddr(&to, &at);
+    *attempt = (struct attempt){.check = check, .is_nobody = is_nobody};
+    attempt->fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (attempt->fd < 0)
+        return;
+    if (connect(attempt->fd, (const struct sockaddr *)&at, len) == 0 || errno == EINPROGRESS)
+        attempt->event =
+            event_new(gw_loop_base(check->daemon->loop), attempt->fd, EV_WRITE, on_connected, attempt);
+    if (!attempt->event || event_add(attempt->event, &limit) != 0) {
+        if (attempt->event)
+            event_free(attempt->event);
+        close(attempt->fd);
+        return;
+    }
+    check->attempt_count++;
+    check->running++;
+}
+
+static void connect_all(struct gw_netcheck *check, const struct gw_network *network, struct gw_mono now)
+{
+    struct gw_stun_view server;
+    struct gw_anchor_view anchor;
+    for (unsigned i = 0; gw_stun_view(gw_gateway_stun(network->gateway), i, &server); i++)
+        connect_to(check, &server.server, server.server.port, false);
+    for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &anchor); i++) {
+        const struct gw_peer_config *config = gw_peer_config(anchor.peer);
+        for (unsigned k = 0; k < config->endpoint_count && k < 2; k++)
+            connect_to(check, &config->endpoints[k], HTTPS_PORT, false);
+    }
+}
+
+static void begin_tcp(struct gw_netcheck *check, struct gw_mono now)
+{
+    static const struct gw_addr nobody = {.family = 4, .ip = {192, 0, 2, 1}};
+    check->is_tcp = true;
+    check->waited_ms = 0;
+    check->tcp = GW_TCP_BLOCKED;
+    connect_to(check, &nobody, 80, true);
+    gw_list_for_each (node, &check->daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (is_meant(check, network))
+            connect_all(check, network, now);
+    }
+}
+
+/* ---- UDP */
+
+static bool is_waiting_for(const struct gw_netcheck *check, const struct gw_network *network,
+                           struct gw_mono now)
+{
+    const struct gw_stun *stun = gw_gateway_stun(network->gateway);
+    struct gw_stun_behaviour behaviour;
+    struct gw_stun_view server;
+    struct gw_anchor_view anchor;
+    struct gw_nat_behaviour nat;
+    bool is_asking = check->waited_ms < SILENT_MS;
+    gw_gateway_nat_view(network->gateway, &nat);
+    if (nat.is_measuring)
+        return true;
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        bool is_running;
+        gw_stun_behaviour(stun, family, &behaviour, &is_running);
+        if (is_running)
+            return true;
+    }
+    for (unsigned i = 0; is_asking && gw_stun_view(stun, i, &server); i++) {
+        if (server.state == GW_STUN_ASKING && check->has_route[server.server.family == 6])
+            return true;
+    }
+    for (unsigned i = 0; is_asking && gw_gateway_anchor_view(network->gateway, i, now, &anchor); i++) {
+        bool is_to_measure = anchor.observed.family == 4 && gw_mono_is_never(nat.measured);
+        if (!anchor.is_connected || anchor.rtt_ns == 0 || is_to_measure)
+            return true;
+    }
+    return gw_port_mapping_is_probing(&network->outside.mapping);
+}
+
+/* Nobody answers who was asked. */
+static bool is_udp_missing(const struct gw_netcheck *check, struct gw_mono now)
+{
+    bool has_udp = false, is_asked = false, is_any_asked = false;
+    gw_list_for_each (node, &check->daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (!is_meant(check, network))
+            continue;
+        has_udp |= gw_netcheck_has_udp(network, 0, now, &is_asked);
+        is_any_asked |= is_asked;
+    }
+    return is_any_asked && !has_udp;
+}
+
+static void done(struct gw_netcheck *check, struct gw_mono now)
+{
+    json_t *list = json_array();
+    gw_netcheck_fn *on_done = check->on_done;
+    void *ctx = check->ctx;
+    gw_list_for_each (node, &check->daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (is_meant(check, network))
+            json_array_append_new(list, gw_netcheck_json(network, check->tcp, now));
+    }
+    gw_netcheck_free(check);
+    on_done(json_pack("{s:o}", "networks", list), ctx);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_netcheck *check = arg;
+    struct gw_mono now = gw_loop_now(check->daemon->loop);
+    bool is_waiting = check->is_tcp && check->running > 0;
+    (void)fd, (void)what;
+    check->waited_ms += LOOK_MS;
+    gw_list_for_each (node, &check->daemon->networks) {
+        const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (!check->is_tcp && is_meant(check, network))
+            is_waiting |= is_waiting_for(check, network, now);
+    }
+    if (is_waiting && check->waited_ms < (check->is_tcp ? TCP_MS + LOOK_MS : UDP_MS))
+        return;
+    if (!check->is_tcp && is_udp_missing(check, now))
+        begin_tcp(check, now);
+    else
+        done(check, now);
+}
+
+/* ---- life */
+
+int gw_netcheck_new(struct gw_netcheck **out, struct gw_daemon *daemon, const struct gw_network *only,
+                    gw_netcheck_fn *on_done, void *ctx)
+{
+    const struct timeval every = {.tv_usec = LOOK_MS * 1000};
+    struct gw_mono now = gw_loop_now(daemon->loop);
+    struct gw_netcheck *check = calloc(1, sizeof *check);
+    *out = NULL;
+    if (!check)
+        return GW_E_NOMEM;
+    *check = (struct gw_netcheck){.daemon = daemon, .only = only, .on_done = on_done, .ctx = ctx};
+    check->tick = event_new(gw_loop_base(daemon->loop), -1, EV_PERSIST, on_tick, check);
+    if (!check->tick || event_add(check->tick, &every) != 0) {
+        gw_netcheck_free(check);
+        return GW_E_NOMEM;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct gw_route route;
+        check->has_route[i] = gw_route_default(&route, i == 0 ? 4 : 6) == 0 && route.has_route;
+    }
+    gw_list_for_each (node, &daemon->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        if (!is_meant(check, network))
+            continue;
+        gw_gateway_ask_stun(network->gateway, now);
+        gw_port_mapping_probe(&network->outside.mapping, now);
+    }
+    *out = check;
+    return 0;
+}
+
+void gw_netcheck_free(struct gw_netcheck *check)
+{
+    if (!check)
+        return;
+    for (unsigned i = 0; i < check->attempt_count; i++) {
+        event_free(check->attempts[i].event);
+        close(check->attempts[i].fd);
+    }
+    if (check->tick)
+        event_free(check->tick);
+    free(check);
+}
