@@ -569,7 +569,7 @@ static void test_failover(void **state)
     add_anchor(a);
     add_anchor(b);
     sim_net_run(&net, GW_S(1));
-    sim_client_start(&client, a, a_to_b, "echo", 30000000);
+    sim_client_start(&client, a, a_to_b, "echo", 60000000);
     sim_net_run(&net, GW_S(2));
     struct gw_anchor_stats one = stats_of(first), two = stats_of(second);
     assert_int_equal(one.channels, 1);
@@ -578,6 +578,17 @@ static void test_failover(void **state)
     sim_net_run(&net, 4 * DELAY); /* what was on its way */
     int64_t silent = 4 * DELAY + time_until_more(&client.received, GW_S(5));
     print_message("the relay in use falls silent: data again after %lld ms\n",
+                  (long long)(silent / GW_MS(1)));
+    assert_true(silent < GW_S(2));
+    bool is_first = first->is_down;
+    sim_net_run(&net, GW_S(2));
+    (is_first ? first : second)->is_down = false; /* it stands by again, and the other one falls silent */
+    sim_net_run(&net, GW_S(8));
+    assert_false(sim_client_is_done(&client));
+    (is_first ? second : first)->is_down = true;
+    sim_net_run(&net, 4 * DELAY);
+    silent = 4 * DELAY + time_until_more(&client.received, GW_S(5));
+    print_message("the other one, when the first is back: data again after %lld ms\n",
                   (long long)(silent / GW_MS(1)));
     assert_true(silent < GW_S(2));
     sim_net_run(&net, GW_S(60));
