@@ -22,6 +22,10 @@ void gw_discovery_free(struct gw_discovery *discovery);
 void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono now,
                                 const struct gw_candidate *list, unsigned count);
 
+/* As far as it can tell, anybody can reach this node: an anchor sees it at an address of its own, so no NAT is between, or the owner says where (`advertise`). A firewall is
+ * not looked for. */
+bool gw_discovery_is_public(const struct gw_discovery *discovery);
+
 /* From gw_peer_hooks. control: true when the message was ours. */
 void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 void gw_discovery_peer_gone(struct gw_discovery *discovery, struct gw_peer *peer);
