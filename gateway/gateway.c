@@ -81,6 +81,7 @@ int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params,
     err = gw_discovery_new(&gateway->discovery, &gateway->host);
     if (err)
         goto no_handshakes;
+    gateway->is_anchor_auto = params->anchor.is_auto;
     err = make_stun(gateway);
     if (!err && params->anchor.is_enabled)
         err = gw_anchor_new(&gateway->anchor, &gateway->host, &params->anchor, now);
@@ -545,7 +546,7 @@ bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_sta
 {
     if (gateway->anchor)
         gw_anchor_stats(gateway->anchor, out);
-    return gateway->anchor != NULL;
+    return gw_hooks_is_anchor(gateway);
 }
 
 struct gw_anchor *gw_gateway_anchor(const struct gateway *gateway)

@@ -38,11 +38,14 @@ struct gateway {
     struct gw_discovery *discovery;
     struct gw_anchor *anchor; /* NULL: this node is none */
     struct gw_stun *stun;
+    bool is_anchor_auto;  /* it is one while this node is reachable from anywhere */
     bool is_forward_turn; /* the next train is one that this node relays */
 };
 
 /* ---- hooks.c: what discovery and anchor hear of peers */
 void gw_hooks_init(struct gateway *gateway);
+/* Does this node serve as an anchor now? */
+bool gw_hooks_is_anchor(const struct gateway *gateway);
 
 /* ---- handshakes.c: strangers' messages wait here, behind data, in bounded room */
 int gw_handshakes_init(struct gateway *gateway);

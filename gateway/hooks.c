@@ -19,6 +19,11 @@ static void on_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
         gw_anchor_peer_gone(gateway->anchor, peer);
 }
 
+bool gw_hooks_is_anchor(const struct gateway *gateway)
+{
+    return gateway->anchor && (!gateway->is_anchor_auto || gw_discovery_is_public(gateway->discovery));
+}
+
 static bool on_control(struct gw_peer *peer, struct gw_view body, struct gw_mono now, bool *is_answer,
                        void *ctx)
 {
@@ -30,7 +35,7 @@ static bool on_control(struct gw_peer *peer, struct gw_view body, struct gw_mono
     }
     *is_answer = gw_message_is_answer(&message);
     bool is_taken = gw_discovery_control(gateway->discovery, peer, &message, now);
-    if (!is_taken && gateway->anchor)
+    if (!is_taken && gw_hooks_is_anchor(gateway))
         is_taken = gw_anchor_control(gateway->anchor, peer, &message, now);
     else if (!is_taken)
         gw_anchor_decline(peer, &message, now);

@@ -36,7 +36,6 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
 {
     struct gw_anchor *anchor = calloc(1, sizeof *anchor);
     uint8_t seed[16];
-    (void)now;
     if (!anchor)
         return GW_E_NOMEM;
     anchor->host = host;
@@ -48,6 +47,7 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
     if (anchor->params.max_per_client == 0)
         anchor->params.max_per_client = MAX_PER_CLIENT;
     anchor->instance = gw_random_u64(host->random);
+    gw_bucket_init(&anchor->total, gw_anchor_burst(params->total_rate), now);
     gw_random_fill(host->random, seed, sizeof seed);
     gw_map_init(&anchor->sides, sizeof(uint32_t), seed);
     gw_map_init(&anchor->tokens, GW_TOKEN_ID_LEN, seed);

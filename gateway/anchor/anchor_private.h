@@ -100,8 +100,9 @@ struct gw_anchor {
     struct gw_deadline sweep;
     struct gw_map tokens; /* gw_anchor_token by id */
     bool has_tried_second;
-    uint16_t second_port; /* 0 = none */
-    struct gw_map sides;  /* gw_channel_side by id */
+    uint16_t second_port;   /* 0 = none */
+    struct gw_map sides;    /* gw_channel_side by id */
+    struct gw_bucket total; /* of all channels */
     unsigned channel_count;
     unsigned far_count;     /* of these, with an end at another anchor */
     struct gw_fleet *fleet; /* NULL: it is alone */
@@ -166,11 +167,10 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
                             const peergate_Control *message, struct gw_mono now);
 
 /* ---- forward.c */
-/* What a channel's bucket holds: a second's worth, a train at least. */
-static inline double gw_anchor_burst(const struct gw_anchor *anchor)
+/* What a bucket of that rate holds: a second's worth, a train at least. */
+static inline double gw_anchor_burst(uint64_t rate)
 {
-    double rate = (double)anchor->params.rate;
-    return rate > GW_TRAIN_SLAB ? rate : GW_TRAIN_SLAB;
+    return rate > GW_TRAIN_SLAB ? (double)rate : GW_TRAIN_SLAB;
 }
 void gw_anchor_queue_clear(struct gw_anchor *anchor);
 

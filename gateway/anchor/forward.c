@@ -150,14 +150,16 @@ static bool find_way(const struct gw_channel_side *to, size_t len, struct gw_mon
 static bool is_within_limits(struct gw_anchor *anchor, struct gw_channel *channel, size_t len,
                              struct gw_mono now)
 {
-    double rate = (double)anchor->params.rate;
+    uint64_t rate = anchor->params.rate, total = anchor->params.total_rate;
     uint64_t volume = anchor->params.volume;
     if (volume > 0 && channel->volume + len > volume) {
         channel->volume = volume; /* a smaller train does not slip through */
         gw_anchor_tell_spent(channel, now);
         return false;
     }
-    if (rate > 0 && !gw_bucket_take(&channel->rate, rate, gw_anchor_burst(anchor), (double)len, now))
+    if (rate > 0 && !gw_bucket_take(&channel->rate, (double)rate, gw_anchor_burst(rate), (double)len, now))
+        return false;
+    if (total > 0 && !gw_bucket_take(&anchor->total, (double)total, gw_anchor_burst(total), (double)len, now))
         return false;
     channel->volume += len;
     return true;

@@ -79,7 +79,7 @@ struct gw_channel *gw_anchor_channel_new(struct gw_anchor *anchor, struct gw_anc
         return NULL;
     anchor->channel_count++;
     memcpy(channel->tag, tag, GW_TAG_LEN);
-    gw_bucket_init(&channel->rate, gw_anchor_burst(anchor), now);
+    gw_bucket_init(&channel->rate, gw_anchor_burst(anchor->params.rate), now);
     channel->volume_began = now;
     channel->spent_told = GW_NEVER;
     if (init_side(anchor, channel, 0, client, NULL) != 0 ||

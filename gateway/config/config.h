@@ -55,7 +55,11 @@ struct gw_config_endpoint {
     struct gw_addr addr;                        /* of IP */
 };
 
-enum gw_config_role { GW_CONFIG_ROLE_DYNAMIC, GW_CONFIG_ROLE_ANCHOR };
+enum gw_config_role {
+    GW_CONFIG_ROLE_DYNAMIC,
+    GW_CONFIG_ROLE_ANCHOR,
+    GW_CONFIG_ROLE_AUTO /* of this node only */
+};
 enum gw_config_protocol { GW_CONFIG_TCP, GW_CONFIG_UDP };
 enum gw_config_others { GW_CONFIG_OTHERS_REJECT, GW_CONFIG_OTHERS_DIRECT };
 enum gw_config_dns_system {
@@ -146,6 +150,7 @@ struct gw_config_network {
     enum gw_config_role role;
     struct {
         bool relay;
+        int64_t total_rate;
         int64_t rate, volume; /* bytes a second and an hour of one channel; 0 = no limit */
         int64_t max_channels, max_tags;
         char *directory; /* redis_url.h; NULL = its own memory */

@@ -45,6 +45,10 @@ static const struct gw_choice paths[] = {
     {"auto", GW_PATH_AUTO}, {"direct", GW_PATH_DIRECT}, {"relay", GW_PATH_RELAY}, {NULL, 0}};
 static const struct gw_choice roles[] = {
     {"dynamic", GW_CONFIG_ROLE_DYNAMIC}, {"anchor", GW_CONFIG_ROLE_ANCHOR}, {NULL, 0}};
+static const struct gw_choice own_roles[] = {{"dynamic", GW_CONFIG_ROLE_DYNAMIC},
+                                             {"anchor", GW_CONFIG_ROLE_ANCHOR},
+                                             {"auto", GW_CONFIG_ROLE_AUTO},
+                                             {NULL, 0}};
 static const struct gw_choice protocols[] = {{"tcp", GW_CONFIG_TCP}, {"udp", GW_CONFIG_UDP}, {NULL, 0}};
 static const struct gw_choice classes[] = {{"auto", GW_CONFIG_CLASS_WISHED},
                                            {"interactive", GW_CLASS_INTERACTIVE},
@@ -340,6 +344,8 @@ static const struct gw_key anchor_keys[] = {
          "Carry what two peers say to each other (sealed, and unreadable here) where they have no direct way."},
     {"rate", GW_TYPE_BYTES, NETWORK(anchor.rate), RANGE(0, 100 * GIGABYTE), .fallback = "0",
      .doc = "How much of that a second, for each pair of peers; 0: no limit."},
+    {"total_rate", GW_TYPE_BYTES, NETWORK(anchor.total_rate), RANGE(0, 100 * GIGABYTE), .fallback = "0",
+     .doc = "How much of that a second in all; 0: no limit."},
     {"volume", GW_TYPE_BYTES, NETWORK(anchor.volume), RANGE(0, 1000000 * GIGABYTE), .fallback = "0",
      .doc = "How much of that an hour, for each pair of peers; 0: no limit."},
     {"max_channels", GW_TYPE_INT, NETWORK(anchor.max_channels), RANGE(1, 100000), .fallback = "10000",
@@ -389,9 +395,11 @@ static const struct gw_key network_keys[] = {
      .doc = "Fast encryption (AEGIS) between our own nodes: where both have the hardware, always, or never."},
     {"congestion", GW_TYPE_ENUM, NETWORK(congestion), .choices = congestions, .fallback = "bbr",
      .further = GW_FURTHER_COMMON, .doc = "Congestion control of streams."},
-    {"role", GW_TYPE_ENUM, NETWORK(role), .choices = roles, .fallback = "dynamic",
-     .doc = "`anchor`: reachable from anywhere, and every peer that this node knows may find the peers it "
-            "shares with others through it."},
+    {"role", GW_TYPE_ENUM, NETWORK(role), .choices = own_roles, .fallback = "dynamic",
+     .doc =
+         "`anchor`: reachable from anywhere, and every peer that this node knows may find the peers it "
+         "shares with others through it. `auto`: that while there is no NAT before it, as far as an anchor of its own "
+         "can see, or `advertise` is set."},
     {"anchor", GW_TYPE_SECTION, .section = &anchor_section},
     {"anchors", GW_TYPE_SECTION, GW_LIST, NETWORK(anchors), .section = &anchors_section, .max_count = 8,
      .doc = "The anchors that peers without an `endpoint` are found through. They may use no service here."},

@@ -12,11 +12,13 @@
 
 void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config)
 {
-    *out = (struct gw_anchor_params){.is_enabled = config->role == GW_CONFIG_ROLE_ANCHOR,
+    *out = (struct gw_anchor_params){.is_enabled = config->role != GW_CONFIG_ROLE_DYNAMIC,
+                                     .is_auto = config->role == GW_CONFIG_ROLE_AUTO,
                                      .relays = config->anchor.relay,
                                      .max_tags = (unsigned)config->anchor.max_tags,
                                      .max_channels = (unsigned)config->anchor.max_channels,
                                      .rate = (uint64_t)config->anchor.rate,
+                                     .total_rate = (uint64_t)config->anchor.total_rate,
                                      .volume = (uint64_t)config->anchor.volume};
 }
 

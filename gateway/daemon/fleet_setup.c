@@ -71,7 +71,7 @@ int gw_fleet_setup_new(struct gw_fleet_setup **out, struct gw_loop *loop,
                        const struct gw_config_network *config)
 {
     *out = NULL;
-    if (config->role != GW_CONFIG_ROLE_ANCHOR || !config->anchor.directory)
+    if (config->role == GW_CONFIG_ROLE_DYNAMIC || !config->anchor.directory)
         return 0;
     struct gw_fleet_setup *setup = calloc(1, sizeof *setup);
     if (!setup)

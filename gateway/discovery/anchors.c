@@ -112,6 +112,17 @@ static void tell_reaches(struct gw_anchor_use *use, struct gw_mono now)
         gw_reach_anchors_changed(gw_list_entry(node, struct gw_reach, node), now);
 }
 
+/* It answers again: so may what goes through it. */
+static void no_longer_silent(struct gw_anchor_use *use, struct gw_mono now)
+{
+    tell_reaches(use, now);
+    gw_list_for_each (node, &use->discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        if (gw_relay_channel_of(reach, use))
+            gw_peer_try_relays(reach->peer, now);
+    }
+}
+
 static void became_silent(struct gw_anchor_use *use, struct gw_mono now)
 {
     use->is_silent = true;
@@ -277,8 +288,8 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     }
     if (is_page)
         end_round(use, now, lifetime_s);
-    else if (was_silent)
-        tell_reaches(use, now);
+    if (was_silent)
+        no_longer_silent(use, now);
     arm(use, next_beat(use, now));
 }
 

@@ -312,6 +312,21 @@ void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono no
     tell_again(discovery, now);
 }
 
+bool gw_discovery_is_public(const struct gw_discovery *discovery)
+{
+    for (unsigned i = 0; i < discovery->own_count; i++) {
+        if (discovery->own[i].kind == GW_CANDIDATE_CONFIGURED)
+            return true;
+    }
+    gw_list_for_each (node, &discovery->anchors) {
+        const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
+        if (gw_addr_is_set(&use->observed) &&
+            is_offered(discovery->own, discovery->own_count, &use->observed))
+            return true;
+    }
+    return false;
+}
+
 void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)
 {
     tell_peers(discovery, now); /* each anchor knows its own observation */

@@ -25,6 +25,9 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
 /* Where STUN servers see this node; offered behind those, as far as there is room. Copied; at most GW_CANDIDATES_MAX are kept. */
 void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono now, const struct gw_addr *list,
                                unsigned count);
+/* As far as it can tell, anybody can reach this node: an anchor sees it at an address of its own, so no NAT is between, or the owner says where (`advertise`). A firewall is
+ * not looked for. */
+bool gw_discovery_is_public(const struct gw_discovery *discovery);
 
 /* From gw_peer_hooks. control: true when the message was ours. */
 void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);

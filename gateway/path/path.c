@@ -376,7 +376,7 @@ bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence
             if (!gw_mono_is_never(path->awaiting) && gw_paths_have_other(paths) &&
                 gw_mono_due(gw_mono_add(path->awaiting, silence_ns), now))
                 gw_path_probe(path, now, random);
-        } else if (is_active && path->is_validated &&
+        } else if (is_active && (path->is_validated || gw_tuple_is_relay(&path->tuple)) &&
                    gw_mono_due(gw_mono_add(path->probed, GW_PATH_REFRESH_NS), now)) {
             gw_path_probe(path, now, random);
         }

@@ -126,6 +126,11 @@ void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw
 
 void gw_peer_try_relays(struct gw_peer *peer, struct gw_mono now)
 {
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    if (session.state != GW_SESSION_ESTABLISHED)
+        return;
+    gw_peer_mark_ready(peer);
     for (unsigned i = 0; i < peer->endpoints.relay_count; i++)
         gw_paths_add_relay(&peer->paths, now, &peer->endpoints.relays[i], peer->host->random);
 }

@@ -327,7 +327,7 @@ void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tup
 /* A channel of a relay leads to the peer; it does not any more. */
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
-/* There is a session: each of the channels may become a path. */
+/* Each of the channels may become a path, now that there is a session, or a relay answers again. Without a session nothing happens. */
 void gw_peer_try_relays(struct gw_peer *peer, struct gw_mono now);
 /* Data came by a relay's channel. */
 void gw_peer_relay_data(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);

@@ -569,7 +569,7 @@ static void test_failover(void **state)
     add_anchor(a);
     add_anchor(b);
     sim_net_run(&net, GW_S(1));
-    sim_client_start(&client, a, a_to_b, "echo", 30000000);
+    sim_client_start(&client, a, a_to_b, "echo", 60000000);
     sim_net_run(&net, GW_S(2));
     struct gw_anchor_stats one = stats_of(first), two = stats_of(second);
     assert_int_equal(one.channels, 1);
@@ -578,6 +578,17 @@ static void test_failover(void **state)
     sim_net_run(&net, 4 * DELAY); /* what was on its way */
     int64_t silent = 4 * DELAY + time_until_more(&client.received, GW_S(5));
     print_message("the relay in use falls silent: data again after %lld ms\n",
+                  (long long)(silent / GW_MS(1)));
+    assert_true(silent < GW_S(2));
+    bool is_first = first->is_down;
+    sim_net_run(&net, GW_S(2));
+    (is_first ? first : second)->is_down = false; /* it stands by again, and the other one falls silent */
+    sim_net_run(&net, GW_S(8));
+    assert_false(sim_client_is_done(&client));
+    (is_first ? second : first)->is_down = true;
+    sim_net_run(&net, 4 * DELAY);
+    silent = 4 * DELAY + time_until_more(&client.received, GW_S(5));
+    print_message("the other one, when the first is back: data again after %lld ms\n",
                   (long long)(silent / GW_MS(1)));
     assert_true(silent < GW_S(2));
     sim_net_run(&net, GW_S(60));
@@ -812,6 +823,59 @@ static void test_limits_of_a_channel(void **state)
     sim_net_fini(&net);
 }
 
+/* All channels together, whatever each may have. */
+static void test_limit_of_all(void **state)
+{
+    (void)state;
+    struct sim_client of_a, of_b;
+    three_nodes(54, &(struct sim_link_params){.delay_ns = DELAY});
+    anchor->params.anchor.rate = 10000000;
+    anchor->params.anchor.total_rate = 125000;
+    make_anchor();
+    sim_net_run(&net, GW_S(30));
+    sim_client_start(&of_a, a, a_to_b, "sink", 1000000);
+    sim_client_start(&of_b, b, b_to_a, "sink", 1000000);
+    sim_net_run(&net, GW_S(5));
+    assert_true(stats_of(anchor).relayed_bytes > 300000);
+    assert_true(stats_of(anchor).relayed_bytes < 125000 * 7);
+    sim_net_run(&net, GW_S(60));
+    assert_int_equal(of_a.sent + of_b.sent, 2000000);
+    sim_net_fini(&net);
+}
+
+/* One that is an anchor only while nothing is between it and the world, as its own anchor sees it. */
+static void test_auto(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(55, &(struct sim_link_params){.delay_ns = DELAY});
+    struct sim_node *judge = anchor, *volunteer = sim_net_add(&net, "10.0.0.4:7004");
+    volunteer->params.anchor.is_auto = true;
+    add_unlocated(judge, volunteer);
+    anchor = volunteer;
+    make_anchor();
+    anchor = judge;
+    add_anchor(volunteer);
+    anchor = volunteer;
+    gw_gateway_remove_peer(a->gateway, sim_now(a), a_to_anchor);
+    gw_gateway_remove_peer(b->gateway, sim_now(b), b_to_anchor);
+    add_anchor(a);
+    add_anchor(b);
+    struct gw_candidate inside = {.kind = GW_CANDIDATE_HOST}, outside = {volunteer->addr, GW_CANDIDATE_HOST};
+    assert_int_equal(gw_addr_parse(&inside.addr, "192.168.1.4:7004"), 0);
+    gw_gateway_set_candidates(volunteer->gateway, sim_now(volunteer), &inside, 1);
+    sim_net_run(&net, GW_S(5));
+    assert_false(gw_gateway_anchor_stats(volunteer->gateway, &(struct gw_anchor_stats){0}));
+    assert_int_equal(view_of(a).refusal, peergate_Refusal_REFUSAL_NO_ANCHOR);
+    gw_gateway_set_candidates(volunteer->gateway, sim_now(volunteer), &outside, 1);
+    sim_net_run(&net, GW_S(90)); /* who was refused asks again after a minute */
+    assert_int_equal(stats_of(volunteer).registrations, 2);
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(2));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
 static struct gw_asked_view asked_of(struct gw_peer *peer, unsigned i)
 {
     struct gw_reach_view view;
@@ -988,6 +1052,8 @@ int main(void)
         cmocka_unit_test(test_stolen_channel),
         cmocka_unit_test(test_limits_of_a_channel),
         cmocka_unit_test(test_volume_of_a_channel),
+        cmocka_unit_test(test_limit_of_all),
+        cmocka_unit_test(test_auto),
         cmocka_unit_test(test_lies_about_addresses),
         cmocka_unit_test(test_lies_about_channels),
         cmocka_unit_test(test_no_relay),

@@ -154,8 +154,9 @@ static void nap(void)
 
 void datagrams_bulk(const struct datagrams_load *load, struct datagrams_end *from, struct datagrams_end *to)
 {
+    unsigned burst = (unsigned)load->burst;
     size_t each = (size_t)load->size + from->extra;
-    uint8_t *bytes = make(from, (size_t)load->size, DATAGRAMS_BURST);
+    uint8_t *bytes = make(from, (size_t)load->size, burst);
     pthread_t thread;
     if (pthread_create(&thread, NULL, receive, to))
         tool_die("pthread_create");
@@ -172,12 +173,12 @@ void datagrams_bulk(const struct datagrams_load *load, struct datagrams_end *fro
             moved = now;
         }
         uint64_t flying = sent - lost > got ? sent - lost - got : 0;
-        if (flying + DATAGRAMS_BURST > load->window) {
+        if (flying + burst > load->window) {
             nap();
             continue;
         }
-        if (send_burst(from, bytes, each, DATAGRAMS_BURST))
-            sent += DATAGRAMS_BURST;
+        if (send_burst(from, bytes, each, burst))
+            sent += burst;
         else
             refused++;
     }

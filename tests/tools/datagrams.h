@@ -8,7 +8,7 @@
 #include "tests/tools/stunlet.h"
 
 #define DATAGRAMS_SIZE_MAX 1400u
-#define DATAGRAMS_BURST 32u /* in one sendmsg */
+#define DATAGRAMS_BURST 32u /* in one sendmsg, at most and usually */
 #define DATAGRAMS_STALL_MS 20
 
 /* One end, and what its datagrams look like. */
@@ -23,6 +23,7 @@ struct datagrams_end {
 struct datagrams_load {
     const char *mode; /* for the output */
     uint64_t size, window, count;
+    uint64_t burst; /* datagrams in one sendmsg, 1 to DATAGRAMS_BURST */
     double seconds;
 };
 

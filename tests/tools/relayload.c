@@ -80,9 +80,10 @@ static void move(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.client = "0.0.0.0:0",
-                        .peer = "0.0.0.0:0",
-                        .load = {.size = 1350, .window = 128, .seconds = 3, .count = 2000}};
+    struct options o = {
+        .client = "0.0.0.0:0",
+        .peer = "0.0.0.0:0",
+        .load = {.size = 1350, .window = 128, .seconds = 3, .count = 2000, .burst = DATAGRAMS_BURST}};
     const struct tool_option table[] = {
         {"anchor", TOOL_TEXT, &o.anchor, "ADDRESS:PORT of the anchor"},
         {"anchor-key", TOOL_TEXT, &o.anchor_key, "its X25519 public key, base64"},
@@ -92,6 +93,7 @@ int main(int argc, char **argv)
         {"peer", TOOL_TEXT, &o.peer, "its ADDRESS:PORT"},
         {"size", TOOL_COUNT, &o.load.size, "of a datagram, without the frame's header (1350)"},
         {"window", TOOL_COUNT, &o.load.window, "datagrams on the way (128)"},
+        {"burst", TOOL_COUNT, &o.load.burst, "datagrams in one sendmsg (32)"},
         {"seconds", TOOL_NUMBER, &o.load.seconds, "of up and down (3)"},
         {"count", TOOL_COUNT, &o.load.count, "of rtt, hold and keys (2000)"},
         {0},
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
     int at = tool_options(argc, argv, "relayload [OPTIONS] keys|up|down|rtt|hold", table);
     errno = 0;
     if (argc - at != 1 || o.load.size < 64 || o.load.size > DATAGRAMS_SIZE_MAX ||
-        o.load.window < DATAGRAMS_BURST)
+        o.load.window < DATAGRAMS_BURST || o.load.burst < 1 || o.load.burst > DATAGRAMS_BURST)
         tool_die("relayload [OPTIONS] keys|up|down|rtt|hold (--help)");
     o.load.mode = argv[at];
     if (strcmp(o.load.mode, "keys") == 0) {

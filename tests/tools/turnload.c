@@ -97,7 +97,8 @@ static void hold(const struct options *o, const struct stun_addr *client_addr, s
 
 int main(int argc, char **argv)
 {
-    struct options o = {.load = {.size = 1350, .window = 128, .seconds = 3, .count = 2000}};
+    struct options o = {
+        .load = {.size = 1350, .window = 128, .seconds = 3, .count = 2000, .burst = DATAGRAMS_BURST}};
     const char *client_at = "0.0.0.0:0";
     const struct tool_option table[] = {
         {"server", TOOL_TEXT, &o.server, "ADDRESS:PORT of the TURN server"},
@@ -108,6 +109,7 @@ int main(int argc, char **argv)
         {"peer", TOOL_TEXT, &o.peer, "ADDRESS:PORT of the peer"},
         {"size", TOOL_COUNT, &o.load.size, "of a datagram, without ChannelData's header (1350)"},
         {"window", TOOL_COUNT, &o.load.window, "datagrams on the way (128)"},
+        {"burst", TOOL_COUNT, &o.load.burst, "datagrams in one sendmsg (32)"},
         {"seconds", TOOL_NUMBER, &o.load.seconds, "of up and down (3)"},
         {"count", TOOL_COUNT, &o.load.count, "of rtt and hold (2000)"},
         {0},
@@ -115,7 +117,8 @@ int main(int argc, char **argv)
     int at = tool_options(argc, argv, "turnload [OPTIONS] up|down|rtt|hold", table);
     errno = 0;
     if (argc - at != 1 || !o.peer || (!o.server && !o.direct) || o.load.size < 1 ||
-        o.load.size > DATAGRAMS_SIZE_MAX || o.load.window < DATAGRAMS_BURST)
+        o.load.size > DATAGRAMS_SIZE_MAX || o.load.window < DATAGRAMS_BURST || o.load.burst < 1 ||
+        o.load.burst > DATAGRAMS_BURST)
         tool_die("turnload [OPTIONS] up|down|rtt, with --server and --peer (--help)");
     o.load.mode = argv[at];
     struct stun_addr client_addr = datagrams_parse(client_at), peer_addr = datagrams_parse(o.peer),

@@ -241,6 +241,7 @@ static void printed_as_people_write(void **state)
                                    "anchor:\n"
                                    "  relay: true\n"
                                    "  rate: 0B\n"
+                                   "  total_rate: 0B\n"
                                    "  volume: 0B\n"
                                    "  max_channels: 10000\n"
                                    "  max_tags: 256\n"
