@@ -211,6 +211,16 @@ static unsigned input_relay(struct input *in, unsigned i)
     return 1;
 }
 
+static void input_probe(struct input *in, const uint8_t *datagram)
+{
+    struct gateway *gateway = in->gateway;
+    const struct gw_tuple *from = &in->train->tuple;
+    bool is_known = !gw_tuple_is_relay(from) &&
+                    ((gateway->anchor && gw_anchor_probe_input(gateway->anchor, in->now, from, datagram)) ||
+                     gw_discovery_probe_input(gateway->discovery, in->now, from, datagram));
+    gateway->host.stats.dropped_unknown += !is_known;
+}
+
 static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
 {
     struct gateway *gateway = in->gateway;
@@ -227,8 +237,10 @@ static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
     case GW_MESSAGE_COOKIE_REPLY:
         gw_handshakes_input_cookie(gateway, in->now, datagram);
         break;
-    case GW_MESSAGE_RELAY:
     case GW_MESSAGE_PROBE:
+        input_probe(in, datagram);
+        break;
+    case GW_MESSAGE_RELAY:
     case GW_MESSAGE_ADMIT:
     case GW_MESSAGE_NONE:
     default:
@@ -289,6 +301,8 @@ static bool output_any(struct gateway *gateway, struct gw_mono now, struct gw_tr
         if (wrap(gateway, now, train))
             return true;
     }
+    if (gw_probes_output(&gateway->host.probes, train))
+        return true;
     gateway->is_forward_turn = gateway->anchor && !gateway->is_forward_turn;
     if (gateway->is_forward_turn)
         return gw_anchor_output(gateway->anchor, train) || output_peers(gateway, now, train);
@@ -466,6 +480,11 @@ bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struc
     if (use)
         gw_anchor_use_view(use, now, out);
     return use != NULL;
+}
+
+void gw_gateway_nat_view(const struct gateway *gateway, struct gw_nat_behaviour *out)
+{
+    *out = *gw_discovery_nat(gateway->discovery);
 }
 
 void gw_peer_reach_view(const struct gw_peer *peer, struct gw_reach_view *out)

@@ -92,6 +92,8 @@ void gw_gateway_set_candidates(struct gateway *gateway, struct gw_mono now, cons
 /* The anchors that we use; index from 0. false: no more. */
 bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
                             struct gw_anchor_view *out);
+/* The NAT in front of this node, as measured. */
+void gw_gateway_nat_view(const struct gateway *gateway, struct gw_nat_behaviour *out);
 /* How the peer is, or is not, reached. */
 void gw_peer_reach_view(const struct gw_peer *peer, struct gw_reach_view *out);
 /* The anchor whose channel it is, as long as there is one; else NULL. */

@@ -50,6 +50,7 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
     anchor->instance = gw_random_u64(host->random);
     gw_random_fill(host->random, seed, sizeof seed);
     gw_map_init(&anchor->sides, sizeof(uint32_t), seed);
+    gw_map_init(&anchor->tokens, GW_TOKEN_ID_LEN, seed);
     gw_list_init(&anchor->queue);
     gw_directory_init(&anchor->directory, host->random);
     gw_list_init(&anchor->clients);
@@ -73,7 +74,9 @@ void gw_anchor_free(struct gw_anchor *anchor)
         return;
     gw_fleet_free(anchor->fleet);
     gw_anchor_queue_clear(anchor);
+    gw_anchor_probes_fini(anchor);
     gw_map_fini(&anchor->sides);
+    gw_map_fini(&anchor->tokens);
     gw_directory_fini(&anchor->directory);
     gw_deadline_disarm(&anchor->host->deadlines, &anchor->sweep);
     gw_deadlines_release(&anchor->host->deadlines);
@@ -107,6 +110,7 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
     if (anchor->fleet)
         gw_fleet_client_gone(anchor->fleet, client);
     gw_anchor_channels_end(anchor, client);
+    gw_anchor_token_end(anchor, client);
     gw_directory_clear(&anchor->directory, &client->registrant);
     gw_list_remove(&client->node);
     anchor->client_count--;
@@ -250,7 +254,9 @@ static bool is_request(const peergate_Control *message)
     return message->which_body == peergate_Control_register_request_tag ||
            message->which_body == peergate_Control_request_endpoint_tag ||
            message->which_body == peergate_Control_channel_request_tag ||
-           message->which_body == peergate_Control_channel_taken_tag;
+           message->which_body == peergate_Control_channel_taken_tag ||
+           message->which_body == peergate_Control_nat_probe_tag ||
+           message->which_body == peergate_Control_punch_me_now_tag;
 }
 
 bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const peergate_Control *message,
@@ -275,6 +281,12 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
         break;
     case peergate_Control_channel_request_tag:
         gw_anchor_answer_channel(anchor, client, message, now);
+        break;
+    case peergate_Control_nat_probe_tag:
+        gw_anchor_answer_nat_probe(anchor, client, message, now);
+        break;
+    case peergate_Control_punch_me_now_tag:
+        gw_anchor_answer_punch(anchor, client, message, now);
         break;
     case peergate_Control_channel_taken_tag:
     default:

@@ -24,6 +24,10 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
 void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer);
 
+/* A probe that passed the gate: true when its token is one of ours. */
+bool gw_anchor_probe_input(struct gw_anchor *anchor, struct gw_mono now, const struct gw_tuple *from,
+                           const uint8_t *datagram);
+
 /* Frames of the train, the i-th and those behind it on the same channel: changed in place, and sent from there (on_forward) or copied to the queue. Returns how many were
  * dealt with, forwarded or not; at least 1. */
 unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const struct gw_train *train,
@@ -37,6 +41,7 @@ void gw_anchor_decline(struct gw_peer *peer, const peergate_Control *message, st
 struct gw_anchor_stats {
     unsigned clients, registrations, channels;
     uint64_t requests, refused_unknown, refused_limit, refused_rate;
+    uint64_t punches; /* INITIATE_PUNCH sent to two */
     uint64_t relayed_datagrams, relayed_bytes;
     uint64_t dropped_channel; /* no such channel, or its mac is wrong */
     uint64_t dropped_place;   /* not from where the client's session is */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What an anchor is made of, and the functions its files owe each other. For gateway/anchor only.
  *   anchor.c     clients, requests      directory.c   tags      grants.c   channels given and taken back      far.c   those that end at another anchor
- *   forward.c   frames on their way      fleet*.c   other anchors */
+ *   forward.c   frames on their way      fleet*.c   other anchors
+ *   probes.c     measuring clients' NATs      punches.c   INITIATE_PUNCH */
 #ifndef GATEWAY_ANCHOR_ANCHOR_PRIVATE_H
 #define GATEWAY_ANCHOR_ANCHOR_PRIVATE_H
 
@@ -12,12 +13,25 @@
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
 #include "gateway/wire/candidate.h"
+#include "gateway/wire/probe.h"
 #include "gateway/wire/relay_frame.h"
 
 #define GW_ANCHOR_CLIENTS_MAX 4096u
 #define GW_ANCHOR_REQUEST_RATE 63.0 /* a second of one client */
 
+#define GW_ANCHOR_SECOND_LINK 1u   /* the socket that measuring takes */
+#define GW_ANCHOR_TOKEN_PROBES 32u /* sent for one token */
+
 struct gw_anchor_client;
+
+/* What a client that measures its NAT has; one at a time. */
+struct gw_anchor_token {
+    struct gw_map_node node; /* anchor->tokens */
+    uint8_t id[GW_TOKEN_ID_LEN];
+    uint8_t key[GW_PROBE_KEY_LEN];
+    struct gw_mono expires;
+    unsigned left; /* probes that may still be sent for it */
+};
 
 /* One end of a channel: the number and the keys are this client's alone, or this fellow anchor's. */
 struct gw_channel_side {
@@ -63,6 +77,9 @@ struct gw_anchor_client {
     unsigned candidate_count;
     struct gw_addr told; /* the observed address that it was told last */
     struct gw_bucket requests;
+    bool has_nat; /* as it said when it asked for a punch last */
+    peergate_Nat nat;
+    struct gw_anchor_token token;
     struct gw_list sides; /* of its channels */
     unsigned channel_count;
     uint32_t publish_count; /* gw_fleet.up_count when its tags were put into the store last */
@@ -78,7 +95,10 @@ struct gw_anchor {
     struct gw_list clients;
     unsigned client_count;
     struct gw_deadline sweep;
-    struct gw_map sides; /* gw_channel_side by id */
+    struct gw_map tokens; /* gw_anchor_token by id */
+    bool has_tried_second;
+    uint16_t second_port; /* 0 = none */
+    struct gw_map sides;  /* gw_channel_side by id */
     unsigned channel_count;
     unsigned far_count;     /* of these, with an end at another anchor */
     struct gw_fleet *fleet; /* NULL: it is alone */
@@ -130,6 +150,17 @@ struct gw_channel_side *gw_anchor_far_side(struct gw_anchor *anchor, struct gw_a
 /* The fellow has told where frames for it go: the channel is prolonged. */
 void gw_anchor_far_opened(struct gw_channel_side *far, uint32_t to_id, const uint8_t to_key[GW_RELAY_KEY_LEN],
                           struct gw_mono now);
+
+/* ---- probes.c */
+void gw_anchor_answer_nat_probe(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                                const peergate_Control *message, struct gw_mono now);
+void gw_anchor_token_end(struct gw_anchor *anchor, struct gw_anchor_client *client);
+void gw_anchor_probes_fini(struct gw_anchor *anchor);
+
+/* ---- punches.c */
+/* PUNCH_ME_NOW to us: both begin. */
+void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *client,
+                            const peergate_Control *message, struct gw_mono now);
 
 /* ---- forward.c */
 /* What a channel's bucket holds: a second's worth, a train at least. */

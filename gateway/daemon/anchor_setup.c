@@ -119,6 +119,29 @@ void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network,
     }
 }
 
+static json_t *yes_or_no(enum gw_nat_answer answer)
+{
+    return answer == GW_NAT_UNTESTED ? json_null() : json_boolean(answer == GW_NAT_YES);
+}
+
+json_t *gw_anchor_setup_nat_json(const struct gw_network *network, struct gw_mono now)
+{
+    struct gw_nat_behaviour nat;
+    char at[GW_ADDR_STRLEN];
+    gw_gateway_nat_view(network->gateway, &nat);
+    json_t *object =
+        json_pack("{s:s,s:s,s:s,s:i,s:i,s:b}", "mapping", gw_nat_reach_names[nat.mapping], "filtering",
+                  gw_nat_reach_names[nat.filtering], "ports", gw_nat_ports_names[nat.ports], "step", nat.step,
+                  "anchors", (int)nat.anchors, "measuring", (int)nat.is_measuring);
+    json_object_set_new(object, "translated", yes_or_no(nat.translated));
+    json_object_set_new(object, "hairpin", yes_or_no(nat.hairpin));
+    json_object_set_new(object, "seen",
+                        gw_addr_is_set(&nat.seen) ? json_string(gw_addr_format(&nat.seen, at)) : json_null());
+    json_object_set_new(object, "measured_s",
+                        gw_mono_is_never(nat.measured) ? json_null() : gw_json_ago(nat.measured, now));
+    return object;
+}
+
 json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
 {
     struct gw_anchor_stats stats;

@@ -17,6 +17,8 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now);
 const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct gw_tuple *path);
 /* Appends the anchors that this node uses in the network. */
 void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network, struct gw_mono now);
+/* The NAT in front of it, as measured (docs/CONTROL.md, `nat`). */
+json_t *gw_anchor_setup_nat_json(const struct gw_network *network, struct gw_mono now);
 /* What it does as an anchor itself; null when it is none. */
 json_t *gw_anchor_setup_serving_json(const struct gw_network *network);
 

@@ -189,6 +189,7 @@ static struct networks_json describe_networks(const struct gw_daemon *daemon, co
             continue;
         json_t *object = json_object();
         add_identity(object, network);
+        json_object_set_new(object, "nat", gw_anchor_setup_nat_json(network, now));
         json_array_append_new(all.networks, object);
         add_peers(all.peers, network, now);
         gw_anchor_setup_add_anchors(all.anchors, network, now);
@@ -246,6 +247,8 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     json_object_set_new(object, "uptime_s", gw_json_ago(daemon->started, now));
     json_object_set_new(object, "dir", json_string(daemon->dir));
     add_identity(object, only ? only : gw_daemon_first_network(daemon));
+    json_object_set_new(object, "nat",
+                        gw_anchor_setup_nat_json(only ? only : gw_daemon_first_network(daemon), now));
     json_object_set_new(object, "networks", all.networks);
     json_object_set_new(object, "proxies", proxies(daemon));
     json_object_set_new(object, "tun", gw_daemon_tun_json(daemon, now));

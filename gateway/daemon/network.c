@@ -107,6 +107,21 @@ static int make_identity(struct gw_network *network, const struct gw_config *con
     return err;
 }
 
+static int open_link(struct gateway *gateway, uint32_t number, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    return gw_link_open(network->link, number);
+}
+
+static void close_link(struct gateway *gateway, uint32_t number, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    if (network->link)
+        gw_link_close(network->link, number);
+}
+
 static int make_link(struct gw_network *network, struct gw_diag *diag)
 {
     const struct gw_config_network *config = network->files->config;
@@ -166,6 +181,8 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
                                                          .on_pong = on_pong,
                                                          .on_control = on_control,
                                                          .on_forward = on_forward,
+                                                         .open_link = open_link,
+                                                         .close_link = close_link,
                                                          .ctx = network};
     int err = gw_fleet_setup_new(&network->fleet, network->params.loop, network->files->config);
     if (err)

@@ -159,6 +159,8 @@ static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t li
     if (!use->is_registered)
         gw_log_info("anchor %s: registered for %u peer%s", gw_peer_name(use->peer), use->tags,
                     use->tags == 1 ? "" : "s");
+    if (!use->is_registered && use->discovery->measure.result.anchors < 2)
+        gw_measure_renew(use->discovery, now, false);
     use->is_round_due = false;
     use->is_registered = true;
     use->round_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
@@ -286,6 +288,8 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
     char text[GW_ADDR_STRLEN];
     if (gw_candidate_decode(&observed, address) != 0 || gw_addr_equal(&observed.addr, &use->observed))
         return;
+    if (gw_addr_is_set(&use->observed) && !gw_addr_same_ip(&use->observed, &observed.addr))
+        gw_measure_renew(use->discovery, now, true);
     use->observed = observed.addr;
     gw_log_debug("anchor %s sees us at %s", gw_peer_name(use->peer), gw_addr_log(&observed.addr, text));
     gw_discovery_observed(use->discovery, now);
@@ -386,6 +390,7 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
 {
     struct gw_deadlines *deadlines = &use->discovery->host->deadlines;
     end_channels(use, use->discovery->host->now, false);
+    gw_measure_forget(use->discovery, use, use->discovery->host->now);
     use->discovery->slots[use->slot] = NULL;
     use->peer->anchor_use = NULL;
     gw_list_remove(&use->node);

@@ -21,8 +21,13 @@ int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host)
     gw_random_fill(host->random, seed, sizeof seed);
     gw_map_init(&discovery->handles, sizeof(uint32_t), seed);
     gw_map_init(&discovery->ids, sizeof(uint32_t), seed);
+    gw_map_init(&discovery->tokens, GW_TOKEN_ID_LEN, seed);
     gw_list_init(&discovery->anchors);
     gw_list_init(&discovery->reaches);
+    if (gw_links_init(&discovery->links, host) != 0 || gw_measure_init(discovery) != 0) {
+        free(discovery);
+        return GW_E_NOMEM;
+    }
     discovery->instance = gw_random_u64(host->random);
     *out = discovery;
     return 0;
@@ -32,6 +37,9 @@ void gw_discovery_free(struct gw_discovery *discovery)
 {
     if (!discovery)
         return;
+    gw_measure_fini(discovery);
+    gw_links_fini(&discovery->links);
+    gw_map_fini(&discovery->tokens);
     gw_map_fini(&discovery->handles);
     gw_map_fini(&discovery->ids);
     free(discovery);
@@ -146,7 +154,13 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
     case peergate_Control_channel_grant_tag:
         grant_input(discovery, use, message, now);
         return true;
+    case peergate_Control_nat_probe_tag:
+        if (use && message->body.nat_probe.is_answer)
+            gw_measure_answer(discovery, use, message->number, &message->body.nat_probe, now);
+        return message->body.nat_probe.is_answer;
     case peergate_Control_punch_me_now_tag:
+        if (!gw_is_zero(message->body.punch_me_now.tag, GW_TAG_LEN))
+            return false; /* for an anchor */
         if (peer->reach)
             gw_direct_punch_input(peer->reach, message->number, &message->body.punch_me_now, now);
         return true;
@@ -237,6 +251,7 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
     memcpy(discovery->own, own, sizeof own);
     discovery->own_count = own_count;
     renew_all(discovery, now);
+    gw_measure_renew(discovery, now, true);
     take_back(discovery, now, old, old_count);
     tell_peers(discovery, now);
 }
@@ -263,6 +278,11 @@ unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Addre
 }
 
 /* ---- to read */
+
+const struct gw_nat_behaviour *gw_discovery_nat(const struct gw_discovery *discovery)
+{
+    return &discovery->measure.result;
+}
 
 const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,
                                                      const struct gw_anchor_use *use)

@@ -56,6 +56,12 @@ void gw_discovery_relay_quiet(const struct gw_discovery *discovery, struct gw_mo
 /* The anchor that it goes through; NULL when there is no such channel. */
 struct gw_peer *gw_discovery_relay_of(const struct gw_discovery *discovery, const struct gw_tuple *tuple);
 
+/* A probe that passed the gate: true when its token is one of ours. */
+bool gw_discovery_probe_input(struct gw_discovery *discovery, struct gw_mono now, const struct gw_tuple *from,
+                              const uint8_t *datagram);
+/* Valid as long as discovery is. */
+const struct gw_nat_behaviour *gw_discovery_nat(const struct gw_discovery *discovery);
+
 /* For status. NULL starts, NULL ends. */
 const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,
                                                      const struct gw_anchor_use *use);

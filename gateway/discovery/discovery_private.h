@@ -7,6 +7,8 @@
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 
 #include "gateway/discovery/discovery.h"
+#include "gateway/discovery/links.h"
+#include "gateway/discovery/measure.h"
 #include "gateway/peer/message.h"
 #include "gateway/peer/peer_private.h"
 #include "gateway/punch/punch.h"
@@ -99,7 +101,10 @@ struct gw_discovery {
     struct gw_list reaches;
     struct gw_map handles, ids; /* gw_relay_channel by tuple.link and by id */
     uint32_t next_handle;
-    uint64_t instance; /* ours, towards anchors */
+    struct gw_map tokens; /* gw_token by id */
+    struct gw_links links;
+    struct gw_measure measure; /* of our NAT */
+    uint64_t instance;         /* ours, towards anchors */
     struct gw_candidate own[GW_CANDIDATES_MAX];
     unsigned own_count;
 };
@@ -138,6 +143,21 @@ void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_
 
 /* Recomputes the deadline. */
 void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now);
+
+/* A brief measuring is over (gw_measure_briefly): the result knows which port is next, if has_seen. */
+void gw_reach_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen);
+
+/* ---- probes.c */
+/* Holds the token from now on, for its life. peer_key: of the other one who has it, whose session `session` is. false: the id is taken, or no memory. */
+bool gw_token_set(struct gw_discovery *discovery, struct gw_token *token, const struct gw_session *session,
+                  const uint8_t peer_key[GW_KEY_LEN], const uint8_t id[GW_TOKEN_ID_LEN],
+                  const uint8_t secret[GW_TOKEN_SECRET_LEN], struct gw_mono now);
+/* Nothing happens to one that is not held. */
+void gw_token_clear(struct gw_discovery *discovery, struct gw_token *token);
+
+/* ---- meet.c */
+void gw_meet_probe(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
+                   const struct gw_probe *probe);
 
 /* ---- direct.c */
 void gw_direct_init(struct gw_direct *direct);

@@ -4,6 +4,7 @@
 #define GATEWAY_DISCOVERY_VIEW_H
 
 #include "gateway/base/mono.h"
+#include "gateway/discovery/nat.h"
 #include "gateway/wire/candidate.h"
 #include "gateway/wire/train.h"
 

@@ -3,10 +3,13 @@
  * sealed before it can be sent. */
 #include "gateway/link/link.h"
 
+#include "gateway/link/further.h"
+
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/session/keypair.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +36,7 @@ struct gw_link {
     struct gw_loop *loop;
     struct gateway *gateway;
     struct gw_udp udp;
+    struct gw_furthers furthers;
     struct gw_slabs slabs;
     struct event *readable[GW_UDP_FAMILIES];
     struct event *writable[GW_UDP_FAMILIES];
@@ -62,7 +66,9 @@ static const struct turn *turn_of(const struct gw_link *link, struct gw_mono now
 
 /* --- receiving --- */
 
-static void receive(struct gw_link *link, enum gw_udp_family family)
+/* is_closed: of a further socket, which the engine may close meanwhile. */
+static void receive(struct gw_link *link, struct gw_udp *udp, enum gw_udp_family family,
+                    const bool *is_closed)
 {
     struct gw_train trains[GW_UDP_MESSAGES];
     struct gw_mono now = gw_loop_now(link->loop);
@@ -71,8 +77,8 @@ static void receive(struct gw_link *link, enum gw_udp_family family)
     bool is_drained = false;
 
     gw_slabs_touch(&link->slabs, now);
-    while (!is_drained && bytes < turn->receive_bytes && count < RECEIVE_TRAINS) {
-        unsigned made = gw_udp_receive(&link->udp, family, &link->slabs, turn->slabs, trains, &is_drained);
+    while (!is_drained && bytes < turn->receive_bytes && count < RECEIVE_TRAINS && !(is_closed && *is_closed)) {
+        unsigned made = gw_udp_receive(udp, family, &link->slabs, turn->slabs, trains, &is_drained);
         for (unsigned i = 0; i < made; i++) {
             bytes += (unsigned)gw_train_len(&trains[i]);
             note_traffic(link, &trains[i]);
@@ -87,7 +93,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_link *link = arg;
     (void)what;
-    receive(link, fd == link->udp.sockets[GW_UDP_V6].fd ? GW_UDP_V6 : GW_UDP_V4);
+    receive(link, &link->udp, fd == link->udp.sockets[GW_UDP_V6].fd ? GW_UDP_V6 : GW_UDP_V4, NULL);
+}
+
+static void on_further_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_further *further = arg;
+    const struct gw_link *link = further->owner;
+    (void)fd, (void)what;
+    if (link->gateway)
+        receive(further->owner, &further->udp, GW_UDP_V4, &further->is_closed);
 }
 
 /* --- sending --- */
@@ -101,10 +116,14 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 /* false: the socket is full, the train waits. */
 static bool send_train(struct gw_link *link, struct gw_mono now)
 {
-    int err = gw_udp_send(&link->udp, &link->train, &link->done, now);
+    uint32_t number = link->train.tuple.link;
+    struct gw_further *further = gw_further_of(&link->furthers, number);
+    struct gw_udp *udp = number == GW_LINK_PRIMARY ? &link->udp : further ? &further->udp : NULL;
+    int err = udp ? gw_udp_send(udp, &link->train, &link->done, now) : -ENOTCONN;
     link->is_waiting = err == GW_E_AGAIN;
     if (link->is_waiting) {
-        event_add(link->writable[link->train.tuple.remote.family == 6 ? GW_UDP_V6 : GW_UDP_V4], NULL);
+        unsigned family = link->train.tuple.remote.family == 6 ? GW_UDP_V6 : GW_UDP_V4;
+        event_add(further ? further->writable : link->writable[family], NULL);
         return false;
     }
     if (err != 0)
@@ -173,6 +192,7 @@ static bool handshakes(struct gw_link *link, struct gw_mono now)
 static struct gw_mono turn(struct gw_loop_hook *hook, struct gw_mono now)
 {
     struct gw_link *link = gw_container_of(hook, struct gw_link, hook);
+    gw_furthers_reap(&link->furthers);
     if (!link->gateway)
         return GW_NEVER;
     if (gw_mono_due(gw_gateway_next_deadline(link->gateway), now))
@@ -204,6 +224,7 @@ int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_
         free(link);
         return err;
     }
+    gw_furthers_init(&link->furthers, &params->listen[GW_UDP_V4]);
     link->loop = loop;
     link->hook.run = turn;
     *out = link;
@@ -250,6 +271,8 @@ void gw_link_detach(struct gw_link *link)
         ;
     gw_loop_remove_hook(link->loop, &link->hook);
     free_events(link);
+    for (uint32_t number = 1; number < GW_FURTHER_MAX; number++)
+        gw_further_close(&link->furthers, number);
     link->gateway = NULL;
     link->is_waiting = false;
 }
@@ -262,9 +285,23 @@ void gw_link_free(struct gw_link *link)
         gw_loop_remove_hook(link->loop, &link->hook);
         free_events(link);
     }
+    gw_furthers_fini(&link->furthers);
     gw_udp_close(&link->udp);
     gw_slabs_fini(&link->slabs);
     free(link);
+}
+
+int gw_link_open(struct gw_link *link, uint32_t number)
+{
+    if (link->udp.sockets[GW_UDP_V4].fd < 0)
+        return -EAFNOSUPPORT;
+    return gw_further_open(&link->furthers, gw_loop_base(link->loop), number, link, on_further_readable,
+                           on_writable);
+}
+
+void gw_link_close(struct gw_link *link, uint32_t number)
+{
+    gw_further_close(&link->furthers, number);
 }
 
 uint16_t gw_link_port(const struct gw_link *link)

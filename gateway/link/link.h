@@ -21,6 +21,9 @@ int gw_link_attach(struct gw_link *link, struct gateway *gateway);
 void gw_link_detach(struct gw_link *link);
 /* For gw_gateway_events.on_forward: sends the train from where it lies, if nothing of ours waits for the socket. */
 unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, struct gw_mono now);
+/* A further IPv4 socket, as in gw_gateway_events.open_link and close_link. */
+int gw_link_open(struct gw_link *link, uint32_t number);
+void gw_link_close(struct gw_link *link, uint32_t number);
 uint16_t gw_link_port(const struct gw_link *link);
 const struct gw_udp_stats *gw_link_stats(const struct gw_link *link);
 /* Which families are open. */

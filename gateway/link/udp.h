@@ -48,6 +48,7 @@ struct gw_udp_params {
     /* One for each family: family 0 = every address of it. */
     struct gw_addr listen[GW_UDP_FAMILIES];
     bool skip[GW_UDP_FAMILIES]; /* a family that is not wanted */
+    bool is_further;            /* one of many: its buffers are not worth a line in the log */
 };
 
 /* Opens and binds. 0, or -errno with a sentence in why[] that says what to do. A family that this machine does not have is left out. */

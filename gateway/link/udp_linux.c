@@ -180,11 +180,12 @@ int gw_udp_open(struct gw_udp *udp, const struct gw_udp_params *params, char *wh
             return err;
         }
     }
-    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++) {
+    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES && !params->is_further; family++) {
         if (udp->sockets[family].fd >= 0)
             log_socket(&udp->sockets[family], family);
     }
-    log_small_buffer(udp);
+    if (!params->is_further)
+        log_small_buffer(udp);
     return 0;
 }
 

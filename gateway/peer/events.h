@@ -34,6 +34,10 @@ struct gw_gateway_events {
     /* A CONTROL message (protobuf body, lent) from a peer of ours. May be NULL. */
     void (*on_control)(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
                        void *ctx);
+    /* Opens a further IPv4 UDP socket, which becomes the link with this number (1 to 1023), on a port of the system's choice: returns the port, or -errno. Trains
+     * come from it and go to it by the tuple's link. May be NULL: there are none, and then close_link too. */
+    int (*open_link)(struct gateway *gateway, uint32_t link, void *ctx);
+    void (*close_link)(struct gateway *gateway, uint32_t link, void *ctx);
     void *ctx;
 };
 

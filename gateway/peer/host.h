@@ -9,6 +9,7 @@
 #include "gateway/flow/mux.h"
 #include "gateway/peer/allowedips.h"
 #include "gateway/peer/events.h"
+#include "gateway/peer/probes.h"
 #include "gateway/session/session.h"
 #include "gateway/wire/frame.h"
 #include "gateway/wire/train.h"
@@ -51,7 +52,8 @@ struct gw_peer_host {
     struct gw_session_events session_events;
     struct gw_gateway_stats stats;
     struct gw_list ready; /* gw_peer.ready: may have something to send */
-    struct gw_map peers;  /* X25519 key -> gw_peer */
+    struct gw_probe_queue probes;
+    struct gw_map peers; /* X25519 key -> gw_peer */
     struct gw_allowedips allowedips;
     bool has_packets;        /* this input brought IP packets */
     bool takes_partial;      /* the user of on_packet completes layer-4 checksums */

@@ -13,6 +13,8 @@ bool gw_message_is_answer(const peergate_Control *message)
 {
     return message->which_body == peergate_Control_register_reply_tag ||
            message->which_body == peergate_Control_endpoint_info_tag ||
+           (message->which_body == peergate_Control_nat_probe_tag && message->body.nat_probe.is_answer) ||
+           message->which_body == peergate_Control_initiate_punch_tag ||
            (message->which_body == peergate_Control_channel_grant_tag && message->number != 0);
 }
 

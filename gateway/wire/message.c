@@ -3,6 +3,7 @@
 #include "gateway/wire/message.h"
 
 #include "gateway/wire/cursor.h"
+#include "gateway/wire/probe.h"
 #include "gateway/wire/relay_frame.h"
 
 #define FIRST_SUITE 1
@@ -38,6 +39,8 @@ enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len)
         return if_true(len >= GW_DATA_MIN_LEN, GW_MESSAGE_DATA);
     case GW_MESSAGE_RELAY:
         return if_true(len >= GW_RELAY_MIN_LEN, GW_MESSAGE_RELAY);
+    case GW_MESSAGE_PROBE:
+        return if_true(len == GW_PROBE_LEN, GW_MESSAGE_PROBE);
     default:
         return GW_MESSAGE_NONE;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The outer messages, as they stand in a UDP datagram: WireGuard's four (paper 5.4), our types 5 and 6, and the
- * numbers reserved for probe and admission. One function looks at type and length before any field is
+/* The outer messages, as they stand in a UDP datagram: WireGuard's four (paper 5.4), our types 5 to 7, and the
+ * number reserved for admission. One function looks at type and length before any field is
  * read. */
 #ifndef GATEWAY_WIRE_MESSAGE_H
 #define GATEWAY_WIRE_MESSAGE_H
@@ -17,7 +17,7 @@ enum gw_message_type {
     GW_MESSAGE_DATA = 4,      /* VPN_DATA; exact le32 4 */
     GW_MESSAGE_FAST_DATA = 5, /* by first byte */
     GW_MESSAGE_RELAY = 6,     /* relay frame */
-    GW_MESSAGE_PROBE = 7,     /* reserved: punch probe */
+    GW_MESSAGE_PROBE = 7,     /* of a punch, or of measuring a NAT */
     GW_MESSAGE_ADMIT = 8,     /* reserved: admission of keys not known before */
 };
 
@@ -69,7 +69,7 @@ static_assert(sizeof(struct gw_data_header) == 16, "docs/PROTOCOL.md, Sealing");
 
 /* The single gate for untrusted datagrams: the type if the first bytes and the length are right for it (exact
  * for 1-3; minimum for type 4, which stock peers pad to 16 but never beyond their MTU; type 5 suite 1..2 and zero byte), else GW_MESSAGE_NONE.
- * type 6 a minimum. Types 7 and 8 are GW_MESSAGE_NONE until they exist. */
+ * type 6 a minimum, type 7 exact. Type 8 is GW_MESSAGE_NONE until it exists. */
 enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len);
 
 #endif

@@ -27,7 +27,7 @@ static void on_receive(struct sim_end *end, struct gw_mono now, const struct sim
     struct sim_place *place = gw_container_of(end, struct sim_place, end);
     uint32_t link = (uint32_t)datagram->to.port - SIM_BEHIND_PORT;
     (void)now;
-    if (datagram->protocol != NAT_UDP || link >= SIM_BEHIND_LINKS)
+    if (datagram->protocol != NAT_UDP || link >= SIM_BEHIND_LINKS || !place->is_open[link])
         return; /* no socket there */
     struct gw_tuple tuple = {.local = datagram->to, .remote = datagram->from, .link = link};
     sim_node_receive(place->node, &tuple, datagram->data, datagram->len, datagram->ecn);
@@ -41,11 +41,34 @@ static int carry(struct sim_node *node, const struct gw_train *train, const uint
                                     .ecn = train->ecn,
                                     .data = data,
                                     .len = len};
-    if (!gw_addr_is_set(&datagram.from) || !place->end.realm)
+    if (!gw_addr_is_set(&datagram.from) || !place->end.realm || !place->is_open[train->tuple.link])
         return -ENETUNREACH;
     datagram.from.port = (uint16_t)(datagram.from.port + train->tuple.link);
     sim_nat_send(&place->world->nat, &place->end, &datagram);
     return 0;
+}
+
+static int open_link(struct gateway *gateway, uint32_t link, void *ctx)
+{
+    struct sim_node *node = ctx;
+    struct sim_place *place = node->place;
+    (void)gateway;
+    if (!sim_end_ip(&place->end, 4))
+        return -EAFNOSUPPORT;
+    place->open_links++;
+    place->most_links = place->open_links > place->most_links ? place->open_links : place->most_links;
+    place->is_open[link] = true;
+    return (int)(SIM_BEHIND_PORT + link);
+}
+
+static void close_link(struct gateway *gateway, uint32_t link, void *ctx)
+{
+    struct sim_node *node = ctx;
+    (void)gateway;
+    if (!node->place)
+        return; /* the world is gone */
+    node->place->open_links--;
+    node->place->is_open[link] = false;
 }
 
 static struct sim_node *add(struct sim_behind *world)
@@ -57,6 +80,9 @@ static struct sim_node *add(struct sim_behind *world)
     place->end.receive = on_receive;
     place->node = sim_net_add(world->net, "0.0.0.0:7000");
     place->node->place = place;
+    place->is_open[0] = true;
+    place->node->events.open_link = open_link;
+    place->node->events.close_link = close_link;
     return place->node;
 }
 

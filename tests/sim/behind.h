@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole engines (simnet.h) behind model NATs (nat.h). A node here has addresses of its line instead of one of its own choice: IPv4,
  * IPv6 or both; a datagram leaves from the one of its destination's family (or fails with ENETUNREACH, which the engine hears of).
- * The socket of link 0 has the place's port, that of link n the n-th after it, n < SIM_BEHIND_LINKS: they are there without being opened.
+ * The socket of link 0 has the place's port, that of link n, n < SIM_BEHIND_LINKS, the n-th after it from the time on that the engine opens it.
  *
  *   sim_net_init(&net, seed, NULL);
  *   sim_behind_init(&world, &net, &params);
@@ -28,6 +28,8 @@ struct sim_place {
     struct sim_behind *world;
     struct sim_node *node;
     struct sim_end end;
+    bool is_open[SIM_BEHIND_LINKS]; /* as the engine has them */
+    unsigned open_links, most_links;
 };
 
 /* The net's clock and seed are used; all its nodes are added through this. params: of the links; mtu 0 = 1472. */

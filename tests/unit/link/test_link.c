@@ -26,6 +26,9 @@ struct gateway {
     unsigned stop_when_received, stop_when_expired;
     unsigned pull_us;
     bool is_shared;
+    uint32_t link; /* where trains leave */
+    bool stops_when_failed;
+    struct gw_tuple last_tuple;
 };
 
 static void spend_us(unsigned us)
@@ -42,6 +45,7 @@ void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_tra
     (void)now;
     gateway->received_trains++;
     gateway->received += train->count;
+    gateway->last_tuple = train->tuple;
     /* It is ours to write to. */
     memset(train->slab, 0xff, gw_train_len(train));
     if (gateway->stop_when_received && gateway->received >= gateway->stop_when_received)
@@ -59,6 +63,7 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
     train->stride = train->last_len = (uint16_t)gateway->stride;
     train->count = (uint16_t)gateway->per_train;
     train->tuple.remote = gateway->to;
+    train->tuple.link = gateway->link;
     memset(train->slab, 1, gw_train_len(train));
     return true;
 }
@@ -75,6 +80,8 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
     (void)now, (void)train;
     gateway->failed++;
     gateway->last_failure = (unsigned)-err;
+    if (gateway->stops_when_failed)
+        gw_loop_stop(gateway->loop);
 }
 
 bool gw_gateway_handshake(struct gateway *gateway, struct gw_mono now)
@@ -264,6 +271,36 @@ static void test_the_last_word_is_sent(void **state)
     run(world);
 }
 
+/* A train for a further socket leaves from that one's port; what comes there is of that link; closed, it takes nothing more. */
+static void test_further_sockets(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(gw_link_open(world->to, 0), -EINVAL);
+    int port = gw_link_open(world->to, 5), from_port = gw_link_open(world->from, 7);
+    assert_true(port > 0 && from_port > 0);
+    assert_int_equal(gw_link_open(world->to, 5), -EINVAL);
+    uint16_t primary = world->sender.to.port;
+    world->sender.to.port = (uint16_t)port;
+    world->sender.link = 7;
+    world->sender.to_send = 1;
+    world->receiver.stop_when_received = 20;
+    run(world);
+    assert_int_equal(world->receiver.last_tuple.link, 5);
+    assert_int_equal(world->receiver.last_tuple.remote.port, from_port);
+    gw_link_close(world->from, 7);
+    gw_link_close(world->from, 7);
+    world->sender.to_send = 1;
+    world->sender.stops_when_failed = true;
+    run(world);
+    assert_int_equal(world->sender.last_failure, ENOTCONN);
+    world->sender.link = 0;
+    world->sender.to.port = primary;
+    world->sender.to_send = 1;
+    world->receiver.stop_when_received = 40;
+    run(world);
+    assert_int_equal(world->receiver.last_tuple.link, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -278,6 +315,7 @@ int main(void)
         T(test_handshakes_all_get_done),
         T(test_receive_errors_do_not_spin),
         T(test_the_last_word_is_sent),
+        T(test_further_sockets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,9 @@ static void test_table(void **state)
         {{5, 1, 0, 0}, 47, GW_MESSAGE_NONE},        {{5, 0, 0, 0}, 48, GW_MESSAGE_NONE},
         {{5, 3, 0, 0}, 48, GW_MESSAGE_NONE},        {{5, 1, 0, 1}, 48, GW_MESSAGE_NONE},
         {{6, 0, 0, 0}, 48, GW_MESSAGE_RELAY},       {{6, 0, 0, 0}, 47, GW_MESSAGE_NONE},
-        {{6, 0, 0, 1}, 148, GW_MESSAGE_NONE},       {{7, 0, 0, 0}, 148, GW_MESSAGE_NONE},
+        {{6, 0, 0, 1}, 148, GW_MESSAGE_NONE},       {{7, 0, 0, 0}, 52, GW_MESSAGE_PROBE},
+        {{7, 0, 0, 0}, 51, GW_MESSAGE_NONE},        {{7, 0, 0, 0}, 53, GW_MESSAGE_NONE},
+
         {{8, 0, 0, 0}, 148, GW_MESSAGE_NONE},       {{0, 0, 0, 0}, 148, GW_MESSAGE_NONE},
         {{0, 1, 0, 0}, 148, GW_MESSAGE_NONE}, /* a STUN request */
         {{9, 0, 0, 0}, 148, GW_MESSAGE_NONE},
@@ -46,7 +48,7 @@ static bool is_right(const uint8_t head[4], size_t len)
     bool rest_is_zero = head[1] == 0 && head[2] == 0 && head[3] == 0;
     return (head[0] == 1 && rest_is_zero && len == 148) || (head[0] == 2 && rest_is_zero && len == 92) ||
            (head[0] == 3 && rest_is_zero && len == 64) || (head[0] == 4 && rest_is_zero && len > 31) ||
-           (head[0] == 6 && rest_is_zero && len > 47) ||
+           (head[0] == 6 && rest_is_zero && len > 47) || (head[0] == 7 && rest_is_zero && len == 52) ||
            (head[0] == 5 && (head[1] == 1 || head[1] == 2) && head[3] == 0 && len > 47);
 }
 
