@@ -15,13 +15,20 @@
 #define BACKOFF_MAX_NS GW_S(3600)
 #define ACTIVE_NS GW_S(30) /* sent to so lately: in use */
 #define START_MAX_MS 5000u
-#define TIMEOUT_NS GW_S(10)
+#define REVIEW_NS GW_S(2)  /* by then a plain round has led somewhere, if it does */
+#define MEASURE_NS GW_S(1) /* so long which port is next is waited for */
 #define ATTEMPTS_MAX 5u
 
 void gw_direct_init(struct gw_direct *direct)
 {
     gw_punch_init(&direct->punch);
-    direct->at = GW_NEVER;
+    direct->at = direct->review_at = GW_NEVER;
+}
+
+void gw_direct_fini(struct gw_reach *reach)
+{
+    gw_round_end(reach);
+    gw_punch_fini(&reach->direct.punch);
 }
 
 /* That a relay is used although there is a direct way, because it is faster, is no reason to look for one. */
@@ -52,12 +59,6 @@ unsigned gw_direct_attempts_max(const struct gw_reach *reach)
                                                                               : ATTEMPTS_MAX;
 }
 
-static int64_t timeout_of(const struct gw_reach *reach)
-{
-    int64_t timeout = reach->peer->config.punch_timeout_ns;
-    return timeout > 0 ? timeout : TIMEOUT_NS;
-}
-
 /* ---- messages */
 
 static void send_punch(struct gw_reach *reach, uint32_t number, bool is_answer, uint32_t start_ms,
@@ -68,6 +69,9 @@ static void send_punch(struct gw_reach *reach, uint32_t number, bool is_answer, 
     punch->round = reach->direct.punch.attempts + (is_answer ? 0 : 1);
     punch->is_answer = is_answer;
     punch->start_ms = start_ms;
+    punch->again = is_answer ? reach->direct.peer_again : reach->direct.again;
+    punch->has_nat = true;
+    gw_round_tell(reach, reach->direct.has_last, &punch->nat);
     if (reach->peer->config.path != GW_PATH_RELAY)
         punch->addresses_count = (pb_size_t)gw_discovery_offer(reach->discovery, punch->addresses);
     int err = gw_peer_send_message(reach->peer, now, &message);
@@ -84,23 +88,46 @@ static bool is_own(const struct gw_discovery *discovery, const struct gw_addr *a
     return false;
 }
 
-static bool take_addresses(struct gw_reach *reach, const peergate_Address *addresses, unsigned count,
-                           struct gw_mono now)
+bool gw_direct_take_addresses(struct gw_reach *reach, const peergate_Address *addresses, unsigned count,
+                              struct gw_mono now)
 {
     struct gw_candidate list[GW_CANDIDATES_MAX];
     unsigned taken = gw_candidates_decode(list, GW_CANDIDATES_MAX, addresses, count);
     bool is_new = false;
     for (unsigned i = 0; i < taken; i++) {
         if (!is_own(reach->discovery, &list[i].addr))
-            is_new |=
-                gw_punch_add(&reach->direct.punch, now, &list[i], false, reach->discovery->host->random);
+            is_new |= gw_punch_add(&reach->direct.punch, now, &list[i], GW_LINK_PRIMARY, false,
+                                   reach->discovery->host->random);
     }
     return is_new;
 }
 
 /* ---- attempts */
 
-static void ask(struct gw_reach *reach, struct gw_mono now)
+/* Waits until it is known which port our NAT gives next, where that matters; false: nothing to wait for. */
+static bool wait_for_port(struct gw_reach *reach, enum gw_direct_waits waits, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    direct->has_last = false;
+    if (!gw_round_wants_measure(reach) || !gw_measure_briefly(reach->discovery, now))
+        return false;
+    direct->waits = waits;
+    direct->at = gw_mono_add(now, MEASURE_NS);
+    return true;
+}
+
+static void begin(struct gw_reach *reach, struct gw_mono start, bool is_asker, unsigned again)
+{
+    struct gw_direct *direct = &reach->direct;
+    direct->number = 0;
+    direct->at = GW_NEVER;
+    direct->is_asker = is_asker;
+    direct->again = again;
+    direct->review_at = is_asker ? gw_mono_add(start, REVIEW_NS) : GW_NEVER;
+    gw_round_begin(reach, start, again);
+}
+
+static void send_ask(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
     int64_t rtt = gw_peer_rtt(reach->peer), wait = 2 * rtt > RETRY_NS ? 2 * rtt : RETRY_NS;
@@ -111,57 +138,122 @@ static void ask(struct gw_reach *reach, struct gw_mono now)
     direct->at = gw_mono_add(now, wait << direct->tries++);
 }
 
+static void ask(struct gw_reach *reach, struct gw_mono now)
+{
+    reach->direct.tries = 0;
+    reach->direct.number = 0;
+    gw_round_ask_witness(reach, now);
+    if (!wait_for_port(reach, GW_DIRECT_WAITS_TO_ASK, now))
+        send_ask(reach, now);
+}
+
+static void answer(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    direct->at = GW_NEVER;
+    send_punch(reach, direct->peer_number, true, 0, now);
+    begin(reach, gw_mono_add(now, GW_MS(direct->peer_start_ms)), false, direct->peer_again);
+}
+
+/* It is known, or does not come to be. */
+static void go_on(struct gw_reach *reach, struct gw_mono now)
+{
+    enum gw_direct_waits waits = reach->direct.waits;
+    reach->direct.waits = GW_DIRECT_WAITS_NOT;
+    if (waits == GW_DIRECT_WAITS_TO_ASK)
+        send_ask(reach, now);
+    else if (waits == GW_DIRECT_WAITS_TO_ANSWER)
+        answer(reach, now);
+}
+
+void gw_reach_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen)
+{
+    if (reach->direct.waits == GW_DIRECT_WAITS_NOT)
+        return;
+    reach->direct.has_last = has_seen;
+    go_on(reach, now);
+    gw_reach_rearm(reach, now);
+}
+
 static void failed(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
     unsigned times = direct->failures < 9 ? direct->failures : 9;
     int64_t wait = BACKOFF_NS << times < BACKOFF_MAX_NS ? BACKOFF_NS << times : BACKOFF_MAX_NS;
     direct->number = 0;
+    direct->again = 0;
     direct->failures++;
     direct->at = direct->failures < gw_direct_attempts_max(reach) ? gw_mono_add(now, wait) : GW_NEVER;
     gw_log_debug("%s: no direct way in attempt %u%s", gw_peer_name(reach->peer), direct->failures,
                  gw_mono_is_never(direct->at) ? "; tried again when something changes" : "");
 }
 
-static void begin(struct gw_reach *reach, struct gw_mono start, bool is_asker)
+/* The round led nowhere (yet): is another kind of round worth it, in the same attempt? */
+static bool try_again(struct gw_reach *reach, struct gw_mono now)
 {
-    reach->direct.number = 0;
-    reach->direct.at = GW_NEVER;
-    gw_punch_begin(&reach->direct.punch, start, timeout_of(reach), is_asker, reach->discovery->host->random);
+    struct gw_direct *direct = &reach->direct;
+    if (!direct->is_asker || direct->number != 0 || direct->waits != GW_DIRECT_WAITS_NOT ||
+        !gw_round_helps(reach) || !is_relayed_and_used(reach, now))
+        return false;
+    direct->again++;
+    ask(reach, now);
+    return true;
+}
+
+static void expire_attempt(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    if (gw_punch_expire(&direct->punch, now)) {
+        direct->review_at = GW_NEVER;
+        gw_round_end(reach);
+        if (reach->meet.step == GW_MEET_PUNCHING)
+            gw_meet_over(reach, now);
+        else if (direct->punch.has_proven)
+            direct->failures = 0;
+        else if (direct->number == 0 && direct->waits == GW_DIRECT_WAITS_NOT && !try_again(reach, now))
+            failed(reach, now);
+    } else if (gw_mono_due(direct->review_at, now)) {
+        direct->review_at = GW_NEVER;
+        if (!direct->punch.has_proven)
+            try_again(reach, now);
+    }
 }
 
 void gw_direct_expire(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
-    if (gw_punch_expire(&direct->punch, now)) {
-        if (direct->punch.has_proven)
-            direct->failures = 0;
-        else
-            failed(reach, now);
-    }
-    if (!gw_mono_due(direct->at, now) || direct->punch.is_running)
+    expire_attempt(reach, now);
+    if (!gw_mono_due(direct->at, now))
         return;
-    if (!is_relayed_and_used(reach, now)) {
+    if (direct->waits != GW_DIRECT_WAITS_NOT) {
+        go_on(reach, now);
+    } else if (!is_relayed_and_used(reach, now)) {
         direct->number = 0;
         direct->at = GW_NEVER; /* gw_direct_used begins anew */
-    } else if (direct->number != 0 && direct->tries >= ASK_TRIES) {
+    } else if (direct->number != 0 && direct->tries < ASK_TRIES) {
+        send_ask(reach, now);
+    } else if (direct->punch.is_running) {
+        direct->number = 0; /* the round goes on without another */
+        direct->at = GW_NEVER;
+    } else if (direct->number != 0) {
         failed(reach, now);
     } else {
-        if (direct->number == 0)
-            direct->tries = 0;
+        direct->again = 0;
         ask(reach, now);
     }
 }
 
 struct gw_mono gw_direct_next_deadline(const struct gw_reach *reach)
 {
-    return gw_mono_min(reach->direct.at, gw_punch_next_deadline(&reach->direct.punch));
+    const struct gw_direct *direct = &reach->direct;
+    return gw_mono_min(gw_mono_min(direct->at, direct->review_at), gw_punch_next_deadline(&direct->punch));
 }
 
 /* Is an attempt under way, or one due? */
 static bool is_busy(const struct gw_direct *direct)
 {
-    return direct->punch.is_running || direct->number != 0 || !gw_mono_is_never(direct->at);
+    return direct->punch.is_running || direct->number != 0 || direct->waits != GW_DIRECT_WAITS_NOT ||
+           !gw_mono_is_never(direct->at);
 }
 
 void gw_direct_changed(struct gw_reach *reach, struct gw_mono now)
@@ -183,6 +275,17 @@ void gw_direct_changed(struct gw_reach *reach, struct gw_mono now)
     gw_reach_rearm(reach, now);
 }
 
+void gw_direct_stop(struct gw_reach *reach)
+{
+    struct gw_direct *direct = &reach->direct;
+    if (direct->punch.is_running)
+        gw_punch_end(&direct->punch);
+    gw_round_end(reach);
+    direct->number = 0;
+    direct->waits = GW_DIRECT_WAITS_NOT;
+    direct->at = direct->review_at = GW_NEVER;
+}
+
 void gw_direct_used(struct gw_reach *reach, struct gw_mono now)
 {
     const struct gw_direct *direct = &reach->direct;
@@ -194,14 +297,48 @@ void gw_direct_restart(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
     direct->failures = 0;
-    if (direct->punch.is_running || direct->number != 0 || gw_direct_attempts_max(reach) == 0 ||
-        !is_relayed_and_used(reach, now))
+    if (reach->meet.step == GW_MEET_IDLE)
+        gw_meet_end(reach); /* begins anew when it is wanted */
+    if (direct->punch.is_running || direct->number != 0 || direct->waits != GW_DIRECT_WAITS_NOT ||
+        gw_direct_attempts_max(reach) == 0 || !is_relayed_and_used(reach, now))
         return;
     direct->at = now;
     gw_reach_rearm(reach, now);
 }
 
 /* ---- what comes in */
+
+/* Both ask at once: the one with the lower key gives way, and the other one goes on with its own. */
+static bool gives_way(const struct gw_reach *reach)
+{
+    return memcmp(reach->discovery->host->local.public_key, reach->peer->config.public_key, GW_KEY_LEN) < 0;
+}
+
+static void asked(struct gw_reach *reach, uint32_t number, const peergate_PunchMeNow *punch,
+                  struct gw_mono now)
+{
+    struct gw_direct *direct = &reach->direct;
+    bool is_again = direct->has_peer_number && direct->peer_number == number;
+    bool is_asking = direct->number != 0 || direct->waits == GW_DIRECT_WAITS_TO_ASK;
+    if (is_again) {
+        if (direct->waits != GW_DIRECT_WAITS_TO_ANSWER)
+            send_punch(reach, number, true, 0, now);
+        return;
+    }
+    if (is_asking && !gives_way(reach))
+        return;
+    direct->number = 0;
+    direct->waits = GW_DIRECT_WAITS_NOT;
+    direct->has_peer_number = true;
+    direct->peer_number = number;
+    direct->peer_start_ms = punch->start_ms < START_MAX_MS ? punch->start_ms : START_MAX_MS;
+    direct->peer_again = punch->again;
+    if (punch->again > 0 && direct->failures > 0 && !direct->punch.is_running)
+        direct->failures--; /* the same attempt goes on */
+    gw_round_ask_witness(reach, now);
+    if (!wait_for_port(reach, GW_DIRECT_WAITS_TO_ANSWER, now))
+        answer(reach, now);
+}
 
 void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peergate_PunchMeNow *punch,
                            struct gw_mono now)
@@ -213,24 +350,33 @@ void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peerga
         send_punch(reach, number, true, 0, now); /* no address of ours: it has nothing to try */
         return;
     }
-    take_addresses(reach, punch->addresses, punch->addresses_count, now);
-    if (punch->is_answer) {
-        begin(reach, now, true);
-    } else {
-        uint32_t start_ms = punch->start_ms < START_MAX_MS ? punch->start_ms : START_MAX_MS;
-        bool is_again = direct->has_peer_number && direct->peer_number == number;
-        send_punch(reach, number, true, 0, now);
-        if (!is_again && !direct->punch.is_running)
-            begin(reach, gw_mono_add(now, GW_MS(start_ms)), false);
-        direct->has_peer_number = true;
-        direct->peer_number = number;
-    }
+    gw_direct_take_addresses(reach, punch->addresses, punch->addresses_count, now);
+    gw_round_told(direct, punch->has_nat, &punch->nat);
+    if (punch->is_answer)
+        begin(reach, now, true, direct->again);
+    else
+        asked(reach, number, punch, now);
     gw_reach_rearm(reach, now);
+}
+
+void gw_direct_info_input(struct gw_reach *reach, uint32_t number, const peergate_EndpointInfo *info,
+                          struct gw_mono now)
+{
+    struct gw_candidate seen;
+    if (reach->direct.info_number == 0 || number != reach->direct.info_number)
+        return;
+    reach->direct.info_number = 0;
+    if (info->refusal != peergate_Refusal_REFUSAL_NONE)
+        return;
+    if (info->addresses_count > 0 && gw_candidate_decode(&seen, &info->addresses[0]) == 0 &&
+        seen.kind == GW_CANDIDATE_OBSERVED)
+        reach->direct.witness = seen.addr;
+    gw_meet_info(reach, info, now);
 }
 
 void gw_direct_add_input(struct gw_reach *reach, const peergate_AddAddress *add, struct gw_mono now)
 {
-    if (take_addresses(reach, add->addresses, add->addresses_count, now))
+    if (gw_direct_take_addresses(reach, add->addresses, add->addresses_count, now))
         gw_direct_restart(reach, now);
 }
 
@@ -248,7 +394,7 @@ void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, s
     struct gw_candidate seen = {from->remote, GW_CANDIDATE_OBSERVED};
     if (!reach->direct.punch.is_running || gw_tuple_is_relay(from) || !gw_candidate_is_usable(&seen.addr))
         return;
-    if (gw_punch_add(&reach->direct.punch, now, &seen, true, reach->discovery->host->random))
+    if (gw_punch_add(&reach->direct.punch, now, &seen, from->link, true, reach->discovery->host->random))
         gw_peer_mark_ready(reach->peer);
 }
 
@@ -257,29 +403,30 @@ void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, s
 bool gw_direct_take_check(struct gw_reach *reach, struct gw_mono now, struct gw_tuple *to,
                           uint8_t nonce[GW_CHECK_NONCE_LEN])
 {
-    const struct gw_check *check = gw_punch_take(&reach->direct.punch, now, reach->discovery->host->random);
-    if (!check)
+    struct gw_punch_packet packet;
+    if (!gw_punch_take(&reach->direct.punch, now, reach->discovery->host->random, &packet))
         return false;
-    *to = (struct gw_tuple){.remote = check->remote.addr, .link = GW_LINK_PRIMARY};
-    memcpy(nonce, check->nonce, GW_CHECK_NONCE_LEN);
+    *to = (struct gw_tuple){.remote = packet.to, .link = packet.link};
+    memcpy(nonce, packet.nonce, GW_CHECK_NONCE_LEN);
     gw_reach_rearm(reach, now);
     return true;
 }
 
 bool gw_direct_answered(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
-                        const uint8_t nonce[GW_CHECK_NONCE_LEN], struct gw_tuple *path, int64_t *rtt_ns)
+                        const uint8_t *nonce, size_t len, struct gw_tuple *path, int64_t *rtt_ns)
 {
-    const struct gw_check *check = gw_punch_answered(&reach->direct.punch, now, nonce);
+    const struct gw_check *check =
+        gw_punch_answered(&reach->direct.punch, now, nonce, len, from, reach->discovery->host->random);
     char text[GW_ADDR_STRLEN];
+    gw_reach_rearm(reach, now);
     if (!check)
         return false;
     /* That it came back shows that we reach the peer there; which of our addresses it was for is known if it came from there, too. */
-    *path = (struct gw_tuple){.remote = check->remote.addr, .link = GW_LINK_PRIMARY};
+    *path = (struct gw_tuple){.remote = check->remote.addr, .link = check->link};
     if (gw_tuple_same_remote(path, from))
         *path = *from;
     *rtt_ns = check->rtt_ns;
     gw_log_debug("%s: answers at %s (%s)", gw_peer_name(reach->peer), gw_addr_log(&check->remote.addr, text),
                  gw_candidate_kind_names[check->remote.kind]);
-    gw_reach_rearm(reach, now);
     return true;
 }

@@ -76,13 +76,25 @@ void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *pee
         gw_log_warn("%s: cannot be found through anchors: %s", gw_peer_name(peer), gw_strerror(err));
 }
 
+static void session_changed(struct gw_reach *reach, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    gw_session_stats(reach->peer->session, &session);
+    if (session.state == GW_SESSION_ESTABLISHED && reach->meet.step != GW_MEET_PUNCHING)
+        gw_meet_end(reach);
+    if (session.state != GW_SESSION_ESTABLISHED && session.state != GW_SESSION_STALE &&
+        reach->meet.step != GW_MEET_PUNCHING)
+        gw_direct_stop(reach);
+    gw_direct_changed(reach, now);
+}
+
 void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
 {
     (void)discovery;
     if (peer->anchor_use)
         gw_anchor_use_changed(peer->anchor_use, now);
     if (peer->reach)
-        gw_direct_changed(peer->reach, now);
+        session_changed(peer->reach, now);
 }
 
 bool gw_discovery_take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to,
@@ -95,7 +107,8 @@ bool gw_discovery_check_answered(struct gw_peer *peer, struct gw_mono now, const
                                  const uint8_t nonce[GW_PATH_CHALLENGE_LEN], struct gw_tuple *path,
                                  int64_t *rtt_ns)
 {
-    return peer->reach && gw_direct_answered(peer->reach, now, from, nonce, path, rtt_ns);
+    return peer->reach &&
+           gw_direct_answered(peer->reach, now, from, nonce, GW_PATH_CHALLENGE_LEN, path, rtt_ns);
 }
 
 void gw_discovery_challenged(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from)
@@ -138,6 +151,15 @@ static void grant_input(struct gw_discovery *discovery, struct gw_anchor_use *us
         gw_reach_granted(reach, use, message->number, grant, now);
 }
 
+static void initiate_input(struct gw_discovery *discovery, struct gw_anchor_use *use,
+                           const peergate_Control *message, struct gw_mono now)
+{
+    const peergate_InitiatePunch *initiate = &message->body.initiate_punch;
+    struct gw_reach *reach = use ? reach_of_tag(discovery, use, initiate->tag) : NULL;
+    if (reach)
+        gw_meet_initiate_input(reach, use, message->number, initiate, now);
+}
+
 bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
                           const peergate_Control *message, struct gw_mono now)
 {
@@ -154,10 +176,18 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
     case peergate_Control_channel_grant_tag:
         grant_input(discovery, use, message, now);
         return true;
+    case peergate_Control_endpoint_info_tag:
+        gw_list_for_each (node, &discovery->reaches)
+            gw_direct_info_input(gw_list_entry(node, struct gw_reach, node), message->number,
+                                 &message->body.endpoint_info, now);
+        return true;
     case peergate_Control_nat_probe_tag:
         if (use && message->body.nat_probe.is_answer)
             gw_measure_answer(discovery, use, message->number, &message->body.nat_probe, now);
         return message->body.nat_probe.is_answer;
+    case peergate_Control_initiate_punch_tag:
+        initiate_input(discovery, use, message, now);
+        return true;
     case peergate_Control_punch_me_now_tag:
         if (!gw_is_zero(message->body.punch_me_now.tag, GW_TAG_LEN))
             return false; /* for an anchor */
@@ -198,10 +228,9 @@ static void tell_peers(struct gw_discovery *discovery, struct gw_mono now)
         struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
         struct gw_session_stats session;
         gw_session_stats(reach->peer->session, &session);
-        if (session.state != GW_SESSION_ESTABLISHED || reach->peer->kind != GW_PEER_PEERGATE ||
-            reach->peer->config.path == GW_PATH_RELAY)
-            continue;
-        gw_peer_send_message(reach->peer, now, &add);
+        if (session.state == GW_SESSION_ESTABLISHED && reach->peer->kind == GW_PEER_PEERGATE &&
+            reach->peer->config.path != GW_PATH_RELAY)
+            gw_peer_send_message(reach->peer, now, &add);
         gw_direct_restart(reach, now);
     }
 }

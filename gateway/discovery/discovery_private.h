@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
- *   direct.c      from the relay to a direct path
+ *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c   without a relay
+ *   measure.c     our own NAT      links.c   further sockets      probes.c   type 7
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 
+#include "gateway/base/ratelimit.h"
 #include "gateway/discovery/discovery.h"
 #include "gateway/discovery/links.h"
 #include "gateway/discovery/measure.h"
@@ -67,16 +69,57 @@ struct gw_ask {
     unsigned refused_count; /* in a row */
 };
 
-/* Getting from the relay to a direct path. */
+/* What a peer told of its NAT. */
+struct gw_nat_told {
+    enum gw_nat_reach mapping;
+    enum gw_nat_ports ports;
+    int step;
+    struct gw_addr last; /* family 0: not told */
+};
+
+/* What waits until it is known which port our NAT gives next. */
+enum gw_direct_waits { GW_DIRECT_WAITS_NOT, GW_DIRECT_WAITS_TO_ASK, GW_DIRECT_WAITS_TO_ANSWER };
+
+/* Getting to a direct path: from the relay, or, where nothing relays, at all (meet.c). */
 struct gw_direct {
     struct gw_punch punch;
+    bool is_asker;            /* of the attempt under way */
+    unsigned again;           /* rounds of it before this one */
+    struct gw_mono review_at; /* is another kind of round better? */
+    enum gw_direct_waits waits;
+    bool has_last;     /* the last measuring told which port is next */
     uint32_t number;   /* of our PUNCH_ME_NOW that waits for its answer; 0 = none */
     unsigned tries;    /* of it */
     unsigned failures; /* attempts without a direct path, since something changed */
     struct gw_mono at; /* the next try, or the next attempt */
     bool was_direct;
     bool has_peer_number; /* of the peer's last PUNCH_ME_NOW */
-    uint32_t peer_number;
+    uint32_t peer_number, peer_start_ms;
+    unsigned peer_again;
+    bool has_told;
+    struct gw_nat_told told;
+    struct gw_addr witness; /* where an anchor sees the peer; family 0 = nobody said */
+    uint32_t info_number;   /* of our REQUEST_ENDPOINT */
+    struct gw_search_plan search;
+    uint32_t *links; /* sockets of a search; NULL */
+    unsigned link_count;
+};
+
+enum gw_meet_step { GW_MEET_IDLE, GW_MEET_ASKING, GW_MEET_INITIATING, GW_MEET_PUNCHING };
+#define GW_MEET_TOKENS 8u
+
+/* Meeting a peer without a session (meet.c). */
+struct gw_meet {
+    enum gw_meet_step step;
+    unsigned tries;    /* of the step's request */
+    uint32_t number;   /* of our PUNCH_ME_NOW to the anchor */
+    struct gw_mono at; /* the next try, or the next attempt; GW_NEVER: when something changes */
+    unsigned failures; /* in a row */
+    bool is_asker;
+    struct gw_token token;
+    uint8_t seen[GW_MEET_TOKENS][GW_TOKEN_ID_LEN]; /* tokens that were taken: each once */
+    unsigned seen_count;
+    struct gw_bucket unasked; /* attempts that somebody else asks for */
 };
 
 /* One peer that can be found through anchors. peer->reach. */
@@ -92,6 +135,7 @@ struct gw_reach {
     struct gw_mono wanted;  /* the last time that somebody wanted it; GW_NEVER */
     struct gw_mono step_at; /* when its channels need something; GW_NEVER */
     struct gw_direct direct;
+    struct gw_meet meet;
 };
 
 struct gw_discovery {
@@ -141,6 +185,8 @@ void gw_reach_anchors_changed(struct gw_reach *reach, struct gw_mono now);
 void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
                       const peergate_ChannelGrant *grant, struct gw_mono now);
 
+/* Does somebody want it (lately)? */
+bool gw_reach_is_wanted(const struct gw_reach *reach, struct gw_mono now);
 /* Recomputes the deadline. */
 void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now);
 
@@ -155,18 +201,33 @@ bool gw_token_set(struct gw_discovery *discovery, struct gw_token *token, const 
 /* Nothing happens to one that is not held. */
 void gw_token_clear(struct gw_discovery *discovery, struct gw_token *token);
 
-/* ---- meet.c */
+/* ---- meet.c: punching without a session */
+void gw_meet_init(struct gw_reach *reach, struct gw_mono now);
+/* The attempt's time is over. */
+void gw_meet_over(struct gw_reach *reach, struct gw_mono now);
+/* Somebody wants the peer, time went on, or an anchor answered: does what is due. */
+void gw_meet_step(struct gw_reach *reach, struct gw_mono now);
+/* A session is there, or the peer is going. */
+void gw_meet_end(struct gw_reach *reach);
+void gw_meet_info(struct gw_reach *reach, const peergate_EndpointInfo *info, struct gw_mono now);
+void gw_meet_initiate_input(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
+                            const peergate_InitiatePunch *initiate, struct gw_mono now);
 void gw_meet_probe(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
                    const struct gw_probe *probe);
+/* Checks that are due, as probes. */
+void gw_meet_output(struct gw_reach *reach, struct gw_mono now);
 
 /* ---- direct.c */
 void gw_direct_init(struct gw_direct *direct);
+void gw_direct_fini(struct gw_reach *reach);
 void gw_direct_expire(struct gw_reach *reach, struct gw_mono now);
 struct gw_mono gw_direct_next_deadline(const struct gw_reach *reach);
 /* Attempts in a row; 0 = none at all. */
 unsigned gw_direct_attempts_max(const struct gw_reach *reach);
 /* The path or the session changed. */
 void gw_direct_changed(struct gw_reach *reach, struct gw_mono now);
+/* The session is gone, and with it what went on in it. */
+void gw_direct_stop(struct gw_reach *reach);
 /* Something goes to the peer by a relay. */
 void gw_direct_used(struct gw_reach *reach, struct gw_mono now);
 /* Addresses changed, ours or the peer's: what failed may succeed. */
@@ -181,7 +242,30 @@ void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, s
 bool gw_direct_take_check(struct gw_reach *reach, struct gw_mono now, struct gw_tuple *to,
                           uint8_t nonce[GW_CHECK_NONCE_LEN]);
 bool gw_direct_answered(struct gw_reach *reach, struct gw_mono now, const struct gw_tuple *from,
-                        const uint8_t nonce[GW_CHECK_NONCE_LEN], struct gw_tuple *path, int64_t *rtt_ns);
+                        const uint8_t *nonce, size_t len, struct gw_tuple *path, int64_t *rtt_ns);
+
+/* An anchor's answer to REQUEST_ENDPOINT. */
+void gw_direct_info_input(struct gw_reach *reach, uint32_t number, const peergate_EndpointInfo *info,
+                          struct gw_mono now);
+/* Remembers the addresses as the peer's; true when one is new. */
+bool gw_direct_take_addresses(struct gw_reach *reach, const peergate_Address *addresses, unsigned count,
+                              struct gw_mono now);
+
+/* ---- rounds.c: what the two NATs ask for */
+void gw_round_tell(const struct gw_reach *reach, bool with_last, peergate_Nat *out);
+void gw_round_told(struct gw_direct *direct, bool has_nat, const peergate_Nat *nat);
+/* Must it be known first which port our NAT gives next? */
+bool gw_round_wants_measure(const struct gw_reach *reach);
+/* May another round lead further than the one under way? */
+bool gw_round_helps(const struct gw_reach *reach);
+/* Begins the round: plain, with the ports that follow, or with a search. */
+void gw_round_begin(struct gw_reach *reach, struct gw_mono start, unsigned again);
+/* The attempt is over: lets go what it held. */
+void gw_round_end(struct gw_reach *reach);
+/* REQUEST_ENDPOINT: gw_direct_info_input has the answer. */
+void gw_round_ask_anchor(struct gw_reach *reach, const struct gw_anchor_use *use, struct gw_mono now);
+/* Asks the nearest anchor where it sees the peer. */
+void gw_round_ask_witness(struct gw_reach *reach, struct gw_mono now);
 
 /* ---- relay.c: the channels that we hold */
 void gw_relay_channels_init(struct gw_reach *reach);

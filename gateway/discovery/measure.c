@@ -121,6 +121,8 @@ static void send_step(struct gw_discovery *discovery, struct gw_mono now)
             ask(discovery, two, measure->seen.first.port, now);
         if (one->port && !measure->seen.got_from_port)
             probe_port(discovery, one, one->at.remote.port, SEQ_FILTER_PORT);
+        if (measure->seen.hairpin != GW_NAT_YES)
+            probe(discovery, GW_LINK_PRIMARY, one, &measure->seen.first, SEQ_HAIRPIN);
         measure->seen.asked_second |= has_two;
         measure->seen.asked_port |= one->port != 0;
         break;
@@ -129,8 +131,6 @@ static void send_step(struct gw_discovery *discovery, struct gw_mono now)
             probe_port(discovery, one, one->port, SEQ_PORT);
         if (has_two && !gw_addr_is_set(&measure->seen.second))
             probe_port(discovery, two, two->at.remote.port, SEQ_SECOND);
-        if (measure->seen.hairpin != GW_NAT_YES)
-            probe(discovery, GW_LINK_PRIMARY, one, &measure->seen.first, SEQ_HAIRPIN);
         break;
     case GW_MEASURE_IDLE:
         break;
@@ -176,9 +176,12 @@ static void finish(struct gw_discovery *discovery, bool has_seen, struct gw_mono
     bool was_brief = measure->is_brief;
     stop(discovery);
     measure->result.is_measuring = false;
+    if (has_seen)
+        measure->last = gw_addr_is_set(&measure->seen.second) ? measure->seen.second
+                        : gw_addr_is_set(&measure->seen.port) ? measure->seen.port
+                                                              : measure->seen.first;
     if (was_brief) {
-        if (has_seen)
-            measure->result.seen = measure->seen.first;
+        gw_log_debug("NAT: %s where the next port is", has_seen ? "seen" : "not seen");
     } else if (has_seen) {
         enum gw_nat_reach before = measure->result.mapping;
         bool is_first = gw_mono_is_never(measure->result.measured);
@@ -322,7 +325,7 @@ static bool is_all_mapped(const struct gw_measure *measure)
 {
     bool has_two = measure->anchor_count == 2 && measure->anchors[1].has_token;
     return (!measure->anchors[0].port || gw_addr_is_set(&measure->seen.port)) &&
-           (!has_two || gw_addr_is_set(&measure->seen.second)) && measure->seen.hairpin == GW_NAT_YES;
+           (!has_two || gw_addr_is_set(&measure->seen.second));
 }
 
 static void answered(struct gw_measure *measure, const struct gw_measured_anchor *anchor,
@@ -359,7 +362,6 @@ void gw_measure_probe(struct gw_discovery *discovery, struct gw_mono now, const 
     else if (probe->seq == SEQ_HAIRPIN && which == 0 && from->link == measure->link && probe->role == 0)
         measure->seen.hairpin = GW_NAT_YES; /* our own, back */
     if ((measure->step == GW_MEASURE_FIRST && gw_addr_is_set(&measure->seen.first)) ||
-        (measure->step == GW_MEASURE_FILTER && measure->seen.got_from_second) ||
         (measure->step == GW_MEASURE_MAPPING && is_all_mapped(measure)))
         step_over(discovery, now);
 }

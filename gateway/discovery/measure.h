@@ -51,6 +51,7 @@ struct gw_measure {
     bool has_link;
     uint32_t link;
     struct gw_nat_seen seen;
+    struct gw_addr last; /* where our NAT gave its last port, as far as the last measuring tells */
     struct gw_nat_behaviour result;
 };
 

@@ -114,7 +114,7 @@ static bool is_in_use(const struct gw_reach *reach, struct gw_mono now)
            gw_mono_sub(now, session.last_received) < IN_USE_NS;
 }
 
-static bool is_wanted(const struct gw_reach *reach, struct gw_mono now)
+bool gw_reach_is_wanted(const struct gw_reach *reach, struct gw_mono now)
 {
     return !gw_mono_is_never(reach->wanted) && gw_mono_sub(now, reach->wanted) < WANTED_NS;
 }
@@ -159,21 +159,31 @@ static void step(struct gw_reach *reach, struct gw_mono now)
     struct gw_mono next = GW_NEVER;
     unsigned count = 0;
     end_expired(reach, now, &next);
-    bool is_looked_for = is_wanted(reach, now) || is_in_use(reach, now);
+    bool is_looked_for = gw_reach_is_wanted(reach, now) || is_in_use(reach, now);
     for (struct gw_anchor_use *use;
          is_looked_for && count < GW_PEER_RELAYS_MAX && (use = nearest(reach, done)) != NULL;) {
         /* Once there is a session, only what there is already is kept. */
-        bool is_asked = is_wanted(reach, now) || gw_relay_channel_of(reach, use);
+        bool is_asked = gw_reach_is_wanted(reach, now) || gw_relay_channel_of(reach, use);
         done[use->slot] = true;
         count += is_asked && step_one(reach, use, now, &next);
     }
     reach->step_at = next;
+    gw_meet_step(reach, now);
     gw_reach_rearm(reach, now);
+}
+
+/* Nothing to be woken for as long as it is not ours to act: an anchor's answer comes by gw_meet_step then. */
+static struct gw_mono wake_for_meet(const struct gw_reach *reach, struct gw_mono now)
+{
+    bool is_idle_and_due = reach->meet.step == GW_MEET_IDLE && gw_mono_due(reach->meet.at, now);
+    return is_idle_and_due ? GW_NEVER : reach->meet.at;
 }
 
 void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_mono at = gw_mono_min(reach->step_at, gw_direct_next_deadline(reach));
+    if (reach->meet.step != GW_MEET_IDLE || gw_reach_is_wanted(reach, now))
+        at = gw_mono_min(at, reach->meet.step == GW_MEET_PUNCHING ? GW_NEVER : wake_for_meet(reach, now));
     (void)now;
     gw_deadline_arm(&reach->discovery->host->deadlines, &reach->deadline, at);
 }
@@ -182,11 +192,14 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 {
     struct gw_reach *reach = gw_container_of(deadline, struct gw_reach, deadline);
     gw_direct_expire(reach, now);
+    gw_meet_step(reach, now);
+    gw_meet_output(reach, now);
     gw_peer_mark_ready(reach->peer); /* a check may be due */
     if (gw_mono_due(reach->step_at, now))
         step(reach, now);
     else if (gw_mono_before(now, gw_direct_next_deadline(reach)))
         gw_reach_rearm(reach, now);
+    /* else: a check is due, and rearms when it is taken */
 }
 
 /* What goes through the channels stays unanswered: is the relay there, does the peer still know of its end? true: one is to be asked for again. */
@@ -208,20 +221,22 @@ static bool doubt_channels(struct gw_reach *reach, struct gw_mono now)
 
 void gw_reach_wanted(struct gw_reach *reach, struct gw_mono now)
 {
-    bool was_wanted = is_wanted(reach, now);
+    bool was_wanted = gw_reach_is_wanted(reach, now);
     reach->wanted = now;
     bool is_due = doubt_channels(reach, now);
     for (unsigned i = 0; i < GW_ANCHORS_MAX && !was_wanted; i++) {
         if (reach->asks[i].number == 0)
             reach->asks[i] = (struct gw_ask){.at = now};
     }
+    if (!was_wanted && reach->meet.step == GW_MEET_IDLE)
+        gw_meet_end(reach); /* begins anew */
     if (is_due || !was_wanted)
         step(reach, now);
 }
 
 void gw_reach_anchors_changed(struct gw_reach *reach, struct gw_mono now)
 {
-    if (is_wanted(reach, now))
+    if (gw_reach_is_wanted(reach, now))
         step(reach, now);
 }
 
@@ -304,6 +319,7 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
     reach->step_at = GW_NEVER;
     gw_deadline_init(&reach->deadline, on_deadline);
     gw_direct_init(&reach->direct);
+    gw_meet_init(reach, now);
     gw_relay_channels_init(reach);
     gw_list_push_back(&discovery->reaches, &reach->node);
     peer->reach = reach;
@@ -322,6 +338,8 @@ void gw_reach_free(struct gw_reach *reach, struct gw_mono now)
     gw_list_for_each (node, &discovery->anchors)
         gw_anchor_use_forget(gw_list_entry(node, struct gw_anchor_use, node), reach, now);
     gw_relay_channels_fini(reach, now);
+    gw_direct_fini(reach);
+    gw_meet_end(reach);
     gw_deadline_disarm(&discovery->host->deadlines, &reach->deadline);
     gw_deadlines_release(&discovery->host->deadlines);
     gw_list_remove(&reach->node);

@@ -24,7 +24,7 @@ struct gw_anchor_view {
     int64_t rtt_ns;          /* 0 = unknown */
 };
 
-#define GW_VIEW_CANDIDATES_MAX 16u
+#define GW_VIEW_CANDIDATES_MAX 100u
 #define GW_VIEW_ANCHORS_MAX 8u
 #define GW_VIEW_PATHS_MAX 8u
 

@@ -8,6 +8,8 @@
 #define ATTEMPTS_ON_PATH \
     2u /* so many initiations try the current path before the configured addresses get their turn */
 
+#define FOUND_TRIES 3u /* initiations to a place where the peer answered a probe */
+
 /* How many of config.endpoints may be used. */
 static unsigned usable_endpoints(const struct gw_peer *peer)
 {
@@ -16,7 +18,8 @@ static unsigned usable_endpoints(const struct gw_peer *peer)
 
 bool gw_peer_has_address(const struct gw_peer *peer)
 {
-    return usable_endpoints(peer) > 0 || peer->paths.current >= 0 || peer->endpoints.relay_count > 0;
+    return usable_endpoints(peer) > 0 || peer->paths.current >= 0 || peer->endpoints.relay_count > 0 ||
+           peer->endpoints.found_tries > 0;
 }
 
 bool gw_peer_has_endpoint(const struct gw_peer *peer)
@@ -47,6 +50,12 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
     unsigned attempt = endpoints->attempts++;
     bool has_known = usable_endpoints(peer) + endpoints->relay_count > 0;
     (void)now;
+    if (endpoints->found_tries > 0) {
+        endpoints->found_tries--;
+        *out = endpoints->found;
+        remember_asked(endpoints, out);
+        return true;
+    }
     /* A path that worked comes first, then it takes turns with the configured addresses. */
     if (current && (!has_known || attempt < ATTEMPTS_ON_PATH || attempt % 2 == 0))
         *out = current->tuple;
@@ -65,6 +74,27 @@ bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tupl
             return true;
     }
     return false;
+}
+
+/* ---- places found */
+
+void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, int64_t rtt_ns,
+                   bool is_asker)
+{
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    if (session.state == GW_SESSION_ESTABLISHED) {
+        if (gw_paths_add_proven(&peer->paths, now, tuple, rtt_ns, peer->host->random))
+            gw_peer_path_changed(peer, now);
+        return;
+    }
+    if (!gw_paths_allow(&peer->paths, tuple) || (peer->endpoints.found_tries > 0 && is_asker))
+        return;
+    peer->endpoints.found = *tuple;
+    peer->endpoints.found_tries = FOUND_TRIES;
+    if (is_asker)
+        gw_session_kick(peer->session, now);
+    gw_peer_mark_ready(peer);
 }
 
 /* ---- relays */
@@ -234,6 +264,7 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
 {
     peer->endpoints.is_refusal_logged = false;
     peer->endpoints.attempts = 0;
+    peer->endpoints.found_tries = 0;
     gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, tuple));
 }
 

@@ -99,6 +99,8 @@ struct gw_endpoints {
     unsigned attempts;                          /* initiations since the last handshake */
     struct gw_tuple relays[GW_PEER_RELAYS_MAX]; /* channels to the peer */
     unsigned relay_count;
+    struct gw_tuple found;                  /* it answered a probe there */
+    unsigned found_tries;                   /* initiations that still go there first */
     bool is_findable;                       /* there are anchors that may know where it is */
     struct gw_tuple sent_to[GW_INITIATORS]; /* where the last initiations went */
     unsigned sent_count;
@@ -319,6 +321,9 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
 bool gw_peer_has_endpoint(const struct gw_peer *peer);
 /* An address is known that an initiation may go to now. */
 bool gw_peer_has_address(const struct gw_peer *peer);
+/* It answered a probe (type 7) there: the next initiations go there, at once if we are the one that asked. */
+void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, int64_t rtt_ns,
+                   bool is_asker);
 /* A channel of a relay leads to the peer; it does not any more. */
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);

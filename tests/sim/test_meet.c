@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Peers without a session, whose anchor relays nothing: it tells both when to punch, they probe each other (type 7), and the handshake goes where the other one answered. */
+#include "tests/sim/app.h"
+#include "tests/sim/behind.h"
+
+#include "gateway/anchor/anchor_private.h"
+#include "gateway/base/log.h"
+#include "gateway/gateway_private.h"
+#include "gateway/peer/message.h"
+#include "gateway/wire/probe.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct sim_net net;
+static struct sim_behind world;
+static struct sim_nat_line lines[2];
+static struct sim_node *anchor, *a, *b;
+static struct gw_peer *a_to_b, *b_to_a, *anchor_to_a, *anchor_to_b;
+
+static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom, bool is_anchor)
+{
+    struct gw_peer_config config = sim_peer_config(who, whom);
+    struct gw_peer *peer;
+    config.has_ed25519 = true;
+    config.endpoint_count = 0;
+    if (is_anchor) {
+        config.endpoints[config.endpoint_count++] = sim_behind_addr(whom, 4);
+        config.is_anchor = config.is_eager = true;
+        config.keepalive_ns = GW_S(25);
+    }
+    assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
+    return peer;
+}
+
+static uint64_t probes, probe_bytes_max, to_victim;
+static struct gw_addr victim;
+
+static bool count(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
+{
+    (void)from;
+    if (datagram[0] == GW_MESSAGE_PROBE) {
+        probes++;
+        probe_bytes_max = len > probe_bytes_max ? len : probe_bytes_max;
+    }
+    to_victim += gw_addr_same_ip(&tuple->remote, &victim);
+    return true;
+}
+
+static void begin(enum nat_kind kind_a, enum nat_kind kind_b, uint64_t seed)
+{
+    sim_net_init(&net, seed, NULL);
+    sim_behind_init(&world, &net, &(struct sim_link_params){.delay_ns = GW_MS(20)});
+    anchor = sim_behind_add_public(&world, "9.9.9.9", NULL);
+    sim_nat_add_line(&lines[0], &world.nat, &world.nat.internet, kind_a, 1, false);
+    sim_nat_add_line(&lines[1], &world.nat, &world.nat.internet, kind_b, 2, false);
+    a = sim_behind_add(&world, &lines[0]);
+    b = sim_behind_add(&world, &lines[1]);
+    anchor->params.anchor.is_enabled = true;
+    anchor->params.anchor.relays = false;
+    sim_node_restart(anchor);
+    anchor_to_a = know(anchor, a, false);
+    anchor_to_b = know(anchor, b, false);
+    know(a, anchor, true);
+    know(b, anchor, true);
+    sim_app_serve(b);
+    a_to_b = know(a, b, false);
+    b_to_a = know(b, a, false);
+    probes = probe_bytes_max = to_victim = 0;
+    gw_addr_parse_ip(&victim, "66.6.6.6", 0);
+    a->filter = b->filter = count;
+    sim_net_run(&net, GW_S(5)); /* registered, measured */
+    probes = 0;
+}
+
+static void end(void)
+{
+    sim_behind_fini(&world);
+    sim_net_fini(&net);
+}
+
+static int64_t time_to_meet(int64_t limit_ns)
+{
+    static struct sim_client client;
+    int64_t ns = 0;
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 100000), 0);
+    for (; ns < limit_ns && !client.is_accepted; ns += GW_MS(5))
+        sim_net_run(&net, GW_MS(5));
+    return ns;
+}
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    static const enum nat_kind kinds[] = {
+        NAT_KIND_OPEN,  NAT_KIND_FULL_CONE,   NAT_KIND_ADDRESS_RESTRICTED, NAT_KIND_PORT_RESTRICTED,
+        NAT_KIND_LINUX, NAT_KIND_CGNAT_DOUBLE};
+    int64_t slowest = 0;
+    for (unsigned i = 0; i < 36; i++) {
+        begin(kinds[i / 6], kinds[i % 6], 100 + i);
+        int64_t took = time_to_meet(GW_S(5));
+        if (took >= GW_S(5))
+            print_error("%s x %s\n", nat_kind_name(kinds[i / 6]), nat_kind_name(kinds[i % 6]));
+        assert_true(took < GW_S(5));
+        slowest = took > slowest ? took : slowest;
+        assert_int_equal(probe_bytes_max, GW_PROBE_LEN);
+        assert_in_range(probes, 1, 80);
+        end();
+    }
+    print_message("36 pairs met, the slowest after %lld ms\n", (long long)(slowest / GW_MS(1)));
+}
+
+/* No way: five attempts, further and further apart, and then silence until something changes. */
+static void test_never(void **state)
+{
+    (void)state;
+    begin(NAT_KIND_SYMMETRIC_RANDOM, NAT_KIND_SYMMETRIC_RANDOM, 7);
+    assert_true(time_to_meet(GW_S(400)) >= GW_S(400));
+    uint64_t sent = probes;
+    print_message("%llu probes in 400 s\n", (unsigned long long)sent);
+    assert_in_range(sent, 5, 2 * 5 * 16 * 20);
+    sim_net_run(&net, GW_S(600));
+    assert_in_range(probes - sent, 0, 200);
+    end();
+}
+
+/* ---- an anchor that makes things up */
+
+static void initiate(struct gw_peer *to, const uint8_t *tag, uint8_t token, const char *address,
+                     unsigned count)
+{
+    peergate_Control message = {.which_body = peergate_Control_initiate_punch_tag};
+    peergate_InitiatePunch *punch = &message.body.initiate_punch;
+    memcpy(punch->tag, tag, sizeof punch->tag);
+    memset(punch->token, token, sizeof punch->token);
+    for (unsigned i = 0; i < count; i++) {
+        struct gw_candidate candidate = {.kind = GW_CANDIDATE_OBSERVED};
+        gw_addr_parse_ip(&candidate.addr, address, (uint16_t)(1000 + i));
+        gw_candidate_encode(&punch->addresses[punch->addresses_count++], &candidate);
+    }
+    gw_peer_send_message(to, net.clock.now, &message);
+    sim_node_pump(anchor);
+}
+
+/* The anchor knows only tags; the test takes one from where it was registered. */
+static const uint8_t *tag_of_pair(void)
+{
+    const struct gw_map *tags = &anchor->gateway->anchor->directory.tags;
+    return gw_map_first(tags)->key;
+}
+
+static void test_forged(void **state)
+{
+    (void)state;
+    begin(NAT_KIND_PORT_RESTRICTED, NAT_KIND_PORT_RESTRICTED, 8);
+    static const uint8_t nobodys[16] = {1, 2, 3};
+    const uint8_t *tag = tag_of_pair();
+    /* Nobody's tag. */
+    initiate(anchor_to_b, nobodys, 1, "66.6.6.6", 8);
+    sim_net_run(&net, GW_S(3));
+    assert_int_equal(to_victim, 0);
+    /* The pair's own: 8 addresses, 20 packets each, for one attempt. */
+    initiate(anchor_to_b, tag, 2, "66.6.6.6", 8);
+    sim_net_run(&net, GW_S(15));
+    assert_in_range(to_victim, 1, (8 + 5 * 8) * 20);
+    uint64_t once = to_victim;
+    /* The same again: nothing. */
+    for (unsigned i = 0; i < 100; i++) {
+        initiate(anchor_to_b, tag, 2, "66.6.6.6", 8);
+        sim_net_run(&net, GW_MS(100));
+    }
+    assert_int_equal(to_victim, once);
+    /* New ones all the time: five, and then two a minute. */
+    for (unsigned i = 3; i < 203; i++) {
+        initiate(anchor_to_b, tag, (uint8_t)i, "66.6.6.6", 8);
+        sim_net_run(&net, GW_MS(1500));
+    }
+    print_message("%llu packets to a third party in one attempt, %llu in five minutes\n",
+                  (unsigned long long)once, (unsigned long long)to_victim);
+    assert_true(to_victim <= 24 * once);
+    assert_int_equal(probe_bytes_max, GW_PROBE_LEN);
+    end();
+}
+
+/* Probes with a right token and a wrong mac, or of other lengths, are no more than noise to both. */
+static void test_noise(void **state)
+{
+    (void)state;
+    begin(NAT_KIND_OPEN, NAT_KIND_OPEN, 9);
+    uint8_t datagram[GW_PROBE_LEN] = {7};
+    const uint8_t *tag = tag_of_pair();
+    initiate(anchor_to_b, tag, 2, "66.6.6.6", 1);
+    sim_net_run(&net, GW_MS(100));
+    memset(datagram + 4, 2, 8);
+    struct gw_tuple tuple = {.local = sim_behind_addr(b, 4)};
+    gw_addr_parse(&tuple.remote, "67.6.6.6:6");
+    victim = tuple.remote;
+    to_victim = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        datagram[17] = (uint8_t)i;
+        sim_node_receive(b, &tuple, datagram, sizeof datagram, 0);
+    }
+    sim_net_run(&net, GW_S(12));
+    assert_int_equal(to_victim, 0);
+    assert_true(time_to_meet(GW_S(5)) < GW_S(5));
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_never),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_noise),
+    };
+    gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
