@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Engines behind NATs of every two kinds, with an anchor between them and nothing else known: how long until they are connected, and until they are direct. Held
  * against tests/nat/grid.txt, which says what two hosts can do at best. */
-#include "tests/sim/app.h"
-#include "tests/sim/behind.h"
+#include "tests/sim/mix.h"
+#include "tests/sim/pairs.h"
 
 #include "gateway/base/log.h"
 
@@ -20,95 +20,7 @@
 #define DIRECT_NS GW_S(5)
 #define SEARCH_NS GW_S(15)
 
-static struct sim_net net;
-static struct sim_behind world;
 static const char *grid_path;
-
-struct outcome {
-    int64_t connected_ns, direct_ns; /* -1: not */
-};
-
-static void tell_addresses(struct sim_node *node)
-{
-    struct gw_candidate list[2];
-    unsigned count = 0;
-    for (uint8_t family = 4; family <= 6; family += 2) {
-        struct gw_addr addr = sim_behind_addr(node, family);
-        if (gw_addr_is_set(&addr))
-            list[count++] = (struct gw_candidate){addr, GW_CANDIDATE_HOST};
-    }
-    gw_gateway_set_candidates(node->gateway, sim_now(node), list, count);
-}
-
-static void add_anchor(struct sim_node *node, const struct sim_node *anchor)
-{
-    struct gw_peer_config config = sim_peer_config(node, anchor);
-    struct gw_addr v4 = sim_behind_addr(anchor, 4), v6 = sim_behind_addr(anchor, 6);
-    struct gw_addr own4 = sim_behind_addr(node, 4), own6 = sim_behind_addr(node, 6);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    if (gw_addr_is_set(&own4))
-        config.endpoints[config.endpoint_count++] = v4;
-    if (gw_addr_is_set(&own6))
-        config.endpoints[config.endpoint_count++] = v6;
-    config.is_anchor = config.is_eager = true;
-    config.keepalive_ns = GW_S(25);
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-}
-
-static struct gw_peer *add_unlocated(struct sim_node *node, const struct sim_node *other)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    config.has_ed25519 = true;
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
-}
-
-static bool is_direct(struct gw_peer *peer)
-{
-    struct gw_peer_status status;
-    gw_peer_status(peer, net.clock.now, &status);
-    return status.has_path && !status.is_relayed;
-}
-
-static struct outcome meet(enum nat_kind kind_a, bool a6, enum nat_kind kind_b, bool b6, int64_t limit_ns,
-                           uint64_t seed)
-{
-    struct outcome outcome = {-1, -1};
-    struct sim_nat_line lines[2];
-    struct sim_client client;
-    sim_net_init(&net, seed, NULL);
-    sim_behind_init(&world, &net, &(struct sim_link_params){.delay_ns = DELAY});
-    struct sim_node *anchor = sim_behind_add_public(&world, "9.9.9.9", "2a00:ffff::9");
-    sim_nat_add_line(&lines[0], &world.nat, &world.nat.internet, kind_a, 1, a6);
-    sim_nat_add_line(&lines[1], &world.nat, &world.nat.internet, kind_b, 2, b6);
-    struct sim_node *a = sim_behind_add(&world, &lines[0]), *b = sim_behind_add(&world, &lines[1]);
-    anchor->params.anchor.is_enabled = anchor->params.anchor.relays = true;
-    sim_node_restart(anchor);
-    add_unlocated(anchor, a);
-    add_unlocated(anchor, b);
-    sim_app_serve(b);
-    tell_addresses(a);
-    tell_addresses(b);
-    add_anchor(a, anchor);
-    add_anchor(b, anchor);
-    struct gw_peer *a_to_b = add_unlocated(a, b), *b_to_a = add_unlocated(b, a);
-    world.nat.params.rate_bps = 5000000;
-    const struct gw_mono began = net.clock.now;
-    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 3000000), 0);
-    for (unsigned ms = 0; ms < (unsigned)(limit_ns / GW_MS(1)) && outcome.direct_ns < 0; ms += 20) {
-        sim_net_run(&net, GW_MS(20));
-        if (outcome.connected_ns < 0 && client.is_accepted)
-            outcome.connected_ns = gw_mono_sub(client.accepted_at, began);
-        if (is_direct(a_to_b) && is_direct(b_to_a))
-            outcome.direct_ns = gw_mono_sub(net.clock.now, began);
-    }
-    sim_behind_fini(&world);
-    sim_net_fini(&net);
-    return outcome;
-}
 
 /* ---- the table: a line for each kind, a word for each other kind: direct, search, relay */
 
@@ -131,7 +43,7 @@ static void read_table(void)
     fclose(file);
 }
 
-static void judge(unsigned a, unsigned b, const struct outcome *outcome)
+static void judge(unsigned a, unsigned b, const struct sim_pair_outcome *outcome)
 {
     bool is_blocked = a == NAT_KIND_UDP_BLOCKED || b == NAT_KIND_UDP_BLOCKED;
     bool is_search = strcmp(best[a][b], "search") == 0;
@@ -152,14 +64,19 @@ static void test_grid(void **state)
     (void)state;
     unsigned direct = 0;
     int64_t slowest = 0;
+    static struct sim_pair_outcome outcome;
     read_table();
     for (unsigned a = 0; a < NAT_KIND_GRID; a++) {
         for (unsigned b = 0; b < NAT_KIND_GRID; b++) {
             bool with_v6 = a == NAT_KIND_V6_ONLY || b == NAT_KIND_V6_ONLY;
-            struct outcome outcome =
-                meet((enum nat_kind)a, with_v6, (enum nat_kind)b, with_v6,
-                     strcmp(best[a][b], "search") == 0 ? SEARCH_NS + GW_S(1) : DIRECT_NS + GW_S(1),
-                     1000 + a * 100 + b);
+            struct sim_pair_params params = {
+                .kinds = {(enum nat_kind)a, (enum nat_kind)b},
+                .with_v6 = {with_v6, with_v6},
+                .anchors = 1,
+                .delay_ns = DELAY,
+                .limit_ns = strcmp(best[a][b], "search") == 0 ? SEARCH_NS + GW_S(1) : DIRECT_NS + GW_S(1),
+                .seed = 1000 + a * 100 + b};
+            sim_pair_meet(&outcome, &params);
             judge(a, b, &outcome);
             direct += outcome.direct_ns >= 0;
             slowest = outcome.direct_ns > slowest ? outcome.direct_ns : slowest;
