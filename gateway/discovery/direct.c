@@ -15,6 +15,8 @@
 #define BACKOFF_MAX_NS GW_S(3600)
 #define ACTIVE_NS GW_S(30) /* sent to so lately: in use */
 #define START_MAX_MS 5000u
+#define UNKNOWN_NS GW_MS(400) /* who does not know the round trip yet leaves the first word to who does */
+#define FIRST_NS GW_MS(1200)
 #define REVIEW_NS GW_S(2)  /* by then a plain round has led somewhere, if it does */
 #define MEASURE_NS GW_S(1) /* so long which port is next is waited for */
 #define ATTEMPTS_MAX 5u
@@ -168,9 +170,18 @@ static void go_on(struct gw_reach *reach, struct gw_mono now)
 
 void gw_reach_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen)
 {
-    if (reach->direct.waits == GW_DIRECT_WAITS_NOT)
+    struct gw_direct *direct = &reach->direct;
+    if (direct->waits == GW_DIRECT_WAITS_NOT) {
+        if (direct->has_hesitated && direct->number == 0 && !direct->punch.is_running &&
+            gw_mono_before(now, direct->at) && gw_peer_rtt(reach->peer) > 0)
+            direct->at = now;
+        gw_reach_rearm(reach, now);
         return;
-    reach->direct.has_last = has_seen;
+    }
+    if (!has_seen && !gw_mono_due(direct->at, now) && gw_round_wants_measure(reach) &&
+        gw_measure_briefly(reach->discovery, now))
+        return; /* that was another kind of measuring */
+    direct->has_last = has_seen;
     go_on(reach, now);
     gw_reach_rearm(reach, now);
 }
@@ -219,6 +230,14 @@ static void expire_attempt(struct gw_reach *reach, struct gw_mono now)
     }
 }
 
+/* Before the first word: while our NAT is being measured for the first time, what is sent blindly may spoil ports. */
+static int64_t hesitation(const struct gw_reach *reach)
+{
+    if (gw_measure_is_first(reach->discovery))
+        return FIRST_NS;
+    return gw_peer_rtt(reach->peer) == 0 ? UNKNOWN_NS : 0;
+}
+
 void gw_direct_expire(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
@@ -237,7 +256,11 @@ void gw_direct_expire(struct gw_reach *reach, struct gw_mono now)
         direct->at = GW_NEVER;
     } else if (direct->number != 0) {
         failed(reach, now);
+    } else if (!direct->has_hesitated && hesitation(reach) > 0) {
+        direct->has_hesitated = true;
+        direct->at = gw_mono_add(now, hesitation(reach));
     } else {
+        direct->has_hesitated = false;
         direct->again = 0;
         ask(reach, now);
     }

@@ -93,6 +93,7 @@ struct gw_direct {
     unsigned failures; /* attempts without a direct path, since something changed */
     struct gw_mono at; /* the next try, or the next attempt */
     bool was_direct;
+    bool has_hesitated;   /* to ask, as the round trip is not known */
     bool has_peer_number; /* of the peer's last PUNCH_ME_NOW */
     uint32_t peer_number, peer_start_ms;
     unsigned peer_again;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps of measuring our NAT; see measure.h. Filtering comes before mapping: who was sent to is let in. */
+/* The steps of measuring our NAT; see measure.h. */
 #include "gateway/discovery/discovery_private.h"
 
 #include "gateway/base/err.h"
@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-#define SETTLE_NS GW_MS(300) /* changes come in groups, and anchors one after the other */
+#define SETTLE_NS GW_MS(150) /* changes come in groups, and anchors one after the other */
 #define WAIT_NS GW_MS(300)   /* or 2 RTT: for an answer */
 #define TRIES 3u
 #define RETRY_NS GW_S(30) /* doubling, when nothing could be measured */
 #define RETRY_MAX_NS GW_S(3600)
 
 /* What a probe's number says. */
-enum seq { SEQ_FIRST = 1, SEQ_FILTER_PORT, SEQ_PORT, SEQ_SECOND, SEQ_HAIRPIN, SEQ_UNASKED };
+enum seq { SEQ_FIRST = 1, SEQ_FILTER_PORT, SEQ_PORT, SEQ_SECOND, SEQ_HAIRPIN, SEQ_UNASKED, SEQ_OTHER };
 
 static void arm(struct gw_discovery *discovery, struct gw_mono at)
 {
@@ -116,13 +116,16 @@ static void send_step(struct gw_discovery *discovery, struct gw_mono now)
     case GW_MEASURE_FIRST:
         probe_port(discovery, one, one->at.remote.port, SEQ_FIRST);
         break;
+    case GW_MEASURE_OTHER:
+        probe_port(discovery, one, one->at.remote.port, SEQ_OTHER);
+        break;
     case GW_MEASURE_FILTER:
         if (has_two && !measure->seen.got_from_second)
-            ask(discovery, two, measure->seen.first.port, now);
+            ask(discovery, two, measure->other.port, now);
         if (one->port && !measure->seen.got_from_port)
             probe_port(discovery, one, one->at.remote.port, SEQ_FILTER_PORT);
         if (measure->seen.hairpin != GW_NAT_YES)
-            probe(discovery, GW_LINK_PRIMARY, one, &measure->seen.first, SEQ_HAIRPIN);
+            probe(discovery, GW_LINK_PRIMARY, one, &measure->other, SEQ_HAIRPIN);
         measure->seen.asked_second |= has_two;
         measure->seen.asked_port |= one->port != 0;
         break;
@@ -176,16 +179,14 @@ static void finish(struct gw_discovery *discovery, bool has_seen, struct gw_mono
     bool was_brief = measure->is_brief;
     stop(discovery);
     measure->result.is_measuring = false;
-    if (has_seen)
-        measure->last = gw_addr_is_set(&measure->seen.second) ? measure->seen.second
-                        : gw_addr_is_set(&measure->seen.port) ? measure->seen.port
-                                                              : measure->seen.first;
+    if (was_brief && has_seen)
+        measure->last = measure->seen.first;
     if (was_brief) {
         gw_log_debug("NAT: %s where the next port is", has_seen ? "seen" : "not seen");
     } else if (has_seen) {
         enum gw_nat_reach before = measure->result.mapping;
         bool is_first = gw_mono_is_never(measure->result.measured);
-        if (measure->seen.hairpin == GW_NAT_UNTESTED)
+        if (measure->seen.hairpin == GW_NAT_UNTESTED && gw_addr_is_set(&measure->other))
             measure->seen.hairpin = GW_NAT_NO;
         gw_nat_conclude(&measure->result, &measure->seen);
         measure->result.measured = now;
@@ -201,7 +202,7 @@ static void finish(struct gw_discovery *discovery, bool has_seen, struct gw_mono
     if (measure->is_due && gw_mono_is_never(measure->deadline.at))
         arm(discovery, gw_mono_add(now, SETTLE_NS));
     gw_list_for_each (node, &discovery->reaches)
-        gw_reach_measured(gw_list_entry(node, struct gw_reach, node), now, has_seen);
+        gw_reach_measured(gw_list_entry(node, struct gw_reach, node), now, was_brief && has_seen);
 }
 
 /* ---- steps */
@@ -220,6 +221,7 @@ static void begin(struct gw_discovery *discovery, struct gw_mono now, bool is_br
     }
     measure->result.is_measuring = !is_brief;
     memset(&measure->seen, 0, sizeof measure->seen);
+    measure->other = (struct gw_addr){0};
     enter(discovery, GW_MEASURE_TOKENS, now);
 }
 
@@ -252,9 +254,17 @@ static void after_tokens(struct gw_discovery *discovery, struct gw_mono now)
     enter(discovery, GW_MEASURE_FIRST, now);
 }
 
-static bool has_more(const struct gw_measure *measure)
+/* A second new socket, that nobody has heard of. */
+static void begin_other(struct gw_discovery *discovery, struct gw_mono now)
 {
-    return measure->anchors[0].port != 0 || (measure->anchor_count == 2 && measure->anchors[1].has_token);
+    struct gw_measure *measure = &discovery->measure;
+    uint16_t port;
+    gw_links_release(&discovery->links, measure->link);
+    measure->has_link = gw_links_open(&discovery->links, now, &measure->link, &port) == 0;
+    if (measure->has_link)
+        enter(discovery, GW_MEASURE_OTHER, now);
+    else
+        finish(discovery, true, now);
 }
 
 /* The step has its answers, or its time is over. */
@@ -271,12 +281,18 @@ static void step_over(struct gw_discovery *discovery, struct gw_mono now)
         else if (measure->is_brief)
             finish(discovery, true, now);
         else
-            enter(discovery, has_more(measure) ? GW_MEASURE_FILTER : GW_MEASURE_MAPPING, now);
-        break;
-    case GW_MEASURE_FILTER:
-        enter(discovery, GW_MEASURE_MAPPING, now);
+            enter(discovery, GW_MEASURE_MAPPING, now);
         break;
     case GW_MEASURE_MAPPING:
+        begin_other(discovery, now);
+        break;
+    case GW_MEASURE_OTHER:
+        if (gw_addr_is_set(&measure->other))
+            enter(discovery, GW_MEASURE_FILTER, now);
+        else
+            finish(discovery, true, now);
+        break;
+    case GW_MEASURE_FILTER:
         finish(discovery, true, now);
         break;
     case GW_MEASURE_IDLE:
@@ -338,6 +354,8 @@ static void answered(struct gw_measure *measure, const struct gw_measured_anchor
         return;
     if (probe->seq == SEQ_FIRST && is_first && !gw_addr_is_set(&seen->first))
         seen->first = probe->seen;
+    else if (probe->seq == SEQ_OTHER && is_first && !gw_addr_is_set(&measure->other))
+        measure->other = probe->seen;
     else if (probe->seq == SEQ_FILTER_PORT && is_first && from->remote.port == anchor->port)
         seen->got_from_port = true;
     else if (probe->seq == SEQ_PORT && is_first && !gw_addr_is_set(&seen->port))
@@ -362,6 +380,7 @@ void gw_measure_probe(struct gw_discovery *discovery, struct gw_mono now, const 
     else if (probe->seq == SEQ_HAIRPIN && which == 0 && from->link == measure->link && probe->role == 0)
         measure->seen.hairpin = GW_NAT_YES; /* our own, back */
     if ((measure->step == GW_MEASURE_FIRST && gw_addr_is_set(&measure->seen.first)) ||
+        (measure->step == GW_MEASURE_OTHER && gw_addr_is_set(&measure->other)) ||
         (measure->step == GW_MEASURE_MAPPING && is_all_mapped(measure)))
         step_over(discovery, now);
 }
@@ -380,6 +399,13 @@ void gw_measure_renew(struct gw_discovery *discovery, struct gw_mono now, bool i
     measure->is_due = true;
     if (measure->step == GW_MEASURE_IDLE)
         arm(discovery, gw_mono_add(now, SETTLE_NS));
+}
+
+bool gw_measure_is_first(const struct gw_discovery *discovery)
+{
+    const struct gw_measure *measure = &discovery->measure;
+    bool is_soon = measure->is_due && measure->failures == 0 && !gw_mono_is_never(measure->deadline.at);
+    return gw_mono_is_never(measure->result.measured) && (measure->step != GW_MEASURE_IDLE || is_soon);
 }
 
 bool gw_measure_briefly(struct gw_discovery *discovery, struct gw_mono now)

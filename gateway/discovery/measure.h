@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Measuring our own NAT, with one anchor of ours or two. A new socket asks an anchor how it is seen, then whether others may send to it (the second anchor, the first one's
- * second port), then how these see it. For gateway/discovery only; docs/PROTOCOL.md "Measuring a NAT". */
+/* Measuring our own NAT, with one anchor of ours or two. A new socket asks an anchor, its second port and the second anchor how it is seen; another one, which only the first has heard of, whether
+ * the others may send to it: what is let in or kept out changes some NATs' mappings, so the two tests do not share a socket. For gateway/discovery only; docs/PROTOCOL.md "Measuring a NAT". */
 #ifndef GATEWAY_DISCOVERY_MEASURE_H
 #define GATEWAY_DISCOVERY_MEASURE_H
 
@@ -27,8 +27,9 @@ enum gw_measure_step {
     GW_MEASURE_IDLE,
     GW_MEASURE_TOKENS,
     GW_MEASURE_FIRST,
-    GW_MEASURE_FILTER,
-    GW_MEASURE_MAPPING
+    GW_MEASURE_MAPPING,
+    GW_MEASURE_OTHER,
+    GW_MEASURE_FILTER
 };
 
 struct gw_measured_anchor {
@@ -51,7 +52,8 @@ struct gw_measure {
     bool has_link;
     uint32_t link;
     struct gw_nat_seen seen;
-    struct gw_addr last; /* where our NAT gave its last port, as far as the last measuring tells */
+    struct gw_addr other; /* as the first anchor sees the other socket */
+    struct gw_addr last;  /* where our NAT gave its last port, as far as the last measuring tells */
     struct gw_nat_behaviour result;
 };
 
@@ -61,6 +63,8 @@ void gw_measure_fini(struct gw_discovery *discovery);
 void gw_measure_renew(struct gw_discovery *discovery, struct gw_mono now, bool is_forgotten);
 /* A brief one now; gw_reach_measured is called for all when it is over. false: it cannot be. */
 bool gw_measure_briefly(struct gw_discovery *discovery, struct gw_mono now);
+/* Is it under way, or about to be, with nothing known yet? */
+bool gw_measure_is_first(const struct gw_discovery *discovery);
 void gw_measure_forget(struct gw_discovery *discovery, const struct gw_anchor_use *use, struct gw_mono now);
 void gw_measure_answer(struct gw_discovery *discovery, const struct gw_anchor_use *use, uint32_t number,
                        const peergate_NatProbe *answer, struct gw_mono now);

@@ -103,12 +103,33 @@ static void test_mix(void **state)
         direct * 100 / with_udp, connected * 100 / with_udp, (double)datagrams / all);
     print_left();
     assert_int_equal(connected, pair_count - blocked);
-    assert_true(direct >= 0.93 * all);
+    assert_true(direct >= (pair_count == PAIRS ? 0.95 : 0.9) * all);
+}
+
+/* One pair, and what its engines say: `test_sim_mix KIND KIND [SEED]`. */
+static int one_pair(char **argv, uint64_t seed)
+{
+    static struct sim_pair_outcome outcome;
+    struct sim_pair_params params = {.kinds = {nat_kind_by_name(argv[1]), nat_kind_by_name(argv[2])},
+                                     .anchors = 2,
+                                     .delay_ns = DELAY,
+                                     .limit_ns = LIMIT_NS,
+                                     .seed = seed};
+    if (params.kinds[0] == NAT_KIND_COUNT || params.kinds[1] == NAT_KIND_COUNT)
+        return 2;
+    gw_log_set_level(GW_LOG_DEBUG);
+    sim_pair_meet(&outcome, &params);
+    printf("connected %lld ms, direct %lld ms, %llu datagrams, %u further sockets at most\n",
+           (long long)outcome.connected_ns / 1000000, (long long)outcome.direct_ns / 1000000,
+           (unsigned long long)outcome.datagrams, outcome.most_links);
+    return outcome.direct_ns < 0;
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_mix)};
+    if (argc > 2)
+        return one_pair(argv, argc > 3 ? strtoull(argv[3], NULL, 10) : 1);
     if (argc > 1)
         pair_count = (unsigned)atoi(argv[1]);
     gw_log_set_level(GW_LOG_ERROR);
