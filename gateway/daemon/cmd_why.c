@@ -75,6 +75,17 @@ static void print_candidates(const json_t *answer)
     gw_table_free(&table);
 }
 
+static void print_nat(const char *whose, const json_t *nat)
+{
+    const char *mapping = gw_json_text(nat, "mapping"), *ports = gw_json_text(nat, "ports");
+    const char *words = strcmp(mapping, "independent") == 0 ? "one port for all destinations"
+                        : strcmp(ports, "sequential") == 0  ? "a port for each destination, in a row"
+                        : strcmp(ports, "random") == 0      ? "a port for each destination, at random"
+                                                            : "a port for each destination";
+    if (json_is_object(nat) && strcmp(mapping, "unknown") != 0)
+        printf("  NAT %s: %s\n", whose, words);
+}
+
 static void print_answer(const json_t *answer)
 {
     const char *advice = gw_json_text(answer, "advice");
@@ -84,6 +95,8 @@ static void print_answer(const json_t *answer)
         printf("  to change that: %s\n", advice);
     print_paths(answer);
     print_anchors(answer);
+    print_nat("here", json_object_get(answer, "nat"));
+    print_nat("there", json_object_get(answer, "peer_nat"));
     print_candidates(answer);
 }
 

@@ -151,15 +151,17 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
                            "use it, and it is looked for: `peergate ping`"};
 }
 
-/* ---- which of the two routers is in the way: one that has another port for each destination is seen at several by the anchors */
+/* ---- which of the two routers is in the way: as measured, else: one that has another port for each destination is seen at several by the anchors */
 
 static bool is_moved(const struct gw_addr *a, const struct gw_addr *b)
 {
     return gw_addr_is_set(a) && gw_addr_is_set(b) && gw_addr_same_ip(a, b) && a->port != b->port;
 }
 
-static bool is_ours_hard(const struct gateway *gateway, struct gw_mono now)
+static bool is_ours_hard(const struct gateway *gateway, const struct gw_reach_view *reach, struct gw_mono now)
 {
+    if (reach->own.mapping != GW_NAT_UNKNOWN)
+        return gw_nat_is_symmetric(reach->own.mapping);
     struct gw_anchor_view view;
     struct gw_addr first = {0};
     for (unsigned i = 0; gw_gateway_anchor_view(gateway, i, now, &view); i++) {
@@ -173,6 +175,8 @@ static bool is_ours_hard(const struct gateway *gateway, struct gw_mono now)
 
 static bool is_theirs_hard(const struct gw_reach_view *view)
 {
+    if (view->has_told && view->told_mapping != GW_NAT_UNKNOWN)
+        return gw_nat_is_symmetric(view->told_mapping);
     const struct gw_addr *first = NULL;
     for (unsigned i = 0; i < view->candidate_count; i++) {
         const struct gw_candidate_view *one = &view->candidates[i];
@@ -221,6 +225,9 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
             return (struct answer){"relayed: there is a direct path, and it is slower",
                                    "set `path: direct` for the peer, if that one is to be used nevertheless"};
     }
+    if (view->is_searching)
+        return (struct answer){"relayed; many ports are being tried, since a NAT takes them at random",
+                               "wait a few seconds"};
     if (view->is_punching)
         return (struct answer){"relayed; a direct path is being looked for", "wait a few seconds"};
     if (view->attempts_max == 0)
@@ -230,7 +237,7 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
         return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
     if (view->attempts == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
-    return in_the_way(is_ours_hard(gw_peer_gateway(peer), now), is_theirs_hard(view));
+    return in_the_way(is_ours_hard(gw_peer_gateway(peer), view, now), is_theirs_hard(view));
 }
 
 static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_status *status,
@@ -240,6 +247,11 @@ static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_s
     if (!is_up)
         return not_reached(peer, view);
     return status->is_relayed ? relayed(peer, view, now) : (struct answer){"connected directly", NULL};
+}
+
+static json_t *nat_json(enum gw_nat_reach mapping, enum gw_nat_ports ports)
+{
+    return json_pack("{s:s,s:s}", "mapping", gw_nat_reach_names[mapping], "ports", gw_nat_ports_names[ports]);
 }
 
 static void why(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
@@ -264,6 +276,9 @@ static void why(struct gw_daemon *daemon, struct gw_control_client *client, cons
     json_object_set_new(object, "paths", paths(answer->peer, &view));
     json_object_set_new(object, "anchors", anchors(&view));
     json_object_set_new(object, "candidates", candidates(&view, now));
+    json_object_set_new(object, "nat", nat_json(view.own.mapping, view.own.ports));
+    json_object_set_new(object, "peer_nat",
+                        view.has_told ? nat_json(view.told_mapping, view.told_ports) : json_null());
     json_object_set_new(object, "attempts", json_integer((json_int_t)view.attempts));
     json_object_set_new(object, "failures", json_integer((json_int_t)view.failures));
     json_object_set_new(object, "next_attempt_s",

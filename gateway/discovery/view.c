@@ -62,7 +62,14 @@ void gw_discovery_reach_view(const struct gw_peer *peer, struct gw_reach_view *o
         return;
     const struct gw_direct *direct = &peer->reach->direct;
     out->is_findable = peer->endpoints.is_findable;
-    out->is_punching = direct->punch.is_running || direct->number != 0;
+    out->is_punching =
+        direct->punch.is_running || direct->number != 0 || direct->waits != GW_DIRECT_WAITS_NOT;
+    out->is_searching = direct->punch.search.is_on;
+    out->has_told = direct->has_told;
+    out->told_mapping = direct->told.mapping;
+    out->told_ports = direct->told.ports;
+    out->own = peer->reach->discovery->measure.result;
+    out->meetings_failed = peer->reach->meet.failures;
     out->attempts = direct->punch.attempts;
     out->failures = direct->failures;
     out->attempts_max = gw_direct_attempts_max(peer->reach);

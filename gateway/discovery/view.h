@@ -58,8 +58,14 @@ struct gw_path_view {
 struct gw_reach_view {
     bool is_findable; /* by anchors; else the members down to `failures` say nothing */
     bool is_punching;
-    unsigned attempts; /* begun */
-    unsigned failures; /* in a row since something changed */
+    bool is_searching; /* with many sockets or ports */
+    bool has_told;     /* the peer said how its NAT behaves: */
+    enum gw_nat_reach told_mapping;
+    enum gw_nat_ports told_ports;
+    struct gw_nat_behaviour own; /* ours */
+    unsigned meetings_failed;    /* attempts without a session, in a row */
+    unsigned attempts;           /* begun */
+    unsigned failures;           /* in a row since something changed */
     unsigned attempts_max;
     struct gw_mono next_attempt; /* GW_NEVER: when something changes */
     struct gw_candidate_view candidates[GW_VIEW_CANDIDATES_MAX];

@@ -88,6 +88,9 @@ def pair(a, b, expected):
         if (direct is None) == (expected in ("direct", "search")):
             print(nodes[0].cli("why", nodes[1].name), nodes[0].cli("status"))
             return f"{a} x {b}: direct {text(direct)}, {expected} is possible"
+        if direct is None and "symmetric-random" in (a, b):
+            words = nodes[0].cli("why", nodes[1].name)
+            check("at random" in words, f"{a} x {b}: why: {words}")
         for node, own in zip(nodes, (a, b)):
             nat = node.status()["nat"]
             check(own in ("v6-only", "udp-blocked") or nat["mapping"] != "unknown", f"{own}: {nat}")
