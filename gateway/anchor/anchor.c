@@ -95,6 +95,7 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
     gw_list_init(&client->sides);
     client->asked_where = GW_NEVER;
     gw_bucket_init(&client->requests, GW_ANCHOR_REQUEST_RATE, now);
+    gw_bucket_init(&client->punches, GW_ANCHOR_PUNCH_BURST, now);
     gw_list_push_back(&anchor->clients, &client->node);
     anchor->client_count++;
     peer->anchor_client = client;

@@ -18,6 +18,8 @@
 
 #define GW_ANCHOR_CLIENTS_MAX 4096u
 #define GW_ANCHOR_REQUEST_RATE 63.0 /* a second of one client */
+#define GW_ANCHOR_PUNCH_RATE 1.0    /* ... of those that go on to somebody else */
+#define GW_ANCHOR_PUNCH_BURST 20.0
 
 #define GW_ANCHOR_SECOND_LINK 1u   /* the socket that measuring takes */
 #define GW_ANCHOR_TOKEN_PROBES 32u /* sent for one token */
@@ -77,6 +79,7 @@ struct gw_anchor_client {
     unsigned candidate_count;
     struct gw_addr told; /* the observed address that it was told last */
     struct gw_bucket requests;
+    struct gw_bucket punches;
     bool has_nat; /* as it said when it asked for a punch last */
     peergate_Nat nat;
     struct gw_anchor_token token;

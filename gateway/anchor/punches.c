@@ -34,9 +34,10 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
     peergate_Control out = {.number = message->number, .which_body = peergate_Control_initiate_punch_tag};
     peergate_InitiatePunch *initiate = &out.body.initiate_punch;
     struct gw_anchor_client *other = gw_anchor_other(anchor, client, request->tag, now);
+    bool is_in_rate = gw_bucket_take(&client->punches, GW_ANCHOR_PUNCH_RATE, GW_ANCHOR_PUNCH_BURST, 1, now);
     memcpy(initiate->tag, request->tag, sizeof initiate->tag);
-    if (!other) {
-        initiate->refusal = peergate_Refusal_REFUSAL_UNKNOWN;
+    if (!other || !is_in_rate) {
+        initiate->refusal = other ? peergate_Refusal_REFUSAL_RATE : peergate_Refusal_REFUSAL_UNKNOWN;
         gw_peer_send_message(client->peer, now, &out);
         return;
     }
