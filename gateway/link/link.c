@@ -77,7 +77,8 @@ static void receive(struct gw_link *link, struct gw_udp *udp, enum gw_udp_family
     bool is_drained = false;
 
     gw_slabs_touch(&link->slabs, now);
-    while (!is_drained && bytes < turn->receive_bytes && count < RECEIVE_TRAINS && !(is_closed && *is_closed)) {
+    while (!is_drained && bytes < turn->receive_bytes && count < RECEIVE_TRAINS &&
+           !(is_closed && *is_closed)) {
         unsigned made = gw_udp_receive(udp, family, &link->slabs, turn->slabs, trains, &is_drained);
         for (unsigned i = 0; i < made; i++) {
             bytes += (unsigned)gw_train_len(&trains[i]);
