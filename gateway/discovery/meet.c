@@ -221,7 +221,6 @@ void gw_meet_probe(struct gw_reach *reach, struct gw_mono now, const struct gw_t
     gw_store32_le(nonce, probe->seq);
     if (!gw_direct_answered(reach, now, from, nonce, sizeof nonce, &path, &rtt_ns))
         return;
-    gw_log_info("%s: met at %s", gw_peer_name(reach->peer), gw_candidate_kind_names[GW_CANDIDATE_OBSERVED]);
     meet->failures = 0;
     gw_peer_found(reach->peer, now, &path, rtt_ns, meet->is_asker);
 }
