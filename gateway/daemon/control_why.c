@@ -151,15 +151,17 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
                            "use it, and it is looked for: `peergate ping`"};
 }
 
-/* ---- which of the two routers is in the way: one that has another port for each destination is seen at several by the anchors */
+/* ---- which of the two routers is in the way: as measured, else: one that has another port for each destination is seen at several by the anchors */
 
 static bool is_moved(const struct gw_addr *a, const struct gw_addr *b)
 {
     return gw_addr_is_set(a) && gw_addr_is_set(b) && gw_addr_same_ip(a, b) && a->port != b->port;
 }
 
-static bool is_ours_hard(const struct gateway *gateway, struct gw_mono now)
+static bool is_ours_hard(const struct gateway *gateway, const struct gw_reach_view *reach, struct gw_mono now)
 {
+    if (reach->own.mapping != GW_NAT_UNKNOWN)
+        return gw_nat_is_symmetric(reach->own.mapping);
     struct gw_anchor_view view;
     struct gw_addr first = {0};
     for (unsigned i = 0; gw_gateway_anchor_view(gateway, i, now, &view); i++) {
@@ -173,6 +175,8 @@ static bool is_ours_hard(const struct gateway *gateway, struct gw_mono now)
 
 static bool is_theirs_hard(const struct gw_reach_view *view)
 {
+    if (view->has_told && view->told_mapping != GW_NAT_UNKNOWN)
+        return gw_nat_is_symmetric(view->told_mapping);
     const struct gw_addr *first = NULL;
     for (unsigned i = 0; i < view->candidate_count; i++) {
         const struct gw_candidate_view *one = &view->candidates[i];
@@ -208,29 +212,6 @@ static struct answer in_the_way(bool is_ours, bool is_theirs)
         "routers and say so by `advertise` there, or use IPv6 at both"};
 }
 
-static bool is_random(enum gw_nat_reach mapping, enum gw_nat_ports ports)
-{
-    return gw_nat_is_symmetric(mapping) && ports == GW_NAT_PORTS_RANDOM;
-}
-
-/* What of the two NATs stands in the way; NULL: nothing that is known. */
-static const char *reason_of_nats(const struct gw_reach_view *view)
-{
-    bool is_here = is_random(view->own.mapping, view->own.ports);
-    bool is_there = view->has_told && is_random(view->told_mapping, view->told_ports);
-    bool is_other_here = gw_nat_is_symmetric(view->own.mapping);
-    bool is_other_there = view->has_told && gw_nat_is_symmetric(view->told_mapping);
-    if (is_here && is_there)
-        return "relayed: both NATs take a port at random for each destination, so neither side can tell where the other one comes from";
-    if ((is_here && is_other_there) || (is_there && is_other_here))
-        return "relayed: one NAT takes a port at random for each destination, and the other one has no port that stays";
-    if (is_here || is_there)
-        return is_here
-                   ? "relayed: the NAT here takes a port at random for each destination, and the search found none"
-                   : "relayed: the peer's NAT takes a port at random for each destination, and the search found none";
-    return NULL;
-}
-
 static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_view *view, struct gw_mono now)
 {
     if (gw_peer_config(peer)->path == GW_PATH_RELAY)
@@ -256,14 +237,7 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
     if (view->candidate_count == 0)
         return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
-    const char *reason = reason_of_nats(view);
-    if (reason)
-        return (struct answer){
-            reason,
-            "forward the UDP port in one of the two routers and say so by `advertise` there, use IPv6 at both, "
-            "or have one of the routers keep its ports (\"full cone\", \"endpoint-independent NAT\")"};
-    return in_the_way(gw_nat_is_symmetric(view->own.mapping) || is_ours_hard(gw_peer_gateway(peer), now),
-                      (view->has_told && gw_nat_is_symmetric(view->told_mapping)) || is_theirs_hard(view));
+    return in_the_way(is_ours_hard(gw_peer_gateway(peer), view, now), is_theirs_hard(view));
 }
 
 static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_status *status,

@@ -53,7 +53,7 @@ static struct gw_anchor_use *anchor_to_ask(struct gw_reach *reach, struct gw_mon
     for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
         struct gw_anchor_use *use = reach->discovery->slots[i];
         unsigned refusal = reach->asks[i].refusal;
-        if (!use || !use->is_registered)
+        if (!use || !use->is_registered || use->is_silent || !reach->is_through[i])
             continue;
         const struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
         bool is_relayed = channel && gw_map_node_is_linked(&channel->by_id);
@@ -162,7 +162,7 @@ void gw_meet_initiate_input(struct gw_reach *reach, struct gw_anchor_use *use, u
         gw_reach_rearm(reach, now);
         return;
     }
-    if (!may_begin(reach, number, initiate, now) ||
+    if (!reach->is_through[use->slot] || !may_begin(reach, number, initiate, now) ||
         !gw_token_set(reach->discovery, &meet->token, reach->peer->session, reach->peer->config.public_key,
                       initiate->token, initiate->secret, now))
         return;
@@ -221,7 +221,6 @@ void gw_meet_probe(struct gw_reach *reach, struct gw_mono now, const struct gw_t
     gw_store32_le(nonce, probe->seq);
     if (!gw_direct_answered(reach, now, from, nonce, sizeof nonce, &path, &rtt_ns))
         return;
-    gw_log_info("%s: met at %s", gw_peer_name(reach->peer), gw_candidate_kind_names[GW_CANDIDATE_OBSERVED]);
     meet->failures = 0;
     gw_peer_found(reach->peer, now, &path, rtt_ns, meet->is_asker);
 }

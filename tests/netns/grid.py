@@ -26,10 +26,8 @@ SHORT = {"open": "open", "full-cone": "full", "address-restricted": "addr", "por
          "symmetric-random": "random", "cgnat-double": "cgnat", "udp-blocked": "no-udp", "v6-only": "v6", "nft": "nft", "nft-random": "nft-rnd"}
 SOME = (0, 3, 4)  # these rounds of the first ground are what a short run has
 
-# What is possible and not there yet; a pair that does better is no mistake. search: by many ports. udp-blocked: a carrier that is not UDP. predicted: the port that
-# follows, where the NAT has given out others since the anchors saw us.
-MISSING = {"search", "udp-blocked", "predicted"}
-STRICT = {"port-restricted", "symmetric-sequential", "cgnat-double"}  # only the very port that they sent to gets in
+# What is possible and not there yet; a pair that does better is no mistake. udp-blocked: a carrier that is not UDP.
+MISSING = {"udp-blocked"}
 
 
 class Lines:
@@ -79,12 +77,6 @@ def is_alike(cells, a, b):
     return cells[LIKE.get(a, a), LIKE.get(b, b)]
 
 
-def is_missing(a, b, possible):
-    alike = {LIKE.get(a, a), LIKE.get(b, b)}
-    is_predicted = "symmetric-sequential" in alike and alike <= STRICT
-    return possible in MISSING or (is_predicted and "predicted" in MISSING)
-
-
 def judge(cells, outcome):
     """(mark, sentence): "" as it should be, "~" later than the figure but within patience, "?" possible but not there yet, "!" wrong."""
     a, b = outcome.a.home.kind, outcome.b.home.kind
@@ -99,7 +91,7 @@ def judge(cells, outcome):
     if possible == "relay" and outcome.word == "direct":
         return "!", "direct, which is not possible"
     if possible != "relay" and outcome.word != "direct":
-        return ("?", "") if is_missing(a, b, possible) else ("!", "not direct")
+        return "!", "not direct"
     limit = {"direct": DIRECT, "search": SEARCHED}.get(possible)
     if outcome.direct is not None and outcome.direct > limit * PATIENCE:
         return "!", f"direct only after {outcome.direct:.1f} s"
