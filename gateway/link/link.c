@@ -39,6 +39,7 @@ struct gw_link {
     struct gw_train train; /* in the send slab, when is_waiting */
     unsigned done;         /* datagrams of it that are sent */
     bool is_waiting;
+    struct gw_carriers *carriers;
 };
 
 static int64_t clock_now_ns(void)
@@ -90,6 +91,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     receive(link, fd == link->udp.sockets[GW_UDP_V6].fd ? GW_UDP_V6 : GW_UDP_V4);
 }
 
+void gw_link_input(struct gw_link *link, struct gw_train *train)
+{
+    note_traffic(link, train);
+    gw_gateway_input(link->gateway, gw_loop_now(link->loop), train);
+}
+
 /* --- sending --- */
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -101,6 +108,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 /* false: the socket is full, the train waits. */
 static bool send_train(struct gw_link *link, struct gw_mono now)
 {
+    if (gw_tuple_is_carrier(&link->train.tuple)) {
+        gw_carriers_send(link->carriers, &link->train);
+        link->is_waiting = false;
+        return true;
+    }
     int err = gw_udp_send(&link->udp, &link->train, &link->done, now);
     link->is_waiting = err == GW_E_AGAIN;
     if (link->is_waiting) {
@@ -265,6 +277,11 @@ void gw_link_free(struct gw_link *link)
     gw_udp_close(&link->udp);
     gw_slabs_fini(&link->slabs);
     free(link);
+}
+
+void gw_link_set_carriers(struct gw_link *link, struct gw_carriers *carriers)
+{
+    link->carriers = carriers;
 }
 
 uint16_t gw_link_port(const struct gw_link *link)

@@ -34,6 +34,8 @@ struct gw_gateway_events {
     /* A CONTROL message (protobuf body, lent) from a peer of ours. May be NULL. */
     void (*on_control)(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
                        void *ctx);
+    /* An anchor does not answer by UDP: a carrier to it may (gw_gateway_carrier_up). Told again and again while that is so. May be NULL. */
+    void (*on_carrier_wanted)(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx);
     void *ctx;
 };
 

@@ -97,7 +97,7 @@ struct gw_path_response {
 struct gw_endpoints {
     unsigned next;                              /* of config.endpoints and relays, for the next initiation */
     unsigned attempts;                          /* initiations since the last handshake */
-    struct gw_tuple relays[GW_PEER_RELAYS_MAX]; /* channels to the peer */
+    struct gw_tuple relays[GW_PEER_RELAYS_MAX]; /* channels to the peer; to an anchor, carriers */
     unsigned relay_count;
     bool is_findable;                       /* there are anchors that may know where it is */
     struct gw_tuple sent_to[GW_INITIATORS]; /* where the last initiations went */
@@ -319,13 +319,16 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
 bool gw_peer_has_endpoint(const struct gw_peer *peer);
 /* An address is known that an initiation may go to now. */
 bool gw_peer_has_address(const struct gw_peer *peer);
-/* A channel of a relay leads to the peer; it does not any more. */
+/* A channel of a relay leads to the peer. */
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
-void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* There is a session: each of the channels may become a path. */
 void gw_peer_try_relays(struct gw_peer *peer, struct gw_mono now);
 /* Data came by a relay's channel. */
 void gw_peer_relay_data(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* A TLS connection leads to the peer. */
+void gw_peer_add_carrier(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* The channel or the connection is no more. */
+void gw_peer_remove_place(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Our initiations went there, so an answer from there proves a round trip. */
 bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple);
 /* max(3 RTT, 300 ms): so long nothing came from where something should have. */
