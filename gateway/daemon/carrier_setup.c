@@ -31,7 +31,8 @@ struct anchor {
 static void on_train(struct gw_train *train, void *ctx)
 {
     struct gw_carrier_setup *setup = ctx;
-    gw_link_input(setup->link, train);
+    if (*setup->link)
+        gw_link_input(*setup->link, train);
 }
 
 static void arm(struct gw_carrier_setup *setup)
@@ -100,8 +101,14 @@ static int make_carriers(struct gw_carrier_setup *setup)
                                               .ctx = setup};
     int err = gw_carriers_new(&setup->carriers, &params);
     if (err == 0)
-        gw_link_set_carriers(setup->link, setup->carriers);
+        gw_carrier_setup_linked(setup);
     return err;
+}
+
+void gw_carrier_setup_linked(struct gw_carrier_setup *setup)
+{
+    if (*setup->link)
+        gw_link_set_carriers(*setup->link, setup->carriers);
 }
 
 /* ---- to our anchors */
@@ -279,7 +286,7 @@ static int listen_on(struct gw_carrier_setup *setup, const struct gw_config *con
 }
 
 int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, struct gateway *gateway,
-                          struct gw_link *link, const struct gw_config *config,
+                          struct gw_link *const *link, const struct gw_config *config,
                           const struct gw_config_network *network, struct gw_diag *diag)
 {
     *setup = (struct gw_carrier_setup){.loop = loop, .gateway = gateway, .link = link};
@@ -298,7 +305,8 @@ void gw_carrier_setup_fini(struct gw_carrier_setup *setup)
         gw_listener_free(setup->listeners[i]);
     while (!gw_list_is_empty(&setup->anchors))
         forget(setup, gw_list_entry(setup->anchors.next, struct anchor, node));
-    gw_link_set_carriers(setup->link, NULL);
+    if (*setup->link)
+        gw_link_set_carriers(*setup->link, NULL);
     gw_carriers_free(setup->carriers);
     if (setup->timer)
         event_free(setup->timer);

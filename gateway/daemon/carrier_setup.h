@@ -15,7 +15,7 @@
 struct gw_carrier_setup {
     struct gw_loop *loop;
     struct gateway *gateway;
-    struct gw_link *link;
+    struct gw_link *const *link;  /* the network's; NULL in there while another one still has the port */
     struct gw_carriers *carriers; /* NULL: none was needed so far */
     struct gw_listener *listeners[GW_CARRIER_LISTEN_MAX];
     struct gw_list anchors; /* struct anchor (carrier_setup.c) */
@@ -25,8 +25,10 @@ struct gw_carrier_setup {
 
 /* Listens, if the configuration says so. gateway and link are borrowed until _fini. 0, or an error, with the reason in diag. */
 int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, struct gateway *gateway,
-                          struct gw_link *link, const struct gw_config *config,
+                          struct gw_link *const *link, const struct gw_config *config,
                           const struct gw_config_network *network, struct gw_diag *diag);
+/* The network has its link now. */
+void gw_carrier_setup_linked(struct gw_carrier_setup *setup);
 /* Before the gateway goes; safe on one that is zeroed. */
 void gw_carrier_setup_fini(struct gw_carrier_setup *setup);
 

@@ -228,7 +228,7 @@ static int build(struct gw_network *network, const struct gw_config *config, str
     int err;
     if ((err = make_identity(network, config, diag)) != 0 || (err = make_link(network, diag)) != 0 ||
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
-        (err = gw_carrier_setup_init(&network->carriers, loop, network->gateway, network->link, config,
+        (err = gw_carrier_setup_init(&network->carriers, loop, network->gateway, &network->link, config,
                                      network->files->config, diag)) != 0 ||
         (err = make_services(network, config, diag)) != 0)
         return err;
@@ -286,6 +286,7 @@ static void hand_down(struct gw_network *network)
     heir->link = network->link;
     heir->params.predecessor = NULL;
     network->link = NULL;
+    gw_carrier_setup_linked(&heir->carriers);
     if (gw_link_attach(heir->link, heir->gateway) != 0)
         gw_log_error("%s: no memory to watch its port: nothing is received", heir->name);
 }

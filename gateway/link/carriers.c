@@ -24,6 +24,7 @@ static_assert(GW_CARRIERS_MAX == 1u << SLOT_BITS, "a slot fits its bits");
 
 #define SWEEP_MS 500
 #define RECHECK_NS GW_S(30)
+#define GRACE_NS GW_S(1) /* enough for a handshake with us, of TLS and then of the session, in most places */
 #define READ_MAX 131072u /* of one connection, decrypted and not looked at */
 #define UNSENT_MIN \
     4096u /* what is in libevent's and the kernel's hands: 50 ms of what the network takes, each */
@@ -352,31 +353,48 @@ static struct carrier *begin(struct gw_carriers *carriers, struct carrier *carri
     return carrier;
 }
 
-/* Too many strangers: of one place, it is turned away; in all, the oldest makes room. */
-static bool make_room(struct gw_carriers *carriers, const struct gw_addr *from, struct gw_mono now)
+/* Strangers, and those of them that came from one place. */
+struct strangers {
+    struct carrier *oldest, *oldest_there;
+    unsigned there;
+};
+
+static struct strangers count_strangers(struct gw_carriers *carriers, const struct gw_addr *from,
+                                        struct gw_mono now)
 {
-    struct carrier *oldest = NULL;
+    struct strangers found = {0};
     uint8_t place[8], other[8];
-    unsigned of_one = 0;
     gw_addr_prefix(from, place);
     for (unsigned i = 0; i < carriers->top; i++) {
         struct carrier *carrier = &carriers->slots[i];
+        if (carrier->carriers && !carrier->is_ours && !carrier->is_used)
+            check_used(carrier, now);
         if (!carrier->carriers || carrier->is_ours || carrier->is_used)
             continue;
-        check_used(carrier, now);
-        if (carrier->is_used)
-            continue;
         gw_addr_prefix(&carrier->tuple.remote, other);
-        of_one += memcmp(place, other, sizeof place) == 0;
-        if (!oldest || gw_mono_before(carrier->born, oldest->born))
-            oldest = carrier;
+        bool is_there = memcmp(place, other, sizeof place) == 0;
+        found.there += is_there;
+        if (!found.oldest || gw_mono_before(carrier->born, found.oldest->born))
+            found.oldest = carrier;
+        if (is_there && (!found.oldest_there || gw_mono_before(carrier->born, found.oldest_there->born)))
+            found.oldest_there = carrier;
     }
-    if (of_one >= GW_CARRIERS_STRANGERS_OF_ONE)
+    return found;
+}
+
+/* Too many strangers: the oldest makes room, of one place if they are too many there. One that had no time to prove anything stays, and the new one is turned away. */
+static bool make_room(struct gw_carriers *carriers, const struct gw_addr *from, struct gw_mono now)
+{
+    struct strangers found = count_strangers(carriers, from, now);
+    struct carrier *out = found.there >= GW_CARRIERS_STRANGERS_OF_ONE          ? found.oldest_there
+                          : carriers->stats.strangers >= GW_CARRIERS_STRANGERS ? found.oldest
+                                                                               : NULL;
+    if (!out)
+        return true;
+    if (gw_mono_sub(now, out->born) < GRACE_NS)
         return false;
-    if (oldest && carriers->stats.strangers >= GW_CARRIERS_STRANGERS) {
-        carriers->stats.late++;
-        lose(oldest);
-    }
+    carriers->stats.late++;
+    lose(out);
     return true;
 }
 

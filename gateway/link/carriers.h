@@ -10,7 +10,7 @@
 
 #define GW_CARRIERS_MAX 1024u
 #define GW_CARRIERS_STRANGERS \
-    64u /* connections to us that have proven nothing; one more sends the oldest away */
+    64u /* connections to us that have proven nothing; one more sends the oldest away, if it had a second */
 #define GW_CARRIERS_STRANGERS_OF_ONE 8u  /* of a /32 or /64 */
 #define GW_CARRIERS_PROOF_NS GW_S(10)    /* so long they may take */
 #define GW_CARRIER_STRANGER_BYTES 65536u /* so much they may send meanwhile */
