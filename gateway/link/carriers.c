@@ -24,6 +24,7 @@ static_assert(GW_CARRIERS_MAX == 1u << SLOT_BITS, "a slot fits its bits");
 
 #define SWEEP_MS 500
 #define RECHECK_NS GW_S(30)
+#define LOOK_EVERY_NS GW_MS(100)
 #define GRACE_NS GW_S(1) /* enough for a handshake with us, of TLS and then of the session, in most places */
 #define READ_MAX 131072u /* of one connection, decrypted and not looked at */
 #define UNSENT_MIN \
@@ -367,7 +368,9 @@ static struct strangers count_strangers(struct gw_carriers *carriers, const stru
     gw_addr_prefix(from, place);
     for (unsigned i = 0; i < carriers->top; i++) {
         struct carrier *carrier = &carriers->slots[i];
-        if (carrier->carriers && !carrier->is_ours && !carrier->is_used)
+        bool may_be_used =
+            carrier->carriers && !carrier->is_ours && !carrier->is_used && carrier->bytes_in > 0;
+        if (may_be_used && gw_mono_sub(now, carrier->checked) >= LOOK_EVERY_NS)
             check_used(carrier, now);
         if (!carrier->carriers || carrier->is_ours || carrier->is_used)
             continue;

@@ -226,6 +226,29 @@ def there_and_back(scene):
     scene.down()
 
 
+def narrow(scene):
+    """What waits in a carrier is delay for all that comes behind: pings beside a download at 4 Mbit/s."""
+    scene.ground.step("a narrow line: 4 Mbit/s to laptop, and TLS")
+    scene.block("laptop")
+    scene.yard.run("tc", "qdisc", "replace", "dev", "laptop", "root", "tbf", "rate", "4mbit", "burst", "8kb", "latency", "50ms")
+    scene.up()
+    scene.registers("laptop", "tls")
+    scene.says_hello("by TLS")
+    download = Download(scene)
+    time.sleep(4)
+    at, began = download.count, time.monotonic()
+    _, received, times = scene.node["laptop"].ping("home", count=30, interval=0.2, seconds=30)
+    mbit = 8 * (download.count - at) / (time.monotonic() - began) / 1e6
+    download.end()
+    times.sort()
+    check(received >= 24, f"{received} of 30 pings were answered")
+    scene.ground.step(f"    | TLS at 4 Mbit/s under a download | {mbit:.1f} Mbit/s; pings {times[len(times) // 2]:.0f} ms in the middle, {times[-1]:.0f} ms at most, {30 - received} of 30 lost |")
+    check(times[len(times) // 2] < 400, f"pings do not wait for seconds: {times}")
+    check(mbit > 1.5, f"most of the line is used: {mbit:.1f} Mbit/s")
+    scene.yard.run("tc", "qdisc", "del", "dev", "laptop", "root")
+    scene.down()
+
+
 # ---- strangers
 
 class Crowd:
@@ -345,10 +368,10 @@ def off(scene):
 
 
 def main():
-    needs("curl", "nft", "openssl")
+    needs("curl", "nft", "openssl", "tc")
     with Ground("carrier", limit=280) as ground:
         scene = Scene(ground)
-        for part in chosen((one_side, both_sides, there_and_back, strangers, off)):
+        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off)):
             part(scene)
 
 
