@@ -145,6 +145,10 @@ static bool find_way(const struct gw_channel_side *to, size_t len, struct gw_mon
     if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple))
         return false;
     gw_path_sent(path, now, len);
+    if (gw_mono_is_never(path->awaiting) && gw_paths_have_other(&to->client->peer->paths)) {
+        gw_path_sent_data(path, now); /* its answer is what its client sends back */
+        gw_peer_rearm(to->client->peer);
+    }
     *tuple = path->tuple;
     return true;
 }
@@ -210,10 +214,6 @@ unsigned gw_anchor_forward(struct gw_anchor *anchor, struct gw_mono now, const s
     if (sent < count && !enqueue(anchor, &part)) {
         anchor->stats.dropped_rate += count - sent;
         return count;
-    }
-    if (gw_mono_is_never(path->awaiting) && gw_paths_have_other(&to->client->peer->paths)) {
-        gw_path_sent_data(path, now);
-        gw_peer_rearm(to->client->peer);
     }
     anchor->stats.relayed_datagrams += count;
     anchor->stats.relayed_bytes += len;

@@ -83,8 +83,9 @@ static bool add_place(struct gw_endpoints *endpoints, const struct gw_tuple *tup
 
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
 {
+    struct gw_endpoints *endpoints = &peer->endpoints;
     struct gw_session_stats session;
-    if (!add_place(&peer->endpoints, tuple))
+    if (!add_place(endpoints, tuple))
         return;
     gw_session_stats(peer->session, &session);
     if (session.state ==

@@ -218,6 +218,8 @@ static void test_slow_answer(void **state)
     gw_path_probe(gw_paths_find(&scene.paths, &direct), scene.now, &random_bytes);
     assert_true(passes(&scene, GW_S(4)));
     assert_true(gw_tuple_is_relay(&gw_paths_current(&scene.paths)->tuple));
+}
+
 static struct gw_tuple carrier(void)
 {
     struct gw_tuple tuple = place(9);
@@ -280,9 +282,12 @@ static void test_carrier_is_the_last_resort(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unproven),        cmocka_unit_test(test_late_answer),
-        cmocka_unit_test(test_only_one),        cmocka_unit_test(test_asked),
-        cmocka_unit_test(test_old_round_trips), cmocka_unit_test(test_slow_answer),
+        cmocka_unit_test(test_unproven),
+        cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_old_round_trips),
+        cmocka_unit_test(test_slow_answer),
         cmocka_unit_test(test_carrier_is_the_last_resort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
