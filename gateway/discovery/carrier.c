@@ -5,53 +5,20 @@
 
 #include <string.h>
 
-#define DOUBT_NS GW_MS(500) /* or 3 RTT: what goes through the anchor has no answer */
 #define FIRST_NS GW_S(1)
 #define INTERVAL_NS GW_S(2) /* doubling */
 #define INTERVAL_MAX_NS GW_S(30)
 
 static void arm(struct gw_anchor_use *use)
 {
-    gw_deadline_arm(&use->discovery->host->deadlines, &use->carrier.deadline,
-                    gw_mono_min(use->carrier.at, use->carrier.doubt_at));
-}
-
-static int64_t patience(const struct gw_anchor_use *use)
-{
-    int64_t rtts = 3 * gw_peer_rtt(use->peer);
-    return rtts > DOUBT_NS ? rtts : DOUBT_NS;
-}
-
-/* Is it still silent? Then the anchor is asked, and if that has no answer either, a carrier is wanted. */
-static void doubt(struct gw_anchor_use *use, struct gw_mono now)
-{
-    const struct gw_path *path = gw_paths_current(&use->peer->paths);
-    struct gw_mono at = path ? gw_mono_add(path->awaiting, patience(use)) : GW_NEVER;
-    bool is_silent = gw_mono_due(at, now);
-    use->carrier.doubt_at = is_silent ? GW_NEVER : at;
-    if (is_silent)
-        gw_anchor_use_touch(use, now);
+    gw_deadline_arm(&use->discovery->host->deadlines, &use->carrier.deadline, use->carrier.at);
 }
 
 static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 {
     struct gw_anchor_use *use = gw_container_of(deadline, struct gw_anchor_use, carrier.deadline);
-    if (gw_mono_due(use->carrier.doubt_at, now))
-        doubt(use, now);
-    if (gw_mono_due(use->carrier.at, now))
-        gw_peer_mark_ready(use->peer); /* gw_carrier_take_check follows, and arms it again */
-    else
-        arm(use);
-}
-
-void gw_carrier_awaits(struct gw_anchor_use *use, struct gw_mono now)
-{
-    if (gw_paths_have_other(&use->peer->paths))
-        gw_peer_rearm(use->peer);
-    if (!gw_mono_is_never(use->carrier.doubt_at))
-        return;
-    use->carrier.doubt_at = gw_mono_add(now, patience(use));
-    arm(use);
+    (void)now;
+    gw_peer_mark_ready(use->peer); /* gw_carrier_take_check follows, and arms it again */
 }
 
 static bool is_carried(const struct gw_anchor_use *use)
@@ -63,7 +30,7 @@ static bool is_carried(const struct gw_anchor_use *use)
 void gw_carrier_init(struct gw_anchor_use *use)
 {
     gw_deadline_init(&use->carrier.deadline, on_deadline);
-    use->carrier.at = use->carrier.doubt_at = GW_NEVER;
+    use->carrier.at = GW_NEVER;
 }
 
 void gw_carrier_wanted(struct gw_anchor_use *use, struct gw_mono now)

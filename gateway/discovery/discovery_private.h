@@ -20,8 +20,6 @@
 struct gw_carrier_checks {
     struct gw_deadline deadline;
     struct gw_mono at; /* the next round; GW_NEVER: it is reached by UDP, or not at all */
-    struct gw_mono
-        doubt_at; /* what goes through the anchor has had no answer since a while before that; GW_NEVER */
     int64_t interval_ns;
     unsigned next;                        /* of peer->config.endpoints */
     uint8_t nonce[GW_PATH_CHALLENGE_LEN]; /* of the last round */
@@ -137,8 +135,6 @@ void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reac
 void gw_carrier_init(struct gw_anchor_use *use);
 /* UDP brings no answer. */
 void gw_carrier_wanted(struct gw_anchor_use *use, struct gw_mono now);
-/* Something went through the anchor, and nothing has come from it since. */
-void gw_carrier_awaits(struct gw_anchor_use *use, struct gw_mono now);
 void gw_carrier_path_changed(struct gw_anchor_use *use, struct gw_mono now);
 /* The network is another one: UDP may get through now. */
 void gw_carrier_look_again(struct gw_anchor_use *use, struct gw_mono now);

@@ -142,9 +142,9 @@ bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struc
     make_frames(train, channel);
     train->tuple = path->tuple;
     gw_path_sent(path, now, gw_train_len(train));
-    if (gw_mono_is_never(path->awaiting)) {
+    if (gw_mono_is_never(path->awaiting) && gw_paths_have_other(&channel->via->peer->paths)) {
         gw_path_sent_data(path, now);
-        gw_carrier_awaits(channel->via, now);
+        gw_peer_rearm(channel->via->peer);
     }
     return true;
 }
