@@ -494,6 +494,7 @@ void gw_carriers_free(struct gw_carriers *carriers)
         if (carriers->slots[i].carriers)
             end(&carriers->slots[i]);
     }
+    free(carriers->slab); /* made for a connection that never began */
     if (carriers->sweep)
         event_free(carriers->sweep);
     gw_carrier_tls_free(carriers->tls);
