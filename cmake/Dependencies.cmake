@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The libraries we stand on, each as one imported target: peergate::sodium, ::event, ::b2, ::yaml, ::jansson,
-# ::nanopb, ::mnl, ::hiredis, ::miniupnpc, ::ldns, ::systemd (only where there is one) and,
-# for tests, ::cmocka.
+# ::nanopb, ::mnl, ::hiredis, ::miniupnpc, ::ldns, ::tls (unless PEERGATE_TLS is off), ::systemd (only where there is one)
+# and, for tests, ::cmocka.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -30,6 +30,15 @@ set_target_properties(peergate::ldns PROPERTIES
 pkg_check_modules(systemd IMPORTED_TARGET libsystemd)
 if(systemd_FOUND)
     add_library(peergate::systemd ALIAS PkgConfig::systemd)
+endif()
+
+# TLS, for carriers where UDP is blocked; small builds may leave it out.
+if(PEERGATE_TLS)
+    pkg_check_modules(tls IMPORTED_TARGET libevent_openssl libssl>=3.0 libcrypto>=3.0)
+    if(NOT tls_FOUND)
+        message(FATAL_ERROR "no libevent_openssl, or no OpenSSL from 3.0 up: run ./dev deps, or configure with -DPEERGATE_TLS=OFF")
+    endif()
+    add_library(peergate::tls ALIAS PkgConfig::tls)
 endif()
 
 # libsodium: the static one of ./dev deps, or the system's where that is new enough.

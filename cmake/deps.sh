@@ -16,7 +16,7 @@ is_there() {
 # What it takes to build the program. The same names on Debian 12 and 13.
 build_packages=(
     build-essential cmake ninja-build pkg-config dpkg-dev debian-archive-keyring python3
-    libevent-dev libb2-dev libyaml-dev libjansson-dev libmnl-dev libhiredis-dev libldns-dev libsystemd-dev
+    libevent-dev libssl-dev libb2-dev libyaml-dev libjansson-dev libmnl-dev libhiredis-dev libldns-dev libsystemd-dev
     libminiupnpc-dev
     nanopb libnanopb-dev protobuf-compiler
 )

@@ -207,7 +207,8 @@ static bool input_unwrapped(struct input *in, uint8_t *frame, size_t len)
 {
     struct gateway *gateway = in->gateway;
     uint8_t *datagram = frame + GW_RELAY_HEADER_LEN;
-    const struct gw_tuple *tuple = gw_discovery_unwrap(gateway->discovery, &in->outer->tuple, frame, len);
+    const struct gw_tuple *tuple =
+        gw_discovery_unwrap(gateway->discovery, in->now, &in->outer->tuple, frame, len);
     if (!tuple || gw_message_gate(datagram, len - GW_RELAY_HEADER_LEN) == GW_MESSAGE_RELAY)
         return false;
     if (in->train != &in->inner || !gw_tuple_equal(&in->inner.tuple, tuple)) {
@@ -486,6 +487,33 @@ void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
         gw_peer_kick(peer, now);
     }
     gw_stun_ask(gateway->stun, now);
+    gw_discovery_look_again(gateway->discovery, now);
+}
+
+/* ---- carriers */
+
+void gw_gateway_carrier_up(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                           const struct gw_tuple *tuple)
+{
+    gateway->host.now = now;
+    gw_peer_add_carrier(peer, now, tuple);
+}
+
+void gw_gateway_carrier_down(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    gateway->host.now = now;
+    for (struct gw_peer *peer = NULL; (peer = gw_gateway_next_peer(gateway, peer)) != NULL;)
+        gw_peer_remove_place(peer, now, tuple);
+}
+
+bool gw_gateway_carrier_is_used(const struct gateway *gateway, const struct gw_tuple *tuple)
+{
+    for (struct gw_peer *peer = NULL; (peer = gw_gateway_next_peer(gateway, peer)) != NULL;) {
+        const struct gw_path *path = gw_paths_find(&peer->paths, tuple);
+        if (path && path->is_validated)
+            return true;
+    }
+    return false;
 }
 
 /* ---- anchors */

@@ -112,6 +112,16 @@ bool gw_gateway_anchor_stats(const struct gateway *gateway, struct gw_anchor_sta
 /* The anchor's, for whoever holds the fleet's store (gateway/anchor/fleet.h); NULL: this node is none. */
 struct gw_anchor *gw_gateway_anchor(const struct gateway *gateway);
 
+/* ---- carriers: TLS connections that the link makes to anchors, and takes as one; each is a path like another, but the last to be used */
+
+/* A connection to this peer is there; the tuple (GW_LINK_CARRIER) names it until gw_gateway_carrier_down. */
+void gw_gateway_carrier_up(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                           const struct gw_tuple *tuple);
+/* The connection is no more, ours or another's to us. */
+void gw_gateway_carrier_down(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple);
+/* Has some peer proven that it is at the other end? */
+bool gw_gateway_carrier_is_used(const struct gateway *gateway, const struct gw_tuple *tuple);
+
 /* What gw_peer_tell writes behind a dot after the peers' names, where other networks may have the same; NULL = nothing. Borrowed. */
 void gw_gateway_set_log_suffix(struct gateway *gateway, const char *suffix);
 

@@ -124,7 +124,8 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
 struct gw_addr gw_anchor_observed(const struct gw_anchor_client *client)
 {
     const struct gw_path *path = gw_paths_current(&client->peer->paths);
-    return path ? path->tuple.remote : (struct gw_addr){0};
+    /* Where a TLS connection comes from is no place to send datagrams to. */
+    return path && gw_tuple_is_direct(&path->tuple) ? path->tuple.remote : (struct gw_addr){0};
 }
 
 unsigned gw_anchor_addresses(const struct gw_anchor_client *client, peergate_Address *out)
@@ -225,8 +226,9 @@ static void answer_register(struct gw_anchor *anchor, struct gw_anchor_client *c
     if (reply->refusal != peergate_Refusal_REFUSAL_NONE)
         anchor->stats.refused_limit++;
     reply->instance = anchor->instance;
-    reply->has_observed = true;
-    gw_candidate_encode(&reply->observed, &observed);
+    reply->has_observed = gw_addr_is_set(&observed.addr);
+    if (reply->has_observed)
+        gw_candidate_encode(&reply->observed, &observed);
     if (gw_peer_send_message(client->peer, now, &answer) == 0)
         client->told = observed.addr;
     if (gw_mono_is_never(anchor->sweep.at))

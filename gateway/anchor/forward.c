@@ -108,9 +108,11 @@ static bool is_right(const struct gw_channel_side *side, const uint8_t *frame, s
 static bool is_at_home(struct gw_anchor *anchor, struct gw_anchor_client *client,
                        const struct gw_train *train, size_t len, struct gw_mono now)
 {
-    const struct gw_path *path = gw_paths_find(&client->peer->paths, &train->tuple);
-    if (path && path->is_validated)
+    struct gw_path *path = gw_paths_find(&client->peer->paths, &train->tuple);
+    if (path && path->is_validated) {
+        gw_path_heard(path, now);
         return true;
+    }
     bool was_asked_now =
         !gw_mono_is_never(client->asked_where) && gw_mono_sub(now, client->asked_where) < ASK_WHERE_NS;
     if (!was_asked_now) {
@@ -143,6 +145,10 @@ static bool find_way(const struct gw_channel_side *to, size_t len, struct gw_mon
     if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple))
         return false;
     gw_path_sent(path, now, len);
+    if (gw_mono_is_never(path->awaiting) && gw_paths_have_other(&to->client->peer->paths)) {
+        gw_path_sent_data(path, now); /* its answer is what its client sends back */
+        gw_peer_rearm(to->client->peer);
+    }
     *tuple = path->tuple;
     return true;
 }

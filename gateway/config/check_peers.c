@@ -210,6 +210,10 @@ static void check_anchors(const struct gw_loading *loading, const struct gw_conf
         for (size_t j = 0; j < i; j++)
             check_same_key(loading, &network->anchors.items[j], anchor);
     }
+    for (size_t i = 0; i < network->anchor.tls.count; i++) {
+        if (network->anchor.tls.items[i].kind != GW_CONFIG_ENDPOINT_IP)
+            complain(loading, network->line, "anchor.tls: expected IP:PORT, found a name");
+    }
     for (size_t i = 0; i < network->advertise.count; i++) {
         const struct gw_config_endpoint *at = &network->advertise.items[i];
         if (at->kind != GW_CONFIG_ENDPOINT_IP || gw_addr_is_unspecified(&at->addr))

@@ -319,5 +319,6 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     out->cc = peer->congestion;
     copy_anchors(out, network, peer);
     out->is_anchor = peer->role == GW_CONFIG_ROLE_ANCHOR && peer->endpoints.count > 0;
+    out->carrier_port = out->is_anchor ? (uint16_t)peer->tls_port : 0;
     out->is_eager = peer->eager || out->is_anchor;
 }

@@ -91,6 +91,7 @@ struct gw_config_peer {
     enum gw_path_policy path;
     enum gw_cc_kind congestion;
     bool eager;
+    int64_t tls_port; /* with role ANCHOR; 0 = no carriers to it */
 };
 
 /* The class that the peer wishes for. */
@@ -155,6 +156,7 @@ struct gw_config_network {
         int64_t max_channels, max_tags;
         char *directory; /* redis_url.h; NULL = its own memory */
         struct gw_config_key fleet_key;
+        GW_CONFIG_LIST(struct gw_config_endpoint) tls;   /* all GW_CONFIG_ENDPOINT_IP */
     } anchor;                                            /* with role ANCHOR */
     GW_CONFIG_LIST(struct gw_config_endpoint) advertise; /* all GW_CONFIG_ENDPOINT_IP */
     GW_CONFIG_LIST(struct gw_config_endpoint) stun;      /* IP or NAME */

@@ -306,6 +306,8 @@ static const struct gw_key peer_keys[] = {
     {"congestion", GW_TYPE_ENUM, PEER(congestion), .choices = congestions,
      INHERITS(OUTER, struct gw_config_network, congestion), .fallback_doc = "`congestion`",
      .doc = "As there, for this peer."},
+    {"tls_port", GW_TYPE_INT, PEER(tls_port), RANGE(0, PORT_MAX), .fallback = "443",
+     .doc = "Of an anchor, as in `anchors`."},
     {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false",
      .doc =
          "Connect at the start, not when first needed. Without anchors a peer with a keepalive is connected anyway."},
@@ -329,6 +331,9 @@ static const struct gw_key anchors_keys[] = {
      .max_count = GW_PEER_ENDPOINTS_MAX, .doc = "Where it is reached. Must be given."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(GW_S(5), GW_S(3600)),
      .fallback = "25s", .doc = "How often the anchor is told that this node is still there."},
+    {"tls_port", GW_TYPE_INT, PEER(tls_port), RANGE(0, PORT_MAX), .fallback = "443",
+     .doc =
+         "The TCP port where it takes TLS connections, which are tried when it does not answer by UDP; 0: none are made."},
     END};
 static const struct gw_section anchors_section = {
     .keys = anchors_keys,
@@ -339,6 +344,9 @@ static const struct gw_section anchors_section = {
 };
 
 static const struct gw_key anchor_keys[] = {
+    {"tls", GW_TYPE_HOSTPORT, GW_LIST, NETWORK(anchor.tls), RANGE(1, PORT_MAX), .max_count = 4,
+     .doc =
+         "Where TLS connections of peers are taken whose networks block UDP, `[::]:443` for every address: IP:PORT. They look like HTTPS, and carry what otherwise goes by UDP."},
     {"relay", GW_TYPE_BOOL, NETWORK(anchor.relay), .fallback = "true",
      .doc =
          "Carry what two peers say to each other (sealed, and unreadable here) where they have no direct way."},

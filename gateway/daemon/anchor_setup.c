@@ -100,6 +100,36 @@ const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct 
     return anchor ? gw_peer_name(anchor) : "?";
 }
 
+const char *gw_anchor_setup_transport(const struct gw_peer *anchor, struct gw_mono now)
+{
+    struct gw_peer_status status;
+    gw_peer_status(anchor, now, &status);
+    return !status.has_path ? NULL : gw_tuple_is_carrier(&status.path) ? "tls" : "udp";
+}
+
+static json_t *relay_transport(const struct gw_peer *peer, const struct gw_tuple *path, struct gw_mono now)
+{
+    const struct gw_peer *anchor = gw_gateway_relay_of(gw_peer_gateway(peer), path);
+    const char *transport = anchor ? gw_anchor_setup_transport(anchor, now) : NULL;
+    return transport ? json_string(transport) : json_null();
+}
+
+void gw_anchor_setup_describe_path(json_t *object, const struct gw_peer *peer, const struct gw_tuple *path,
+                                   struct gw_mono now)
+{
+    char at[GW_ADDR_STRLEN];
+    bool is_relay = gw_tuple_is_relay(path);
+    json_object_set_new(object, "kind",
+                        json_string(is_relay                    ? "relay"
+                                    : gw_tuple_is_carrier(path) ? "tls"
+                                                                : "direct"));
+    json_object_set_new(
+        object, "endpoint",
+        json_string(is_relay ? gw_anchor_setup_relay_name(peer, path) : gw_addr_format(&path->remote, at)));
+    if (is_relay)
+        json_object_set_new(object, "transport", relay_transport(peer, path, now));
+}
+
 static const char *state_of(const struct gw_anchor_view *view)
 {
     if (!view->is_connected)
@@ -120,6 +150,8 @@ void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network,
                             gw_addr_is_set(&view.observed) ? json_string(gw_addr_format(&view.observed, at))
                                                            : json_null());
         json_object_set_new(object, "rtt_ms", view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
+        const char *transport = view.is_connected ? gw_anchor_setup_transport(view.peer, now) : NULL;
+        json_object_set_new(object, "transport", transport ? json_string(transport) : json_null());
         json_array_append_new(list, object);
     }
 }
@@ -147,12 +179,25 @@ json_t *gw_anchor_setup_nat_json(const struct gw_network *network, struct gw_mon
     return object;
 }
 
+static json_t *tls_json(const struct gw_network *network)
+{
+    struct gw_carriers_stats stats;
+    if (!gw_carrier_setup_stats(&network->carriers, &stats))
+        return json_null();
+    return json_pack("{s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "open", (int)stats.open, "strangers",
+                     (int)stats.strangers, "taken", (json_int_t)stats.taken, "refused",
+                     (json_int_t)stats.refused, "wrong", (json_int_t)stats.wrong, "late",
+                     (json_int_t)stats.late, "http", (json_int_t)stats.http, "datagrams_sent",
+                     (json_int_t)stats.datagrams_sent, "datagrams_received",
+                     (json_int_t)stats.datagrams_received, "dropped", (json_int_t)stats.dropped);
+}
+
 json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
 {
     struct gw_anchor_stats stats;
     if (!gw_gateway_anchor_stats(network->gateway, &stats))
         return json_null();
-    return json_pack(
+    json_t *object = json_pack(
         "{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "clients", (int)stats.clients,
         "registrations", (int)stats.registrations, "channels", (int)stats.channels, "requests",
         (json_int_t)stats.requests, "refused_unknown", (json_int_t)stats.refused_unknown, "refused_limit",
@@ -161,4 +206,6 @@ json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
         "dropped_channel", (json_int_t)stats.dropped_channel, "dropped_place",
         (json_int_t)stats.dropped_place, "dropped_rate", (json_int_t)stats.dropped_rate, "dropped_gone",
         (json_int_t)stats.dropped_gone, "fleet", gw_fleet_setup_json(network->gateway));
+    json_object_set_new(object, "tls", tls_json(network));
+    return object;
 }

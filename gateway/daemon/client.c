@@ -205,6 +205,14 @@ const char *gw_json_text(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+const char *gw_json_path_kind(const json_t *path)
+{
+    const char *kind = gw_json_text(path, "kind");
+    if (strcmp(kind, "tls") == 0)
+        return "tls via";
+    return strcmp(gw_json_text(path, "transport"), "tls") == 0 ? "tls via anchor" : kind;
+}
+
 json_int_t gw_json_int(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));

@@ -36,6 +36,8 @@ void gw_client_print_json(const json_t *object);
 const char *gw_json_text(const json_t *object, const char *key);
 json_int_t gw_json_int(const json_t *object, const char *key);
 double gw_json_real(const json_t *object, const char *key);
+/* How a path goes, with what it goes to to follow: "direct", "relay", "tls via", or "tls via anchor" for a relay behind TLS. */
+const char *gw_json_path_kind(const json_t *path);
 /* Is the answer about several networks? */
 bool gw_json_are_of_several(const json_t *answer);
 

@@ -86,7 +86,7 @@ static void print_resolved(const json_t *answer)
     printf("public key %s\n", gw_json_text(peer, "public_key"));
     printf("state      %s\n", gw_json_text(peer, "state"));
     if (json_is_object(path))
-        printf("path       %s %s\n", gw_json_text(path, "kind"), gw_json_text(path, "endpoint"));
+        printf("path       %s %s\n", gw_json_path_kind(path), gw_json_text(path, "endpoint"));
 }
 
 static int run_resolve(struct gw_cmd_context *ctx, int argc, char **argv)

@@ -51,7 +51,7 @@ static void print_line(const json_t *line, const char *host)
     else
         printf("answer from %s: seq=%d time=%s path=%s %s\n", host, seq,
                gw_text_ms(text, gw_json_real(line, "rtt_ms")),
-               json_is_object(path) ? gw_json_text(path, "kind") : "none", gw_json_text(path, "endpoint"));
+               json_is_object(path) ? gw_json_path_kind(path) : "none", gw_json_text(path, "endpoint"));
     fflush(stdout);
 }
 

@@ -71,7 +71,7 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
                   strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
     gw_table_cell(row, &column, GW_PLAIN, "%s", json_is_object(path) ? gw_json_text(peer, "seal") : "");
     if (json_is_object(path))
-        gw_table_cell(row, &column, GW_PLAIN, "%s %s%s", gw_json_text(path, "kind"),
+        gw_table_cell(row, &column, GW_PLAIN, "%s %s%s", gw_json_path_kind(path),
                       gw_json_text(path, "endpoint"), policy_note(peer));
     else
         column++;
@@ -262,7 +262,9 @@ static void print_anchors(const json_t *answer)
         printf("anchor %s: %s, %d peer%s may be found through it", gw_json_text(anchor, "name"),
                gw_json_text(anchor, "state"), (int)gw_json_int(anchor, "peers"),
                gw_json_int(anchor, "peers") == 1 ? "" : "s");
-        if (json_is_string(observed))
+        if (strcmp(gw_json_text(anchor, "transport"), "tls") == 0)
+            printf("; by TLS, since it does not answer by UDP");
+        else if (json_is_string(observed))
             printf("; it sees us at %s", json_string_value(observed));
         putchar('\n');
     }

@@ -99,17 +99,13 @@ static json_t *candidates(const struct gw_reach_view *view, struct gw_mono now)
     return list;
 }
 
-static json_t *paths(const struct gw_peer *peer, const struct gw_reach_view *view)
+static json_t *paths(const struct gw_peer *peer, const struct gw_reach_view *view, struct gw_mono now)
 {
-    char at[GW_ADDR_STRLEN];
     json_t *list = json_array();
     for (unsigned i = 0; i < view->path_count; i++) {
         const struct gw_path_view *path = &view->paths[i];
-        bool is_relay = gw_tuple_is_relay(&path->tuple);
-        json_t *object = json_pack("{s:s,s:s,s:b,s:b}", "kind", is_relay ? "relay" : "direct", "endpoint",
-                                   is_relay ? gw_anchor_setup_relay_name(peer, &path->tuple)
-                                            : gw_addr_format(&path->tuple.remote, at),
-                                   "used", path->is_current, "works", path->is_validated);
+        json_t *object = json_pack("{s:b,s:b}", "used", path->is_current, "works", path->is_validated);
+        gw_anchor_setup_describe_path(object, peer, &path->tuple, now);
         json_object_set_new(object, "rtt_ms", path->rtt_ns > 0 ? gw_json_ms(path->rtt_ns) : json_null());
         json_array_append_new(list, object);
     }
@@ -246,6 +242,10 @@ static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_s
     bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
     if (!is_up)
         return not_reached(peer, view);
+    if (gw_tuple_is_carrier(&status->path))
+        return (struct answer){
+            "connected by TLS: the anchor does not answer by UDP from here, which goes on being tried",
+            "allow UDP to its port in the firewall here, if that is yours"};
     return status->is_relayed ? relayed(peer, view, now) : (struct answer){"connected directly", NULL};
 }
 
@@ -273,7 +273,7 @@ static void why(struct gw_daemon *daemon, struct gw_control_client *client, cons
     gw_json_add_way(object, answer->peer, now);
     json_object_set_new(object, "verdict", json_string(said.verdict));
     json_object_set_new(object, "advice", said.advice ? json_string(said.advice) : json_null());
-    json_object_set_new(object, "paths", paths(answer->peer, &view));
+    json_object_set_new(object, "paths", paths(answer->peer, &view, now));
     json_object_set_new(object, "anchors", anchors(&view));
     json_object_set_new(object, "candidates", candidates(&view, now));
     json_object_set_new(object, "nat", nat_json(view.own.mapping, view.own.ports));

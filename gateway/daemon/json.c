@@ -22,24 +22,15 @@ json_t *gw_json_ago(struct gw_mono then, struct gw_mono now)
     return json_real((double)(gw_mono_sub(now, then) / GW_MS(1)) / 1000.0);
 }
 
-static json_t *way(const struct gw_peer *peer, const struct gw_peer_status *status)
+static json_t *way(const struct gw_peer *peer, const struct gw_peer_status *status, struct gw_mono now)
 {
     char at[GW_ADDR_STRLEN];
     if (!status->has_path)
         return json_null();
-    bool is_carrier = gw_tuple_is_carrier(&status->path);
-    json_t *path =
-        json_pack("{s:s,s:s,s:i,s:s}", "kind",
-                  status->is_relayed ? "relay"
-                  : is_carrier       ? "tls"
-                                     : "direct",
-                  "endpoint",
-                  status->is_relayed ? gw_anchor_setup_relay_name(peer, &status->path)
-                                     : gw_addr_format(&status->path.remote, at),
-                  "payload", (int)status->payload_len, "mtu_search", gw_mtu_state_names[status->mtu_state]);
-    if (status->is_relayed)
-        return path;
-    if (gw_addr_is_set(&status->path.local))
+    json_t *path = json_pack("{s:i,s:s}", "payload", (int)status->payload_len, "mtu_search",
+                             gw_mtu_state_names[status->mtu_state]);
+    gw_anchor_setup_describe_path(path, peer, &status->path, now);
+    if (!status->is_relayed && gw_addr_is_set(&status->path.local))
         json_object_set_new(path, "local", json_string(gw_addr_format(&status->path.local, at)));
     return path;
 }
@@ -52,10 +43,11 @@ static json_t *seal_conflict(const struct gw_peer_status *status)
                      gw_advice_on_seal(status->seal_conflict));
 }
 
-static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_peer_status *status)
+static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_peer_status *status,
+                    struct gw_mono now)
 {
     json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
-    json_object_set_new(object, "path", way(peer, status));
+    json_object_set_new(object, "path", way(peer, status, now));
     json_object_set_new(object, "seal_conflict", seal_conflict(status));
     json_object_set_new(object, "path_policy", json_string(gw_path_policy_names[gw_peer_config(peer)->path]));
 }
@@ -64,7 +56,7 @@ void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono 
 {
     struct gw_peer_status status;
     gw_peer_status(peer, now, &status);
-    add_way(object, peer, &status);
+    add_way(object, peer, &status, now);
 }
 
 static void add_who(json_t *object, const char *name, const struct gw_peer_config *config)
@@ -148,7 +140,7 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
                         json_string(known && known->is_configured ? "config" : "authorized_keys"));
     json_object_set_new(object, "protocol", json_string(gw_peer_kind_names[status.kind]));
     json_object_set_new(object, "hello_name", json_string(status.hello_name));
-    add_way(object, peer, &status);
+    add_way(object, peer, &status, now);
     add_session(object, &status.session, now);
     json_object_set_new(object, "seal", json_string(suite_names[status.sending_suite]));
     json_object_set_new(object, "rtt_ms", status.rtt_ns > 0 ? gw_json_ms(status.rtt_ns) : json_null());

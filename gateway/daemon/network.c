@@ -47,7 +47,15 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
 static void on_peer_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_network *network = ctx;
+    gw_carrier_setup_peer_gone(&network->carriers, peer);
     network->params.events->on_peer_gone(network, peer, now, network->params.events->ctx);
+}
+
+static void on_carrier_wanted(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    gw_carrier_setup_wanted(&network->carriers, peer, now);
 }
 
 static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,
@@ -183,6 +191,7 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
                                                          .on_forward = on_forward,
                                                          .open_link = open_link,
                                                          .close_link = close_link,
+                                                         .on_carrier_wanted = on_carrier_wanted,
                                                          .ctx = network};
     int err = gw_fleet_setup_new(&network->fleet, network->params.loop, network->files->config);
     if (err)
@@ -248,7 +257,10 @@ static int build(struct gw_network *network, const struct gw_config *config, str
     int err;
     if ((err = make_identity(network, config, diag)) != 0 || (err = make_link(network, diag)) != 0 ||
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
-        (err = make_outside(network)) != 0 || (err = make_services(network, config, diag)) != 0)
+        (err = make_outside(network)) != 0 ||
+        (err = gw_carrier_setup_init(&network->carriers, loop, network->gateway, &network->link, config,
+                                     network->files->config, diag)) != 0 ||
+        (err = make_services(network, config, diag)) != 0)
         return err;
     gw_peers_init(&network->peers, network->gateway, network->params.endpoints, &network->addresses,
                   network->params.connected);
@@ -304,6 +316,7 @@ static void hand_down(struct gw_network *network)
     heir->link = network->link;
     heir->params.predecessor = NULL;
     network->link = NULL;
+    gw_carrier_setup_linked(&heir->carriers);
     if (gw_link_attach(heir->link, heir->gateway) != 0)
         gw_log_error("%s: no memory to watch its port: nothing is received", heir->name);
 }
@@ -323,6 +336,7 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
     if (network->link && network->heir)
         hand_down(network);
     gw_peers_fini(&network->peers, now);
+    gw_carrier_setup_fini(&network->carriers);
     gw_vip_state_close(&network->addresses);
     if (network->state.gateway)
         gw_loop_remove_hook(network->params.loop, &network->state.hook);

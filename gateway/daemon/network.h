@@ -5,6 +5,7 @@
 #define GATEWAY_DAEMON_NETWORK_H
 
 #include "gateway/config/identity.h"
+#include "gateway/daemon/carrier_setup.h"
 #include "gateway/daemon/echo.h"
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
@@ -66,6 +67,7 @@ struct gw_network {
     struct gw_link *link;
     struct gateway *gateway;
     struct gw_fleet_setup *fleet; /* NULL: no anchor, or alone */
+    struct gw_carrier_setup carriers;
     struct gw_state state;
     struct gw_outside outside;
     struct gw_services *services;

@@ -416,7 +416,7 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     log_seal(known, &status, now);
     if (status.has_path && known->has_path && !gw_tuple_same_remote(&known->path, &status.path)) {
         char at[GW_ADDR_STRLEN];
-        gw_peer_tell(peer, now, GW_LOG_INFO, "now by %s",
+        gw_peer_tell(peer, now, GW_LOG_INFO, "now by %s%s", gw_tuple_is_carrier(&status.path) ? "TLS, " : "",
                      status.is_relayed ? "relay" : gw_addr_log(&status.path.remote, at));
     }
     known->has_path |= status.has_path;

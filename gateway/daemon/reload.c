@@ -93,6 +93,17 @@ static bool have_other_addresses(const struct gw_config_network *old, const stru
     return false;
 }
 
+static bool has_other_tls(const struct gw_config_network *old, const struct gw_config_network *fresh)
+{
+    if (old->anchor.tls.count != fresh->anchor.tls.count)
+        return true;
+    for (size_t i = 0; i < old->anchor.tls.count; i++) {
+        if (!gw_addr_equal(&old->anchor.tls.items[i].addr, &fresh->anchor.tls.items[i].addr))
+            return true;
+    }
+    return false;
+}
+
 struct changed_key {
     const char *key;
     bool has_changed;
@@ -114,6 +125,7 @@ static void warn_of_network(const struct gw_config_network *old, const struct gw
     const struct changed_key keys[] = {
         {"port", old->port != fresh->port},
         {"listen", have_other_addresses(old, fresh)},
+        {"anchor.tls", has_other_tls(old, fresh)},
         {"hostname", differs(old->hostname, fresh->hostname)},
         {"network", differs(old->name, fresh->name)},
         {"identity", differs(old->identity, fresh->identity)},

@@ -140,6 +140,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
     }
     if (use->number != 0) {
         unsigned tries = use->tries;
+        gw_carrier_wanted(use, now);
         if (tries == DOUBT_TRIES)
             gw_session_doubt(use->peer->session, now);
         send_request(use, now);
@@ -378,7 +379,13 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     if (slot == GW_ANCHORS_MAX)
         return GW_E_LIMIT;
     struct gw_anchor_use *use = calloc(1, sizeof *use);
-    if (!use || gw_deadlines_reserve(&discovery->host->deadlines) != 0) {
+    struct gw_deadlines *deadlines = &discovery->host->deadlines;
+    if (!use || gw_deadlines_reserve(deadlines) != 0) {
+        free(use);
+        return GW_E_NOMEM;
+    }
+    if (gw_deadlines_reserve(deadlines) != 0) { /* carrier.c's */
+        gw_deadlines_release(deadlines);
         free(use);
         return GW_E_NOMEM;
     }
@@ -388,6 +395,7 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     use->round_at = GW_NEVER;
     gw_bucket_init(&use->observations, GW_OBSERVATION_RATE, now);
     gw_deadline_init(&use->deadline, on_deadline);
+    gw_carrier_init(use);
     gw_list_push_back(&discovery->anchors, &use->node);
     discovery->slots[slot] = use;
     peer->anchor_use = use;
@@ -411,6 +419,8 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
     gw_list_for_each (node, &use->discovery->reaches)
         gw_reach_configured(gw_list_entry(node, struct gw_reach, node), use->discovery->host->now);
     gw_deadline_disarm(deadlines, &use->deadline);
+    gw_deadline_disarm(deadlines, &use->carrier.deadline);
+    gw_deadlines_release(deadlines);
     gw_deadlines_release(deadlines);
     free(use);
 }

@@ -415,7 +415,7 @@ void gw_direct_remove_input(struct gw_reach *reach, const peergate_RemoveAddress
 void gw_direct_challenged(struct gw_reach *reach, const struct gw_tuple *from, struct gw_mono now)
 {
     struct gw_candidate seen = {from->remote, GW_CANDIDATE_OBSERVED};
-    if (!reach->direct.punch.is_running || gw_tuple_is_relay(from) || !gw_candidate_is_usable(&seen.addr))
+    if (!reach->direct.punch.is_running || !gw_tuple_is_direct(from) || !gw_candidate_is_usable(&seen.addr))
         return;
     if (gw_punch_add(&reach->direct.punch, now, &seen, from->link, true, reach->discovery->host->random))
         gw_peer_mark_ready(reach->peer);

@@ -91,8 +91,10 @@ static void session_changed(struct gw_reach *reach, struct gw_mono now)
 void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
 {
     (void)discovery;
-    if (peer->anchor_use)
+    if (peer->anchor_use) {
         gw_anchor_use_changed(peer->anchor_use, now);
+        gw_carrier_path_changed(peer->anchor_use, now);
+    }
     if (peer->reach)
         gw_observation_changed(peer->reach, now);
     if (peer->reach)
@@ -102,15 +104,17 @@ void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *p
 bool gw_discovery_take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to,
                              uint8_t nonce[GW_PATH_CHALLENGE_LEN])
 {
-    return peer->reach && gw_direct_take_check(peer->reach, now, to, nonce);
+    return (peer->anchor_use && gw_carrier_take_check(peer->anchor_use, now, to, nonce)) ||
+           (peer->reach && gw_direct_take_check(peer->reach, now, to, nonce));
 }
 
 bool gw_discovery_check_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
                                  const uint8_t nonce[GW_PATH_CHALLENGE_LEN], struct gw_tuple *path,
                                  int64_t *rtt_ns)
 {
-    return peer->reach &&
-           gw_direct_answered(peer->reach, now, from, nonce, GW_PATH_CHALLENGE_LEN, path, rtt_ns);
+    return (peer->anchor_use && gw_carrier_answered(peer->anchor_use, now, from, nonce, path, rtt_ns)) ||
+           (peer->reach &&
+            gw_direct_answered(peer->reach, now, from, nonce, GW_PATH_CHALLENGE_LEN, path, rtt_ns));
 }
 
 void gw_discovery_challenged(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from)
@@ -128,8 +132,16 @@ void gw_discovery_send_failed(struct gw_peer *peer, const struct gw_addr *addr, 
 void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
 {
     (void)discovery;
+    if (peer->anchor_use)
+        gw_carrier_wanted(peer->anchor_use, now);
     if (peer->reach)
         gw_reach_wanted(peer->reach, now);
+}
+
+void gw_discovery_look_again(struct gw_discovery *discovery, struct gw_mono now)
+{
+    gw_list_for_each (node, &discovery->anchors)
+        gw_carrier_look_again(gw_list_entry(node, struct gw_anchor_use, node), now);
 }
 
 /* The peer that an anchor's message is about. */

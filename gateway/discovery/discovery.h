@@ -38,6 +38,9 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
 
 void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 
+/* The network is another one. */
+void gw_discovery_look_again(struct gw_discovery *discovery, struct gw_mono now);
+
 /* As in gw_peer_hooks. */
 bool gw_discovery_take_check(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *to, uint8_t nonce[8]);
 bool gw_discovery_check_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
@@ -51,8 +54,8 @@ void gw_discovery_send_failed(struct gw_peer *peer, const struct gw_addr *addr, 
 bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struct gw_train *train);
 /* A frame of type 6 that passed the gate, from `from`. The tuple of the channel that it belongs to; NULL when it is none of ours, its mac is
  * wrong or it does not come from the relay. */
-const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, const struct gw_tuple *from,
-                                           const uint8_t *frame, size_t len);
+const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, struct gw_mono now,
+                                           const struct gw_tuple *from, const uint8_t *frame, size_t len);
 /* Whose channel it is, for what went wrong with a train that had been wrapped; NULL = nobody's. */
 struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery, const uint8_t *frame);
 

@@ -3,6 +3,7 @@
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
  *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c   without a relay
  *   measure.c     our own NAT      links.c   further sockets      probes.c   type 7
+ *   carrier.c     an anchor where UDP does not get through
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
@@ -21,6 +22,16 @@
 #define GW_OBSERVATION_RATE 10.0   /* OBSERVED_ADDRESS a second, to and from one peer, and from one anchor */
 #define GW_OBSERVATIONS_OFFERED 2u /* of those that two peers agree on */
 #define GW_REGISTER_TAGS (sizeof((peergate_RegisterRequest *)0)->tags / GW_TAG_LEN)
+
+/* While an anchor is reached by a carrier only: its addresses, asked by UDP. */
+struct gw_carrier_checks {
+    struct gw_deadline deadline;
+    struct gw_mono at; /* the next round; GW_NEVER: it is reached by UDP, or not at all */
+    int64_t interval_ns;
+    unsigned next;                        /* of peer->config.endpoints */
+    uint8_t nonce[GW_PATH_CHALLENGE_LEN]; /* of the last round */
+    struct gw_mono sent;
+};
 
 /* One anchor of ours. peer->anchor_use. A registration is a round of requests, one page of tags each; then, at each keepalive, one without tags that
  * shows that it still knows us. */
@@ -48,6 +59,7 @@ struct gw_anchor_use {
     uint64_t remote_instance; /* of its HELLO: another one after its restart */
     struct gw_addr observed;
     struct gw_bucket observations; /* how often it may say that we are elsewhere */
+    struct gw_carrier_checks carrier;
 };
 
 /* A channel to a peer through an anchor. The handle, not the channel's number, is what the path is known by: it stays when the anchor gives another
@@ -182,6 +194,19 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now);
 /* The reach is going: not to be pointed to any more. */
 void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reach, struct gw_mono now);
+
+/* ---- carrier.c */
+void gw_carrier_init(struct gw_anchor_use *use);
+/* UDP brings no answer. */
+void gw_carrier_wanted(struct gw_anchor_use *use, struct gw_mono now);
+void gw_carrier_path_changed(struct gw_anchor_use *use, struct gw_mono now);
+/* The network is another one: UDP may get through now. */
+void gw_carrier_look_again(struct gw_anchor_use *use, struct gw_mono now);
+/* As in gw_peer_hooks. */
+bool gw_carrier_take_check(struct gw_anchor_use *use, struct gw_mono now, struct gw_tuple *to,
+                           uint8_t nonce[GW_PATH_CHALLENGE_LEN]);
+bool gw_carrier_answered(struct gw_anchor_use *use, struct gw_mono now, const struct gw_tuple *from,
+                         const uint8_t nonce[GW_PATH_CHALLENGE_LEN], struct gw_tuple *path, int64_t *rtt_ns);
 
 /* ---- reach.c */
 int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);

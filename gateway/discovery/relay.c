@@ -48,7 +48,7 @@ void gw_relay_channel_end(struct gw_relay_channel *channel, struct gw_mono now, 
         return;
     gw_map_remove(&discovery->handles, &channel->by_handle);
     channel->via = NULL;
-    gw_peer_remove_relay(channel->reach->peer, now, &channel->tuple);
+    gw_peer_remove_place(channel->reach->peer, now, &channel->tuple);
 }
 
 void gw_relay_channels_fini(struct gw_reach *reach, struct gw_mono now)
@@ -142,17 +142,24 @@ bool gw_discovery_wrap(struct gw_discovery *discovery, struct gw_mono now, struc
     make_frames(train, channel);
     train->tuple = path->tuple;
     gw_path_sent(path, now, gw_train_len(train));
+    if (gw_mono_is_never(path->awaiting) && gw_paths_have_other(&channel->via->peer->paths)) {
+        gw_path_sent_data(path, now);
+        gw_peer_rearm(channel->via->peer);
+    }
     return true;
 }
 
-const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, const struct gw_tuple *from,
-                                           const uint8_t *frame, size_t len)
+const struct gw_tuple *gw_discovery_unwrap(struct gw_discovery *discovery, struct gw_mono now,
+                                           const struct gw_tuple *from, const uint8_t *frame, size_t len)
 {
     struct gw_relay_channel *channel = by_id(discovery, frame);
     if (!channel || !gw_relay_frame_is_right(frame, len, channel->receive_key))
         return NULL;
-    const struct gw_path *path = gw_paths_find(&channel->via->peer->paths, from);
-    return path && path->is_validated ? &channel->tuple : NULL;
+    struct gw_path *path = gw_paths_find(&channel->via->peer->paths, from);
+    if (!path || !path->is_validated)
+        return NULL;
+    gw_path_heard(path, now);
+    return &channel->tuple;
 }
 
 struct gw_peer *gw_discovery_peer_of_frame(const struct gw_discovery *discovery, const uint8_t *frame)

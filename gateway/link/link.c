@@ -43,6 +43,7 @@ struct gw_link {
     struct gw_train train; /* in the send slab, when is_waiting */
     unsigned done;         /* datagrams of it that are sent */
     bool is_waiting;
+    struct gw_carriers *carriers;
 };
 
 static int64_t clock_now_ns(void)
@@ -106,6 +107,12 @@ static void on_further_readable(evutil_socket_t fd, short what, void *arg)
         receive(further->owner, &further->udp, GW_UDP_V4, &further->is_closed);
 }
 
+void gw_link_input(struct gw_link *link, struct gw_train *train)
+{
+    note_traffic(link, train);
+    gw_gateway_input(link->gateway, gw_loop_now(link->loop), train);
+}
+
 /* --- sending --- */
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -117,6 +124,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 /* false: the socket is full, the train waits. */
 static bool send_train(struct gw_link *link, struct gw_mono now)
 {
+    if (gw_tuple_is_carrier(&link->train.tuple)) {
+        gw_carriers_send(link->carriers, &link->train);
+        link->is_waiting = false;
+        return true;
+    }
     uint32_t number = link->train.tuple.link;
     struct gw_further *further = gw_further_of(&link->furthers, number);
     struct gw_udp *udp = number == GW_LINK_PRIMARY ? &link->udp : further ? &further->udp : NULL;
@@ -303,6 +315,11 @@ int gw_link_open(struct gw_link *link, uint32_t number)
 void gw_link_close(struct gw_link *link, uint32_t number)
 {
     gw_further_close(&link->furthers, number);
+}
+
+void gw_link_set_carriers(struct gw_link *link, struct gw_carriers *carriers)
+{
+    link->carriers = carriers;
 }
 
 uint16_t gw_link_port(const struct gw_link *link)

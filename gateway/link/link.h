@@ -6,6 +6,7 @@
 #define GATEWAY_LINK_LINK_H
 
 #include "gateway/gateway.h"
+#include "gateway/link/carriers.h"
 #include "gateway/link/loop.h"
 #include "gateway/link/udp.h"
 
@@ -17,6 +18,10 @@ int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_
 void gw_link_free(struct gw_link *link);
 /* Borrowed until gw_link_detach or gw_link_free; then another one may be. 0, or GW_E_NOMEM. */
 int gw_link_attach(struct gw_link *link, struct gateway *gateway);
+/* Trains to and from carriers (GW_LINK_CARRIER) go there; NULL: they are lost. Borrowed until another is set, or gw_link_free. */
+void gw_link_set_carriers(struct gw_link *link, struct gw_carriers *carriers);
+/* One that came over a carrier, for the gateway. */
+void gw_link_input(struct gw_link *link, struct gw_train *train);
 /* Sends what the gateway still has to say (one last time, for a moment) and forgets it. */
 void gw_link_detach(struct gw_link *link);
 /* For gw_gateway_events.on_forward: sends the train from where it lies, if nothing of ours waits for the socket. */

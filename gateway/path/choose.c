@@ -41,6 +41,8 @@ bool gw_paths_are_alike(const struct gw_path *a, const struct gw_path *b)
 
 static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
 {
+    if (gw_tuple_is_carrier(&from->tuple) != gw_tuple_is_carrier(&to->tuple))
+        return gw_tuple_is_carrier(&from->tuple);
     /* A path whose round trip nobody measured yet is not left for another one of its kind, nor a direct one for what is not. */
     if (from->rtt_ns == 0 && (gw_tuple_is_direct(&from->tuple) || !gw_tuple_is_direct(&to->tuple)))
         return false;

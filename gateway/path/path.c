@@ -9,6 +9,7 @@
 #define TRIES_UNPROVEN 2u /* so many challenges a path that we followed the peer to may leave unanswered */
 #define ASK_AGAIN_NS GW_S(5)
 #define ASK_CREDIT 200u /* bytes, as if they had come from there: for the challenges */
+#define ASK_BACK_NS GW_S(1)
 
 void gw_paths_init(struct gw_paths *paths)
 {
@@ -258,6 +259,14 @@ bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struc
     return gw_paths_choose(paths, now);
 }
 
+void gw_paths_asked(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                    struct gw_random *random)
+{
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (path && !path->is_validated && gw_mono_sub(now, path->probed) >= ASK_BACK_NS)
+        gw_path_probe(path, now, random);
+}
+
 void gw_paths_add_candidate(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                             struct gw_random *random)
 {
@@ -370,6 +379,7 @@ bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence
             is_current_lost |= path == current && path->is_validated;
             path->is_validated = false;
             path->challenge_at = GW_NEVER;
+            path->bytes_received = path->bytes_sent = 0; /* the limit counts from now on */
         } else if (path == current && is_unproven_too_long(path, now)) {
             is_current_lost |= gw_paths_have_other(paths);
         } else if (path == current) {

@@ -102,6 +102,9 @@ void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tu
 /* A check outside of the paths (gateway/punch) proved the round trip. Returns true when the path to send on changed. */
 bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                          int64_t rtt_ns, struct gw_random *random);
+/* The peer asks there (PATH_CHALLENGE), so it may be about to use it: one that had failed is asked, too. */
+void gw_paths_asked(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
+                    struct gw_random *random);
 /* It may be one: it is asked (PATH_CHALLENGE), and so is the current one, which may have failed. Nothing happens when it is there already. */
 void gw_paths_add_candidate(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                             struct gw_random *random);
@@ -136,6 +139,12 @@ void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes);
 void gw_path_sent_data(struct gw_path *path, struct gw_mono now);
 /* Of what came, something was data. */
 void gw_path_received_data(struct gw_path *path, struct gw_mono now);
+/* Something came over it that is no packet of the session, but surely the peer's: others' frames that it relays, or has relayed. */
+static inline void gw_path_heard(struct gw_path *path, struct gw_mono now)
+{
+    path->last_received = now;
+    path->awaiting = GW_NEVER;
+}
 /* The payload that a path of this kind is trusted to carry from the start. */
 static inline uint16_t gw_path_start(const struct gw_tuple *tuple)
 {

@@ -59,6 +59,7 @@ struct gw_peer_config {
     bool has_anchors;    /* it is found through these only, by their keys; else through all */
     uint8_t anchors[GW_PEER_ANCHORS_MAX][GW_KEY_LEN];
     unsigned anchor_count;
+    uint16_t carrier_port; /* TCP, at its endpoints' addresses: where carriers to it may be made; 0 = none */
 };
 
 #endif

@@ -97,19 +97,26 @@ void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tup
     gw_peer_mark_ready(peer);
 }
 
-/* ---- relays */
+/* ---- relays and carriers */
+
+static bool add_place(struct gw_endpoints *endpoints, const struct gw_tuple *tuple)
+{
+    for (unsigned i = 0; i < endpoints->relay_count; i++) {
+        if (gw_tuple_equal(&endpoints->relays[i], tuple))
+            return false;
+    }
+    if (endpoints->relay_count == GW_PEER_RELAYS_MAX)
+        return false;
+    endpoints->relays[endpoints->relay_count++] = *tuple;
+    return true;
+}
 
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
 {
     struct gw_endpoints *endpoints = &peer->endpoints;
     struct gw_session_stats session;
-    for (unsigned i = 0; i < endpoints->relay_count; i++) {
-        if (gw_tuple_equal(&endpoints->relays[i], tuple))
-            return;
-    }
-    if (endpoints->relay_count == GW_PEER_RELAYS_MAX)
+    if (!add_place(endpoints, tuple))
         return;
-    endpoints->relays[endpoints->relay_count++] = *tuple;
     gw_session_stats(peer->session, &session);
     /* Where a handshake waits, it is this channel's turn, not that of a path that may be gone. */
     if (session.state == GW_SESSION_HANDSHAKING) {
@@ -145,7 +152,21 @@ void gw_peer_relay_data(struct gw_peer *peer, struct gw_mono now, const struct g
     gw_peer_rearm(peer);
 }
 
-void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
+void gw_peer_add_carrier(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    struct gw_endpoints *endpoints = &peer->endpoints;
+    if (!add_place(endpoints, tuple))
+        return;
+    /* The next initiation goes there, at once; and if there are keys, it is asked with those. */
+    endpoints->next = endpoints->relay_count - 1;
+    endpoints->attempts = ATTEMPTS_ON_PATH | 1;
+    gw_paths_add_candidate(&peer->paths, now, tuple, peer->host->random);
+    gw_session_kick(peer->session, now);
+    gw_peer_rearm(peer);
+    gw_peer_mark_ready(peer);
+}
+
+void gw_peer_remove_place(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple)
 {
     struct gw_endpoints *endpoints = &peer->endpoints;
     for (unsigned i = 0; i < endpoints->relay_count; i++) {
@@ -278,6 +299,7 @@ void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple,
     if (body.len < GW_PATH_CHALLENGE_LEN || !gw_paths_allow(&peer->paths, tuple))
         return; /* a path that we do not want is not shown to work */
     peer->host->hooks.on_challenged(peer, peer->host->now, tuple, peer->host->hooks.ctx);
+    gw_paths_asked(&peer->paths, peer->host->now, tuple, peer->host->random);
     if (peer->path_response_count == GW_PATH_RESPONSES_MAX)
         return; /* the peer asks again */
     struct gw_path_response *response = &peer->path_responses[peer->path_response_count++];

@@ -97,7 +97,7 @@ struct gw_path_response {
 struct gw_endpoints {
     unsigned next;                              /* of config.endpoints and relays, for the next initiation */
     unsigned attempts;                          /* initiations since the last handshake */
-    struct gw_tuple relays[GW_PEER_RELAYS_MAX]; /* channels to the peer */
+    struct gw_tuple relays[GW_PEER_RELAYS_MAX]; /* channels to the peer; to an anchor, carriers */
     unsigned relay_count;
     struct gw_tuple found;                  /* it answered a probe there */
     unsigned found_tries;                   /* initiations that still go there first */
@@ -324,13 +324,16 @@ bool gw_peer_has_address(const struct gw_peer *peer);
 /* It answered a probe (type 7) there: the next initiations go there, at once if we are the one that asked. */
 void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, int64_t rtt_ns,
                    bool is_asker);
-/* A channel of a relay leads to the peer; it does not any more. */
+/* A channel of a relay leads to the peer. */
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
-void gw_peer_remove_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Each of the channels may become a path, now that there is a session, or a relay answers again. Without a session nothing happens. */
 void gw_peer_try_relays(struct gw_peer *peer, struct gw_mono now);
 /* Data came by a relay's channel. */
 void gw_peer_relay_data(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* A TLS connection leads to the peer. */
+void gw_peer_add_carrier(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* The channel or the connection is no more. */
+void gw_peer_remove_place(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Our initiations went there, so an answer from there proves a round trip. */
 bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple);
 /* max(3 RTT, 300 ms): so long nothing came from where something should have. */

@@ -26,8 +26,7 @@ SHORT = {"open": "open", "full-cone": "full", "address-restricted": "addr", "por
          "symmetric-random": "random", "cgnat-double": "cgnat", "udp-blocked": "no-udp", "v6-only": "v6", "nft": "nft", "nft-random": "nft-rnd"}
 SOME = (0, 3, 4)  # these rounds of the first ground are what a short run has
 
-# What is possible and not there yet; a pair that does better is no mistake. udp-blocked: a carrier that is not UDP.
-MISSING = {"udp-blocked"}
+MISSING = set()  # what is possible and not there yet; a pair that does better is no mistake
 
 
 class Lines:
@@ -53,8 +52,7 @@ class Lines:
             node.up(wait=False)
         for node in (*anchors, *self.nodes):
             node.wait_up()
-        able = [node for node in self.nodes if node.home.kind != "udp-blocked"]
-        late = wait_registered(able, 10 * PATIENCE)
+        late = wait_registered(self.nodes, 10 * PATIENCE)
         check(not late, f"not registered with both anchors: {', '.join(node.home.kind for node in late)}")
 
     def line(self, short, kind, v6):
@@ -81,11 +79,10 @@ def judge(cells, outcome):
     """(mark, sentence): "" as it should be, "~" later than the figure but within patience, "?" possible but not there yet, "!" wrong."""
     a, b = outcome.a.home.kind, outcome.b.home.kind
     possible = is_alike(cells, a, b)
-    is_blocked = "udp-blocked" in (a, b)
     if outcome.error and outcome.first is not None:
         return "!", f"the stream broke: {outcome.error}"
     if outcome.first is None:
-        return ("?", "") if is_blocked and "udp-blocked" in MISSING else ("!", f"not connected: {outcome.error}")
+        return "!", f"not connected: {outcome.error}"
     if outcome.first > CONNECTED * PATIENCE:
         return "!", f"connected only after {outcome.first:.1f} s"
     if possible == "relay" and outcome.word == "direct":

@@ -22,7 +22,7 @@ def anchor_node(ground, namespace, name, addresses, members, **config):
     node = ground.node(namespace, name)
     endpoints = [f"[{address}]:{ANCHOR_PORT}" if ":" in address else f"{address}:{ANCHOR_PORT}" for address in addresses]
     node.entry = {"name": name, "peer_id": node.peer_id, "endpoint": endpoints}
-    node.serve = lambda: node.configure({"port": ANCHOR_PORT, "role": "anchor",
+    node.serve = lambda: node.configure({"port": ANCHOR_PORT, "role": "anchor", "anchor": {"tls": "[::]:443"},
                                          "peers": [{"name": one.name, "peer_id": one.peer_id} for one in members], **config})
     return node
 

@@ -264,6 +264,7 @@ static void printed_as_people_write(void **state)
                                    "    hello: auto\n"
                                    "    path: auto\n"
                                    "    congestion: bbr\n"
+                                   "    tls_port: 443\n"
                                    "    eager: false\n"
                                    "services:\n"
                                    "  web:\n"

@@ -220,12 +220,75 @@ static void test_slow_answer(void **state)
     assert_true(gw_tuple_is_relay(&gw_paths_current(&scene.paths)->tuple));
 }
 
+static struct gw_tuple carrier(void)
+{
+    struct gw_tuple tuple = place(9);
+    tuple.link = GW_LINK_CARRIER | 5;
+    return tuple;
+}
+
+static bool is_on_carrier(struct scene *scene)
+{
+    return gw_tuple_is_carrier(&gw_paths_current(&scene->paths)->tuple);
+}
+
+/* A carrier is there, and answers: it is used while nothing else works, and not a moment longer. */
+static void test_carrier_is_the_last_resort(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct gw_tuple tls = carrier(), udp = place(1);
+    begin(&scene);
+    gw_paths_add_candidate(&scene.paths, scene.now, &tls, &random_bytes);
+    assert_int_equal(scene.paths.count, 2);
+    assert_true(gw_path_allowance(gw_paths_find(&scene.paths, &tls)) == UINT64_MAX);
+    gw_paths_add_candidate(&scene.paths, scene.now, &tls, &random_bytes);
+    assert_int_equal(scene.paths.count, 2);
+    /* The carrier answers; so does UDP, which was asked at the same time: it stays. */
+    struct gw_path *path = gw_paths_find(&scene.paths, &tls);
+    assert_false(gw_paths_add_proven(&scene.paths, scene.now, &tls, GW_MS(1), &random_bytes));
+    assert_true(path->is_validated);
+    assert_false(gw_paths_add_proven(&scene.paths, scene.now, &udp, GW_MS(400), &random_bytes));
+    assert_false(passes(&scene, GW_S(30)) || is_on_carrier(&scene));
+    /* Data on UDP has no answer: the carrier takes over within a second. */
+    gw_paths_add_proven(&scene.paths, scene.now, &tls, GW_MS(1), &random_bytes);
+    gw_path_sent(gw_paths_current(&scene.paths), scene.now, 100000);
+    gw_path_sent_data(gw_paths_current(&scene.paths), scene.now);
+    gw_paths_current(&scene.paths)->rtt_ns = GW_MS(20);
+    bool is_changed = false;
+    for (unsigned i = 0; i < 20; i++) { /* the carrier answers, whenever it is asked */
+        is_changed |= passes(&scene, GW_MS(50));
+        is_changed |= gw_paths_add_proven(&scene.paths, scene.now, &tls, GW_MS(1), &random_bytes);
+    }
+    assert_true(is_changed);
+    assert_true(is_on_carrier(&scene));
+    /* Nothing was heard there since, so nothing may be sent; the peer asks from there, and is asked back at once. */
+    struct gw_path *old = gw_paths_find(&scene.paths, &udp);
+    assert_false(old->is_validated);
+    assert_int_equal(gw_path_allowance(old), 0);
+    scene.now = gw_mono_add(scene.now, GW_S(1));
+    assert_false(hears(&scene, 1, false));
+    gw_paths_asked(&scene.paths, scene.now, &udp, &random_bytes);
+    assert_true(gw_path_allowance(old) > 0);
+    assert_true(gw_mono_due(old->challenge_at, scene.now));
+    /* UDP answers, however long it takes: back. */
+    assert_true(gw_paths_add_proven(&scene.paths, scene.now, &udp, GW_MS(900), &random_bytes));
+    assert_false(is_on_carrier(&scene));
+    /* The connection ends: nothing changes. */
+    assert_false(gw_paths_remove(&scene.paths, scene.now, &tls));
+    assert_int_equal(sent_to(&scene), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unproven),        cmocka_unit_test(test_late_answer),
-        cmocka_unit_test(test_only_one),        cmocka_unit_test(test_asked),
-        cmocka_unit_test(test_old_round_trips), cmocka_unit_test(test_slow_answer),
+        cmocka_unit_test(test_unproven),
+        cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_old_round_trips),
+        cmocka_unit_test(test_slow_answer),
+        cmocka_unit_test(test_carrier_is_the_last_resort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Carriers: TLS connections that carry datagrams where UDP does not get through, made to anchors and taken as one. A carrier is named by the tuple of its trains (GW_LINK_CARRIER). Everything is
+ * bounded before somebody inside has proven who it is (GW_CARRIERS_STRANGERS connections, GW_CARRIERS_PROOF_NS, GW_CARRIER_STRANGER_BYTES), and
+ * afterwards, too. docs/PROTOCOL.md "Carriers". A build without OpenSSL has none (carriers_none.c). */
+#ifndef GATEWAY_LINK_CARRIERS_H
+#define GATEWAY_LINK_CARRIERS_H
+
+#include "gateway/link/loop.h"
+#include "gateway/wire/train.h"
+
+#define GW_CARRIERS_MAX 1024u
+#define GW_CARRIERS_STRANGERS \
+    64u /* connections to us that have proven nothing; one more sends the oldest away, if it had a second */
+#define GW_CARRIERS_STRANGERS_OF_ONE 8u  /* of a /32 or /64 */
+#define GW_CARRIERS_PROOF_NS GW_S(10)    /* so long they may take */
+#define GW_CARRIER_STRANGER_BYTES 65536u /* so much they may send meanwhile */
+#define GW_CARRIER_IDLE_NS GW_S(180)     /* nothing came: the other end is gone */
+
+struct gw_carriers;
+
+struct gw_carriers_params {
+    struct gw_loop *loop;
+    /* A train came; lent for the call. */
+    void (*on_train)(struct gw_train *train, void *ctx);
+    /* A connection of ours stands; user is gw_carriers_connect's. */
+    void (*on_up)(const struct gw_tuple *tuple, void *user, void *ctx);
+    /* A connection is gone (of ours also before it stood). user: NULL for those that were taken. May call gw_carriers_connect. */
+    void (*on_down)(const struct gw_tuple *tuple, void *user, void *ctx);
+    /* Has the other end proven that it is a peer? */
+    bool (*is_used)(const struct gw_tuple *tuple, void *ctx);
+    void *ctx;
+};
+
+struct gw_carriers_stats {
+    unsigned open, strangers;     /* now; strangers: taken, and without a peer so far */
+    uint64_t taken, made, failed; /* failed: of ours, before they stood */
+    uint64_t refused;             /* turned away: too many */
+    uint64_t wrong;               /* ended: what came was nothing of ours */
+    uint64_t late;                /* ended: no peer in time */
+    uint64_t http;                /* answered as a web server */
+    uint64_t datagrams_sent, datagrams_received, dropped;
+};
+
+/* 0, GW_E_NOMEM, -EIO; -ENOTSUP in a build without TLS. */
+int gw_carriers_new(struct gw_carriers **out, const struct gw_carriers_params *params);
+/* Closes all, without a word to on_down. NULL is fine. */
+void gw_carriers_free(struct gw_carriers *carriers);
+
+/* Takes a connection that somebody made to us: fd (non-blocking) is the carrier's, or closed. */
+void gw_carriers_take(struct gw_carriers *carriers, int fd);
+/* Connects to an address (its port is TCP's). on_up or on_down follows, not from within. 0, GW_E_LIMIT, GW_E_NOMEM,
+ * -errno. */
+int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_addr *to, void *user,
+                        struct gw_tuple *tuple);
+/* Ends it; on_down is not called. Nothing happens when there is none. */
+void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tuple);
+/* Queues the train, or drops it: never the caller's business. */
+void gw_carriers_send(struct gw_carriers *carriers, const struct gw_train *train);
+void gw_carriers_stats(const struct gw_carriers *carriers, struct gw_carriers_stats *out);
+
+#endif

@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Networks that block UDP: the anchor takes TLS on port 443, and what the two sides say to each other goes through it.
+
+      laptop                        yard (routes; drops                    home
+     peergate                        laptop <-> home, and UDP             peergate, web 8000, source 9000
+    10.77.1.2 ------ veth ------ 10.77.1.1 of whom it is told)  10.77.2.1 ------ veth ------ 10.77.2.2
+    socks 1080                             10.77.3.1
+                                               |
+                                             veth
+                                               |
+                                           10.77.3.2
+                                            anchor, peergate, port 7000, TLS 443
+"""
+import contextlib
+import os
+import random
+import socket
+import ssl
+import threading
+import time
+from ground import Ground, check, chosen, needs, run, until
+from streams import Checker, Web, pattern
+
+ANCHOR = "10.77.3.2"
+HOSTS = {"laptop": "10.77.1.0/24", "home": "10.77.2.0/24"}
+SIZE = 48 << 20
+STRANGERS = 64  # GW_CARRIERS_STRANGERS
+
+
+class Scene:
+    def __init__(self, ground):
+        self.ground = ground
+        yard = self.yard = ground.namespace("yard")
+        self.at = {name: ground.namespace(name) for name in ("laptop", "home", "anchor")}
+        for number, name in enumerate(self.at, 1):
+            ground.veth(self.at[name], f"10.77.{number}.2/24", yard, f"10.77.{number}.1/24")
+            self.at[name].ip("route", "add", "default", "via", f"10.77.{number}.1")
+        yard.sysctl("net.ipv4.ip_forward", 1)
+        self.block()
+        self.node = {name: ground.node(space, name) for name, space in self.at.items()}
+        (ground.folder / "www").mkdir()
+        (ground.folder / "www" / "hello").write_text("hello from home\n")
+        (ground.folder / "www" / "bulk").write_bytes(pattern(SIZE))
+        Web(self.at["home"], ("127.0.0.1", 8000), str(ground.folder / "www"))
+        self.configure()
+
+    def block(self, *names):
+        """From now on these have no UDP at all."""
+        drops = "\n".join(f"ip saddr {HOSTS[name]} meta l4proto udp drop\nip daddr {HOSTS[name]} meta l4proto udp drop" for name in names)
+        with contextlib.suppress(Exception):
+            self.yard.nft("delete table inet yard")
+        self.yard.nft(f"""table inet yard {{
+            chain forward {{
+                type filter hook forward priority 0;
+                ip saddr 10.77.1.0/24 ip daddr 10.77.2.0/24 drop
+                ip saddr 10.77.2.0/24 ip daddr 10.77.1.0/24 drop
+                {drops}
+            }}
+        }}""")
+
+    def configure(self):
+        node = self.node
+        anchors = [{"name": "anchor", "peer_id": node["anchor"].peer_id, "endpoint": f"{ANCHOR}:7000"}]
+        node["anchor"].configure({"port": 7000, "role": "anchor", "anchor": {"tls": "[::]:443"}, "peers": [
+            {"name": name, "peer_id": node[name].peer_id} for name in ("laptop", "home")]})
+        node["home"].configure({"port": 7002, "anchors": anchors,
+                                "peers": [{"name": "laptop", "peer_id": node["laptop"].peer_id}],
+                                "services": {"web": {"local_address": "127.0.0.1:8000"}}})
+        node["laptop"].configure({"port": 7001, "anchors": anchors, "socks": {"listen": "127.0.0.1:1080"},
+                                  "peers": [{"name": "home", "peer_id": node["home"].peer_id}]})
+
+    def up(self, *names):
+        for name in names or ("anchor", "home", "laptop"):
+            self.node[name].up()
+
+    def down(self):
+        for node in self.node.values():
+            node.stop()
+
+    def anchor_of(self, name):
+        return self.node[name].status()["anchors"][0]
+
+    def serving(self):
+        return self.node["anchor"].status()["anchor"]
+
+    def registers(self, name, transport, seconds=20):
+        until(lambda: (lambda anchor: anchor["state"] == "registered" and anchor["transport"] == transport)(self.anchor_of(name)),
+              lambda: f"{name} is registered with the anchor by {transport}: {self.anchor_of(name)}", seconds)
+
+    def curl(self, path="hello", seconds=20, *more):
+        return self.at["laptop"].run("curl", "-sS", "--max-time", seconds, "--socks5-hostname", "127.0.0.1:1080", *more,
+                                     f"http://web.home.demo.p2p/{path}")
+
+    def says_hello(self, what):
+        began = time.monotonic()
+        check(self.curl() == "hello from home\n", f"curl {what}")
+        return time.monotonic() - began
+
+
+class Download:
+    """/bulk again and again, checked byte by byte."""
+
+    def __init__(self, scene):
+        self.scene, self.count, self.rounds, self.wrong, self.is_over = scene, 0, 0, None, False
+        self.gap, self.last = 0.0, time.monotonic()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        try:
+            while not self.is_over:
+                self.one()
+        except Exception as error:
+            self.wrong = error
+
+    def one(self):
+        sock = self.scene.at["laptop"].socket()
+        with contextlib.closing(sock):
+            sock.settimeout(20)
+            sock.connect(("127.0.0.1", 1080))
+            sock.sendall(b"\x05\x01\x00")
+            check(sock.recv(2) == b"\x05\x00", "the proxy takes the method")
+            name = b"web.home.demo.p2p"
+            sock.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + (80).to_bytes(2, "big"))
+            check(sock.recv(10)[1] == 0, "the proxy connects")
+            sock.sendall(b"GET /bulk HTTP/1.0\r\n\r\n")
+            head = b""
+            while b"\r\n\r\n" not in head:
+                piece = sock.recv(65536)
+                check(piece, f"the answer ends in its head: {head!r}")
+                head += piece
+            checker = Checker()
+            checker.feed(head.split(b"\r\n\r\n", 1)[1])
+            while not self.is_over:
+                piece = sock.recv(1 << 18)
+                if not piece:
+                    break
+                now = time.monotonic()
+                self.gap, self.last = max(self.gap, now - self.last), now
+                checker.feed(piece)
+                self.count += len(piece)
+            if not self.is_over:
+                check(checker.count == SIZE, f"{checker.count} of {SIZE} bytes came")
+                self.rounds += 1
+
+    def goes_on(self, what, seconds=20):
+        at = self.count
+        until(lambda: self.wrong or self.count > at + (2 << 20), lambda: f"{what}: the download goes on, it stands at {self.count}", seconds)
+        check(not self.wrong, f"{what}: {self.wrong}")
+
+    def end(self):
+        self.is_over = True
+        self.thread.join(25)
+        check(not self.wrong, f"the download: {self.wrong}")
+
+
+def blocked(scene, *names):
+    """From the daemons' start to the first byte through the proxy."""
+    scene.block(*names)
+    scene.up("anchor")
+    began = time.monotonic()
+    scene.up(*[name for name in ("home", "laptop") if name in names] + [name for name in ("home", "laptop") if name not in names])
+    for name in ("home", "laptop"):
+        scene.registers(name, "tls" if name in names else "udp")
+    registered = time.monotonic() - began
+    check(scene.curl() == "hello from home\n", "curl where UDP is blocked")
+    total = time.monotonic() - began
+    scene.ground.step(f"    | UDP blocked at {' and '.join(names)} | registered {registered:.2f} s after the start, the first page after {total:.2f} s |")
+    check(total < 8, "it does not take long")
+    path = scene.node["laptop"].peer("home")["path"]
+    check(path["kind"] == "relay" and path["endpoint"] == "anchor", f"relayed by the anchor, says status: {path}")
+    check(path["transport"] == ("tls" if "laptop" in names else "udp"), f"how it gets to the anchor: {path}")
+    if "laptop" in names:
+        check("tls via anchor anchor" in scene.node["laptop"].cli("status"), "status says so")
+        check("tls via anchor anchor" in scene.node["laptop"].cli("why", "home"), "why says so")
+        check("connected by TLS" in scene.node["laptop"].cli("why", "anchor"), "why says so of the anchor")
+
+
+def one_side(scene):
+    scene.ground.step("UDP is blocked on one side")
+    for name in ("laptop", "home"):
+        blocked(scene, name)
+        scene.down()
+
+
+def both_sides(scene):
+    scene.ground.step("UDP is blocked on both sides")
+    blocked(scene, "laptop", "home")
+    sent, received, times = scene.node["laptop"].ping("home", count=5)
+    check(received == sent, f"{received} of {sent} pings answered")
+    began = time.monotonic()
+    scene.at["laptop"].run("curl", "-sS", "--max-time", 60, "--socks5-hostname", "127.0.0.1:1080", "-o", str(scene.ground.folder / "got"),
+                           "http://web.home.demo.p2p/bulk")
+    took = time.monotonic() - began
+    check((scene.ground.folder / "got").read_bytes() == pattern(SIZE), "every byte is right")
+    scene.ground.step(f"    ping {min(times):.2f} ms at best; {SIZE >> 20} MB in {took:.2f} s ({8 * SIZE / took / 1e6:.0f} Mbit/s)")
+    scene.down()
+
+
+def there_and_back(scene):
+    scene.ground.step("UDP is blocked and allowed again under a download")
+    scene.block()
+    scene.up()
+    for name in ("home", "laptop"):
+        scene.registers(name, "udp")
+    scene.says_hello("by UDP")
+    download = Download(scene)
+    download.goes_on("by UDP")
+    for number in range(2):
+        download.gap = 0.0
+        scene.block("laptop")
+        began = time.monotonic()
+        scene.registers("laptop", "tls")
+        download.goes_on("by TLS")
+        scene.ground.step(f"    | UDP blocked under a download | by TLS after {time.monotonic() - began:.2f} s, {download.gap:.2f} s without a byte |")
+        download.gap = 0.0
+        scene.block()
+        began = time.monotonic()
+        scene.registers("laptop", "udp", 45)
+        download.goes_on("by UDP again")
+        scene.ground.step(f"    | UDP allowed again | used after {time.monotonic() - began:.2f} s, {download.gap:.2f} s without a byte |")
+    download.end()
+    until(lambda: scene.serving()["tls"]["open"] == 0, lambda: f"nobody keeps a connection that is not needed: {scene.serving()}", 25)
+    scene.ground.step(f"    {download.count >> 20} MB came, each byte right; no connection is left")
+    scene.down()
+
+
+def narrow(scene):
+    """What waits in a carrier is delay for all that comes behind: pings beside a download at 4 Mbit/s."""
+    scene.ground.step("a narrow line: 4 Mbit/s to laptop, and TLS")
+    scene.block("laptop")
+    scene.yard.run("tc", "qdisc", "replace", "dev", "laptop", "root", "tbf", "rate", "4mbit", "burst", "8kb", "latency", "50ms")
+    scene.up()
+    scene.registers("laptop", "tls")
+    scene.says_hello("by TLS")
+    download = Download(scene)
+    time.sleep(4)
+    at, began = download.count, time.monotonic()
+    _, received, times = scene.node["laptop"].ping("home", count=30, interval=0.2, seconds=30)
+    mbit = 8 * (download.count - at) / (time.monotonic() - began) / 1e6
+    download.end()
+    times.sort()
+    check(received >= 24, f"{received} of 30 pings were answered")
+    scene.ground.step(f"    | TLS at 4 Mbit/s under a download | {mbit:.1f} Mbit/s; pings {times[len(times) // 2]:.0f} ms in the middle, {times[-1]:.0f} ms at most, {30 - received} of 30 lost |")
+    check(times[len(times) // 2] < 400, f"pings do not wait for seconds: {times}")
+    check(mbit > 1.5, f"most of the line is used: {mbit:.1f} Mbit/s")
+    scene.yard.run("tc", "qdisc", "del", "dev", "laptop", "root")
+    scene.down()
+
+
+# ---- strangers
+
+class Crowd:
+    """Connections to the port that are held open."""
+
+    def __init__(self, scene):
+        self.scene, self.socks = scene, []
+
+    def connect(self, seconds=3):
+        sock = self.scene.at["laptop"].socket()
+        sock.settimeout(seconds)
+        sock.connect((ANCHOR, 443))
+        self.socks.append(sock)
+        return sock
+
+    def shake_hands(self):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock = context.wrap_socket(self.connect(), server_hostname="anchor.example")
+        self.socks[-1] = sock
+        return sock
+
+    def close(self):
+        for sock in self.socks:
+            sock.close()
+
+
+def is_closed(sock, seconds):
+    """By the other end, within so long."""
+    sock.settimeout(seconds)
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def strangers(scene):
+    scene.ground.step("strangers at the port")
+    scene.block("laptop", "home")
+    scene.up()
+    for name in ("home", "laptop"):
+        scene.registers(name, "tls")
+    scene.says_hello("before the strangers")
+    anchor, dice = scene.node["anchor"], random.Random(443)
+    laptop = scene.at["laptop"]
+
+    said = laptop.run("curl", "-sSk", "--max-time", 5, "-o", "/dev/null", "-w", "%{http_code} %{size_download}", f"https://{ANCHOR}/")
+    check(said == "404 10", f"a browser gets what a web server says of a page that is not there: {said}")
+    with laptop:
+        said = os.popen(f"echo | timeout 5 openssl s_client -connect {ANCHOR}:443 -servername anchor.example 2>&1").read()
+    check("CN = localhost" in said and "peergate" not in said.lower(), f"the certificate tells nothing: {said[:500]}")
+    scene.ground.step("    curl gets a 404, openssl s_client a certificate that tells nothing")
+
+    crowd = Crowd(scene)
+    began = time.monotonic()
+    sock = crowd.connect()
+    sock.sendall(dice.randbytes(200))
+    check(is_closed(sock, 3), "random bytes end the connection")
+    for what in (dice.randbytes(100), b"\x00\x10" + bytes(16), b"\xff\xff" + bytes(100), b"\x00\x94\x09\x00\x00\x00" + bytes(150)):
+        sock = crowd.shake_hands()
+        sock.sendall(what)
+        check(is_closed(sock, 3), f"nothing of ours ends the connection: {what[:6]!r}")
+    check(scene.serving()["tls"]["wrong"] >= 4, f"they are counted: {scene.serving()['tls']}")
+    sock = crowd.shake_hands()  # handshakes that mean nothing: as many as may be, and no answer
+    sent = 0
+    with contextlib.suppress(OSError):
+        for _ in range(2000):
+            sock.sendall(b"\x00\x94\x01\x00\x00\x00" + dice.randbytes(144))
+            sent += 150
+            time.sleep(0.0005)
+    check(sent < 1 << 20, f"who proves nothing may not send for ever: {sent} bytes")
+    scene.ground.step(f"    random bytes, wrong frames and {sent >> 10} KB of false handshakes: closed, after {time.monotonic() - began:.2f} s in all")
+    crowd.close()
+
+    before = anchor.rss()
+    crowd = Crowd(scene)
+    times = []
+    for number in range(300):  # slowloris: some say nothing, some a byte of a handshake, some are through and then say nothing
+        with contextlib.suppress(OSError):
+            sock = crowd.shake_hands() if number % 3 == 0 else crowd.connect()
+            if number % 3 == 1:
+                sock.sendall(b"\x16\x03")
+    tls = scene.serving()["tls"]
+    check(tls["strangers"] <= STRANGERS and tls["open"] <= STRANGERS + 2, f"they are bounded: {tls}")
+    grown = anchor.rss() - before
+    check(scene.says_hello("beside 300 idle strangers") < 5, "the others are served meanwhile")
+    scene.node["laptop"].stop()
+    began = time.monotonic()
+    scene.up("laptop")
+    scene.registers("laptop", "tls", 40)
+    times.append(time.monotonic() - began)
+    scene.says_hello("of one that came while they were there")
+    check(times[0] < 8, f"idle ones at its own address do not keep a new client out: {times[0]:.2f} s")
+    scene.ground.step(f"    300 idle ones: {tls['strangers']} kept, {tls['refused']} refused; memory grew by {grown >> 10} KB; a new client was in after {times[0]:.2f} s")
+    check(grown < 64 << 20, "memory is bounded")  # a sanitizer keeps for a while what is freed
+    until(lambda: scene.serving()["tls"]["strangers"] == 0, lambda: f"they are sent away in time: {scene.serving()['tls']}", 20)
+    crowd.close()
+    scene.down()
+
+
+def off(scene):
+    scene.ground.step("an anchor without TLS: nothing breaks, and it is found again by UDP")
+    config = dict(scene.node["anchor"].config)
+    scene.node["anchor"].configure({key: value for key, value in config.items() if key not in ("anchor",)})
+    scene.block("laptop")
+    scene.up()
+    scene.registers("home", "udp")
+    time.sleep(3)
+    check(scene.anchor_of("laptop")["state"] == "unreachable", f"laptop has no anchor: {scene.anchor_of('laptop')}")
+    scene.block()
+    scene.registers("laptop", "udp", 30)
+    scene.says_hello("by UDP")
+    scene.down()
+    scene.node["anchor"].configure(config)
+
+
+def main():
+    needs("curl", "nft", "openssl", "tc")
+    with Ground("carrier", limit=280) as ground:
+        scene = Scene(ground)
+        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off)):
+            part(scene)
+
+
+run(main)
