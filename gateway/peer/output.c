@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
+#define CHALLENGE_MAX 80u   /* a sealed PATH_CHALLENGE is no longer */
 #define ATTEMPTS_ALONE 1u   /* so many initiations go unanswered before anchors are asked */
 
 /* A train under construction on one path with one key. */
@@ -20,6 +21,7 @@ struct build {
     enum gw_suite suite;
     bool may_send_data; /* else HELLO only */
     bool asks;          /* something in the train wants an answer */
+    size_t limit;       /* of the train's bytes, from its second datagram on */
 };
 
 /* What each datagram gets in front of it on its way: a relay's frame header. */
@@ -138,7 +140,7 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     if (!path)
         return output_check(peer, kp, now, train);
     size_t len = write_only_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
-    if (gw_path_allowance(path) < len + 64)
+    if (gw_path_allowance(path) < CHALLENGE_MAX)
         return output_check(peer, kp, now, train);
     struct gw_tuple tuple = path->tuple;
     return output_single(peer, kp, now, train, &tuple, len, true);
@@ -411,7 +413,8 @@ static bool output_ip(struct build *b)
     size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
         struct gw_train *train = b->train;
-        bool is_full = train->count > 0 && (train->last_len < train->stride || !train_has_room(train));
+        bool is_full = train->count > 0 && (train->last_len < train->stride || !train_has_room(train) ||
+                                            gw_train_len(train) + train->stride > b->limit);
         if (is_full)
             break;
         if (add_packet(b, super, room, cap)) {
@@ -442,13 +445,23 @@ static bool has_something(const struct gw_peer *peer, struct gw_mono now)
            (peer->mux && !gw_peer_is_stock(peer) && gw_mux_has_output(peer->mux, now));
 }
 
+/* Of what an unproven path may get, the challenges that prove it come first: data leaves room for all of a series. */
+static uint64_t data_allowance(const struct gw_path *path)
+{
+    uint64_t allowance = gw_path_allowance(path), kept = GW_PATH_CHALLENGE_TRIES * CHALLENGE_MAX;
+    return allowance > kept ? allowance - kept : 0;
+}
+
 static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                         struct gw_train *train)
 {
     struct gw_path *path = gw_paths_current(&peer->paths);
-    if (!path || gw_path_allowance(path) < path->mtu.len)
+    uint64_t allowance = path ? data_allowance(path) : 0;
+    if (!path || allowance < path->mtu.len)
         return false;
-    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false};
+    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false, GW_TRAIN_BYTES};
+    if (allowance < b.limit)
+        b.limit = allowance;
     b.may_send_data = gw_peer_may_send_data(peer, b.suite);
     begin_train(train, &path->tuple);
     /* Turn by turn: bulk flows and packets share what the path carries. */
