@@ -21,6 +21,10 @@ int gw_link_attach(struct gw_link *link, struct gateway *gateway);
 void gw_link_detach(struct gw_link *link);
 /* For gw_gateway_events.on_forward: sends the train from where it lies, if nothing of ours waits for the socket. */
 unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, struct gw_mono now);
+/* Lanes receive for it from now on, or no longer: meanwhile it only sends. What came in between is theirs. */
+void gw_link_set_receiving(struct gw_link *link, bool is_receiving);
+/* Its sockets, borrowed for as long as the link. */
+struct gw_udp *gw_link_udp(struct gw_link *link);
 uint16_t gw_link_port(const struct gw_link *link);
 const struct gw_udp_stats *gw_link_stats(const struct gw_link *link);
 /* Which families are open. */
