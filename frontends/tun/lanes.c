@@ -5,6 +5,7 @@
 #include "frontends/tun/lane_thread.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/link/slice.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -198,6 +199,7 @@ static int start_threads(struct gw_tun_lanes *lanes)
 {
     sigset_t all, before;
     int err = 0;
+    gw_slice_shorten(); /* theirs is as this one's */
     gw_device_set_reading(lanes->device, false);
     for (unsigned i = 0; i < lanes->network_count; i++)
         gw_link_set_receiving(lanes->networks[i].link, false);

@@ -433,7 +433,7 @@ static const struct gw_key root_keys[] = {
          "keeps one core fully busy meanwhile, and none when nothing has come or gone for that long. 0: off."},
     {"lanes", GW_TYPE_INT, ROOT(lanes), RANGE(0, GW_CONFIG_LANES_MAX), .choices = lanes, .fallback = "0",
      .doc =
-         "How many threads carry the TUN's packets beside the main one; 0: the main one does it. `auto`: 2 on 4 processors or more, else 0."},
+         "How many threads carry the TUN's packets beside the main one; 0: the main one does it. `auto`: 2 on 4 processors or more, else 0. There are none beside `tun.accelerate`, and they sleep whatever `busy_poll` says."},
     {"log", GW_TYPE_SECTION, .section = &log_section},
     {"control", GW_TYPE_SECTION, .section = &control_section},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},

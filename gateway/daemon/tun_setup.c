@@ -22,15 +22,16 @@
 
 /* ---- opening */
 
-/* What an accelerated interface sends goes through the netstack, which is the main thread's.
- * Two lanes do not pay on two processors: the programs that they serve want some as well. */
-static unsigned wanted_lanes(const struct gw_config *config)
+/* What an accelerated interface sends goes through the netstack, which is the main thread's; and so it is for connections that still are when that was
+ * switched off. Two lanes do not pay on two processors: the programs that they serve want some as well. */
+static unsigned wanted_lanes(struct gw_tun_setup *setup)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (config->tun.accelerate)
+    setup->was_accelerated |= setup->config->tun.accelerate;
+    if (setup->was_accelerated)
         return 0;
-    if (config->lanes != GW_CONFIG_LANES_AUTO)
-        return (unsigned)config->lanes;
+    if (setup->config->lanes != GW_CONFIG_LANES_AUTO)
+        return (unsigned)setup->config->lanes;
     return processors >= 4 ? 2 : 0;
 }
 
@@ -220,13 +221,15 @@ static bool have_all_networks(const struct gw_tun_setup *setup)
 
 static void apply_lanes(struct gw_tun_setup *setup)
 {
-    unsigned wanted = wanted_lanes(setup->config);
+    unsigned wanted = wanted_lanes(setup);
     if (setup->lanes && wanted == setup->lanes_wanted && have_all_networks(setup)) {
         update_lanes(setup);
         return;
     }
     gw_tun_setup_end_lanes(setup);
     setup->lanes_wanted = wanted;
+    if (wanted == 0 && setup->config->lanes > 0 && setup->was_accelerated)
+        gw_log_info("tun: no lanes beside `accelerate`, until the next start");
     if (wanted > 0 && !evtimer_pending(setup->reopen, NULL)) /* else there is no interface now */
         start_lanes(setup, wanted);
 }

@@ -20,6 +20,7 @@ struct gw_tun_setup { /* zero: there is none */
     const struct gw_config *config; /* borrowed until the next apply */
     char dir[GW_DIR_PATH_MAX];
     unsigned lanes_wanted;
+    bool was_accelerated; /* since the start */
     struct event *reopen;
     unsigned reopen_s;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What strangers, a peer that has our keys, and our own interface can give a lane. The input is a row of pieces: a byte that says from whom, two of
- * length, and the bytes: a datagram as it is, inner bytes that are sealed with the peer's key first, or a packet with its hint. Whatever happens, what comes out
- * for the interface is from the peer's own address, and what comes out for the network opens at the peer. */
+ * length, and the bytes: a datagram as it is, inner bytes that are sealed with the peer's key first, a packet with its hint,
+ * or one whose flow is admitted: from then on no other is. Whatever happens, what comes out
+ * for the interface is from the peer's own address and of an admitted flow, and what comes out for the network opens at the peer. */
 #include "gateway/lane/lane.h"
 #include "gateway/session/noise.h"
 
@@ -11,14 +12,25 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { FROM_STRANGER, FROM_PEER, FROM_INTERFACE, KINDS };
+enum { FROM_STRANGER, FROM_PEER, FROM_INTERFACE, ADMITTED, KINDS };
 
 #define PLAIN_MAX 1400u
 
 static struct gw_keypair ours, theirs;
 static struct gw_lane_hub hub;
 static struct gw_lane lane;
+static struct gw_lane_flows *flows;
 static uint8_t slab[GW_TRAIN_SLAB];
+
+static bool is_admitted(const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct gw_lane_flow_last last = {0};
+    struct gw_flow_key key;
+    if (ip->is_fragment)
+        return false;
+    gw_flow_key_of(&key, packet, ip, true);
+    return gw_lane_flows_have(flows, &last, &key, true, lane.now);
+}
 
 static void emit(const struct gw_merged *merged, void *ctx)
 {
@@ -34,6 +46,8 @@ static void emit(const struct gw_merged *merged, void *ctx)
     ip.version = merged->version;
     gw_ip_source(&source, packet, &ip);
     assert(source.ip[0] == 10 && source.ip[3] == 2);
+    if (hub.flows && merged->iov_count == 1)
+        assert(is_admitted(packet, &ip));
 }
 
 static void no_wake(void *ctx)
@@ -77,7 +91,8 @@ static void make_lane(void)
     make_keys(&ours, true);
     make_keys(&theirs, false);
     make_snapshot();
-    assert(gw_lane_init(&lane, &hub, 0) == 0);
+    flows = gw_lane_flows_new((const uint8_t[GW_FLOW_SEED_LEN]){1});
+    assert(flows && gw_lane_init(&lane, &hub, 0) == 0);
     gw_lane_set_emit(&lane, emit, true, true, true, NULL);
 }
 
@@ -108,6 +123,19 @@ static void from_interface(const uint8_t *bytes, size_t len)
         gw_lane_hand_over(&lane, packet, ip.total_len, &hint);
 }
 
+static void admit(const uint8_t *packet, size_t len)
+{
+    struct gw_flow_key key;
+    struct gw_ip ip;
+    hub.flows = flows;
+    if (gw_ip_parse(&ip, packet, len) != 0 || ip.is_fragment)
+        return;
+    gw_flow_key_of(&key, packet, &ip, true);
+    gw_lane_flows_admit(flows, &key, true, lane.now);
+    gw_flow_key_of(&key, packet, &ip, false);
+    gw_lane_flows_admit(flows, &key, false, lane.now);
+}
+
 static void take_all(void)
 {
     struct gw_train train = {.slab = slab};
@@ -135,6 +163,8 @@ static void piece(unsigned kind, const uint8_t *bytes, size_t len)
         len = PLAIN_MAX;
     if (kind == FROM_INTERFACE) {
         from_interface(bytes, len);
+    } else if (kind == ADMITTED) {
+        admit(bytes, len);
     } else if (kind == FROM_PEER) {
         memcpy(datagram + GW_DATA_HEADER_LEN, bytes, len);
         from_network(datagram,
@@ -149,6 +179,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!atomic_load(&hub.current))
         make_lane();
+    hub.flows = NULL;
+    gw_lane_flows_clear(flows);
     gw_lane_begin(&lane, (struct gw_mono){GW_S(1)});
     while (size >= 3) {
         size_t len = (size_t)data[1] << 8 | data[2];

@@ -9,13 +9,14 @@ more lanes and fewer. tun.py runs as a whole over lanes as well (netns/tun_lanes
    10.64.0.1/16 ====== peer0 ===== 10.64.0.2/16 === peer0 == 10.64.0.3/16       in the tunnels
    lanes: 2                        lanes: 2                   lanes: 0
 """
+import hashlib
 import json
 import os
 import socket
 import threading
 import time
 from ground import Ground, check, needs, run, until
-from streams import Download, TcpServer, serve_pattern, socks_connect
+from streams import Download, TcpServer, pattern, receive_all, serve_digest, serve_pattern, socks_connect
 from tunlab import answers, ping
 
 PORT = 7001
@@ -219,6 +220,113 @@ def stock(scene):
     check(scene.counted(scene.laptop, "packets_in") > 200, "the lanes did not carry it")
 
 
+def exchange(source, target, host, count):
+    """So many datagrams there and back; how many came back as they went."""
+    server = target.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((host, 0))
+    server.settimeout(0.5)
+    came = 0
+    with server, source.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((host, server.getsockname()[1]))
+        sock.settimeout(0.5)
+        for number in range(count):
+            data = b"datagram %d" % number
+            try:
+                sock.send(data)
+                got, sender = server.recvfrom(2000)
+                server.sendto(got, sender)
+                came += sock.recv(2000) == data
+            except (TimeoutError, ConnectionRefusedError):
+                if number == came == 0:
+                    return 0
+    return came
+
+
+def connects(source, target, host):
+    with target.socket() as server, source.socket() as sock:
+        server.bind((host, 0))
+        server.listen(1)
+        sock.settimeout(2)
+        try:
+            sock.connect((host, server.getsockname()[1]))
+        except (TimeoutError, ConnectionRefusedError):
+            return False
+        return True
+
+
+def digest(namespace, host, port, seconds=20):
+    """What the service says of a megabyte."""
+    data = pattern(MEGABYTE)
+    with namespace.socket() as sock:
+        sock.settimeout(seconds)
+        sock.connect((host, port))
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        return receive_all(sock).decode() == f"{len(data)} {hashlib.sha256(data).hexdigest()}"
+
+
+def gate(scene):
+    scene.ground.step("home exposes only its services: the lanes let in what its kernel asked for, and nothing else")
+    scene.laptop.stop()
+    scene.home.stop()
+    TcpServer(scene.b, ("127.0.0.1", 8), serve_digest)
+    scene.home.configure(scene.config(2, 2, [scene.peer(scene.laptop, 1, None)], expose="services",
+                                      services={"digest": {"local_address": "127.0.0.1:8"}}))
+    scene.laptop.configure(scene.config(1, 2, [scene.peer(scene.home, 2, "10.77.0.2")]))
+    scene.home.up()
+    scene.laptop.up()
+    until(lambda: answers(scene.a, "10.64.0.2"), "a ping through the tunnel")
+    check(exchange(scene.a, scene.b, "10.64.0.2", 3) == 0, "a datagram that nobody asked for got in")
+    check(not connects(scene.a, scene.b, "10.64.0.2"), "laptop reaches a port of home's that is no service")
+    for _ in range(3):  # by the netstack, on the main thread
+        check(digest(scene.a, "10.64.0.2", 8), "what the service got is not what was sent")
+    before = {name: scene.counted(scene.home, name) for name in ("handed_over", "packets_in", "packets_out")}
+    came = exchange(scene.b, scene.a, "10.64.0.1", 300)
+    check(came >= 295, f"{came} of 300 answers came back")
+    counts = {name: scene.counted(scene.home, name) - count for name, count in before.items()}
+    check(counts["packets_in"] >= 300 and counts["packets_out"] >= 250 and counts["handed_over"] < 50, f"who carried the datagrams: {counts}")
+    some = [Stream(scene.b, scene.a, "10.64.0.1")]
+    go_on(some, "which home's kernel began", 4 * MEGABYTE)
+    scene.home.cli("reload")  # everything is asked anew
+    go_on(some, "after a reload", 4 * MEGABYTE)
+    for stream in some:
+        stream.finish()
+    check(exchange(scene.b, scene.a, "10.64.0.1", 50) >= 45, "home's kernel gets no answers after a reload")
+    check(exchange(scene.a, scene.b, "10.64.0.2", 3) == 0, "a datagram that nobody asked for got in after a reload")
+
+
+def accelerated(scene):
+    scene.ground.step("`accelerate`: what goes through the netstack needs the main thread, so there are no lanes")
+    scene.laptop.configure({**scene.laptop.config, "tun": {"enabled": True, "accelerate": True}})
+    scene.laptop.cli("reload")
+    check(scene.laptop.status()["lanes"] == [], "there are lanes beside `accelerate`")
+    check(digest(scene.a, "10.64.0.2", 8), "what the service got is not what was sent")
+    scene.laptop.configure({**scene.laptop.config, "tun": {"enabled": True}})
+    scene.laptop.cli("reload")
+    check(scene.laptop.status()["lanes"] == [], "there are lanes, and may be accelerated connections")
+    check(digest(scene.a, "10.64.0.2", 8), "what the service got is not what was sent")
+
+
+def relayed(scene):
+    scene.ground.step("laptop and desk by a relay at home, all three with lanes: what has no direct path is the main thread's")
+    for node in (scene.laptop, scene.home, scene.desk):
+        node.stop()
+    scene.home.configure(scene.config(2, 2, [scene.peer(scene.laptop, 1, None), scene.peer(scene.desk, 3, None)], role="anchor"))
+    for node, number, other, endpoint in ((scene.laptop, 1, scene.desk, "10.77.0.2"), (scene.desk, 3, scene.laptop, "10.78.0.2")):
+        anchor = {"name": "home", "peer_id": scene.home.peer_id, "endpoint": f"{endpoint}:{PORT}"}
+        node.configure(scene.config(number, 2, [scene.peer(other, 4 - number, None, path="relay")], anchors=[anchor]))
+    for node in (scene.home, scene.laptop, scene.desk):
+        node.up()
+    until(lambda: answers(scene.a, "10.64.0.3"), "a ping by the relay")
+    before = scene.counted(scene.laptop, "packets_out")
+    some = [Stream(scene.a, scene.c, "10.64.0.3"), Stream(scene.c, scene.a, "10.64.0.1")]
+    go_on(some, "by the relay", MEGABYTE)
+    for stream in some:
+        stream.finish()
+    check(scene.counted(scene.laptop, "packets_out") == before, "a lane took what came by a relay")
+    check("relay" in json.dumps(scene.laptop.peer("desk")["path"]), f"it went by {scene.laptop.peer('desk')['path']}")
+
+
 def two_networks(scene):
     scene.ground.step("a second network on the same lanes, by a reload, and gone by another")
     ids = {}
@@ -262,7 +370,7 @@ def many(scene):
 
 def test():
     needs("ip")
-    with Ground("lanes", limit=110) as ground:
+    with Ground("lanes", limit=150) as ground:
         scene = Scene(ground)
         some = carries(scene)
         roams(scene, some)
@@ -276,6 +384,9 @@ def test():
         stock(scene)
         two_networks(scene)
         many(scene)
+        gate(scene)
+        accelerated(scene)
+        relayed(scene)
 
 
 if __name__ == "__main__":

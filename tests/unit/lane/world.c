@@ -173,10 +173,26 @@ static void on_merged(const struct gw_merged *merged, void *ctx)
         arrived(ctx, merged->iov[0].iov_base, merged->len, merged->is_checksum_left);
 }
 
+/* What a daemon's gate does, on the engine's thread. */
+static void admit(struct world_node *node, const uint8_t *packet, size_t len, bool is_inbound)
+{
+    struct gw_flow_key key;
+    struct gw_ip ip;
+    if (!node->flows || gw_ip_parse(&ip, packet, len) != 0)
+        return;
+    gw_flow_key_of(&key, packet, &ip, is_inbound);
+    gw_lane_flows_admit(node->flows, &key, is_inbound, world_now(node->world));
+    if (randombytes_uniform(64) == 0)
+        gw_lane_flows_remove(node->flows, &key, is_inbound);
+    if (randombytes_uniform(1024) == 0)
+        gw_lane_flows_clear(node->flows);
+}
+
 static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len,
                       bool is_partial, struct gw_mono now, void *ctx)
 {
     (void)gateway, (void)peer, (void)now;
+    admit(ctx, packet, len, true);
     arrived(ctx, packet, len, is_partial);
 }
 
@@ -186,6 +202,7 @@ static void on_burst(uint8_t *packet, size_t len, const struct gw_super_hint *hi
     struct world_node *node = ctx;
     struct gw_peer *peer = gw_gateway_route(node->gateway, &node->other->virtual_ip);
     atomic_fetch_add(&node->handed_count, 1);
+    admit(node, packet, len, false);
     if (peer)
         gw_peer_send_burst(peer, now, packet, len, hint);
 }
@@ -310,6 +327,7 @@ void world_start_lanes(struct world_node *node, unsigned count)
                                            .mtu = MTU,
                                            .sources = &source,
                                            .source_count = 1,
+                                           .flows = node->flows,
                                            .wake = wake,
                                            .on_burst = on_burst,
                                            .ctx = node};
@@ -340,6 +358,7 @@ static void make_node(struct world *world, unsigned number, uint8_t secret[GW_KE
     node->events = (struct gw_gateway_events){.on_packet = on_packet, .ctx = node};
     node->budget.limit = 1 << 20;
     gw_random_seeded_init(&node->random, 77 + number);
+    node->flows = number == 0 ? gw_lane_flows_new(secret) : NULL;
     atomic_store(&node->port, 7001);
     pthread_mutex_init(&node->mutex, NULL);
     pthread_mutex_init(&node->keys_mutex, NULL);
@@ -403,6 +422,7 @@ void world_fini(struct world *world)
         struct world_node *node = &world->nodes[i];
         struct gw_train train;
         gw_gateway_free(node->gateway, world_now(world));
+        gw_lane_flows_free(node->flows);
         for (unsigned j = 0; j < WORLD_LANES_MAX; j++) {
             while (take(&node->lanes[j].queue, &train))
                 free(train.slab);

@@ -44,6 +44,8 @@ struct world_node {
     struct gw_gateway_events events;
     struct gw_flow_budget budget;
     struct gw_random_seeded random;
+    struct gw_lane_flows
+        *flows; /* of the first node: it has a gate, which lets everything in, and forgets it now and then */
     struct gw_addr virtual_ip;
     _Atomic uint16_t port; /* where it is: 10.0.0.x:port */
     uint8_t host;
