@@ -9,6 +9,7 @@
 
 #define RECLAIM_NS GW_MS(2) /* a busy lane's turn is shorter */
 #define NUMBERS_STEP 64u
+#define ORDER_NS GW_MS(10)
 
 /* ---- what nobody may see any more */
 
@@ -151,7 +152,20 @@ static void fill_alias(const struct gw_peer *peer, struct gw_lane_alias *alias)
     }
 }
 
-/* Packets that still wait with the engine go first, or order within a flow would be lost; once lanes send, they go on. */
+/* Packets that still wait with the engine go first, or order within a flow would be lost; once lanes send, they go on. Not for long: under load its queue is never empty,
+ * since lanes hand it all that they may not send yet. */
+static bool must_wait(const struct gw_peer *peer, bool was_ours, struct gw_mono now)
+{
+    struct gw_mono *until = &peer->lane->order_until;
+    if (was_ours || !gw_peer_queues_have_packets(&peer->queues)) {
+        *until = GW_NEVER;
+        return false;
+    }
+    if (gw_mono_is_never(*until))
+        *until = gw_mono_add(now, ORDER_NS);
+    return !gw_mono_due(*until, now);
+}
+
 static void fill_entry(const struct gw_lanes *lanes, struct gw_peer *peer, struct gw_mono now,
                        struct gw_lane_entry *entry)
 {
@@ -166,11 +180,12 @@ static void fill_entry(const struct gw_lanes *lanes, struct gw_peer *peer, struc
         entry->path = path->tuple;
     if (!gw_peer_lane_way(peer, now, &entry->kp, &entry->suite, &cap)) {
         entry->kp = NULL;
+        peer->lane->order_until = GW_NEVER;
         return;
     }
     entry->cap = (uint16_t)cap;
     entry->room = (uint16_t)gw_suite_room(entry->suite, cap);
-    if (entry->room < lanes->hub.mtu || (!was_ours && gw_peer_queues_have_packets(&peer->queues)))
+    if (entry->room < lanes->hub.mtu || must_wait(peer, was_ours, now))
         entry->kp = NULL;
 }
 

@@ -18,6 +18,7 @@
 
 #define GW_LANE_TOLD_BYTES (512u * 1024u)
 #define GW_LANE_STRANGERS_BYTES (256u * 1024u)
+#define GW_LANE_SMALL 2048u
 #define GW_LANE_TELL_NS GW_MS(50) /* what is not urgent is told once in so long */
 
 /* Counted by the lane, read by anybody. packets_in, bytes_in: read from the interface; packets_out, bytes_out: for it, in so many writes. handed_over: given to the engine; handed_lost,

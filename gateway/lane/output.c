@@ -92,7 +92,9 @@ void gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const
 void gw_lane_hand_over(struct gw_lane *lane, const uint8_t *packet, size_t len,
                        const struct gw_super_hint *hint)
 {
-    struct gw_lane_record *record = gw_lane_record(lane, GW_LANE_BURST, len);
+    /* Bursts leave half of the ring to what is small: of a sparse flow every packet counts. */
+    bool may = len <= GW_LANE_SMALL || gw_ring_is_half_empty(&lane->told);
+    struct gw_lane_record *record = may ? gw_lane_record(lane, GW_LANE_BURST, len) : NULL;
     if (!record) {
         gw_lane_count(&lane->stats.handed_lost, 1);
         return;

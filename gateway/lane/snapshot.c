@@ -74,6 +74,7 @@ struct gw_lane_peer *gw_lane_peer_new(uint32_t number, unsigned lanes)
     memset(peer, 0, size);
     gw_list_init(&peer->limbo);
     peer->number = number;
+    peer->order_until = GW_NEVER;
     peer->lanes = lanes;
     for (unsigned i = 0; i < lanes; i++) {
         peer->slots[i].peer = peer;

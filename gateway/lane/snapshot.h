@@ -40,8 +40,9 @@ struct gw_lane_slot {
 /* A peer for as long as it lives; the engine's to make and free. */
 struct gw_lane_peer {
     struct gw_list limbo;
-    uint32_t number;      /* its entry in every snapshot */
-    _Atomic bool is_gone; /* said before the first snapshot without it */
+    uint32_t number;            /* its entry in every snapshot */
+    struct gw_mono order_until; /* the engine's: so long lanes wait for its queue; GW_NEVER: they do not */
+    _Atomic bool is_gone;       /* said before the first snapshot without it */
     unsigned lanes;
     struct gw_lane_slot slots[];
 };
