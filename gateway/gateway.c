@@ -7,6 +7,7 @@
 #include "gateway/gateway_private.h"
 #include "gateway/wire/relay_frame.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ static void init_host(struct gateway *gateway, const struct gw_gateway_params *p
     host->hostname[sizeof host->hostname - 1] = '\0';
     memcpy(host->addresses, params->addresses, sizeof host->addresses);
     gw_list_init(&host->ready);
+    gw_list_init(&host->changed);
     gw_random_fill(params->random, seed, sizeof seed);
     gw_map_init(&host->peers, GW_KEY_LEN, seed);
     gw_random_fill(params->random, host->packet_seed, sizeof host->packet_seed);
@@ -116,6 +118,7 @@ void gw_gateway_free(struct gateway *gateway, struct gw_mono now)
 {
     if (!gateway)
         return;
+    assert(!gateway->lanes);
     gateway->host.now = now;
     for (struct gw_map_node *node; (node = gw_map_first(&gateway->host.peers)) != NULL;)
         gw_peer_free(gw_map_entry(node, struct gw_peer, by_key), now, GW_REASON_SHUTTING_DOWN);
@@ -339,6 +342,8 @@ static bool output_any(struct gateway *gateway, struct gw_mono now, struct gw_tr
 bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
 {
     gateway->host.now = now;
+    if (gateway->lanes)
+        gw_lanes_publish(gateway, now);
     if (!output_any(gateway, now, train))
         return false;
     gateway->host.stats.datagrams_sent += train->count;
@@ -355,12 +360,22 @@ static bool is_address_gone(int err)
     return err == -EINVAL || err == -EADDRNOTAVAIL;
 }
 
+/* What they know of every peer depends on our own address, too. */
+static void tell_lanes(struct gateway *gateway)
+{
+    struct gw_peer_host *host = &gateway->host;
+    for (struct gw_map_node *node = gw_map_first(&host->peers); node && host->has_lanes;
+         node = gw_map_next(&host->peers, node))
+        gw_peer_mark_ready(gw_map_entry(node, struct gw_peer, by_key));
+}
+
 void gw_gateway_set_addresses(struct gateway *gateway, const struct gw_addr addresses[2])
 {
     struct gw_peer_host *host = &gateway->host;
     if (memcmp(host->addresses, addresses, sizeof host->addresses) == 0)
         return;
     memcpy(host->addresses, addresses, sizeof host->addresses);
+    tell_lanes(gateway);
     for (struct gw_map_node *node = gw_map_first(&host->peers); node; node = gw_map_next(&host->peers, node))
         gw_peer_hello_again(gw_map_entry(node, struct gw_peer, by_key));
 }
@@ -368,6 +383,28 @@ void gw_gateway_set_addresses(struct gateway *gateway, const struct gw_addr addr
 void gw_gateway_set_own_alias(struct gateway *gateway, const struct gw_addr *alias)
 {
     gateway->host.own_alias = *alias;
+    tell_lanes(gateway);
+}
+
+void gw_gateway_path_failed(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                            size_t len, int err)
+{
+    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
+         node = gw_map_next(&gateway->host.peers, node)) {
+        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
+        struct gw_path *path = gw_paths_find(&peer->paths, tuple);
+        if (!path) {
+            gw_discovery_send_failed(peer, &tuple->remote, err);
+            continue;
+        }
+        if (err == -EMSGSIZE && peer->kind != GW_PEER_PEERGATE)
+            gw_peer_path_refused(peer, path, len, now);
+        else if (err == -EMSGSIZE)
+            gw_peer_mtu_refused(peer, path, now, len);
+        if (is_address_gone(err))
+            memset(&path->tuple.local, 0, sizeof path->tuple.local);
+        gw_peer_mark_ready(peer);
+    }
 }
 
 /* Its way to the relay does not take frames of this length. */
@@ -387,22 +424,7 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
                                   : NULL;
     if (relayed && err == -EMSGSIZE)
         refuse_relayed(relayed, now, train);
-    for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
-         node = gw_map_next(&gateway->host.peers, node)) {
-        struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
-        struct gw_path *path = gw_paths_find(&peer->paths, &train->tuple);
-        if (!path) {
-            gw_discovery_send_failed(peer, &train->tuple.remote, err);
-            continue;
-        }
-        if (err == -EMSGSIZE && peer->kind != GW_PEER_PEERGATE)
-            gw_peer_path_refused(peer, path, train->stride, now);
-        else if (err == -EMSGSIZE)
-            gw_peer_mtu_refused(peer, path, now, train->stride);
-        if (is_address_gone(err))
-            memset(&path->tuple.local, 0, sizeof path->tuple.local);
-        gw_peer_mark_ready(peer);
-    }
+    gw_gateway_path_failed(gateway, now, &train->tuple, train->stride, err);
 }
 
 struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway)
@@ -587,6 +609,7 @@ struct gw_anchor *gw_gateway_anchor(const struct gateway *gateway)
 void gw_gateway_stats(const struct gateway *gateway, struct gw_gateway_stats *out)
 {
     *out = gateway->host.stats;
+    gw_lanes_add_stats(gateway, out);
 }
 
 const uint8_t *gw_gateway_public_key(const struct gateway *gateway)

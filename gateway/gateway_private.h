@@ -30,8 +30,11 @@ struct gw_handshake_ring {
     unsigned cap, head, len;
 };
 
+struct gw_lanes;
+
 struct gateway {
     struct gw_peer_host host;
+    struct gw_lanes *lanes;              /* NULL: there are none */
     struct gw_handshake_ring handshakes; /* in */
     struct gw_handshake_ring replies;    /* out */
     struct gw_ratelimit *sources;
@@ -46,6 +49,16 @@ struct gateway {
 void gw_hooks_init(struct gateway *gateway);
 /* Does this node serve as an anchor now? */
 bool gw_hooks_is_anchor(const struct gateway *gateway);
+
+/* ---- gateway.c */
+/* Datagrams of this length could not be sent there, which says something about the path. */
+void gw_gateway_path_failed(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
+                            size_t len, int err);
+
+/* ---- lanes.c */
+/* Lets the lanes know what changed; before anything is sent, so that no answer finds a lane that knows less than the peer. */
+void gw_lanes_publish(struct gateway *gateway, struct gw_mono now);
+void gw_lanes_add_stats(const struct gateway *gateway, struct gw_gateway_stats *stats);
 
 /* ---- handshakes.c: strangers' messages wait here, behind data, in bounded room */
 int gw_handshakes_init(struct gateway *gateway);

@@ -3,7 +3,8 @@
 #include "netstack/gate.h"
 #include "netstack/gate_tcp.h"
 
-#include <sodium.h>
+#include "gateway/packet/flow.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,18 +24,10 @@ struct table {
     struct flow flows[SETS][WAYS];
 };
 
-/* Both ends of a flow, or a fragment's datagram. */
-struct key {
-    uint8_t local[16], remote[16];
-    uint32_t ports; /* local, remote; or an id */
-    uint8_t family, protocol, zero[2];
-};
-_Static_assert(sizeof(struct key) == 40, "hashed without padding");
-
 struct gw_gate {
     struct gw_gate_params params;
-    uint8_t seed[crypto_shorthash_KEYBYTES];
-    struct key last; /* of a flow that the kernel has: a burst is hashed once */
+    uint8_t seed[GW_FLOW_SEED_LEN];
+    struct gw_flow_key last; /* of a flow that the kernel has: a burst is hashed once */
     uint32_t last_s;
     struct gw_gate_stats stats;
     struct table asked;    /* the kernel spoke first */
@@ -49,7 +42,10 @@ struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
     if (!gate)
         return NULL;
     gate->params = *params;
-    gw_random_fill(params->random, gate->seed, sizeof gate->seed);
+    if (params->seed)
+        memcpy(gate->seed, params->seed, sizeof gate->seed);
+    else
+        gw_random_fill(params->random, gate->seed, sizeof gate->seed);
     gate->tcp = gw_gate_tcp_new(&gate->params);
     if (gate->tcp)
         return gate;
@@ -74,13 +70,6 @@ void gw_gate_stats(const struct gw_gate *gate, struct gw_gate_stats *out)
 static uint32_t seconds(struct gw_mono now)
 {
     return (uint32_t)((uint64_t)now.ns / 1000000000u);
-}
-
-static uint64_t tag_of(const struct gw_gate *gate, const struct key *key)
-{
-    uint64_t tag;
-    crypto_shorthash((uint8_t *)&tag, (const uint8_t *)key, sizeof *key, gate->seed);
-    return tag | 1;
 }
 
 static bool find(struct table *table, uint64_t tag, uint32_t now_s)
@@ -130,6 +119,24 @@ void gw_gate_forget_peer(struct gw_gate *gate, const void *peer)
     gw_gate_tcp_forget_peer(gate->tcp, peer);
 }
 
+static void use(struct table *table, uint64_t tag, uint32_t used_s)
+{
+    struct flow *set = table->flows[(tag >> 32) % SETS];
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].tag == tag && (int32_t)(used_s - set[i].used_s) > 0)
+            set[i].used_s = used_s;
+    }
+}
+
+void gw_gate_used(struct gw_gate *gate, struct gw_mono now, uint64_t tag, uint32_t used_s)
+{
+    uint32_t now_s = seconds(now);
+    if ((int32_t)(used_s - now_s) > 0)
+        used_s = now_s; /* another thread's clock */
+    use(&gate->asked, tag, used_s);
+    use(&gate->admitted, tag, used_s);
+}
+
 /* ---- what a packet says */
 
 /* The bytes of the layer-4 header that are there, and which of them: a later fragment has none of the beginning. */
@@ -148,39 +155,15 @@ static struct segment segment_of(const uint8_t *packet, const struct gw_ip *ip)
     return segment;
 }
 
-static bool has_ports(const struct gw_ip *ip)
-{
-    return ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_UDP;
-}
-
-static void fill_key(struct key *key, const uint8_t *packet, const struct gw_ip *ip, bool is_inbound)
-{
-    size_t len = ip->version == 6 ? 16 : 4, at = ip->version == 6 ? 8 : 12;
-    memset(key, 0, sizeof *key);
-    memcpy(is_inbound ? key->remote : key->local, packet + at, len);
-    memcpy(is_inbound ? key->local : key->remote, packet + at + len, len);
-    key->family = ip->version;
-    key->protocol = ip->protocol;
-}
-
-static void fill_flow_key(struct key *key, const uint8_t *packet, const struct gw_ip *ip, bool is_inbound)
-{
-    fill_key(key, packet, ip, is_inbound);
-    if (!has_ports(ip))
-        return;
-    uint32_t first = gw_load16_be(packet + ip->l4), second = gw_load16_be(packet + ip->l4 + 2);
-    key->ports = is_inbound ? second << 16 | first : first << 16 | second;
-}
-
 static uint64_t fragment_tag(const struct gw_gate *gate, const uint8_t *packet, const struct gw_ip *ip)
 {
-    struct key key;
-    fill_key(&key, packet, ip, true);
+    struct gw_flow_key key;
+    gw_flow_key_of_addresses(&key, packet, ip, true);
     key.ports =
         ip->version == 6 ? gw_load32_be(packet + ip->l4 - 4) : (uint32_t)gw_load16_be(packet + 4) << 8;
     key.ports ^= ip->protocol;
     key.protocol = FRAGMENT_PROTOCOL;
-    return tag_of(gate, &key);
+    return gw_flow_tag(&key, gate->seed);
 }
 
 /* ---- out */
@@ -198,7 +181,7 @@ static struct gw_addr local_of(const uint8_t *packet, const struct gw_ip *ip, bo
         gw_ip_destination(&local, packet, ip);
     else
         gw_ip_source(&local, packet, ip);
-    local.port = has_ports(ip) ? gw_load16_be(packet + ip->l4 + (is_inbound ? 2 : 0)) : 0;
+    local.port = gw_flow_has_ports(ip) ? gw_load16_be(packet + ip->l4 + (is_inbound ? 2 : 0)) : 0;
     return local;
 }
 
@@ -216,11 +199,11 @@ static bool is_still_admitted(struct gw_gate *gate, uint32_t now_s, void *peer, 
 static bool let_flow_out(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
                          const struct gw_ip *ip)
 {
-    struct key key;
-    fill_flow_key(&key, packet, ip, false);
+    struct gw_flow_key key;
+    gw_flow_key_of(&key, packet, ip, false);
     if (gate->last_s == now_s && memcmp(&key, &gate->last, sizeof key) == 0)
         return true;
-    uint64_t tag = tag_of(gate, &key);
+    uint64_t tag = gw_flow_tag(&key, gate->seed);
     if (!find(&gate->admitted, tag, now_s)) {
         bool is_doubted = !find(&gate->asked, tag, now_s) && find(&gate->doubted, tag, now_s);
         if (is_doubted && !is_still_admitted(gate, now_s, peer, tag, packet, ip))
@@ -254,7 +237,7 @@ bool gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, void *peer, cons
     if (ip->protocol == GW_IP_TCP && !ip->is_fragment)
         return let_tcp_out(gate, peer, packet, ip);
     if (ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6 ||
-        segment.offset > 0 || (has_ports(ip) && segment.len < 4))
+        segment.offset > 0 || (gw_flow_has_ports(ip) && segment.len < 4))
         return true;
     return let_flow_out(gate, seconds(now), peer, packet, ip);
 }
@@ -276,11 +259,11 @@ static enum gw_gate_way decide_tcp(struct gw_gate *gate, void *peer, const uint8
 static enum gw_gate_way decide_flow(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
                                     const struct gw_ip *ip)
 {
-    struct key key;
-    fill_flow_key(&key, packet, ip, true);
+    struct gw_flow_key key;
+    gw_flow_key_of(&key, packet, ip, true);
     if (gate->last_s == now_s && memcmp(&key, &gate->last, sizeof key) == 0)
         return GW_GATE_KERNEL;
-    uint64_t tag = tag_of(gate, &key);
+    uint64_t tag = gw_flow_tag(&key, gate->seed);
     enum gw_gate_way way = GW_GATE_KERNEL;
     if (!find(&gate->asked, tag, now_s) && !find(&gate->admitted, tag, now_s)) {
         struct gw_addr local = local_of(packet, ip, true);
@@ -309,7 +292,7 @@ static enum gw_gate_way decide(struct gw_gate *gate, struct gw_mono now, void *p
     enum gw_gate_way way;
     if (ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6)
         way = GW_GATE_KERNEL;
-    else if (has_ports(ip) && segment.len < 4)
+    else if (gw_flow_has_ports(ip) && segment.len < 4)
         way = GW_GATE_NOBODY;
     else if (gw_netstack_link_has_connection(gate->params.link, packet, ip))
         way = GW_GATE_STACK;

@@ -19,6 +19,7 @@ enum gw_gate_way {
 
 struct gw_gate_params {
     struct gw_random *random;
+    const uint8_t *seed; /* of gw_flow_tag, GW_FLOW_SEED_LEN bytes, copied; NULL: a random one */
     const struct gw_netstack_link *link; /* its addresses are ours, its connections the netstack's */
     /* A peer begins something new with this address of ours; port 0: neither TCP nor UDP. KERNEL: it may, and the kernel has it. STACK: for the netstack, which may
      * refuse it. */
@@ -47,6 +48,9 @@ bool gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, void *peer, cons
                       const struct gw_ip *ip);
 enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                                  const struct gw_ip *ip);
+
+/* Packets of this flow (gw_flow_tag, with the gate's seed) passed by it, last in that second of gw_mono: if it is let in, it stays so. */
+void gw_gate_used(struct gw_gate *gate, struct gw_mono now, uint64_t tag, uint32_t used_s);
 
 struct gw_gate_stats {
     uint64_t to_kernel, to_stack, dropped;

@@ -264,6 +264,27 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* ---- from lanes */
+
+void gw_device_set_reading(struct gw_device *device, bool is_reading)
+{
+    if (is_reading)
+        event_add(device->readable, NULL);
+    else
+        event_del(device->readable);
+}
+
+void gw_device_from_lane(struct gw_device *device, uint8_t *packet, size_t len,
+                         const struct gw_super_hint *hint, struct gw_mono now)
+{
+    from_tun(device, packet, len, hint, now);
+}
+
+void gw_device_lost(struct gw_device *device, int err)
+{
+    lose(device, err);
+}
+
 /* ---- from peers */
 
 /* A look before the packet is parsed for it: hosts behind either end may have a larger MTU than the tunnel, and the SYN is where they can be told. */

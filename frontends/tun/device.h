@@ -69,6 +69,14 @@ void gw_device_write(struct gw_device *device, uint8_t *packet, size_t len, bool
 const struct gw_tun *gw_device_tun(const struct gw_device *device);
 const struct gw_device_stats *gw_device_stats(const struct gw_device *device);
 
+/* Lanes read the interface from now on, or no longer (frontends/tun/lanes.h): meanwhile the device only writes. */
+void gw_device_set_reading(struct gw_device *device, bool is_reading);
+/* A packet that a lane read and could not send: changed in place. */
+void gw_device_from_lane(struct gw_device *device, uint8_t *packet, size_t len,
+                         const struct gw_super_hint *hint, struct gw_mono now);
+/* A lane found the interface gone: err says how. */
+void gw_device_lost(struct gw_device *device, int err);
+
 /* For gw_gateway_events.on_packet and on_packets_end: same lending. */
 void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
                      bool is_partial);

@@ -31,10 +31,14 @@ struct gw_tun {
     unsigned offload;               /* gw_tun_offload bits */
     uint8_t header_len;             /* bytes before each packet: virtio-net's, or a family; 0 = none */
     bool is_adopted;                /* opened by somebody else */
+    bool has_queues;                /* gw_tun_open_queue may add some */
 };
 
-/* Makes the interface `name` (or takes a persistent one of that name) and opens it, not blocking. 0, or -errno with a sentence in why[]. */
-int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len);
+/* Makes the interface `name` (or takes a persistent one of that name) and opens it, not blocking. with_queues: so that several may read it, where that can be.
+ * 0, or -errno with a sentence in why[]. */
+int gw_tun_open(struct gw_tun *tun, const char *name, bool with_queues, char *why, size_t why_len);
+/* One more queue of an open interface, with the same offloads. The kernel keeps the packets of a flow in one queue. 0, or -errno: -EOPNOTSUPP when it has no queues. */
+int gw_tun_open_queue(struct gw_tun *queue, const struct gw_tun *tun);
 /* Takes over an open descriptor and finds out what it does. -ENOTTY: it is no TUN. */
 int gw_tun_adopt(struct gw_tun *tun, int fd, char *why, size_t why_len);
 /* Closes; an interface that we made is gone then. */

@@ -54,8 +54,9 @@ int gw_tun_inspect(struct gw_tun *tun)
     return 0;
 }
 
-int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len)
+int gw_tun_open(struct gw_tun *tun, const char *name, bool with_queues, char *why, size_t why_len)
 {
+    (void)with_queues; /* a utun has one */
     *tun = (struct gw_tun){.fd = socket(PF_SYSTEM, SOCK_DGRAM, SYSPROTO_CONTROL)};
     int err = tun->fd < 0 ? -errno : connect_control(tun->fd, name);
     if (err == 0 && (fcntl(tun->fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(tun->fd, F_SETFD, FD_CLOEXEC) < 0))
@@ -67,6 +68,13 @@ int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len)
     snprintf(why, why_len, "cannot make a utun interface: %s", gw_strerror(err));
     gw_tun_close(tun);
     return err;
+}
+
+int gw_tun_open_queue(struct gw_tun *queue, const struct gw_tun *tun)
+{
+    (void)tun;
+    *queue = (struct gw_tun){.fd = -1};
+    return -EOPNOTSUPP;
 }
 
 void gw_tun_close(struct gw_tun *tun)

@@ -9,12 +9,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -42,19 +45,42 @@ static int attach(int fd, const char *name, short flags)
 {
     struct ifreq request = {0};
     request.ifr_flags = flags;
-    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
     return ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
 }
 
-/* A persistent interface wants the flags that it was made with, so several are tried. More queues need only IFF_MULTI_QUEUE here and
- * another attach() for each; there is one so far. */
-static int attach_somehow(int fd, const char *name)
+/* An interface with queues lets everybody in who asks for one more, so whether somebody has it we have to find out ourselves. One that is there and has
+ * nobody, a persistent one, has no carrier. */
+static bool is_in_use(const char *name)
 {
-    const int flags[] = {IFF_TUN | IFF_NO_PI | IFF_VNET_HDR,
-                         IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE, IFF_TUN | IFF_NO_PI};
+    struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+    struct ifreq request = {.ifr_data = (void *)&link};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+    bool has_carrier = ioctl(fd, SIOCETHTOOL, &request) == 0 && link.data != 0;
+    if (fd >= 0)
+        close(fd);
+    return has_carrier;
+}
+
+static int attach_first(int fd, const char *name, int flags)
+{
+    if ((flags & IFF_MULTI_QUEUE) == 0)
+        return attach(fd, name, (short)flags); /* the kernel says EBUSY */
+    if (if_nametoindex(name) == 0)
+        return attach(fd, name, (short)(flags | IFF_TUN_EXCL));
+    return is_in_use(name) ? -EBUSY : attach(fd, name, (short)flags);
+}
+
+/* A persistent interface wants the flags that it was made with, so several are tried. */
+static int attach_somehow(int fd, const char *name, bool with_queues)
+{
+    const int plain = IFF_TUN | IFF_NO_PI, header = plain | IFF_VNET_HDR;
+    const int flags[] = {with_queues ? header | IFF_MULTI_QUEUE : header,
+                         with_queues ? header : header | IFF_MULTI_QUEUE, plain};
     int err = 0;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        err = attach(fd, name, (short)flags[i]);
+        err = attach_first(fd, name, flags[i]);
         if (err != -EINVAL)
             break;
     }
@@ -73,6 +99,7 @@ int gw_tun_inspect(struct gw_tun *tun)
     request.ifr_name[IFNAMSIZ - 1] = 0;
     snprintf(tun->name, sizeof tun->name, "%s", request.ifr_name);
     tun->index = if_nametoindex(tun->name);
+    tun->has_queues = request.ifr_flags & IFF_MULTI_QUEUE;
     if ((request.ifr_flags & IFF_VNET_HDR) == 0)
         return 0;
     if (ioctl(tun->fd, TUNGETVNETHDRSZ, &header_len) < 0 || header_len < (int)GW_VIRTIO_HEADER_LEN ||
@@ -83,7 +110,7 @@ int gw_tun_inspect(struct gw_tun *tun)
     return 0;
 }
 
-int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len)
+int gw_tun_open(struct gw_tun *tun, const char *name, bool with_queues, char *why, size_t why_len)
 {
     *tun = (struct gw_tun){.fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)};
     if (tun->fd < 0) {
@@ -92,7 +119,7 @@ int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len)
                  err == -ENOENT ? " (modprobe tun; in a container: --device /dev/net/tun)" : "");
         return err;
     }
-    int err = attach_somehow(tun->fd, name);
+    int err = attach_somehow(tun->fd, name, with_queues);
     if (err == 0)
         err = gw_tun_inspect(tun);
     if (err == 0)
@@ -104,6 +131,23 @@ int gw_tun_open(struct gw_tun *tun, const char *name, char *why, size_t why_len)
                         : "";
     snprintf(why, why_len, "cannot make the interface %s: %s%s", name, gw_strerror(err), hint);
     gw_tun_close(tun);
+    return err;
+}
+
+int gw_tun_open_queue(struct gw_tun *queue, const struct gw_tun *tun)
+{
+    int flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | (tun->header_len > 0 ? IFF_VNET_HDR : 0);
+    *queue = (struct gw_tun){.fd = -1};
+    if (!tun->has_queues)
+        return -EOPNOTSUPP;
+    queue->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (queue->fd < 0)
+        return -errno;
+    int err = attach(queue->fd, tun->name, (short)flags);
+    if (err == 0)
+        err = gw_tun_inspect(queue);
+    if (err != 0)
+        gw_tun_close(queue);
     return err;
 }
 

@@ -167,6 +167,10 @@ struct gw_config_network {
     enum gw_config_expose expose;
 };
 
+#define GW_CONFIG_SUBNETS_MAX 32
+#define GW_CONFIG_LANES_MAX 16
+#define GW_CONFIG_LANES_AUTO 1000
+
 struct gw_config {
     char *path; /* of the file; "" when it was loaded from memory */
 
@@ -177,6 +181,7 @@ struct gw_config {
     char *interface;
     int64_t memory;       /* bytes */
     int64_t busy_poll_ns; /* 0 = off */
+    int64_t lanes;        /* GW_CONFIG_LANES_AUTO: as many as suit the machine */
     struct {
         enum gw_log_level level;
         bool hide_addresses;

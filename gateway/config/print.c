@@ -108,8 +108,10 @@ static void close_block(struct printer *printer, const char *bracket)
 /* ---- values */
 
 /* Is it written without quotes? */
-static bool is_bare(const struct printer *printer, enum gw_type type)
+static bool is_bare(const struct printer *printer, enum gw_type type, const char *text)
 {
+    if (type == GW_TYPE_INT && (text[0] < '0' || text[0] > '9'))
+        return !printer->is_json; /* a word */
     if (type == GW_TYPE_INT || type == GW_TYPE_BOOL)
         return true;
     return !printer->is_json && (type == GW_TYPE_DURATION || type == GW_TYPE_BYTES || type == GW_TYPE_MODE ||
@@ -130,7 +132,7 @@ static void print_value(struct printer *printer, const struct gw_key *key, const
     char buffer[GW_VALUE_STRLEN];
     if (key->is_secret && !printer->show_secrets)
         print_quoted(printer, HIDDEN);
-    else if (is_bare(printer, key->type))
+    else if (is_bare(printer, key->type, text_of(key, value, buffer)))
         fputs(text_of(key, value, buffer), printer->out);
     else
         print_quoted(printer, text_of(key, value, buffer));

@@ -92,6 +92,8 @@ static void print_range(FILE *out, const struct gw_key *key)
     gw_value_format(&plain, &key->min, low);
     gw_value_format(&plain, &key->max, high);
     fprintf(out, ", %s to %s", low, high);
+    for (const struct gw_choice *choice = key->choices; choice && choice->word; choice++)
+        fprintf(out, " or `%s`", choice->word);
 }
 
 static void print_type(FILE *out, const struct gw_key *key)

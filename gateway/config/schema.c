@@ -37,6 +37,7 @@ static_assert(sizeof(struct gw_any_list) == sizeof(((struct gw_config_network *)
 
 /* ---- words */
 
+static const struct gw_choice lanes[] = {{"auto", GW_CONFIG_LANES_AUTO}, {NULL, 0}};
 static const struct gw_choice seals[] = {
     {"auto", GW_SEAL_AUTO}, {"required", GW_SEAL_REQUIRED}, {"forbidden", GW_SEAL_FORBIDDEN}, {NULL, 0}};
 static const struct gw_choice hellos[] = {{"auto", GW_HELLO_AUTO}, {"never", GW_HELLO_NEVER}, {NULL, 0}};
@@ -134,7 +135,7 @@ static const struct gw_key tun_keys[] = {
     {"accelerate", GW_TYPE_BOOL, ROOT(tun.accelerate), .fallback = "false",
      .doc =
          "TCP from this machine to peers of ours ends here and goes on as a flow to their services, by port, which keeps its speed on lossy links; the service sees its own machine as the client. What they do not list goes by packets."},
-    {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), .max_count = 32,
+    {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), .max_count = GW_CONFIG_SUBNETS_MAX,
      .doc = "Networks behind this machine whose packets may enter the tunnel too; others are dropped."},
     END};
 static const struct gw_section tun_section = {.keys = tun_keys};
@@ -454,6 +455,9 @@ static const struct gw_key root_keys[] = {
      .doc =
          "How long after traffic the daemon goes on asking for more instead of sleeping, so that answers need not wait until it is woken. It "
          "keeps one core fully busy meanwhile, and none when nothing has come or gone for that long. 0: off."},
+    {"lanes", GW_TYPE_INT, ROOT(lanes), RANGE(0, GW_CONFIG_LANES_MAX), .choices = lanes, .fallback = "0",
+     .doc =
+         "How many threads carry the TUN's packets beside the main one; 0: the main one does it. `auto`: 2 on 4 processors or more, else 0. There are none beside `tun.accelerate`, and they sleep whatever `busy_poll` says."},
     {"log", GW_TYPE_SECTION, .section = &log_section},
     {"control", GW_TYPE_SECTION, .section = &control_section},
     {"socks", GW_TYPE_SECTION, .section = &socks_section},

@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 enum gw_type {
-    GW_TYPE_TEXT,     /* char *; min..max bytes */
-    GW_TYPE_LABEL,    /* char *; a name that may be part of a host name, lower case */
-    GW_TYPE_PATH,     /* char *; made absolute */
-    GW_TYPE_INT,      /* int64_t; min..max */
-    GW_TYPE_BOOL,     /* bool */
+    GW_TYPE_TEXT,  /* char *; min..max bytes */
+    GW_TYPE_LABEL, /* char *; a name that may be part of a host name, lower case */
+    GW_TYPE_PATH,  /* char *; made absolute */
+    GW_TYPE_INT,   /* int64_t; min..max, or one of the choices, if there are any, whose values are beyond */
+    GW_TYPE_BOOL,  /* bool */
     GW_TYPE_DURATION, /* int64_t nanoseconds; min..max */
     GW_TYPE_BYTES,    /* int64_t; min..max */
     GW_TYPE_MODE,     /* int64_t; octal file mode */

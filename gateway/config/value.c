@@ -114,6 +114,13 @@ static int64_t number_at(const void *value)
 
 static int parse_int(void *out, const struct parse *in)
 {
+    for (const struct gw_choice *choice = in->key->choices; choice && choice->word; choice++) {
+        const int64_t value = choice->value;
+        if (strcasecmp(in->text, choice->word) != 0)
+            continue;
+        memcpy(out, &value, sizeof value);
+        return 0;
+    }
     return parse_number(out, in, gw_int_parse);
 }
 
@@ -139,8 +146,11 @@ static bool is_int_set(const void *value)
 
 static void format_int(const struct gw_key *key, const void *value, char *out)
 {
-    (void)key;
     snprintf(out, GW_VALUE_STRLEN, "%lld", (long long)number_at(value));
+    for (const struct gw_choice *choice = key->choices; choice && choice->word; choice++) {
+        if (choice->value == number_at(value))
+            snprintf(out, GW_VALUE_STRLEN, "%s", choice->word);
+    }
 }
 
 static void format_duration(const struct gw_key *key, const void *value, char *out)
@@ -343,8 +353,10 @@ static void expect_text(const struct gw_key *key, char *out)
 
 static void expect_int(const struct gw_key *key, char *out)
 {
-    snprintf(out, GW_VALUE_STRLEN, "a whole number from %lld to %lld", (long long)key->min,
-             (long long)key->max);
+    int len = snprintf(out, GW_VALUE_STRLEN, "a whole number from %lld to %lld", (long long)key->min,
+                       (long long)key->max);
+    for (const struct gw_choice *choice = key->choices; choice && choice->word; choice++)
+        len += snprintf(out + len, GW_VALUE_STRLEN - (size_t)len, " or %s", choice->word);
 }
 
 static void expect_duration(const struct gw_key *key, char *out)

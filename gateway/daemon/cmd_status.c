@@ -244,6 +244,10 @@ static void print_self(const json_t *answer)
     const json_t *system = json_object_get(json_object_get(answer, "dns"), "system");
     if (strcmp(gw_json_text(system, "state"), "applied") == 0)
         printf(" (%s)", gw_json_text(system, "mechanism"));
+    if (json_array_size(json_object_get(answer, "lanes")) > 0) {
+        printf("%slanes: %zu", comma, json_array_size(json_object_get(answer, "lanes")));
+        comma = ", ";
+    }
     printf("%sup for %s, version %s\n\n", comma, gw_text_seconds(text, gw_json_real(answer, "uptime_s")),
            gw_json_text(answer, "version"));
 }

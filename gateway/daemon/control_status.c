@@ -158,6 +158,22 @@ static json_t *link_stats(const struct gw_network *network)
     return object;
 }
 
+/* One object for each lane; what they do is not in `link`. */
+static json_t *lanes(const struct gw_daemon *daemon)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < gw_tun_lanes_count(daemon->tun.lanes); i++) {
+        struct gw_lane_stats stats;
+        json_t *object = json_object();
+        gw_tun_lanes_stats(daemon->tun.lanes, i, &stats);
+#define X(name) json_object_set_new(object, #name, integer(gw_lane_counted(&stats.name)));
+        GW_LANE_COUNTERS(X)
+#undef X
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
 /* ---- of those that are asked for */
 
 /* Counters, number by number. Takes `more`. */
@@ -263,6 +279,7 @@ void gw_control_status(struct gw_control_client *client, const json_t *request, 
     json_object_set_new(object, "drops", all.drops);
     json_object_set_new(object, "link", all.link);
     json_object_set_new(object, "netstack", gw_daemon_netstack_json(daemon));
+    json_object_set_new(object, "lanes", lanes(daemon));
     json_object_set_new(object, "memory",
                         json_pack("{s:I,s:I}", "flows_used", (json_int_t)daemon->budget.used, "flows_limit",
                                   (json_int_t)daemon->budget.limit));

@@ -66,6 +66,18 @@ static void add_queues(struct queues *sum, const struct gateway *gateway, struct
     }
 }
 
+/* What all lanes did. */
+static void add_up_lanes(struct gw_lane_stats *sum, const struct gw_daemon *daemon)
+{
+    for (unsigned i = 0; i < gw_tun_lanes_count(daemon->tun.lanes); i++) {
+        struct gw_lane_stats one;
+        gw_tun_lanes_stats(daemon->tun.lanes, i, &one);
+#define X(name) gw_lane_count(&sum->name, gw_lane_counted(&one.name));
+        GW_LANE_COUNTERS(X)
+#undef X
+    }
+}
+
 static json_t *drops(const struct gw_device *device, const struct queues *queues)
 {
     const struct gw_device_stats *stats = gw_device_stats(device);
@@ -91,7 +103,9 @@ json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
         return json_null();
     const struct gw_tun *tun = gw_device_tun(device);
     const struct gw_device_stats *stats = gw_device_stats(device);
-    struct queues queues = {0};
+    struct gw_lane_stats lanes = {0};
+    add_up_lanes(&lanes, daemon);
+    struct queues queues = {.full = lanes.dropped_full, .late = lanes.dropped_late};
     gw_list_for_each (node, &daemon->networks)
         add_queues(&queues, gw_list_entry(node, struct gw_network, node)->gateway, now);
     json_t *object = json_object();
@@ -102,10 +116,10 @@ json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
     json_object_set_new(object, "addresses", addresses(daemon));
     json_object_set_new(object, "dns", dns_addresses(daemon->netstack.dns_address));
     json_object_set_new(object, "offload", offload(tun));
-    json_object_set_new(object, "packets_read", integer(stats->read));
-    json_object_set_new(object, "bytes_read", integer(stats->bytes_read));
-    json_object_set_new(object, "packets_written", integer(stats->written));
-    json_object_set_new(object, "bytes_written", integer(stats->bytes_written));
+    json_object_set_new(object, "packets_read", integer(stats->read + lanes.packets_in));
+    json_object_set_new(object, "bytes_read", integer(stats->bytes_read + lanes.bytes_in));
+    json_object_set_new(object, "packets_written", integer(stats->written + lanes.writes));
+    json_object_set_new(object, "bytes_written", integer(stats->bytes_written + lanes.bytes_out));
     json_object_set_new(object, "bytes_queued", integer(queues.bytes));
     json_object_set_new(object, "drops", drops(device, &queues));
     json_object_set_new(object, "packets_fragmented", integer(stats->fragmented));

@@ -185,6 +185,36 @@ static bool is_theirs_hard(const struct gw_reach_view *view)
     return false;
 }
 
+/* ---- or neither: no UDP passes at one end, and its anchors are reached by TLS */
+
+static bool is_ours_blocked(const struct gateway *gateway, struct gw_mono now)
+{
+    struct gw_anchor_view view;
+    struct gw_peer_status status;
+    bool is_any = false;
+    for (unsigned i = 0; gw_gateway_anchor_view(gateway, i, now, &view); i++) {
+        gw_peer_status(view.peer, now, &status);
+        if (status.session.state != GW_SESSION_ESTABLISHED || !status.has_path)
+            continue;
+        if (!gw_tuple_is_carrier(&status.path))
+            return false;
+        is_any = true;
+    }
+    return is_any;
+}
+
+/* Nobody but the peer itself has seen it anywhere, and no anchor answers its NAT probes. */
+static bool is_theirs_blocked(const struct gw_reach_view *view)
+{
+    if (view->has_told && view->told_mapping != GW_NAT_UNKNOWN)
+        return false;
+    for (unsigned i = 0; i < view->candidate_count; i++) {
+        if (view->candidates[i].candidate.kind != GW_CANDIDATE_HOST)
+            return false;
+    }
+    return true;
+}
+
 static struct answer in_the_way(bool is_ours, bool is_theirs)
 {
     if (is_ours && is_theirs)
@@ -231,8 +261,13 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
                                "set `protocol.max_punch_attempts` to more than 0"};
     if (view->attempts == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
-    if (view->candidate_count == 0)
-        return (struct answer){"relayed: the peer told no address to try", "is its version older?"};
+    if (is_ours_blocked(gw_peer_gateway(peer), now))
+        return (struct answer){"relayed: this network lets no UDP out, the anchors are reached by TLS",
+                               "allow UDP in the firewall here, if that is yours"};
+    if (is_theirs_blocked(view))
+        return (struct answer){
+            "relayed: nobody sees the peer by UDP, its network seems to let none out",
+            "allow UDP in the firewall there, or forward its UDP port and say so by `advertise` there"};
     return in_the_way(is_ours_hard(gw_peer_gateway(peer), view, now), is_theirs_hard(view));
 }
 

@@ -373,6 +373,7 @@ void gw_daemon_stop(struct gw_daemon *daemon)
 static void free_users(struct gw_daemon *daemon, struct gw_mono now)
 {
     gw_control_hang_up(daemon->control);
+    gw_tun_setup_end_lanes(&daemon->tun); /* while there is a gate for what they still hold */
     gw_connects_fini(&daemon->connects, now);
     if (daemon->socks5)
         gw_socks5_free(daemon->socks5, now);

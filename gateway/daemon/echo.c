@@ -2,6 +2,8 @@
 /* The daemon's own echo requests; see echo.h. */
 #include "gateway/daemon/echo.h"
 
+#include "gateway/lanes.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -59,5 +61,6 @@ int gw_echo_ping(struct gw_echo *echo, struct gw_peer *peer, struct gw_mono now,
     *id = (uint32_t)message.id << 16 | message.seq;
     echo->waiting += echo->sent[message.seq % GW_ECHO_MAX].id ? 0 : 1;
     echo->sent[message.seq % GW_ECHO_MAX] = (struct gw_echo_sent){*id, now};
+    gw_lanes_expect_icmp(gw_peer_gateway(peer), now);
     return gw_peer_send_packet(peer, now, packet, len);
 }

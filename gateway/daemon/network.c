@@ -282,6 +282,7 @@ int gw_network_new(struct gw_network **out, const struct gw_network_params *para
     network->params = *params;
     network->files = files;
     network->is_top = files->config == &config->top;
+    gw_random_fill(gw_random_system(), network->flow_seed, sizeof network->flow_seed);
     snprintf(network->name, sizeof network->name, "%s", files->config->name ? files->config->name : "");
     snprintf(network->hostname, sizeof network->hostname, "%s",
              files->config->hostname ? files->config->hostname : "");
@@ -345,6 +346,7 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
         gw_gateway_free(network->gateway, now);
     gw_link_free(network->link);
     gw_identity_free(network->identity);
+    gw_lane_flows_free(network->lane_flows);
     free(network);
 }
 

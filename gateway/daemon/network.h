@@ -16,6 +16,7 @@
 #include "gateway/daemon/pings.h"
 #include "gateway/daemon/state.h"
 #include "gateway/gateway.h"
+#include "gateway/lane/flows.h"
 #include "gateway/link/link.h"
 #include "gateway/local/dial.h"
 #include "gateway/services/services.h"
@@ -77,6 +78,8 @@ struct gw_network {
     struct gw_guests guests;
     struct gw_pings pings;
     struct gw_echo echo;
+    uint8_t flow_seed[GW_FLOW_SEED_LEN]; /* of the gate's tables and of the lanes' */
+    struct gw_lane_flows *lane_flows;    /* what the gate lets lanes carry; NULL: there were none yet */
 };
 
 /* Loads the identity, opens the port, makes engine and services; its peers come with gw_network_use. config: the file that files are of, for messages. 0, or an

@@ -54,10 +54,10 @@ void gw_daemon_free_networks(struct gw_daemon *daemon, struct gw_list *networks,
 {
     gw_list_for_each (node, networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        gw_tun_setup_forget(&daemon->tun,
+                            network->gateway); /* while there is a gate for what lanes still hold */
         gw_netstack_setup_remove(&daemon->netstack, network, now);
         gw_network_end_services(network, now);
-        if (daemon->tun.device)
-            gw_device_remove_network(daemon->tun.device, network->gateway);
         gw_resolver_remove_gateway(daemon->resolver, network->gateway);
         gw_network_free(network, now);
     }

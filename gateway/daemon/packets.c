@@ -72,6 +72,55 @@ static enum gw_gate_way decide_foreign(void *ctx, void *peer, const struct gw_ad
     return is_exposed_to(packets, peer) ? GW_GATE_KERNEL : GW_GATE_NOBODY;
 }
 
+/* ---- lanes: the gate's word is theirs too, and what they carry it does not see */
+
+#define ASK_LANES_NS GW_S(10) /* of 120 that the gate keeps a flow */
+
+struct used {
+    struct gw_gate *gate;
+    struct gw_mono now;
+};
+
+static void on_used(uint64_t tag, uint32_t used_s, void *ctx)
+{
+    const struct used *used = ctx;
+    gw_gate_used(used->gate, used->now, tag, used_s);
+}
+
+/* Before the gate decides anything. */
+static void ask_lanes(struct gw_packets *packets, struct gw_mono now)
+{
+    struct used used = {packets->gate, now};
+    if (gw_mono_sub(now, packets->asked_lanes) < ASK_LANES_NS)
+        return;
+    gw_lane_flows_each(packets->network->lane_flows, on_used, &used);
+    packets->asked_lanes = now;
+}
+
+static void tell_lanes(struct gw_packets *packets, const uint8_t *packet, const struct gw_ip *ip,
+                       bool is_inbound, bool is_kernels, struct gw_mono now)
+{
+    struct gw_flow_key key;
+    if (ip->is_fragment)
+        return;
+    gw_flow_key_of(&key, packet, ip, is_inbound);
+    if (is_kernels)
+        gw_lane_flows_admit(packets->network->lane_flows, &key, is_inbound, now);
+    else
+        gw_lane_flows_remove(packets->network->lane_flows, &key, is_inbound);
+}
+
+/* The netstack sends on this flow, so its answers are the netstack's. */
+static void take_from_lanes(struct gw_packets *packets, const struct gw_netstack_packet *packet)
+{
+    struct gw_flow_key key;
+    struct gw_ip ip;
+    if (gw_ip_parse(&ip, packet->data, packet->len) != 0 || ip.is_fragment)
+        return;
+    gw_flow_key_of(&key, packet->data, &ip, false);
+    gw_lane_flows_remove(packets->network->lane_flows, &key, true);
+}
+
 /* ---- packets */
 
 /* Whose the destination is. Those of one batch mostly go one way. */
@@ -98,6 +147,8 @@ static void on_output(struct gw_netstack_link *link, const struct gw_netstack_pa
     (void)link;
     for (unsigned i = 0; i < count; i++) {
         const struct gw_super_hint hint = {.is_checksum_left = list[i].is_checksum_left};
+        if (packets->network->lane_flows)
+            take_from_lanes(packets, &list[i]);
         peer = route(packets, &list[i], &last, peer);
         if (!peer || gw_peer_send_burst(peer, now, list[i].data, list[i].len, &hint) != 0)
             packets->unroutable++;
@@ -111,14 +162,26 @@ static void on_connection(struct gw_netstack_link *link, struct gw_connection *o
     gw_packet_services_on_connection(link, offer, now, packets->services);
 }
 
+static enum gw_gate_way ask_gate(struct gw_packets *packets, struct gw_peer *peer, const uint8_t *packet,
+                                 size_t len, struct gw_mono now)
+{
+    struct gw_ip ip;
+    bool has_lanes = packets->network->lane_flows != NULL;
+    if (gw_ip_parse(&ip, packet, len) != 0)
+        return GW_GATE_NOBODY;
+    if (has_lanes)
+        ask_lanes(packets, now);
+    enum gw_gate_way way = gw_gate_inbound(packets->gate, now, peer, packet, &ip);
+    if (has_lanes)
+        tell_lanes(packets, packet, &ip, true, way == GW_GATE_KERNEL, now);
+    return way;
+}
+
 bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t *packet, size_t len,
                       bool is_partial, struct gw_mono now)
 {
-    struct gw_ip ip;
     if (packets->gate) {
-        enum gw_gate_way way = gw_ip_parse(&ip, packet, len) == 0
-                                   ? gw_gate_inbound(packets->gate, now, peer, packet, &ip)
-                                   : GW_GATE_NOBODY;
+        enum gw_gate_way way = ask_gate(packets, peer, packet, len, now);
         if (way != GW_GATE_STACK)
             return way == GW_GATE_NOBODY;
     }
@@ -149,11 +212,23 @@ static void on_end(void *ctx, const struct gw_addr *local, const struct gw_addr 
     tell_kernel(ctx, probe, gw_reset_probe(probe, remote, local, gw_random_u32(gw_random_system())));
 }
 
+static bool ask_gate_outbound(struct gw_packets *packets, struct gw_peer *peer, const uint8_t *packet,
+                              const struct gw_ip *ip, struct gw_mono now)
+{
+    bool has_lanes = packets->network->lane_flows != NULL;
+    if (has_lanes)
+        ask_lanes(packets, now);
+    bool may_go = gw_gate_outbound(packets->gate, now, peer, packet, ip);
+    if (has_lanes)
+        tell_lanes(packets, packet, ip, false, may_go, now);
+    return may_go;
+}
+
 bool gw_packets_outbound(struct gw_packets *packets, struct gw_peer *peer, const uint8_t *packet,
                          const struct gw_ip *ip, struct gw_mono now)
 {
     uint8_t reset[GW_RESET_MAX];
-    if (!packets->gate || gw_gate_outbound(packets->gate, now, peer, packet, ip))
+    if (!packets->gate || ask_gate_outbound(packets, peer, packet, ip, now))
         return false;
     if (ip->protocol != GW_IP_TCP)
         return true;
@@ -206,6 +281,11 @@ void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config
     packets->subnet_count = config->tun.subnets.count;
     gw_netstack_link_clear_addresses(packets->link);
     add_addresses(packets, own);
+    if (packets->gate && packets->network->lane_flows) {
+        packets->asked_lanes = (struct gw_mono){0};
+        ask_lanes(packets, now);
+        gw_lane_flows_clear(packets->network->lane_flows);
+    }
     if (packets->gate)
         gw_gate_forget(packets->gate, now);
     gw_packet_services_recheck(packets->services, now);
@@ -223,6 +303,7 @@ static int make(struct gw_packets *packets, const struct gw_packets_params *para
     if (err != 0 || !params->device)
         return err;
     struct gw_gate_params gate = {.random = gw_random_system(),
+                                  .seed = params->network->flow_seed,
                                   .link = packets->link,
                                   .decide = decide,
                                   .decide_foreign = decide_foreign,

@@ -14,8 +14,9 @@ struct gw_packets {
     struct gw_network *network;
     struct gw_netstack_link *link;
     struct gw_packet_services *services;
-    struct gw_gate *gate;     /* NULL: there is no TUN */
-    struct gw_device *device; /* the same */
+    struct gw_gate *gate;       /* NULL: there is no TUN */
+    struct gw_device *device;   /* the same */
+    struct gw_mono asked_lanes; /* when the gate last heard what they use */
     bool is_host_exposed;
     const struct gw_prefix *subnets; /* behind this machine; borrowed until the next apply */
     size_t subnet_count;

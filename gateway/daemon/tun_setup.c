@@ -22,11 +22,24 @@
 
 /* ---- opening */
 
+/* What an accelerated interface sends goes through the netstack, which is the main thread's; and so it is for connections that still are when that was
+ * switched off. Two lanes do not pay on two processors: the programs that they serve want some as well. */
+static unsigned wanted_lanes(struct gw_tun_setup *setup)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    setup->was_accelerated |= setup->config->tun.accelerate;
+    if (setup->was_accelerated)
+        return 0;
+    if (setup->config->lanes != GW_CONFIG_LANES_AUTO)
+        return (unsigned)setup->config->lanes;
+    return processors >= 4 ? 2 : 0;
+}
+
 static int open_tun(struct gw_tun *tun, const struct gw_config *config, char *why, size_t why_len)
 {
     if (config->tun.fd > 0)
         return gw_tun_adopt(tun, (int)config->tun.fd, why, why_len);
-    return gw_tun_open(tun, config->interface, why, why_len);
+    return gw_tun_open(tun, config->interface, config->lanes > 0, why, why_len);
 }
 
 static void arm_reopen(struct gw_tun_setup *setup)
@@ -61,6 +74,7 @@ static void on_reopen(evutil_socket_t fd, short what, void *arg)
         arm_reopen(setup);
         return;
     }
+    gw_tun_setup_end_lanes(setup); /* their queues are gone with the old one */
     if (gw_device_replace(setup->device, &tun) != 0)
         return;
     gw_log_info("tun: %s is there again", tun.name);
@@ -129,6 +143,97 @@ static void apply_networks(struct gw_tun_setup *setup)
         apply_network(setup, gw_list_entry(node, struct gw_network, node));
 }
 
+/* ---- lanes */
+
+struct sources {
+    struct gw_prefix prefixes[GW_ADDRESSES_OWN_MAX + GW_CONFIG_SUBNETS_MAX];
+};
+
+/* What gw_device takes from the interface, for the lanes. */
+static void fill_lanes_network(const struct gw_tun_setup *setup, const struct gw_network *network,
+                               struct sources *sources, struct gw_tun_lanes_network *out)
+{
+    const struct gw_config *config = setup->config;
+    size_t count = gw_tun_own_prefixes(network, sources->prefixes);
+    for (size_t i = 0; i < count; i++)
+        sources->prefixes[i].bits = sources->prefixes[i].ip.family == 6 ? 128 : 32;
+    for (size_t i = 0; i < config->tun.subnets.count && i < GW_CONFIG_SUBNETS_MAX; i++)
+        sources->prefixes[count++] = config->tun.subnets.items[i];
+    *out = (struct gw_tun_lanes_network){.gateway = network->gateway,
+                                         .link = network->link,
+                                         .sources = sources->prefixes,
+                                         .source_count = count,
+                                         .flows = network->lane_flows};
+}
+
+static bool make_flows(struct gw_network *network)
+{
+    if (!network->lane_flows)
+        network->lane_flows = gw_lane_flows_new(network->flow_seed);
+    return network->lane_flows != NULL;
+}
+
+static void start_lanes(struct gw_tun_setup *setup, unsigned count)
+{
+    struct gw_tun_lanes_network networks[GW_DEVICE_NETWORKS];
+    struct sources sources[GW_DEVICE_NETWORKS];
+    struct gw_tun_lanes_params params = {.loop = setup->loop,
+                                         .device = setup->device,
+                                         .count = count,
+                                         .mtu = (unsigned)setup->config->tun.mtu,
+                                         .networks = networks};
+    int err = 0;
+    gw_list_for_each (node, setup->networks) {
+        struct gw_network *network = gw_list_entry(node, struct gw_network, node);
+        unsigned i = params.network_count;
+        if (i == GW_DEVICE_NETWORKS || (err = make_flows(network) ? 0 : GW_E_NOMEM) != 0)
+            break;
+        fill_lanes_network(setup, network, &sources[i], &networks[i]);
+        params.network_count++;
+    }
+    if (err == 0)
+        err = gw_tun_lanes_new(&setup->lanes, &params);
+    if (err != 0)
+        gw_log_warn("tun: no lanes (%s): the main thread carries the packets", gw_strerror(err));
+    else
+        gw_log_info("tun: %u lanes", gw_tun_lanes_count(setup->lanes));
+}
+
+static void update_lanes(struct gw_tun_setup *setup)
+{
+    gw_list_for_each (node, setup->networks) {
+        struct gw_tun_lanes_network network;
+        struct sources sources;
+        fill_lanes_network(setup, gw_list_entry(node, struct gw_network, node), &sources, &network);
+        if (gw_lanes_set_sources(network.gateway, network.sources, network.source_count) != 0)
+            gw_log_warn("tun: out of memory: the lanes keep the old addresses");
+    }
+}
+
+static bool have_all_networks(const struct gw_tun_setup *setup)
+{
+    gw_list_for_each (node, setup->networks) {
+        if (!gw_tun_lanes_have(setup->lanes, gw_list_entry(node, struct gw_network, node)->gateway))
+            return false;
+    }
+    return true;
+}
+
+static void apply_lanes(struct gw_tun_setup *setup)
+{
+    unsigned wanted = wanted_lanes(setup);
+    if (setup->lanes && wanted == setup->lanes_wanted && have_all_networks(setup)) {
+        update_lanes(setup);
+        return;
+    }
+    gw_tun_setup_end_lanes(setup);
+    setup->lanes_wanted = wanted;
+    if (wanted == 0 && setup->config->lanes > 0 && setup->was_accelerated)
+        gw_log_info("tun: no lanes beside `accelerate`, until the next start");
+    if (wanted > 0 && !evtimer_pending(setup->reopen, NULL)) /* else there is no interface now */
+        start_lanes(setup, wanted);
+}
+
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config)
 {
     setup->config = config;
@@ -137,6 +242,7 @@ void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *conf
     apply_networks(setup);
     if (setup->netconf)
         apply_netconf(setup);
+    apply_lanes(setup);
 }
 
 static void give_up_privileges(const struct gw_tun_setup *setup)
@@ -241,13 +347,29 @@ int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *network
                     gw_device_tun(setup->device)->name);
     }
     give_up_privileges(setup);
+    apply_lanes(setup); /* with no more rights than we have now */
     return 0;
+}
+
+void gw_tun_setup_end_lanes(struct gw_tun_setup *setup)
+{
+    gw_tun_lanes_free(setup->lanes);
+    setup->lanes = NULL;
+}
+
+void gw_tun_setup_forget(struct gw_tun_setup *setup, const struct gateway *gateway)
+{
+    if (gw_tun_lanes_have(setup->lanes, gateway))
+        gw_tun_setup_end_lanes(setup);
+    if (setup->device)
+        gw_device_remove_network(setup->device, gateway);
 }
 
 void gw_tun_setup_fini(struct gw_tun_setup *setup)
 {
     if (setup->reopen)
         event_free(setup->reopen);
+    gw_tun_lanes_free(setup->lanes);
     gw_netconf_free(setup->netconf);
     gw_device_free(setup->device);
     *setup = (struct gw_tun_setup){0};

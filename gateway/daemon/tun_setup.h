@@ -5,6 +5,7 @@
 #define GATEWAY_DAEMON_TUN_SETUP_H
 
 #include "frontends/tun/device.h"
+#include "frontends/tun/lanes.h"
 #include "frontends/tun/netconf.h"
 #include "gateway/config/config.h"
 #include "gateway/config/dir.h"
@@ -13,10 +14,13 @@
 struct gw_tun_setup { /* zero: there is none */
     struct gw_loop *loop;
     struct gw_device *device;
+    struct gw_tun_lanes *lanes;     /* NULL: the loop does it all */
     struct gw_netconf *netconf;     /* NULL: the interface's owner sees to addresses and routes */
     const struct gw_list *networks; /* struct gw_network.node; borrowed for life */
     const struct gw_config *config; /* borrowed until the next apply */
     char dir[GW_DIR_PATH_MAX];
+    unsigned lanes_wanted;
+    bool was_accelerated; /* since the start */
     struct event *reopen;
     unsigned reopen_s;
 };
@@ -28,6 +32,10 @@ int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const st
 int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *networks, struct gw_diag *diag);
 /* The networks, their peers or the configuration changed. */
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config);
+/* The main thread does it all from now on. */
+void gw_tun_setup_end_lanes(struct gw_tun_setup *setup);
+/* A network is about to go. Others that it had lanes with get theirs back with the next gw_tun_setup_apply. */
+void gw_tun_setup_forget(struct gw_tun_setup *setup, const struct gateway *gateway);
 void gw_tun_setup_fini(struct gw_tun_setup *setup);
 
 static inline bool gw_tun_setup_takes_partial(const struct gw_tun_setup *setup)

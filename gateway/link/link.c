@@ -322,6 +322,23 @@ void gw_link_set_carriers(struct gw_link *link, struct gw_carriers *carriers)
     link->carriers = carriers;
 }
 
+void gw_link_set_receiving(struct gw_link *link, bool is_receiving)
+{
+    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++) {
+        if (!link->readable[family])
+            continue;
+        if (is_receiving)
+            event_add(link->readable[family], NULL);
+        else
+            event_del(link->readable[family]);
+    }
+}
+
+struct gw_udp *gw_link_udp(struct gw_link *link)
+{
+    return &link->udp;
+}
+
 uint16_t gw_link_port(const struct gw_link *link)
 {
     return link->udp.port;

@@ -29,6 +29,10 @@ unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, str
 /* A further IPv4 socket, as in gw_gateway_events.open_link and close_link. */
 int gw_link_open(struct gw_link *link, uint32_t number);
 void gw_link_close(struct gw_link *link, uint32_t number);
+/* Lanes receive for it from now on, or no longer: meanwhile it only sends. What came in between is theirs. */
+void gw_link_set_receiving(struct gw_link *link, bool is_receiving);
+/* Its sockets, borrowed for as long as the link. */
+struct gw_udp *gw_link_udp(struct gw_link *link);
 uint16_t gw_link_port(const struct gw_link *link);
 const struct gw_udp_stats *gw_link_stats(const struct gw_link *link);
 /* Which families are open. */

@@ -39,6 +39,7 @@ struct gw_udp {
     struct gw_udp_socket sockets[GW_UDP_FAMILIES];
     uint16_t port;
     uint32_t link; /* goes into every train's tuple */
+    bool is_quiet; /* used by a lane's thread, which does not log */
     struct gw_udp_stats stats;
 };
 
@@ -55,6 +56,10 @@ struct gw_udp_params {
 int gw_udp_open(struct gw_udp *udp, const struct gw_udp_params *params, char *why, size_t why_len);
 /* Safe on one that gw_udp_open failed for, and a second time. */
 void gw_udp_close(struct gw_udp *udp);
+
+/* Opens sockets on the same port and addresses as `first` has: the kernel spreads what comes over all of them, by sender (SO_REUSEPORT). Each is used by one thread.
+ * 0, or -errno. */
+int gw_udp_join(struct gw_udp *udp, struct gw_udp *first);
 
 /* The most messages one receive can give: slots of a slab each with coalescing, smaller without. */
 #define GW_UDP_MESSAGES 64u

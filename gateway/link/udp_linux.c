@@ -189,6 +189,37 @@ int gw_udp_open(struct gw_udp *udp, const struct gw_udp_params *params, char *wh
     return 0;
 }
 
+/* The first socket was bound without the option, which is how we know that nobody else had the port; from now on it may be shared, with sockets of the same user. */
+static int join_family(struct gw_udp *udp, struct gw_udp *first, enum gw_udp_family family)
+{
+    struct gw_udp_socket *sock = &udp->sockets[family];
+    struct sockaddr_storage name;
+    socklen_t len = sizeof name;
+    if (!set(first->sockets[family].fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
+        getsockname(first->sockets[family].fd, (struct sockaddr *)&name, &len) < 0)
+        return -errno;
+    sock->fd = socket(socket_domain(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (sock->fd < 0 || (family == GW_UDP_V6 && !set(sock->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
+        !set(sock->fd, SOL_SOCKET, SO_REUSEPORT, 1))
+        return -errno;
+    set_options(sock, family);
+    return bind(sock->fd, (struct sockaddr *)&name, len) < 0 ? -errno : 0;
+}
+
+int gw_udp_join(struct gw_udp *udp, struct gw_udp *first)
+{
+    *udp = (struct gw_udp){
+        .link = first->link, .port = first->port, .is_quiet = true, .sockets = {{.fd = -1}, {.fd = -1}}};
+    for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++) {
+        int err = first->sockets[family].fd < 0 ? 0 : join_family(udp, first, family);
+        if (err != 0) {
+            gw_udp_close(udp);
+            return err;
+        }
+    }
+    return 0;
+}
+
 void gw_udp_close(struct gw_udp *udp)
 {
     for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++)

@@ -118,14 +118,15 @@ static int send_some(struct gw_udp *udp, int fd, const struct gw_train *train, u
     return send_single(fd, &header, train, from);
 }
 
-static void pause_gso(struct gw_udp_socket *sock, struct gw_mono now, int err)
+static void pause_gso(struct gw_udp *udp, struct gw_udp_socket *sock, struct gw_mono now, int err)
 {
     sock->gso_pause_ns = sock->gso_pause_ns == 0 ? GSO_PAUSE_MIN : 2 * sock->gso_pause_ns;
     if (sock->gso_pause_ns > GSO_PAUSE_MAX)
         sock->gso_pause_ns = GSO_PAUSE_MAX;
     sock->gso_again = gw_mono_add(now, sock->gso_pause_ns);
-    gw_log_debug("udp: the device does not segment (%s): single datagrams for %d s", gw_strerror(err),
-                 (int)(sock->gso_pause_ns / GW_S(1)));
+    if (!udp->is_quiet)
+        gw_log_debug("udp: the device does not segment (%s): single datagrams for %d s", gw_strerror(err),
+                     (int)(sock->gso_pause_ns / GW_S(1)));
 }
 
 /* What to try next after `err`; false: it is the datagrams' own fault, or the network's. */
@@ -175,12 +176,12 @@ static void count_sent(struct gw_udp *udp, const struct gw_train *train, unsigne
 }
 
 /* The train got through: what does that say about segmentation? `refused` is what the whole train got before its datagrams went one by one. */
-static void learn(struct gw_udp_socket *sock, const struct gw_train *train, struct attempt how, int refused,
-                  struct gw_mono now)
+static void learn(struct gw_udp *udp, struct gw_udp_socket *sock, const struct gw_train *train,
+                  struct attempt how, int refused, struct gw_mono now)
 {
     bool is_as_wanted = how.with_local == gw_addr_is_set(&train->tuple.local);
     if (refused != 0 && !how.with_gso && is_as_wanted)
-        pause_gso(sock, now, refused);
+        pause_gso(udp, sock, now, refused);
     else if (how.with_gso && train->count > 1)
         sock->gso_pause_ns = 0;
 }
@@ -213,7 +214,7 @@ static int send_train(struct gw_udp *udp, const struct gw_train *train, unsigned
         bool was_with_gso = how.with_gso;
         int sent = send_some(udp, sock->fd, train, *done, how);
         if (sent > 0) {
-            learn(sock, train, how, refused, now);
+            learn(udp, sock, train, how, refused, now);
             refused = 0;
             count_sent(udp, train, *done, (unsigned)sent);
             *done += (unsigned)sent;

@@ -128,6 +128,13 @@ static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path 
     return false;
 }
 
+/* Was it silent when it was last asked? Then it is asked as soon as it speaks: the peer may have been away, and be back. Who spoke and did not answer waits. */
+static bool may_ask_again(const struct gw_path *path, struct gw_mono now)
+{
+    return gw_mono_before(path->last_received, path->challenge_sent) ||
+           gw_mono_sub(now, path->probed) >= ASK_AGAIN_NS;
+}
+
 bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                        uint64_t bytes, bool is_highest, bool proves_round_trip, enum gw_path_rule rule,
                        int64_t silence_ns, struct gw_random *random)
@@ -138,7 +145,7 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
         return false;
     if (!path)
         path = add(paths, now, tuple, random);
-    else if (is_highest && !path->is_validated && gw_mono_sub(now, path->probed) >= ASK_AGAIN_NS)
+    else if (is_highest && !path->is_validated && may_ask_again(path, now))
         gw_path_probe(path, now, random);
     bool was_validated = path->is_validated;
     path->bytes_received += bytes;
@@ -318,7 +325,8 @@ void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tu
         path->first_received = now;
     }
     gw_path_probe(path, now, random);
-    uint64_t credit = path->bytes_sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
+    uint64_t sent = path->bytes_sent - path->proven_sent;
+    uint64_t credit = path->proven_received + sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
     if (!path->is_validated && path->bytes_received < credit)
         path->bytes_received = credit;
 }
@@ -367,6 +375,17 @@ static bool is_lost(const struct gw_path *path, struct gw_mono now)
     return path->challenge_tries >= tries_of(path) && gw_mono_due(path->challenge_at, now);
 }
 
+/* Whoever is heard there from now on has to prove anew that it is the peer, and the limit of bytes begins anew: by what a proven path got, it would be used up for good. */
+static void lose(struct gw_path *path)
+{
+    if (path->is_validated) {
+        path->proven_received = path->bytes_received;
+        path->proven_sent = path->bytes_sent;
+    }
+    path->is_validated = false;
+    path->challenge_at = GW_NEVER;
+}
+
 bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns, struct gw_random *random)
 {
     struct gw_path *current = gw_paths_current(paths);
@@ -377,9 +396,7 @@ bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence
         struct gw_path *path = &paths->list[i];
         if (is_lost(path, now)) {
             is_current_lost |= path == current && path->is_validated;
-            path->is_validated = false;
-            path->challenge_at = GW_NEVER;
-            path->bytes_received = path->bytes_sent = 0; /* the limit counts from now on */
+            lose(path);
         } else if (path == current && is_unproven_too_long(path, now)) {
             is_current_lost |= gw_paths_have_other(paths);
         } else if (path == current) {
@@ -431,8 +448,9 @@ uint64_t gw_path_allowance(const struct gw_path *path)
     if (path->is_validated ||
         !gw_tuple_is_direct(&path->tuple)) /* what goes to a relay reaches nobody else */
         return UINT64_MAX;
-    uint64_t limit = path->bytes_received * GW_PATH_AMPLIFICATION;
-    return limit > path->bytes_sent ? limit - path->bytes_sent : 0;
+    uint64_t limit = (path->bytes_received - path->proven_received) * GW_PATH_AMPLIFICATION;
+    uint64_t sent = path->bytes_sent - path->proven_sent;
+    return limit > sent ? limit - sent : 0;
 }
 
 void gw_path_sent(struct gw_path *path, struct gw_mono now, uint64_t bytes)

@@ -42,8 +42,9 @@ struct gw_path {
     struct gw_mono doubt_at;             /* a relay's: when it is to be asked whether it is there; GW_NEVER */
     struct gw_mono probed;               /* the last series */
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
-    int64_t rtt_ns;                      /* of challenges; 0 unknown */
-    struct gw_mtu mtu;                   /* how large datagrams may be; a relay's frame header is not in it */
+    uint64_t proven_received, proven_sent; /* of these, until it was lost: they count for no limit */
+    int64_t rtt_ns;                        /* of challenges; 0 unknown */
+    struct gw_mtu mtu;   /* how large datagrams may be; a relay's frame header is not in it */
     uint16_t narrow_len; /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
     struct gw_mono rtt_at; /* when it was measured last; GW_NEVER */
     struct gw_mono narrow_until;

@@ -65,6 +65,13 @@ static const uint8_t *own_wire(const struct gw_peer_host *host)
     return NULL;
 }
 
+bool gw_peer_alias_rules(const struct gw_peer *peer, const uint8_t **own_here, const uint8_t **own)
+{
+    *own = own_wire(peer->host);
+    *own_here = peer->host->own_alias.ip;
+    return peer->alias.is_on || *own;
+}
+
 void gw_peer_alias_out(const struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
                        bool is_checksum_left)
 {

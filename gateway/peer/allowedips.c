@@ -9,7 +9,7 @@
 
 struct gw_allowedips_node {
     struct gw_allowedips_node *child[2];
-    struct gw_peer *peer; /* NULL: only branches */
+    void *peer; /* NULL: only branches */
     uint8_t ip[16];
     uint8_t bits;
 };
@@ -51,7 +51,7 @@ static unsigned common_bits(const uint8_t a[16], const uint8_t b[16], unsigned m
     return n;
 }
 
-static struct gw_allowedips_node *new_node(const uint8_t ip[16], unsigned bits, struct gw_peer *peer)
+static struct gw_allowedips_node *new_node(const uint8_t ip[16], unsigned bits, void *peer)
 {
     struct gw_allowedips_node *node = calloc(1, sizeof *node);
     if (!node)
@@ -64,7 +64,7 @@ static struct gw_allowedips_node *new_node(const uint8_t ip[16], unsigned bits, 
 
 /* Puts a branch above *link, which differs from the new prefix after `shared` bits. */
 static int split(struct gw_allowedips_node **link, const uint8_t ip[16], unsigned bits, unsigned shared,
-                 struct gw_peer *peer)
+                 void *peer)
 {
     struct gw_allowedips_node *old = *link;
     struct gw_allowedips_node *above = new_node(ip, shared, shared == bits ? peer : NULL);
@@ -83,7 +83,7 @@ static int split(struct gw_allowedips_node **link, const uint8_t ip[16], unsigne
     return 0;
 }
 
-int gw_allowedips_insert(struct gw_allowedips *table, const struct gw_prefix *prefix, struct gw_peer *peer)
+int gw_allowedips_insert(struct gw_allowedips *table, const struct gw_prefix *prefix, void *peer)
 {
     struct gw_allowedips_node **link = prefix->ip.family == 6 ? &table->root_v6 : &table->root_v4;
     unsigned max = prefix->ip.family == 6 ? 128 : 32;
@@ -107,11 +107,11 @@ int gw_allowedips_insert(struct gw_allowedips *table, const struct gw_prefix *pr
     }
 }
 
-struct gw_peer *gw_allowedips_find(const struct gw_allowedips *table, const struct gw_addr *ip)
+void *gw_allowedips_find(const struct gw_allowedips *table, const struct gw_addr *ip)
 {
     const struct gw_allowedips_node *node = ip->family == 6 ? table->root_v6 : table->root_v4;
     unsigned max = ip->family == 6 ? 128 : 32;
-    struct gw_peer *found = NULL;
+    void *found = NULL;
     while (node && common_bits(node->ip, ip->ip, node->bits) == node->bits) {
         if (node->peer)
             found = node->peer;

@@ -41,6 +41,8 @@ struct gw_peer_hooks {
     void *ctx;
 };
 
+struct gw_lane_peer;
+
 struct gw_peer_host {
     struct gateway *gateway;
     struct gw_peer_hooks hooks;
@@ -55,6 +57,11 @@ struct gw_peer_host {
     struct gw_probe_queue probes;
     struct gw_map peers; /* X25519 key -> gw_peer */
     struct gw_allowedips allowedips;
+    uint64_t routes_version; /* counted up when allowedips changed */
+    bool has_lanes;
+    /* A peer is gone: the lanes' part of it is the callee's. */
+    void (*on_lane_peer_gone)(struct gw_peer_host *host, struct gw_lane_peer *lane);
+    struct gw_list changed;  /* gw_peer.changed: lanes may have to know */
     bool has_packets;        /* this input brought IP packets */
     bool takes_partial;      /* the user of on_packet completes layer-4 checksums */
     uint8_t packet_seed[16]; /* of the packet queues' flow hashes */

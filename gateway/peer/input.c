@@ -259,3 +259,14 @@ void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct 
     if (gw_session_wants(peer->session))
         gw_peer_mark_ready(peer);
 }
+
+void gw_peer_lane_received(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                           const struct gw_tuple *tuple, uint64_t bytes, bool is_data, bool is_highest)
+{
+    bool is_first = !kp->is_confirmed;
+    bool is_answer = is_first && gw_tuple_same_remote(tuple, &peer->endpoints.response_tuple);
+    gw_session_packets_received(peer->session, kp, now, is_data, bytes);
+    gw_peer_paths_received(peer, now, tuple, bytes, is_highest || is_first, is_answer);
+    if (is_first || gw_session_wants(peer->session))
+        gw_peer_mark_ready(peer);
+}

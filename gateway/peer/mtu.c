@@ -45,6 +45,7 @@ static void told(struct gw_peer *peer, struct gw_mono now, const struct gw_path 
 {
     gw_log_debug("peer %s: datagrams of %u bytes (%s)", gw_peer_name(peer), path->mtu.len,
                  gw_mtu_state_names[path->mtu.state]);
+    gw_peer_mark_ready(peer); /* lanes have to know */
     gw_peer_report(peer, now);
 }
 

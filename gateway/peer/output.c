@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
+#define CHALLENGE_MAX 80u   /* a sealed PATH_CHALLENGE is no longer */
 #define ATTEMPTS_ALONE 1u   /* so many initiations go unanswered before anchors are asked */
 
 /* A train under construction on one path with one key. */
@@ -20,6 +21,7 @@ struct build {
     enum gw_suite suite;
     bool may_send_data; /* else HELLO only */
     bool asks;          /* something in the train wants an answer */
+    size_t limit;       /* of the train's bytes, from its second datagram on */
 };
 
 /* What each datagram gets in front of it on its way: a relay's frame header. */
@@ -138,7 +140,7 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     if (!path)
         return output_check(peer, kp, now, train);
     size_t len = write_only_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
-    if (gw_path_allowance(path) < len + 64)
+    if (gw_path_allowance(path) < CHALLENGE_MAX)
         return output_check(peer, kp, now, train);
     struct gw_tuple tuple = path->tuple;
     return output_single(peer, kp, now, train, &tuple, len, true);
@@ -284,12 +286,6 @@ static void mark_partial(uint8_t *packet)
     packet[0] = (uint8_t)((packet[0] & 15) | nibble << 4);
 }
 
-/* Room for an inner packet in a datagram of `payload` bytes. */
-static size_t packet_room(size_t payload, enum gw_suite suite)
-{
-    return payload - gw_suite_overhead(suite);
-}
-
 /* The next packet of the queue's head into the train; false when there is none that is at most `room` long. */
 static bool add_packet(struct build *b, struct gw_super *super, size_t room, size_t cap)
 {
@@ -335,11 +331,11 @@ static size_t stock_cap(const struct gw_peer *peer, const struct gw_path *path)
 }
 
 /* One that has not said yet what it is may be one, unless it came by a relay. */
-static size_t packet_cap(const struct build *b)
+static size_t packet_cap(const struct gw_peer *peer, const struct gw_path *path)
 {
-    bool is_ours = gw_tuple_is_relay(&b->path->tuple) ||
-                   (b->peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(b->peer));
-    return is_ours ? b->path->mtu.len : stock_cap(b->peer, b->path);
+    bool is_ours =
+        gw_tuple_is_relay(&path->tuple) || (peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(peer));
+    return is_ours ? path->mtu.len : stock_cap(peer, path);
 }
 
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now)
@@ -361,7 +357,7 @@ size_t gw_peer_packet_room(const struct gw_peer *peer)
     const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
     bool is_plain = gw_peer_is_stock(peer) || (peer->kind == GW_PEER_UNKNOWN && !peer->config.has_ed25519);
     if (path && is_plain)
-        return packet_room(stock_cap(peer, path), GW_SUITE_CHACHA20_POLY1305);
+        return gw_suite_room(GW_SUITE_CHACHA20_POLY1305, stock_cap(peer, path));
     if (!path || !gw_peer_can_frag(peer))
         return SIZE_MAX;
     return 2 * gw_peer_frag_room(frames_room(path->mtu.len, GW_SUITE_CHACHA20_POLY1305));
@@ -374,7 +370,7 @@ size_t gw_peer_packet_whole(const struct gw_peer *peer)
     if (!path || !gw_peer_can_frag(peer))
         return room;
     bool is_found = path->mtu.state == GW_MTU_DONE || path->mtu.state == GW_MTU_VERIFYING;
-    return is_found ? packet_room(path->mtu.len, GW_SUITE_AEGIS128L) : SIZE_MAX;
+    return is_found ? gw_suite_room(GW_SUITE_AEGIS128L, path->mtu.len) : SIZE_MAX;
 }
 
 /* What every link has to carry of IPv6 (RFC 8200, 5), to a peer that knows no FRAG: the outer packet is fragmented on the way, as WireGuard does it. */
@@ -387,13 +383,26 @@ static bool add_cut(struct build *b, struct gw_super *super)
     return true;
 }
 
+bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
+                      size_t *cap)
+{
+    const struct gw_path *path = gw_paths_current(&peer->paths);
+    *kp = gw_session_sending_key(peer->session, now);
+    if (!*kp || !path || !path->is_validated || gw_tuple_is_relay(&path->tuple) ||
+        gw_peer_is_unreachable(peer))
+        return false;
+    *suite = gw_peer_suite(peer, *kp);
+    *cap = packet_cap(peer, path);
+    return gw_peer_may_send_data(peer, *suite);
+}
+
 /* A packet that the path does not carry: in two parts, or not at all. */
 static bool output_too_long(struct build *b, struct gw_super *super)
 {
     struct gw_peer_queues *queues = &b->peer->queues;
     if (add_cut(b, super))
         return true;
-    size_t len = gw_super_next_len(super, packet_room(packet_cap(b), b->suite));
+    size_t len = gw_super_next_len(super, gw_suite_room(b->suite, packet_cap(b->peer, b->path)));
     bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->mtu.len);
     if (!is_sent)
         queues->packets_refused++;
@@ -409,15 +418,16 @@ static bool output_ip(struct build *b)
         return false;
     if (add_frag(b, NULL, b->path->mtu.len))
         return (b->asks = true);
-    size_t cap = packet_cap(b), room = packet_room(cap, b->suite);
+    size_t cap = packet_cap(b->peer, b->path), room = gw_suite_room(b->suite, cap);
     for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
         struct gw_train *train = b->train;
-        bool is_full = train->count > 0 && (train->last_len < train->stride || !train_has_room(train));
+        bool is_full = train->count > 0 && (train->last_len < train->stride || !train_has_room(train) ||
+                                            gw_train_len(train) + train->stride > b->limit);
         if (is_full)
             break;
         if (add_packet(b, super, room, cap)) {
             cap = train->stride;
-            room = packet_room(cap, b->suite);
+            room = gw_suite_room(b->suite, cap);
             continue;
         }
         if (train->count > 0) /* a longer one begins the next train */
@@ -443,13 +453,38 @@ static bool has_something(const struct gw_peer *peer, struct gw_mono now)
            (peer->mux && !gw_peer_is_stock(peer) && gw_mux_has_output(peer->mux, now));
 }
 
+/* longest: of the datagrams with data; 0 = there was none. */
+static void note_sent(struct gw_peer *peer, struct gw_path *path, struct gw_mono now, uint64_t bytes,
+                      uint16_t longest)
+{
+    gw_path_sent(path, now, bytes);
+    if (longest == 0)
+        return;
+    gw_peer_mtu_sent(peer, path, now, longest);
+    if (!gw_mono_is_never(path->awaiting))
+        return;
+    gw_path_sent_data(path, now);
+    if (gw_paths_have_other(&peer->paths) || gw_tuple_is_relay(&path->tuple))
+        gw_peer_rearm(peer);
+}
+
+/* Of what an unproven path may get, the challenges that prove it come first: data leaves room for all of a series. */
+static uint64_t data_allowance(const struct gw_path *path)
+{
+    uint64_t allowance = gw_path_allowance(path), kept = GW_PATH_CHALLENGE_TRIES * CHALLENGE_MAX;
+    return allowance > kept ? allowance - kept : 0;
+}
+
 static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                         struct gw_train *train)
 {
     struct gw_path *path = gw_paths_current(&peer->paths);
-    if (!path || gw_path_allowance(path) < path->mtu.len)
+    uint64_t allowance = path ? data_allowance(path) : 0;
+    if (!path || allowance < path->mtu.len)
         return false;
-    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false};
+    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false, GW_TRAIN_BYTES};
+    if (allowance < b.limit)
+        b.limit = allowance;
     b.may_send_data = gw_peer_may_send_data(peer, b.suite);
     begin_train(train, &path->tuple);
     /* Turn by turn: bulk flows and packets share what the path carries. */
@@ -459,14 +494,7 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     bool is_data = packets_first ? output_ip(&b) || output_frames(&b) : output_frames(&b) || output_ip(&b);
     if (!is_data && !output_keepalive(&b))
         return false;
-    gw_path_sent(path, now, gw_train_len(train));
-    if (b.asks)
-        gw_peer_mtu_sent(peer, path, now, train->stride);
-    if (b.asks && gw_mono_is_never(path->awaiting)) {
-        gw_path_sent_data(path, now);
-        if (gw_paths_have_other(&peer->paths) || gw_tuple_is_relay(&path->tuple))
-            gw_peer_rearm(peer);
-    }
+    note_sent(peer, path, now, gw_train_len(train), b.asks ? train->stride : 0);
     gw_session_packets_sent(peer->session, kp, now, b.asks, gw_train_len(train));
     return true;
 }
@@ -493,6 +521,19 @@ static void expire_paths(struct gw_peer *peer, struct gw_mono now)
     if (gw_paths_expire(&peer->paths, now, silence, peer->host->random))
         gw_peer_path_changed(peer, now);
     doubt_relay(peer, now);
+}
+
+void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, uint64_t bytes,
+                       uint16_t longest)
+{
+    struct gw_path *path = gw_paths_current(&peer->paths);
+    gw_session_want_send(peer->session, now); /* a rekey may be due, or a first handshake */
+    if (path)
+        note_sent(peer, path, now, bytes, longest);
+    if (kp)
+        gw_session_packets_sent(peer->session, kp, now, true, bytes);
+    if (gw_session_wants(peer->session))
+        gw_peer_mark_ready(peer);
 }
 
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)

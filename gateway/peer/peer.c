@@ -14,6 +14,8 @@ void gw_peer_mark_ready(struct gw_peer *peer)
 {
     if (!gw_list_is_linked(&peer->ready))
         gw_list_push_back(&peer->host->ready, &peer->ready);
+    if (peer->host->has_lanes && !gw_list_is_linked(&peer->changed))
+        gw_list_push_back(&peer->host->changed, &peer->changed);
 }
 
 void gw_peer_rearm(struct gw_peer *peer)
@@ -151,6 +153,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     peer->config = *config;
     name_by_key(&peer->config);
     gw_list_init(&peer->ready);
+    gw_list_init(&peer->changed);
     gw_paths_init(&peer->paths);
     peer->paths.policy = config->path;
     gw_peer_queues_init(&peer->queues);
@@ -230,8 +233,11 @@ void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reaso
     host->hooks.on_gone(peer, now, host->hooks.ctx);
     gw_session_free(peer->session);
     gw_map_remove(&host->peers, &peer->by_key);
+    if (peer->lane)
+        host->on_lane_peer_gone(host, peer->lane);
     gw_peer_route_all(host);
     gw_list_remove(&peer->ready);
+    gw_list_remove(&peer->changed);
     gw_deadline_disarm(&host->deadlines, &peer->deadline);
     gw_deadlines_release(&host->deadlines);
     gw_peer_queues_fini(&peer->queues);

@@ -114,10 +114,13 @@ struct gw_peer_told {
     uint64_t left_out; /* lines since the last one */
 };
 void gw_peer_told_init(struct gw_peer_told *told, struct gw_mono now);
+struct gw_lane_peer;
 
 struct gw_peer {
     struct gw_map_node by_key; /* in host->peers, key = config.public_key */
     struct gw_list ready;      /* in host->ready */
+    struct gw_list changed;    /* in host->changed, while there are lanes */
+    struct gw_lane_peer *lane; /* the lanes' part of it, made by gateway/lanes.c; NULL without lanes */
     struct gw_peer_host *host;
     struct gw_peer_config config;
     struct gw_session *session;
@@ -249,7 +252,17 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
 /* The train is over, or the next datagram is another peer's. */
 void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct gw_train *train);
 
+/* What lanes received, told together: as gw_peer_input and gw_peer_input_flush. */
+void gw_peer_lane_received(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                           const struct gw_tuple *tuple, uint64_t bytes, bool is_data, bool is_highest);
+/* What lanes sent; longest: of the datagrams. kp: NULL when it is gone. */
+void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, uint64_t bytes,
+                       uint16_t longest);
+
 /* ---- output.c */
+/* May lanes send IP packets, with which key pair and seal, and how long datagrams? false: the engine has to. */
+bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
+                      size_t *cap);
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
 /* The path to a peer that answers no probes does not take datagrams of this length: shorter ones, for a while. */
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now);
@@ -308,6 +321,8 @@ bool gw_peer_frag_input(struct gw_peer *peer, struct gw_mono now, struct gw_view
 /* The configuration is there, or another one. */
 void gw_peer_alias_configured(struct gw_peer *peer);
 void gw_peer_alias_told(struct gw_peer *peer, const struct gw_hello *hello);
+/* Is anything rewritten? peer->alias says what of the peer's; *own is our address on the wire and *own_here the one on this machine, NULL when they are the same. */
+bool gw_peer_alias_rules(const struct gw_peer *peer, const uint8_t **own_here, const uint8_t **own);
 /* A packet on its way to the peer; one from it, before its source is looked at. is_checksum_left: as for gw_ip_rewrite. */
 void gw_peer_alias_out(const struct gw_peer *peer, uint8_t *packet, const struct gw_ip *ip,
                        bool is_checksum_left);

@@ -14,6 +14,7 @@ int gw_peer_route_all(struct gw_peer_host *host)
 {
     int err = 0;
     gw_allowedips_clear(&host->allowedips);
+    host->routes_version++;
     for (struct gw_map_node *node = gw_map_first(&host->peers); node && !err;
          node = gw_map_next(&host->peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);

@@ -36,11 +36,20 @@ struct gw_keypair *gw_keyring_create(struct gw_session *session, const struct gw
     gw_keypair_init(kp, session->local->crypto, keys, is_initiator, local_index, remote_index, now);
     kp->session = session;
     if (gw_map_insert(&session->local->keypairs, &kp->by_index, &kp->local_index) != 0) {
-        gw_keypair_wipe(kp);
-        free(kp);
+        gw_keypair_free(kp);
         return NULL;
     }
+    if (session->local->keeper != NULL) {
+        gw_keypair_share(kp);
+        session->local->keeper->on_new(kp, session->local->keeper->ctx);
+    }
     return kp;
+}
+
+void gw_keypair_free(struct gw_keypair *kp)
+{
+    gw_keypair_wipe(kp);
+    free(kp);
 }
 
 /* NULL is allowed. The ring no longer points to it. */
@@ -53,8 +62,10 @@ static void destroy(struct gw_session *session, struct gw_keypair *kp)
     if (events != NULL && events->on_keypair_gone != NULL)
         events->on_keypair_gone(session, kp, events->ctx);
     gw_map_remove(&session->local->keypairs, &kp->by_index);
-    gw_keypair_wipe(kp);
-    free(kp);
+    if (session->local->keeper != NULL)
+        session->local->keeper->on_gone(kp, session->local->keeper->ctx);
+    else
+        gw_keypair_free(kp);
 }
 
 /* Key pairs end while a train is worked through whose packets may still point to them: they die a moment later. */

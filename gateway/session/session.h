@@ -25,6 +25,14 @@ struct gw_wallclock {
     struct gw_wall (*read)(struct gw_wallclock *self);
 };
 
+/* Who else uses the key pairs: the lanes. Every key pair that is made while there is one is shared (gw_keypair_share) before anybody knows its index. */
+struct gw_keypair_keeper {
+    void (*on_new)(struct gw_keypair *kp, void *ctx);
+    /* Out of every table of the engine's: the keeper's from now on, who ends with gw_keypair_free. */
+    void (*on_gone)(struct gw_keypair *kp, void *ctx);
+    void *ctx;
+};
+
 /* Our side, one for each gateway: static key, tables, what all sessions share. */
 struct gw_session_local {
     const struct gw_crypto *crypto;
@@ -37,7 +45,8 @@ struct gw_session_local {
     struct gw_map sessions;   /* remote public key -> gw_session */
     struct gw_cookie_checker cookies;
     struct gw_tai64n_clock tai64n;
-    uint8_t suites; /* GW_SUITE_BITs that we can open and advertise */
+    uint8_t suites;                         /* GW_SUITE_BITs that we can open and advertise */
+    const struct gw_keypair_keeper *keeper; /* NULL: the engine is alone with them */
 };
 
 /* All pointers are borrowed for life; secret is copied. 0, or GW_E_INVAL when the key is refused (all zeros). The timestamps start
@@ -149,6 +158,9 @@ unsigned gw_session_wants(const struct gw_session *session); /* enum gw_session_
 void gw_session_kick(struct gw_session *session, struct gw_mono now);
 /* What was sent stays without an answer: a handshake asks whether the peer still has our keys. They stay in use meanwhile. */
 void gw_session_doubt(struct gw_session *session, struct gw_mono now);
+
+/* Wipes and frees what a keeper was given. */
+void gw_keypair_free(struct gw_keypair *kp);
 
 struct gw_session_stats {
     enum gw_session_state state;

@@ -12,7 +12,6 @@
 
 /* WireGuard's. */
 #define GW_REKEY_AFTER_TIME GW_S(120)
-#define GW_REJECT_AFTER_TIME GW_S(180)
 #define GW_REKEY_TIMEOUT GW_S(5)
 #define GW_KEEPALIVE_TIMEOUT GW_S(10)
 

@@ -32,6 +32,7 @@ BUILD = Path(os.environ.get("PEERGATE_BUILD", Path(PEERGATE).parent))
 SANITIZED = "PEERGATE_SANITIZE:STRING=address" in (
     (BUILD / "CMakeCache.txt").read_text(errors="replace") if (BUILD / "CMakeCache.txt").exists() else "")
 LOG_LINES = 80
+LANES = int(os.environ.get("PEERGATE_LANES", "0"))  # of every node that says nothing else
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -205,7 +206,7 @@ class Node:
 
     def configure(self, config):
         """The configuration as a dictionary: JSON is YAML."""
-        self.config = {"hostname": self.name, "network": "demo", "log": {"level": "debug"}, **config}
+        self.config = {"hostname": self.name, "network": "demo", "log": {"level": "debug"}, "lanes": LANES, **config}
         (self.dir / "config.yaml").write_text(json.dumps(self.config, indent=1))
 
     def cli(self, *words, seconds=20, should=True, **options):
@@ -338,7 +339,7 @@ class Ground:
 
     def reports(self):
         """Sanitizers' reports."""
-        signs = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
+        signs = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
         return [f"{program.name}: a sanitizer complains" for program in self.programs
                 if any(sign in program.text() for sign in signs)]
 

@@ -11,3 +11,6 @@ peergate_script_test(NAME netns/tun_sizes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tu
 if(DEFINED ENV{PEERGATE_SLOW_TESTS})
     peergate_script_test(NAME netns/tun_sizes-slow COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_sizes.py rekey ROOT LOCK netns TIMEOUT 260 LABELS slow)
 endif()
+peergate_script_test(NAME netns/tun_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun.py ROOT LOCK netns ENVIRONMENT PEERGATE_LANES=2)
+peergate_script_test(NAME netns/tun_rights_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_rights.py ROOT LOCK netns ENVIRONMENT PEERGATE_LANES=2)
+peergate_script_test(NAME netns/tun_addresses_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_addresses.py ROOT LOCK netns ENVIRONMENT PEERGATE_LANES=2)

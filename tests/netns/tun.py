@@ -9,10 +9,11 @@ and is gone after the end, also after kill -9.
                                    198.51.100.1     on home's lo: what an exit node leads to
                                    10.9.0.1         on home's lo: a subnet behind it
 """
+import os
 import socket
 import subprocess
 import time
-from ground import Ground, check, ip, needs, run, until
+from ground import LANES, Ground, check, ip, needs, run, until
 from tunlab import answers, ping, ping6, set_up, transfer
 
 PORT = 7001
@@ -171,10 +172,13 @@ def exit_node(scene, before):
 
 def privileges(scene):
     scene.ground.step("what the daemon may still do: CAP_NET_ADMIN, and nothing to gain")
-    text = open(f"/proc/{scene.home.daemon.pid}/status").read()
-    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-    check(int(fields["CapEff"], 16) == 1 << 12, f"its capabilities are {fields['CapEff']}")
-    check(fields["NoNewPrivs"].strip() == "1", "it may gain privileges")
+    tasks = f"/proc/{scene.home.daemon.pid}/task"
+    check(len(os.listdir(tasks)) == 1 + LANES, f"it has {len(os.listdir(tasks))} threads")
+    for task in os.listdir(tasks):
+        text = open(f"{tasks}/{task}/status").read()
+        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+        check(int(fields["CapEff"], 16) == 1 << 12, f"its capabilities are {fields['CapEff']}")
+        check(fields["NoNewPrivs"].strip() == "1", "it may gain privileges")
 
 
 def test():
@@ -194,4 +198,5 @@ def test():
         exit_node(scene, before)
 
 
-run(test)
+if __name__ == "__main__":
+    run(test)

@@ -81,7 +81,7 @@ static int set_up(struct mnl_socket *socket, unsigned index)
 
 int gw_sysdns_link_open(struct gw_tun *link, const char *name, char *why, size_t why_len)
 {
-    int err = gw_tun_open(link, name, why, why_len);
+    int err = gw_tun_open(link, name, false, why, why_len);
     if (err != 0)
         return err;
     unsigned index = if_nametoindex(link->name);

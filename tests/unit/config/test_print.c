@@ -122,6 +122,7 @@ static void put_config(struct out *out)
     put(out, "listen: %s\n", ONE_OF("~", "0.0.0.0", "[\"::1\", 10.0.0.1]"));
     put(out, "address: %s\n", ONE_OF("10.64.0.1", "[10.64.3.4/16, \"fd00::5/64\"]"));
     put(out, "name: \"%s\"\nmemory: %u%s\n", random_text(), 4 + below(1000), ONE_OF("MB", "MiB", "GB"));
+    put(out, "lanes: %s\n", ONE_OF("0", "2", "auto", "Auto"));
     put(out, "seal: %s\ncongestion: %s\n", ONE_OF("auto", "required", "forbidden"), ONE_OF("bbr", "cubic"));
     put(out, "log: {level: %s, hide_addresses: %s}\n", ONE_OF("error", "warn", "info", "debug"),
         ONE_OF("true", "false"));
@@ -277,6 +278,7 @@ static void printed_as_people_write(void **state)
                                    "name: \"peer0\"\n"
                                    "memory: 64MB\n"
                                    "busy_poll: 0s\n"
+                                   "lanes: 0\n"
                                    "log:\n"
                                    "  level: info\n"
                                    "  hide_addresses: false\n"

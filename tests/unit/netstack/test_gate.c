@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who gets which packet on a machine with a TUN. */
 #include "gateway/base/err.h"
+#include "gateway/packet/flow.h"
 #include "netstack/gate.h"
 #include "wire.h"
 
@@ -214,6 +215,36 @@ static void test_udp_answers_get_in(void **state)
     }
 }
 
+/* Packets that pass by the gate keep a flow as those that it sees: they do not let one in. */
+static void test_use_elsewhere_counts(void **state)
+{
+    (void)state;
+    static const uint8_t seed[GW_FLOW_SEED_LEN] = {7};
+    struct packet packet = udp("10.64.0.2", "10.64.0.1", 53, 5000);
+    struct gw_flow_key key;
+    struct gw_ip ip;
+    struct gw_gate_params params = {.seed = seed,
+                                    .random = &wire->random.random,
+                                    .link = wire->link[0],
+                                    .decide = decide,
+                                    .decide_foreign = decide_foreign};
+    gw_gate_free(gate);
+    gate = gw_gate_new(&params);
+    assert_int_equal(gw_ip_parse(&ip, packet.bytes, packet.len), 0);
+    gw_flow_key_of(&key, packet.bytes, &ip, true);
+    gw_gate_used(gate, now, gw_flow_tag(&key, seed), (uint32_t)(now.ns / GW_S(1)));
+    assert_int_equal(in(packet), GW_GATE_STACK);
+    out(udp("10.64.0.1", "10.64.0.2", 5000, 53));
+    for (int i = 0; i < 3; i++) {
+        now = gw_mono_add(now, GW_S(200));
+        /* Another thread's clock may be ahead. */
+        gw_gate_used(gate, now, gw_flow_tag(&key, seed), (uint32_t)(now.ns / GW_S(1)) + 1);
+        assert_int_equal(in(packet), GW_GATE_KERNEL);
+    }
+    now = gw_mono_add(now, GW_S(200));
+    assert_int_equal(in(packet), GW_GATE_STACK);
+}
+
 static void test_what_was_let_in_is_asked_about_once(void **state)
 {
     (void)state;
@@ -390,6 +421,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tcp_begins_with_a_syn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_netstacks_connections_stay_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_udp_answers_get_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_use_elsewhere_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_let_in_is_asked_about_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tcp_ends_with_the_right_to_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_connections_end, set_up, tear_down),

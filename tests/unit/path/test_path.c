@@ -279,6 +279,28 @@ static void test_carrier_is_the_last_resort(void **state)
     assert_int_equal(sent_to(&scene), 1);
 }
 
+/* It moved away, did not answer at the old place any more, and is back: asked and followed at once, and not held to what it got there before. */
+static void test_comes_back(void **state)
+{
+    struct scene scene;
+    struct gw_tuple tuple = place(1);
+    (void)state;
+    begin(&scene);
+    struct gw_path *first = gw_paths_current(&scene.paths);
+    gw_path_sent(first, scene.now, 1000000);
+    passes(&scene, GW_S(1));
+    hears(&scene, 2, true);
+    assert_int_equal(sent_to(&scene), 2);
+    gw_path_probe(first, scene.now, &random_bytes);
+    passes(&scene, GW_S(1));
+    assert_false(first->is_validated);
+    assert_int_equal(gw_path_allowance(first), 0);
+    assert_true(hears(&scene, 1, false));
+    assert_int_equal(sent_to(&scene), 1);
+    assert_int_equal(gw_path_allowance(first), 300);
+    assert_ptr_equal(gw_paths_take_challenge(&scene.paths, scene.now), gw_paths_find(&scene.paths, &tuple));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_old_round_trips),
         cmocka_unit_test(test_slow_answer),
         cmocka_unit_test(test_carrier_is_the_last_resort),
+        cmocka_unit_test(test_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

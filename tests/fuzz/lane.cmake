@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+peergate_fuzz(NAME lane SOURCES fuzz_lane.c DEPS gw_lane)
