@@ -259,7 +259,7 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
     if (view->attempts_max == 0)
         return (struct answer){"relayed: direct paths are not looked for",
                                "set `protocol.max_punch_attempts` to more than 0"};
-    if (view->attempts == 0)
+    if (view->attempts == 0 && view->failures == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
     if (is_ours_blocked(gw_peer_gateway(peer), now))
         return (struct answer){"relayed: this network lets no UDP out, the anchors are reached by TLS",

@@ -29,7 +29,7 @@ void gw_observation_changed(struct gw_reach *reach, struct gw_mono now)
         observation->seen = observation->told = (struct gw_addr){.family = 0};
         return;
     }
-    if (!path || !path->is_validated || gw_tuple_is_relay(&path->tuple) ||
+    if (!path || !path->is_validated || !gw_tuple_is_direct(&path->tuple) ||
         !gw_candidate_is_usable(&path->tuple.remote) || is_told(reach, &path->tuple.remote) ||
         !gw_bucket_take(&observation->told_rate, GW_OBSERVATION_RATE, GW_OBSERVATION_RATE, 1, now))
         return;

@@ -62,7 +62,7 @@ void gw_discovery_reach_view(const struct gw_peer *peer, struct gw_reach_view *o
         return;
     const struct gw_direct *direct = &peer->reach->direct;
     out->is_findable = peer->endpoints.is_findable;
-    bool is_about_to = direct->punch.attempts == 0 && !gw_mono_is_never(direct->at);
+    bool is_about_to = direct->punch.attempts == 0 && direct->failures == 0 && !gw_mono_is_never(direct->at);
     out->is_punching = direct->punch.is_running || direct->number != 0 ||
                        direct->waits != GW_DIRECT_WAITS_NOT || direct->has_hesitated || is_about_to;
     out->is_searching = direct->punch.search.is_on;

@@ -388,7 +388,7 @@ bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypai
 {
     const struct gw_path *path = gw_paths_current(&peer->paths);
     *kp = gw_session_sending_key(peer->session, now);
-    if (!*kp || !path || !path->is_validated || gw_tuple_is_relay(&path->tuple) ||
+    if (!*kp || !path || !path->is_validated || path->tuple.link != GW_LINK_PRIMARY ||
         gw_peer_is_unreachable(peer))
         return false;
     *suite = gw_peer_suite(peer, *kp);
