@@ -88,14 +88,13 @@ size_t gw_pmp_encode_address(uint8_t out[GW_PCP_REQUEST_MAX])
 
 size_t gw_pmp_encode_map(uint8_t out[GW_PCP_REQUEST_MAX], const struct gw_pcp_map *map)
 {
-    struct gw_writer w = gw_writer_of(out, GW_PCP_REQUEST_MAX);
-    gw_write_u8(&w, GW_PMP);
-    gw_write_u8(&w, PMP_MAP_UDP);
-    gw_write_u16_be(&w, 0);
-    gw_write_u16_be(&w, map->internal_port);
-    gw_write_u16_be(&w, map->lifetime_s == 0 ? 0 : map->external_port); /* RFC 6886, 3.4 */
-    gw_write_u32_be(&w, map->lifetime_s);
-    return gw_writer_len(&w);
+    out[0] = GW_PMP;
+    out[1] = PMP_MAP_UDP;
+    gw_store16_be(out + 2, 0);
+    gw_store16_be(out + 4, map->internal_port);
+    gw_store16_be(out + 6, map->lifetime_s == 0 ? 0 : map->external_port); /* RFC 6886, 3.4 */
+    gw_store32_be(out + 8, map->lifetime_s);
+    return 12;
 }
 
 /* ---- responses */
