@@ -29,7 +29,8 @@ enum gw_carrier_frame gw_carrier_frame_look(const uint8_t gate[GW_CARRIER_GATE_L
     if (claimed < GW_CARRIER_MIN || claimed > GW_CARRIER_MAX)
         return GW_CARRIER_FRAME_WRONG;
     enum gw_message_type type = gw_message_gate(gate + GW_CARRIER_HEADER_LEN, claimed);
-    if (type == GW_MESSAGE_NONE || type == GW_MESSAGE_PROBE || type == GW_MESSAGE_ADMIT)
+    if (type == GW_MESSAGE_NONE || type == GW_MESSAGE_PROBE || type == GW_MESSAGE_ADMIT ||
+        type == GW_MESSAGE_STUN)
         return GW_CARRIER_FRAME_WRONG;
     *len = claimed;
     return have < GW_CARRIER_HEADER_LEN + claimed ? GW_CARRIER_FRAME_MORE : GW_CARRIER_FRAME_WHOLE;

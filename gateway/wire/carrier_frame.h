@@ -8,6 +8,8 @@
 #ifndef GATEWAY_WIRE_CARRIER_FRAME_H
 #define GATEWAY_WIRE_CARRIER_FRAME_H
 
+#include "gateway/wire/message.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +17,7 @@
 #define GW_CARRIER_MIN 32u   /* the shortest message, an empty packet of type 4 */
 #define GW_CARRIER_MAX 9216u /* more than any link between us carries in a datagram */
 /* So many bytes of a frame say whether it is one of ours. */
-#define GW_CARRIER_GATE_LEN (GW_CARRIER_HEADER_LEN + 4u)
+#define GW_CARRIER_GATE_LEN (GW_CARRIER_HEADER_LEN + GW_MESSAGE_GATE_LEN)
 
 enum gw_carrier_frame {
     GW_CARRIER_FRAME_MORE,  /* not all of it is there */

@@ -72,6 +72,8 @@ static_assert(sizeof(struct gw_data_header) == 16, "docs/PROTOCOL.md, Sealing");
 /* The single gate for untrusted datagrams: the type if the first bytes and the length are right for it (exact
  * for 1-3; minimum for type 4, which stock peers pad to 16 but never beyond their MTU; type 5 suite 1..2 and zero byte), else GW_MESSAGE_NONE.
  * type 6 a minimum, type 7 exact; STUN as gw_stun_is. Type 8 is GW_MESSAGE_NONE until it exists. */
+/* So many bytes, where the datagram has them, are all that it looks at. */
+#define GW_MESSAGE_GATE_LEN 8u
 enum gw_message_type gw_message_gate(const uint8_t *datagram, size_t len);
 
 #endif

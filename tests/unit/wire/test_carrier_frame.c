@@ -21,9 +21,9 @@ static void test_table(void **state)
         size_t len;
     } table[] = {
         {{0}, 0, GW_CARRIER_FRAME_MORE, 0},
-        {{0xff, 0xff}, 5, GW_CARRIER_FRAME_MORE, 0}, /* the gate is not all there */
-        {{0xff, 0xff}, 6, GW_CARRIER_FRAME_WRONG, 0},
-        {{0, 148, 1}, 6, GW_CARRIER_FRAME_MORE, 148},
+        {{0xff, 0xff}, 9, GW_CARRIER_FRAME_MORE, 0}, /* the gate is not all there */
+        {{0xff, 0xff}, 10, GW_CARRIER_FRAME_WRONG, 0},
+        {{0, 148, 1}, 10, GW_CARRIER_FRAME_MORE, 148},
         {{0, 148, 1}, 149, GW_CARRIER_FRAME_MORE, 148},
         {{0, 148, 1}, 150, GW_CARRIER_FRAME_WHOLE, 148},
         {{0, 148, 1}, 5000, GW_CARRIER_FRAME_WHOLE, 148},
@@ -37,11 +37,12 @@ static void test_table(void **state)
         {{0, 48, 6}, 50, GW_CARRIER_FRAME_WHOLE, 48},
         {{0, 100, 7}, 102, GW_CARRIER_FRAME_WRONG, 0},
         {{0, 100, 4, 1}, 102, GW_CARRIER_FRAME_WRONG, 0},
+        {{0, 32, 1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42}, 34, GW_CARRIER_FRAME_WRONG, 0}, /* STUN */
         {{0x24, 0, 4}, 9218, GW_CARRIER_FRAME_WHOLE, 9216},
         {{0x24, 1, 4}, 9219, GW_CARRIER_FRAME_WRONG, 0},
-        {{'G', 'E', 'T', ' ', '/', ' '}, 6, GW_CARRIER_FRAME_HTTP, 0},
-        {{'P', 'R', 'I', ' ', '*', ' '}, 6, GW_CARRIER_FRAME_HTTP, 0},
-        {{'g', 'e', 't', ' ', '/', ' '}, 6, GW_CARRIER_FRAME_WRONG, 0},
+        {{'G', 'E', 'T', ' ', '/', ' '}, 10, GW_CARRIER_FRAME_HTTP, 0},
+        {{'P', 'R', 'I', ' ', '*', ' '}, 10, GW_CARRIER_FRAME_HTTP, 0},
+        {{'g', 'e', 't', ' ', '/', ' '}, 10, GW_CARRIER_FRAME_WRONG, 0},
         {{0x16, 3, 1, 2, 0, 1}, 600, GW_CARRIER_FRAME_WRONG, 0}, /* TLS in TLS */
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
