@@ -56,7 +56,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
     if (connection->is_udp && connection->state != STATE_OFFERED)
         ns_udp_expire(deadline, now);
     else if (connection->state != STATE_OFFERED)
-        ns_sack_expire(connection);
+        ns_recovery_expire(connection);
     else
         ns_end(connection, GW_REASON_TIMED_OUT, false);
 }
@@ -72,7 +72,6 @@ struct gw_connection *ns_new(struct gw_netstack_link *link, const struct key *ke
     gw_list_init(&connection->node);
     gw_list_init(&connection->touched);
     gw_deadline_init(&connection->deadline, on_deadline);
-    gw_ranges_init(&connection->sacked);
     connection->key = *key;
     connection->stack = stack;
     connection->link = link;
@@ -136,7 +135,6 @@ void ns_bury(struct gw_connection *connection)
     ns_window_close(connection);
     ns_window_free_kept(connection);
     ns_udp_free_waiting(connection);
-    gw_ranges_fini(&connection->sacked);
     free(connection->syn);
     connection->syn = NULL;
     connection->ops = NULL;

@@ -113,6 +113,23 @@ struct datagram {
     uint8_t bytes[];
 };
 
+/* recovery.c, sack.c. Numbers without a unit are sequence numbers. */
+struct recovery {
+    bool is_on, has_newest;
+    struct gw_mono settled; /* a round trip after its end */
+    /* Began by a probe, nothing having come back, at this time and from these. */
+    bool is_doubtful;
+    uint32_t probed_ms, cwnd_before, ssthresh_before;
+    uint32_t newest_ms; /* when what has arrived was sent, at the latest */
+    uint32_t acked, end;
+    uint32_t there;           /* the number acknowledged and the bytes sacked behind it */
+    uint32_t sent_to;         /* new bytes up to it are counted in `sent` */
+    uint32_t progress;        /* counts acknowledgements that bring news */
+    uint32_t ssthresh;        /* 0 = not on; before lwIP's tick */
+    uint32_t flight;          /* bytes on their way when it began */
+    uint64_t delivered, sent; /* bytes since then */
+};
+
 struct gw_connection {
     struct gw_map_node map_node;
     struct gw_list node; /* in the list of its state */
@@ -146,12 +163,9 @@ struct gw_connection {
     uint32_t round_rtt_ms, round_samples; /* the shortest of the last few */
     struct gw_mono steered;               /* when slow start ended or went on */
     struct gw_mono epoch;
-    bool is_repairing; /* sack.c; offsets are from repair_base */
-    uint32_t repair_base, repair_acked, repair_end, repair_next;
-    struct gw_mono repair_pass; /* when the holes began to be gone through */
-    struct gw_ranges sacked;
-    unsigned probes; /* while lastack is probe_acked */
-    uint32_t probe_acked;
+    struct recovery recovery;
+    unsigned probes; /* since something arrived there */
+    uint32_t probe_acked, probe_progress;
     struct gw_mono probe_at;
     uint32_t sending; /* bytes in lwIP, unacknowledged or unsent */
     uint8_t *syn;     /* of an offer */
@@ -227,14 +241,15 @@ void ns_tcp_numbers(const struct gw_connection *connection, struct gw_connection
 bool ns_tcp_is_reusable(const struct gw_connection *connection, uint32_t seq);
 
 /* sack.c: the deadline of a connection that waits for acknowledgements. */
-void ns_sack_expire(struct gw_connection *connection);
+void ns_recovery_expire(struct gw_connection *connection);
 
 /* options.c: what lwIP may read of a segment's TCP options; the rest becomes NOPs. */
 enum options { OPTIONS_OF_HANDSHAKE, OPTIONS_LATER, OPTIONS_NONE };
 void ns_options_clean(uint8_t *segment, size_t header_len, enum options options);
 
 /* rtt.c: a segment of the connection came, and lwIP has not seen it yet. */
-void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len);
+void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len,
+                    size_t payload);
 
 /* window.c */
 void ns_window_open(struct gw_connection *connection);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Round trips, by the timestamps that come back (RFC 7323): lwIP's own clock for them ticks every 500 ms. The window's growth goes by them, and the end of slow
- * start as in HyStart++ (RFC 9406): lwIP can't mend the hundreds of losses in one window that running into the queue's end costs, since it sends no
- * SACK-based repairs, so it should not run into it. */
-#include "netstack/private.h"
+ * start as in HyStart++ (RFC 9406): hundreds of losses in one window, and half the rate, are what running into the queue's end costs. */
+#include "netstack/tcp_private.h"
 
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
@@ -39,7 +38,8 @@ static void steer(struct gw_connection *connection, struct tcp_pcb *pcb)
 {
     uint32_t rise = rise_of(connection), queue = connection->round_rtt_ms - connection->min_rtt_ms;
     struct gw_mono now = connection->stack->now;
-    if (pcb->cwnd < CWND_MIN_SEGMENTS * pcb->mss)
+    if (connection->recovery.is_on || pcb->cwnd < CWND_MIN_SEGMENTS * pcb->mss ||
+        gw_mono_before(now, connection->recovery.settled))
         return;
     if (pcb->cwnd < pcb->ssthresh && queue > rise) {
         pcb->ssthresh = pcb->cwnd;
@@ -51,11 +51,16 @@ static void steer(struct gw_connection *connection, struct tcp_pcb *pcb)
     }
 }
 
-void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len)
+void ns_rtt_measure(struct gw_connection *connection, const uint8_t *segment, size_t header_len,
+                    size_t payload)
 {
     uint32_t rtt;
-    if (!read_sample(segment, header_len, &rtt))
+    bool is_advancing = (int32_t)(gw_load32_be(segment + 8) - connection->pcb->lastack) > 0;
+    /* One that only repeats brings back the time of what came before the hole (RFC 7323, 4.1): the longer ago, the longer the hole is there. */
+    if ((!is_advancing && payload == 0) || !read_sample(segment, header_len, &rtt))
         return;
+    if (is_advancing)
+        ns_sack_note_echo(connection, sys_now() - rtt);
     connection->rtt_ms = rtt;
     if (connection->min_rtt_ms == 0 || rtt < connection->min_rtt_ms)
         connection->min_rtt_ms = rtt;

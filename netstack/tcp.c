@@ -190,9 +190,8 @@ void ns_tcp_segment(struct gw_connection *connection, const struct iovec *iov, i
     struct ns_sacks sacks;
     ns_tcp_select(connection);
     ns_sack_read(&sacks, segment, header_len);
-    ns_sack_keep_window(connection, &sacks, segment, payload);
     ns_options_clean(segment, header_len, options_of(pcb, segment[13]));
-    ns_rtt_measure(connection, segment, header_len);
+    ns_rtt_measure(connection, segment, header_len, payload);
     /* Only the next bytes in order are handed on within the call; lwIP keeps others for later, so these are copied. */
     bool is_next = gw_load32_be(segment + 4) == pcb->rcv_nxt;
     bool is_run = is_next && payload > (size_t)2 * pcb->mss;
@@ -203,9 +202,10 @@ void ns_tcp_segment(struct gw_connection *connection, const struct iovec *iov, i
     if (is_run) /* it is acknowledged below, with the window that its delivery opened */
         tcp_clear_flags(pcb, TF_ACK_DELAY);
     pbuf_ref(p);
+    ns_recovery_before(connection);
     inject(connection->link, p);
     if (connection->pcb)
-        ns_sack_repair(connection, &sacks);
+        ns_recovery_after(connection, &sacks);
     ns_tcp_run_touched(stack);
     assert(!is_next || p->ref == 1); /* a lent packet must not outlive the call */
     pbuf_free(p);
@@ -281,7 +281,9 @@ void ns_tcp_tick(struct gw_netstack *stack)
         link->netif->mtu = link->params.mtu; /* for a SYN that is sent again */
     }
     stack->is_in_lwip = true;
+    ns_recovery_before_tick();
     tcp_tmr();
+    ns_recovery_after_tick();
     stack->is_in_lwip = false;
     ns_tcp_run_touched(stack);
 }

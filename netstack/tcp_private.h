@@ -21,20 +21,24 @@ static inline void ns_tcp_touch(struct gw_connection *connection)
 void ns_tcp_select(const struct gw_connection *connection);
 void ns_tcp_put_address(ip_addr_t *out, uint8_t family, const uint8_t ip[16]);
 
-/* sack.c: around each segment that lwIP is given. */
+/* sack.c */
 #define NS_SACK_BLOCKS 4u
 struct ns_sacks {
     unsigned count;
     uint32_t left[NS_SACK_BLOCKS], right[NS_SACK_BLOCKS];
 };
 void ns_sack_read(struct ns_sacks *sacks, const uint8_t *segment, size_t header_len);
-void ns_sack_keep_window(const struct gw_connection *connection, const struct ns_sacks *sacks,
-                         uint8_t *segment, size_t payload);
-/* The connection still has its pcb. */
-void ns_sack_repair(struct gw_connection *connection, const struct ns_sacks *sacks);
+/* An acknowledgement that moves on has brought back the time at which something was sent. */
+void ns_sack_note_echo(struct gw_connection *connection, uint32_t sent_ms);
 
+/* recovery.c: around each segment that lwIP is given. The connection has its pcb, after it: still. */
+void ns_recovery_before(struct gw_connection *connection);
+void ns_recovery_after(struct gw_connection *connection, const struct ns_sacks *sacks);
 /* After something was sent. */
-void ns_sack_watch(struct gw_connection *connection);
+void ns_recovery_watch(struct gw_connection *connection);
+/* Around lwIP's tick. */
+void ns_recovery_before_tick(void);
+void ns_recovery_after_tick(void);
 
 /* tcp.c */
 extern const struct tcp_ext_arg_callbacks ns_tcp_ext_callbacks;

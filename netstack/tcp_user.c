@@ -164,7 +164,7 @@ void gw_connection_commit(struct gw_connection *connection, struct gw_mono now, 
         stack->stats.send_bytes += len;
         stack->stats.bytes_out += len;
         tcp_output(connection->pcb);
-        ns_sack_watch(connection);
+        ns_recovery_watch(connection);
     } else {
         /* A hole in the bytes is worse than an end, which the next tick tells. */
         connection->has_failed = true;

@@ -4,12 +4,15 @@
  * something behind it: so both ends are worked on in places of their own, for two short copies. That is 0.70 ns a byte instead of 1.0. */
 #include "gateway/session/chacha.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
 #define BLOCK 64u
 #define STEP (8u * BLOCK)
 #define HEAD (STEP - BLOCK) /* of the message, beside block 0 */
+
+_Static_assert(HEAD == GW_CHACHA_MIN, "the first step is full");
 
 /* The message's two ends, each for one step. */
 struct ends {
@@ -35,8 +38,9 @@ static void cipher(uint8_t *dst, const uint8_t *src, size_t len, size_t at, cons
     (void)crypto_stream_chacha20_ietf_xor_ic(dst, src, len, nonce, (uint32_t)((BLOCK + at) / BLOCK), key);
 }
 
-static void begin(struct ends *ends, const uint8_t *src, const uint8_t *nonce, const uint8_t *key)
+static void begin(struct ends *ends, const uint8_t *src, size_t len, const uint8_t *nonce, const uint8_t *key)
 {
+    assert(len >= HEAD);
     memset(ends->first, 0, BLOCK);
     memcpy(ends->first + BLOCK, src, HEAD);
     (void)crypto_stream_chacha20_ietf_xor_ic(ends->first, ends->first, STEP, nonce, 0, key);
@@ -76,7 +80,7 @@ void gw_chacha_seal(uint8_t *dst, uint8_t *tag, const uint8_t *src, size_t len, 
                     const uint8_t *key)
 {
     struct ends ends;
-    begin(&ends, src, nonce, key);
+    begin(&ends, src, len, nonce, key);
     finish(&ends, dst, src, len, nonce, key);
     authenticate(tag, dst, len, ends.first);
     sodium_memzero(&ends, sizeof ends);
@@ -87,7 +91,7 @@ bool gw_chacha_open(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t 
 {
     uint8_t computed[crypto_onetimeauth_poly1305_BYTES];
     struct ends ends;
-    begin(&ends, src, nonce, key);
+    begin(&ends, src, len, nonce, key);
     authenticate(computed, src, len, ends.first);
     bool is_right = crypto_verify_16(computed, tag) == 0;
     if (is_right)

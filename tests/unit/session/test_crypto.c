@@ -25,6 +25,23 @@
     "64206f6666657220796f75206f6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73637265656e20" \
     "776f756c642062652069742e"
 
+#define DRAFTS                                                                                               \
+    "496e7465726e65742d4472616674732061726520647261667420646f63756d656e74732076616c696420666f722061206d6178" \
+    "696d756d206f6620736978206d6f6e74687320616e64206d617920626520757064617465642c207265706c616365642c206f72" \
+    "206f62736f6c65746564206279206f7468657220646f63756d656e747320617420616e792074696d652e20497420697320696e" \
+    "617070726f70726961746520746f2075736520496e7465726e65742d447261667473206173207265666572656e6365206d6174" \
+    "657269616c206f7220746f2063697465207468656d206f74686572207468616e206173202fe2809c776f726b20696e2070726f" \
+    "67726573732e2fe2809d"
+
+#define A5_KEY "1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0"
+#define A5_SEALED                                                                                            \
+    "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb24c6cfc18755d43eea09ee94e382d26b0bdb7b7" \
+    "3c321b0100d4f03b7f355894cf332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c8559797a06ef4f0" \
+    "ef61c186324e2b3506383606907b6a7c02b0f9f6157b53c867e4b9166c767b804d46a59b5216cde7a4e99040c5a40433225ee2" \
+    "82a1b0a06c523eaf4534d7f83fa1155b0047718cbc546a0d072b04b3564eea1b422273f548271a0bb2316053fa76991955ebd6" \
+    "3159434ecebb4e466dae5a1073a6727627097a1049e617d91d361094fa68f0ff77987130305beaba2eda04df997b714d6c6f2c" \
+    "29a6ad5cb4022b02709b"
+
 struct aead_vector {
     enum gw_suite suite;
     bool is_good; /* else the tag must be refused */
@@ -39,6 +56,11 @@ static const struct aead_vector vectors[] = {
      "0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b"
      "7a9de576d26586cec64b6116",
      "1ae10b594f09e26a7e902ecbd0600691"},
+    /* RFC 8439, A.5, and with the last bit of its tag turned */
+    {GW_SUITE_CHACHA20_POLY1305, true, A5_KEY, "000000000102030405060708", "f33388860000000000004e91", DRAFTS,
+     A5_SEALED, "eead9d67890cbb22392336fea1851f38"},
+    {GW_SUITE_CHACHA20_POLY1305, false, A5_KEY, "000000000102030405060708", "f33388860000000000004e91", "",
+     A5_SEALED, "eead9d67890cbb22392336fea1851f39"},
     /* AEGIS-128L, test vectors 1 to 9 */
     {GW_SUITE_AEGIS128L, true, KEY_A, KEY_B, "", ZEROS_16, "c1c0e58bd913006feba00f4b3cc3594e",
      "25835bfbb21632176cf03840687cb968cace4617af1bd0f7d064c639a5c79ee4"},
@@ -77,7 +99,7 @@ static const struct aead_vector vectors[] = {
 
 static void check_seal(const struct gw_aead *aead, const struct aead_vector *v)
 {
-    uint8_t key[32], nonce[32], ad[64], data[128], tag[32];
+    uint8_t key[32], nonce[32], ad[64], data[320], tag[32];
     const size_t ad_len = unhex(v->ad, ad), len = unhex(v->plain, data);
 
     assert_int_equal(unhex(v->key, key), aead->key_len);
@@ -90,7 +112,7 @@ static void check_seal(const struct gw_aead *aead, const struct aead_vector *v)
 
 static void check_open(const struct gw_aead *aead, const struct aead_vector *v)
 {
-    uint8_t key[32], nonce[32], ad[64], data[128], tag[32];
+    uint8_t key[32], nonce[32], ad[64], data[320], tag[32];
     const size_t ad_len = unhex(v->ad, ad), len = unhex(v->sealed, data);
 
     unhex(v->key, key);
@@ -223,11 +245,44 @@ static void test_chacha(void **state)
     assert_true(ways[0] > 100 && (!sodium_runtime_has_avx2() || ways[1] > 100));
 }
 
+/* The composed one by itself, whatever this machine's libsodium would take: each length from its shortest on. */
+static void test_composed_chacha(void **state)
+{
+    static uint8_t plain[1700], expected[1700], text[1700];
+    uint8_t key[32], nonce[12], tag[16], expected_tag[16];
+    (void)state;
+    randombytes_buf(plain, sizeof plain);
+    randombytes_buf(key, sizeof key);
+    randombytes_buf(nonce, sizeof nonce);
+    for (size_t len = GW_CHACHA_MIN; len < 1650; len++) {
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(expected, expected_tag, NULL, plain, len, NULL, 0,
+                                                           NULL, nonce, key);
+        memcpy(text, plain, sizeof text);
+        gw_chacha_seal(text, tag, text, len, nonce, key);
+        assert_memory_equal(text, expected, len);
+        assert_memory_equal(text + len, plain + len, sizeof text - len);
+        assert_memory_equal(tag, expected_tag, sizeof tag);
+        for (unsigned bit = 0; bit < 128; bit += 1 + (unsigned)(len % 31)) {
+            tag[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_false(gw_chacha_open(text, text, len, tag, nonce, key));
+            tag[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        assert_memory_equal(text, expected, len); /* nothing unproven was let out */
+        text[len - 1] ^= 1;
+        assert_false(gw_chacha_open(text, text, len, tag, nonce, key));
+        text[len - 1] ^= 1;
+        assert_true(gw_chacha_open(text, text, len, tag, nonce, key));
+        assert_memory_equal(text, plain, sizeof text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_aeads),  cmocka_unit_test(test_xchacha),     cmocka_unit_test(test_x25519),
-        cmocka_unit_test(test_chacha), cmocka_unit_test(test_small_order), cmocka_unit_test(test_fast_suites),
+        cmocka_unit_test(test_aeads),           cmocka_unit_test(test_xchacha),
+        cmocka_unit_test(test_x25519),          cmocka_unit_test(test_chacha),
+        cmocka_unit_test(test_composed_chacha), cmocka_unit_test(test_small_order),
+        cmocka_unit_test(test_fast_suites),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
