@@ -18,6 +18,8 @@ peergate_pkg(yaml yaml-0.1)
 peergate_pkg(jansson jansson)
 peergate_pkg(mnl libmnl)
 peergate_pkg(hiredis hiredis)
+# Its .pc file asks for _FILE_OFFSET_BITS, which its headers have no use for: files of ours would get another open() than the rest.
+set_property(TARGET PkgConfig::hiredis PROPERTY INTERFACE_COMPILE_OPTIONS "")
 peergate_pkg(miniupnpc miniupnpc)
 
 # ldns has a .pc file on Debian 13 and only ldns-config on 12; both put it in the default places.
