@@ -401,6 +401,8 @@ void gw_gateway_path_failed(struct gateway *gateway, struct gw_mono now, const s
             gw_peer_path_refused(peer, path, len, now);
         else if (err == -EMSGSIZE)
             gw_peer_mtu_refused(peer, path, now, len);
+        else
+            gw_mtu_unsent(&path->mtu);
         if (is_address_gone(err))
             memset(&path->tuple.local, 0, sizeof path->tuple.local);
         gw_peer_mark_ready(peer);

@@ -8,6 +8,8 @@
 
 #define TOKEN_LEN (GW_MTU_NONCE_LEN - 2)
 #define UNHEARD_MAX 6u /* the interval is at most 64 times as long */
+#define VOIDS_MAX 16u  /* then it may be a firewall of ours that forbids just these sizes */
+#define VOID_UNHEARD 3u
 
 const char *const gw_mtu_state_names[GW_MTU_STATE_COUNT] = {"unknown", "searching", "found", "verifying"};
 
@@ -22,7 +24,7 @@ void gw_mtu_init(struct gw_mtu *mtu, uint16_t base)
 static void clear_round(struct gw_mtu *mtu)
 {
     mtu->size_count = mtu->sent_count = 0;
-    mtu->is_heard = false;
+    mtu->is_heard = mtu->is_void = false;
     mtu->round_at = GW_NEVER;
 }
 
@@ -257,8 +259,21 @@ static void repeat_round(struct gw_mtu *mtu)
     }
     mtu->sent_count = 0;
     mtu->round_at = GW_NEVER;
-    if (mtu->unheard < UNHEARD_MAX)
+    if (mtu->unheard < (mtu->is_void ? VOID_UNHEARD : UNHEARD_MAX))
         mtu->unheard++;
+    mtu->is_heard = mtu->is_void = false;
+}
+
+static bool is_void(struct gw_mtu *mtu)
+{
+    mtu->voids = mtu->is_void ? mtu->voids + 1u : 0;
+    mtu->is_void = mtu->is_void && mtu->voids <= VOIDS_MAX;
+    return mtu->is_void;
+}
+
+void gw_mtu_unsent(struct gw_mtu *mtu)
+{
+    mtu->is_void = true;
 }
 
 static bool end_verification(struct gw_mtu *mtu, struct gw_random *random)
@@ -278,9 +293,12 @@ static bool end_verification(struct gw_mtu *mtu, struct gw_random *random)
 
 static bool end_round(struct gw_mtu *mtu, struct gw_random *random)
 {
-    if (mtu->state == GW_MTU_VERIFYING)
+    bool is_nothing = is_void(mtu) || !mtu->is_heard;
+    if (mtu->state == GW_MTU_VERIFYING && mtu->is_void)
+        mtu->tries = 0;
+    else if (mtu->state == GW_MTU_VERIFYING)
         return end_verification(mtu, random);
-    if (!mtu->is_heard) {
+    if (is_nothing) {
         repeat_round(mtu);
         return false;
     }

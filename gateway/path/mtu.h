@@ -47,7 +47,9 @@ struct gw_mtu {
     uint8_t token[GW_MTU_NONCE_LEN - 2]; /* the nonces' first bytes */
     uint16_t sizes[GW_MTU_SIZES + 1];    /* of the round, ascending; the first may be the witness */
     uint8_t size_count, sent_count;
-    bool is_heard;           /* something came in since the round was sent, or the verification began */
+    bool is_void;  /* something of ours could not leave since the round was sent: no answer says nothing */
+    uint8_t voids; /* rounds in a row that were */
+    bool is_heard; /* something came in since the round was sent, or the verification began */
     int64_t interval_ns;     /* as last said */
     struct gw_mono round_at; /* when the round is over; GW_NEVER: not sent yet, or none */
     struct gw_mono
@@ -78,6 +80,8 @@ void gw_mtu_sent(struct gw_mtu *mtu, struct gw_mono now, uint16_t len);
 void gw_mtu_confirmed(struct gw_mtu *mtu);
 /* Something else points to a loss of large ones: verifies now, if there is anything to verify. */
 void gw_mtu_doubt(struct gw_mtu *mtu, struct gw_random *random);
+/* Something on this path could not leave, and not for its length. */
+void gw_mtu_unsent(struct gw_mtu *mtu);
 /* The system refused to send len bytes: too long. */
 void gw_mtu_refused(struct gw_mtu *mtu, struct gw_mono now, uint16_t len, struct gw_random *random);
 /* The network is another one: what was too large may not be any more. */
