@@ -251,6 +251,14 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
             return (struct answer){"relayed: there is a direct path, and it is slower",
                                    "set `path: direct` for the peer, if that one is to be used nevertheless"};
     }
+    /* Tried again now and then, which is no news. */
+    if (is_ours_blocked(gw_peer_gateway(peer), now))
+        return (struct answer){"relayed: this network lets no UDP out, the anchors are reached by TLS",
+                               "allow UDP in the firewall here, if that is yours"};
+    if (view->failures > 0 && is_theirs_blocked(view))
+        return (struct answer){
+            "relayed: nobody sees the peer by UDP, its network seems to let none out",
+            "allow UDP in the firewall there, or forward its UDP port and say so by `advertise` there"};
     if (view->is_searching)
         return (struct answer){"relayed; many ports are being tried, since a NAT takes them at random",
                                "wait a few seconds"};
@@ -261,13 +269,6 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
                                "set `protocol.max_punch_attempts` to more than 0"};
     if (view->attempts == 0 && view->failures == 0)
         return (struct answer){"relayed; no direct path was looked for yet", "use it for a moment"};
-    if (is_ours_blocked(gw_peer_gateway(peer), now))
-        return (struct answer){"relayed: this network lets no UDP out, the anchors are reached by TLS",
-                               "allow UDP in the firewall here, if that is yours"};
-    if (is_theirs_blocked(view))
-        return (struct answer){
-            "relayed: nobody sees the peer by UDP, its network seems to let none out",
-            "allow UDP in the firewall there, or forward its UDP port and say so by `advertise` there"};
     return in_the_way(is_ours_hard(gw_peer_gateway(peer), view, now), is_theirs_hard(view));
 }
 
