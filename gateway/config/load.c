@@ -159,13 +159,26 @@ static bool is_within(const struct walk *walk, const struct gw_key *key, const s
     return is_enough && node->count <= key->max_count;
 }
 
+/* A wrong one is no item: what looks at the list afterwards finds values in it, and nothing else. */
+static int load_item(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
+                     struct gw_any_list *list)
+{
+    size_t errors = walk->loading->diag->errors;
+    char *item = list->items + gw_type_size(key) * list->count;
+    int err = load_value(walk, key, node, item);
+    if (err || walk->loading->diag->errors != errors)
+        gw_value_free(key, item);
+    else
+        list->count++;
+    return err;
+}
+
 static int load_values(const struct walk *walk, const struct gw_key *key, const struct gw_node *node,
                        struct gw_any_list *list)
 {
-    size_t size = gw_type_size(key);
     int err = make_room(walk, key, list, node->count ? node->count : 1);
     for (const struct gw_node *item = node->first; item && !err; item = item->next)
-        err = load_value(walk, key, item, list->items + size * list->count++);
+        err = load_item(walk, key, item, list);
     return err;
 }
 
@@ -176,10 +189,7 @@ static int load_value_list(const struct walk *walk, const struct gw_key *key, co
     if (node->kind == GW_NODE_LIST)
         return is_within(walk, key, node) ? load_values(walk, key, node, list) : 0;
     int err = make_room(walk, key, list, 1);
-    if (err)
-        return err;
-    list->count = 1;
-    return load_value(walk, key, node, list->items);
+    return err ? err : load_item(walk, key, node, list);
 }
 
 static void note_line(const struct gw_section *section, char *item, unsigned line)

@@ -163,6 +163,8 @@ static const struct {
     {PEER_1 "    tunnel_ip: 10.0.0", "c:3: peers[].tunnel_ip: expected an IP address, found \"10.0.0\""},
     {PEER_1 "    tunnel_ip: 10.0.0.1/32",
      "c:3: peers[].tunnel_ip: expected an IP address, found \"10.0.0.1/32\""},
+    {PEER_1 "    anchors: [{tcp: x}]",
+     "c:3: peers[].anchors: expected text of 1 to 255 bytes, found a mapping"},
     {PEER_1 "    allowed_ips: [10.0.0.0/33]",
      "c:3: peers[].allowed_ips: expected an IP prefix, such as 10.64.0.0/16, found \"10.0.0.0/33\""},
     {"address: [10.0.0.1, 10.0.0.2]",
