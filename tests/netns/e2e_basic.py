@@ -104,6 +104,9 @@ def before_it_runs(scene):
     for words in (["status"], ["ping", "home"], ["nc", "home", "echo"], ["down"], ["reload"]):
         status, _, err = scene.laptop.cli(*words, should=False)
         check(status == 1 and "no daemon is running for" in err and " up`" in err, f"{words}: {status}, {err}")
+        status, out, err = scene.laptop.cli("--json", *words, should=False)
+        told = out == "" if words[0] == "nc" else json.loads(out)["code"] == "no-daemon"
+        check(status == 1 and told and "no daemon is running for" in err, f"{words} --json: {status}, {out}, {err}")
 
 
 def commands(scene):
