@@ -55,8 +55,8 @@ static const struct text texts[] = {
          "`peergate peers` lists the names; give one under `peers:` in config.yaml or in names.yaml."},
     [GW_OUTCOME_NOT_OURS] =
         {REP_NOT_ALLOWED, 403, "Forbidden",
-         "this is not a name of this network, and the proxy passes nothing else on",
-         "Use this proxy for names of this network only, or allow others with `socks: {others: direct}`."},
+         "this is not a name of this network, and the proxy does not pass it on",
+         "Use this proxy for names of this network, or let others through: `others: direct`, `allow` and `deny` of `socks` in config.yaml."},
     [GW_OUTCOME_NO_SEAL] =
         {REP_FAILURE, 502, "Bad Gateway",
          "this node and the peer do not agree on `seal`, so nothing can pass between them",

@@ -46,6 +46,15 @@ static int connect_to(const char *path)
     return err;
 }
 
+/* A program that asked for JSON gets it also when there is nobody to ask; what nc prints is a peer's. */
+static void tell_program(const struct gw_cmd_context *ctx, const char *code, json_t *error)
+{
+    json_t *answer = json_pack("{s:b,s:s,s:o}", "ok", 0, "code", code, "error", error);
+    if (ctx->json && ctx->command != &gw_cmd_nc && answer)
+        gw_client_print_json(answer);
+    json_decref(answer);
+}
+
 bool gw_client_open(struct gw_client *client, const struct gw_cmd_context *ctx)
 {
     char path[GW_DIR_PATH_MAX];
@@ -56,15 +65,19 @@ bool gw_client_open(struct gw_client *client, const struct gw_cmd_context *ctx)
     switch (-client->fd) {
     case ENOENT:
     case ECONNREFUSED:
+        tell_program(ctx, "no-daemon", json_sprintf("no daemon is running for %s", ctx->dir));
         gw_cmd_fail(ctx, "no daemon is running for %s\nStart it with `peergate --dir %s up`.", ctx->dir,
                     ctx->dir);
         break;
     case EACCES:
     case EPERM:
+        tell_program(ctx, "not-allowed", json_sprintf("not allowed to use %s", path));
         gw_cmd_fail(ctx, "not allowed to use %s\nRun this as the user who started the daemon, or as root.",
                     path);
         break;
     default:
+        tell_program(ctx, "failed",
+                     json_sprintf("cannot reach the daemon by %s: %s", path, strerror(-client->fd)));
         gw_cmd_fail(ctx, "cannot reach the daemon by %s: %s", path, strerror(-client->fd));
     }
     return false;

@@ -15,7 +15,7 @@ struct gw_client {
     size_t len, cap;
 };
 
-/* Connects to the daemon of ctx->dir. false: told (no daemon is running, not allowed). */
+/* Connects to the daemon of ctx->dir. false: told (no daemon is running, not allowed), with --json also on stdout, as the daemon itself would. */
 bool gw_client_open(struct gw_client *client, const struct gw_cmd_context *ctx);
 void gw_client_close(struct gw_client *client);
 /* Is a daemon there? Says nothing. */

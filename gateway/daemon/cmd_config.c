@@ -9,7 +9,9 @@
 #include "gateway/config/identity.h"
 #include "gateway/config/names.h"
 #include "gateway/config/print.h"
+#include "gateway/daemon/client.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,6 +59,23 @@ static void check_folder(const struct gw_config *config, struct gw_diag *diag)
         check_others(config, names, diag);
 }
 
+/* What is wrong, for a program. */
+static void print_json(const struct gw_diag *diag)
+{
+    json_t *errors = json_array(), *warnings = json_array();
+    for (size_t i = 0; i < diag->count; i++) {
+        const struct gw_diag_entry *entry = &diag->entries[i];
+        json_t *text = json_string(entry->text), *one = json_object();
+        json_object_set_new(one, "line", entry->line ? json_integer(entry->line) : json_null());
+        json_object_set_new(one, "text", text ? text : json_string("(not UTF-8)"));
+        json_array_append_new(entry->severity == GW_DIAG_ERROR ? errors : warnings, one);
+    }
+    json_t *all =
+        json_pack("{s:b,s:s,s:o,s:o}", "ok", 0, "code", "bad-files", "errors", errors, "warnings", warnings);
+    gw_client_print_json(all);
+    json_decref(all);
+}
+
 static int check(struct gw_cmd_context *ctx, const char *path)
 {
     struct gw_diag diag = {0};
@@ -67,6 +86,8 @@ static int check(struct gw_cmd_context *ctx, const char *path)
     gw_diag_print(&diag, stderr);
     if (config && diag.errors == 0)
         gw_config_print(stdout, config, ctx->json ? GW_PRINT_JSON : GW_PRINT_YAML, false);
+    else if (ctx->json)
+        print_json(&diag);
     int status = diag.errors || !config ? GW_EXIT_FAILED : GW_EXIT_OK;
     gw_config_free(config);
     gw_diag_clear(&diag);
@@ -99,7 +120,8 @@ const struct gw_command gw_cmd_config = {
              "       peergate config reference\n\n"
              "check      Says everything that is wrong with FILE (default: config.yaml in the\n"
              "           folder) and with the files it leads to, by file and line; if nothing\n"
-             "           is, prints what holds, defaults included, secrets as \"(set)\".\n"
+             "           is, prints what holds, defaults included, secrets as \"(set)\". With --json\n"
+             "           what is wrong is printed, too: `ok` is false, and `errors` has the lines.\n"
              "reference  Prints every key with its type, range, default and meaning.\n",
     .run = run,
 };

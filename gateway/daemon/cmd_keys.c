@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys and who may use them: id, genkey, pubkey, authorize, deauthorize. None needs the daemon; it sees the files when it is told to reload. */
+#include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
 #include "gateway/daemon/cmd_network.h"
 
@@ -190,6 +191,13 @@ const struct gw_command gw_cmd_pubkey = {
 
 /* ---- authorize and deauthorize */
 
+/* The daemon reads the file again only when it is told to, and who has just shut somebody out has to know that. */
+static void tell_of_reload(const struct gw_cmd_context *ctx)
+{
+    if (gw_client_is_running(ctx))
+        fprintf(stderr, "The running daemon goes by that after `peergate --dir %s reload`.\n", ctx->dir);
+}
+
 /* The file that the configuration names for the network, or DIR/authorized_keys. */
 static int find_authorized_keys(struct gw_cmd_context *ctx, const char *name, char out[GW_DIR_PATH_MAX],
                                 struct gw_diag *diag)
@@ -219,6 +227,8 @@ static int authorize(struct gw_cmd_context *ctx, const char *network, const stru
         printf("{\"authorized\": \"%s\", \"replaced\": %s}\n", what->peer, is_replaced ? "true" : "false");
     else if (!status && !err)
         printf("%s %s in %s\n", is_replaced ? "changed" : "authorized", what->peer, path);
+    if (!status && !err)
+        tell_of_reload(ctx);
     err = gw_cmd_finish(&diag, err);
     return status ? status : err;
 }
@@ -243,7 +253,8 @@ const struct gw_command gw_cmd_authorize = {
     .usage = "usage: peergate authorize PEER-ID [--network NAME] [--services A,B]\n"
              "                          [--expires DATE] [--comment TEXT]\n\n"
              "Writes the peer's line in authorized_keys, or replaces the one that is there;\n"
-             "everything else in the file stays. PEER-ID may be a base64 key as well.\n\n"
+             "everything else in the file stays. PEER-ID may be a base64 key as well. A running\n"
+             "daemon lets the peer in from the next `peergate reload` on.\n\n"
              "  --network NAME   in which network, when this node is in several\n"
              "  --services A,B   only these services (default: all)\n"
              "  --expires DATE   until then: 2027-01-01 (UTC) or 2027-01-01T12:00:00Z\n"
@@ -306,6 +317,8 @@ static int deauthorize(struct gw_cmd_context *ctx, const char *network, const ch
     int status = find_authorized_keys(ctx, network, path, &diag);
     unsigned line = status ? 0 : line_in_peers(ctx, network, peer);
     int err = status ? 0 : line ? say_no(ctx, path, peer, line, &diag) : take_out(ctx, path, peer, &diag);
+    if (!status && !err)
+        tell_of_reload(ctx);
     err = gw_cmd_finish(&diag, err);
     return status ? status : err;
 }

@@ -250,6 +250,18 @@ const struct gw_command gw_cmd_nc = {
 
 /* --- forward --- */
 
+/* What the daemon is to listen on: a port alone is one of 127.0.0.1, and a path starts from where the person is, which is not where the daemon is. */
+static json_t *listen_text(const char *listen)
+{
+    char here[PATH_MAX];
+    if (listen[strspn(listen, "0123456789")] == '\0')
+        return json_sprintf("127.0.0.1:%s", listen);
+    if (strncmp(listen, "unix:", 5) == 0 && listen[5] != '/' && listen[5] != '\0' &&
+        getcwd(here, sizeof here))
+        return json_sprintf("unix:%s/%s", here, listen + 5);
+    return json_string(listen);
+}
+
 /* HOST:PORT or HOST:SERVICE, the last colon counts. */
 static json_t *forward_request(const char *listen, char *destination)
 {
@@ -258,10 +270,7 @@ static json_t *forward_request(const char *listen, char *destination)
         return NULL;
     *colon = '\0';
     json_t *request = json_pack("{s:s}", "command", "forward");
-    bool is_port = listen[strspn(listen, "0123456789")] == '\0';
-    char at[32];
-    snprintf(at, sizeof at, "127.0.0.1:%.16s", listen);
-    json_object_set_new(request, "listen", json_string(is_port ? at : listen));
+    json_object_set_new(request, "listen", listen_text(listen));
     if (set_destination(request, destination, colon + 1))
         return request;
     json_decref(request);

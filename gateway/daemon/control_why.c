@@ -131,7 +131,8 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
     if (!view->is_findable)
         return (struct answer){
             "its endpoint does not answer, and there is no anchor to ask",
-            "check the endpoint and the firewall there, or configure `anchors` on both nodes"};
+            "see that it runs, lists this node's peer ID (no stranger gets an answer) and has that endpoint, and that "
+            "its firewall lets UDP in, or configure `anchors` on both nodes"};
     if (!has_anchor && gw_peer_config(peer)->path == GW_PATH_RELAY)
         return (struct answer){"its configuration says `path: relay`, and none of the anchors can be reached",
                                "check that the anchors run and have this node among their peers"};

@@ -104,6 +104,9 @@ def before_it_runs(scene):
     for words in (["status"], ["ping", "home"], ["nc", "home", "echo"], ["down"], ["reload"]):
         status, _, err = scene.laptop.cli(*words, should=False)
         check(status == 1 and "no daemon is running for" in err and " up`" in err, f"{words}: {status}, {err}")
+        status, out, err = scene.laptop.cli("--json", *words, should=False)
+        told = out == "" if words[0] == "nc" else json.loads(out)["code"] == "no-daemon"
+        check(status == 1 and told and "no daemon is running for" in err, f"{words} --json: {status}, {out}, {err}")
 
 
 def commands(scene):
@@ -181,6 +184,15 @@ def forward(scene):
     late = scene.laptop_at.socket()
     check(late.connect_ex(("127.0.0.1", 8080)) != 0, "the port is still open after forward's end")
     late.close()
+    here = scene.ground.folder / "forward"
+    here.mkdir()
+    with scene.laptop_at:
+        forwarding = subprocess.Popen([PEERGATE, "--dir", str(scene.laptop.dir), "forward", "unix:web.sock", "home:web"], stdout=subprocess.PIPE, text=True, cwd=here)
+    check(f"listening on unix:{here}/web.sock" in forwarding.stdout.readline(), "forward: a path does not start from where the command was given")
+    page = scene.laptop_at.run("curl", "-sS", "--fail", "--unix-socket", here / "web.sock", "http://home/hello")
+    check(page == "hello from home\n", f"the page forwarded by a unix socket: {page!r}")
+    forwarding.send_signal(signal.SIGINT)
+    check(forwarding.wait(10) == 0 and not (here / "web.sock").exists(), "the unix socket is still there after forward's end")
 
 
 def reload(scene):
@@ -228,14 +240,16 @@ def reload(scene):
 def authorized(scene):
     scene.ground.step("authorized_keys: a peer that is in no configuration, for one service, until it is taken out")
     scene.configure_home(peers=[])
-    scene.home.cli("authorize", scene.laptop.peer_id, "--services", "echo")
+    status, _, err = scene.home.cli("authorize", scene.laptop.peer_id, "--services", "echo", should=False)
+    check(status == 0 and f"--dir {scene.home.dir} reload" in err, f"authorize beside a running daemon: {status}, {err}")
     scene.home.cli("reload")
     scene.expect_echo("authorized for it")
     check("not allow" in scene.nc("home", "web")[2], "a service that is not in services=\"echo\" can be used")
     check(json.loads(scene.home.cli("peers", "--json"))["peers"][0]["source"] == "authorized_keys", "the peer's source")
     line = Line(scene)
     line.expect_life("authorized")
-    scene.home.cli("deauthorize", scene.laptop.peer_id)
+    status, _, err = scene.home.cli("deauthorize", scene.laptop.peer_id, should=False)
+    check(status == 0 and f"--dir {scene.home.dir} reload" in err, f"deauthorize beside a running daemon: {status}, {err}")
     scene.home.cli("reload")
     check(scene.home.status()["peers"] == [], "a peer that was taken out is still there")
     line.process.kill()
