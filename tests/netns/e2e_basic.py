@@ -189,7 +189,7 @@ def forward(scene):
     with scene.laptop_at:
         forwarding = subprocess.Popen([PEERGATE, "--dir", str(scene.laptop.dir), "forward", "unix:web.sock", "home:web"], stdout=subprocess.PIPE, text=True, cwd=here)
     check(f"listening on unix:{here}/web.sock" in forwarding.stdout.readline(), "forward: a path does not start from where the command was given")
-    page = scene.laptop_at.run("curl", "-sS", "--fail", "--unix-socket", here / "web.sock", "http://home/hello")
+    page = scene.laptop_at.run("curl", "-sS", "--fail", "--unix-socket", here / "web.sock", "http://web/hello")
     check(page == "hello from home\n", f"the page forwarded by a unix socket: {page!r}")
     forwarding.send_signal(signal.SIGINT)
     check(forwarding.wait(10) == 0 and not (here / "web.sock").exists(), "the unix socket is still there after forward's end")
