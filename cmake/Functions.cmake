@@ -68,9 +68,13 @@ endfunction()
 
 # What every ctest entry shares. Exit status 77 means "can't run here": a skip, or with CI=true a failure, which
 # the script or the program that skips sees to (tests/needs-root.sh, tests/fuzz/run.sh).
+# A TIMEOUT is four times what the test takes on a busy machine with sanitizers, or more; who may take longest is begun first. PROCESSORS
+# are halves of a core (run_ctest in dev): two for what computes all the time.
 function(peergate_test_properties name timeout labels)
     set_tests_properties(${name} PROPERTIES
         TIMEOUT ${timeout}
+        COST ${timeout}
+        PROCESSORS 2
         LABELS "${labels}"
         SKIP_RETURN_CODE 77
         ENVIRONMENT "ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1")
@@ -93,16 +97,17 @@ function(peergate_test)
     add_test(NAME ${arg_NAME} COMMAND ${target} ${arg_ARGS})
     string(REGEX MATCH "^[^/]+" label "${arg_NAME}")
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 60)
+        set(arg_TIMEOUT 120)
     endif()
     peergate_test_properties(${arg_NAME} ${arg_TIMEOUT} "${label};${arg_LABELS}")
 endfunction()
 
-# A test that is a script. It gets PEERGATE_BIN (the program), PEERGATE_ROOT and PEERGATE_BUILD in its environment.
-# ROOT: needs root, so it is skipped (with CI=true: fails) without. LOCK: tests of one lock never run side by side.
-#   peergate_script_test(NAME netns/roaming COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/roaming.sh ROOT LOCK netns TIMEOUT 120)
+# A test that is a script. It gets PEERGATE_BIN (the program), PEERGATE_ROOT, PEERGATE_BUILD and PEERGATE_TEST_SECONDS (its TIMEOUT)
+# in its environment. ROOT: needs root, for network namespaces of its own, so it is skipped (with CI=true: fails) without.
+# Such a test mostly waits, and several run at once; BUSY: this one does not (bulk traffic).
+#   peergate_script_test(NAME netns/roaming COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/roaming.sh ROOT BUSY TIMEOUT 120)
 function(peergate_script_test)
-    cmake_parse_arguments(PARSE_ARGV 0 arg "ROOT" "NAME;TIMEOUT;LOCK" "COMMAND;LABELS;ENVIRONMENT")
+    cmake_parse_arguments(PARSE_ARGV 0 arg "ROOT;BUSY" "NAME;TIMEOUT" "COMMAND;LABELS;ENVIRONMENT")
     set(gate)
     if(arg_ROOT)
         set(gate "${CMAKE_SOURCE_DIR}/tests/needs-root.sh")
@@ -110,14 +115,14 @@ function(peergate_script_test)
     add_test(NAME ${arg_NAME} COMMAND ${gate} ${arg_COMMAND})
     string(REGEX MATCH "^[^/]+" label "${arg_NAME}")
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 120)
+        set(arg_TIMEOUT 240)
     endif()
     peergate_test_properties(${arg_NAME} ${arg_TIMEOUT} "${label};${arg_LABELS}")
-    set_property(TEST ${arg_NAME} APPEND PROPERTY ENVIRONMENT
+    set_property(TEST ${arg_NAME} APPEND PROPERTY ENVIRONMENT "PEERGATE_TEST_SECONDS=${arg_TIMEOUT}"
         "PEERGATE_BIN=${CMAKE_BINARY_DIR}/peergate" "PEERGATE_ROOT=${CMAKE_SOURCE_DIR}"
         "PEERGATE_BUILD=${CMAKE_BINARY_DIR}" ${arg_ENVIRONMENT})
-    if(arg_LOCK)
-        set_property(TEST ${arg_NAME} PROPERTY RESOURCE_LOCK ${arg_LOCK})
+    if(arg_ROOT AND NOT arg_BUSY)
+        set_property(TEST ${arg_NAME} PROPERTY PROCESSORS 1)
     endif()
 endfunction()
 

@@ -3,6 +3,7 @@
 path or an anchor dies; what a phone pays for being there. The scenes are those of the tests (tests/netns: grid, uplink, anchors), with this build's program and
 without their patience. In run.py: BENCHES["natpath"] = bench_natpath.natpath."""
 import contextlib
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -13,16 +14,12 @@ from measure import median, spread
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "netns"))
 
 
-def scenes(tools):
+def scenes(tools, *names):
     """The tests' modules; they look for the program when they are imported."""
     os.environ.setdefault("PEERGATE_BIN", str(tools.peergate))
     os.environ.setdefault("PEERGATE_BUILD", str(tools.build))
     os.environ["PEERGATE_PATIENCE"] = "10"  # a figure that is missed is a figure, not a failure
-    os.environ["PEERGATE_GAP_MAX"] = "20"
-    import anchors
-    import grid
-    import uplink
-    return grid, uplink, anchors
+    return [importlib.import_module(name) for name in names]
 
 
 @contextlib.contextmanager
@@ -81,7 +78,7 @@ def repeated(ctx, function, parts):
 
 
 def natpath(ctx):
-    grid, uplink, anchors = scenes(ctx.tools)
+    grid, uplink, anchors = scenes(ctx.tools, "grid", "uplink", "anchors")
     pairs(ctx, grid)
     for name, values, limit in repeated(ctx, lambda parts: [(name, 1000 * gap, 1000 * uplink.GAP) for name, gap in uplink.measure(parts)], uplink.PARTS):
         emit(ctx, f"uplink: {name}", values, "ms still", limit)

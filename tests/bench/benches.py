@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 
+import bench_badlinks
 import bench_dns
 import bench_packets
 import bench_natpath
@@ -496,4 +497,4 @@ def packets(ctx):
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
            "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay, "packets": packets,
-           "natpath": bench_natpath.natpath}
+           "natpath": bench_natpath.natpath, "badlinks": bench_badlinks.badlinks}

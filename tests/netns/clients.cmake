@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/clients COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/clients.py ROOT LOCK netns)
+peergate_script_test(NAME netns/clients COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/clients.py ROOT)

@@ -21,7 +21,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from ground import PEERGATE, Ground, check, chosen, command, needs, run, until
+from ground import PATIENCE, PEERGATE, REPLY, Ground, check, chosen, command, needs, run, until
 from streams import (Checker, TcpServer, UdpEcho, Web, decode_address, encode_address, pattern, receive_all, receive_exactly,
                      send_pattern, serve_digest, serve_echo, socks_connect, socks_request)
 
@@ -110,13 +110,13 @@ class Scene:
         self.configure_laptop(**socks)
         self.laptop.cli("reload")
 
-    def try_run(self, *argv, seconds=30, **options):
+    def try_run(self, *argv, seconds=30 * PATIENCE, **options):
         with self.laptop_at:
             return subprocess.run([str(word) for word in argv], capture_output=True, timeout=seconds, **options)
 
     def curl(self, *words, should=0, **options):
         """Standard output; the exit status has to be `should`."""
-        done = self.try_run("curl", "-sS", "--noproxy", "", "--max-time", "25", *words, **options)
+        done = self.try_run("curl", "-sS", "--noproxy", "", "--max-time", str(4 * REPLY), *words, **options)
         check(done.returncode == should, f"curl {' '.join(map(str, words))}: exit status {done.returncode}, not {should}: "
                                          f"{done.stderr.decode(errors='replace').strip()}")
         return done.stdout
@@ -254,7 +254,7 @@ class Association:
     def send(self, host, port, data, fragment=0):
         self.udp.send(bytes([0, 0, fragment]) + encode_address(host, port) + data)
 
-    def receive(self, seconds=5):
+    def receive(self, seconds=REPLY):
         """(host, port, data); None when nothing comes."""
         self.udp.settimeout(seconds)
         try:
@@ -354,8 +354,8 @@ def reply_codes(scene):
         got = scene.curl("-x", "http://127.0.0.1:1080", "-w", "%{http_code}", f"http://{host}:{port}/")
         check(got[-3:] == status, f"{host}:{port} by HTTP: status {got[-3:]!r}, not {status!r}")
         check(len(got) > 40, f"{host}:{port} by HTTP: no sentence for a person, only {got!r}")
-    thread.join(25)
-    second.join(25)
+    thread.join(2 * REPLY)
+    second.join(2 * REPLY)
     check(stuck and stuck[0][0] == 6, f"a service that does not answer: {stuck}, not 6")
     check(gone and gone[0][0] in (3, 6), f"a peer that is not there: {gone}, not 3")
     scene.ground.step(f"    no answer of a service: after {stuck[0][1]:.1f} s; no answer of a peer: after {gone[0][1]:.1f} s")
@@ -366,7 +366,7 @@ def odd_clients(scene):
     request = b"\5\1\0" + b"\5\1\0" + encode_address("echo.home.demo.p2p", 7)
     for step in (1, 3, len(request)):
         sock = scene.laptop_at.socket()
-        sock.settimeout(10)
+        sock.settimeout(REPLY)
         sock.connect(PROXY)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, len(request), step):
@@ -380,7 +380,7 @@ def odd_clients(scene):
     for junk in (b"", b"\5", b"\5\0", b"\4\1\0\1", b"\5\1\0\5\1\0\2", b"GET", b"\x16\3\1\0\x05hello", os.urandom(300), b"A" * 70000,
                  b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT :0 HTTP/1.1\r\n\r\n", b"\5\1\0\5\1\0\3\0\0\0"):
         sock = scene.laptop_at.socket()
-        sock.settimeout(5)
+        sock.settimeout(2 * REPLY)
         sock.connect(PROXY)
         try:
             sock.sendall(junk)
@@ -406,7 +406,7 @@ def half_close(scene):
     check(receive_all(sock) == pattern(MEGABYTE), "the service's megabyte came otherwise")
     send_pattern(sock, 2 * MEGABYTE + 5)
     sock.shutdown(socket.SHUT_WR)
-    check(scene.ended_first.get(timeout=10) == pattern(2 * MEGABYTE + 5), "what came after the service's end is not what was sent")
+    check(scene.ended_first.get(timeout=2 * REPLY) == pattern(2 * MEGABYTE + 5), "what came after the service's end is not what was sent")
     sock.close()
     done = scene.try_run(PEERGATE, "--dir", scene.laptop.dir, "nc", "home.demo", "digest", input=pattern(MEGABYTE))
     check(done.stdout.startswith(f"{MEGABYTE} ".encode()), f"half-close by `peergate nc`: {done}")
@@ -422,7 +422,7 @@ def many(scene):
     folder.mkdir()
     begin = time.monotonic()
     scene.curl("-Z", "--parallel-immediate", "--parallel-max", "200", "-x", "socks5h://127.0.0.1:1080",
-               "http://web.home.demo.p2p/[200001-200200]", "-o", f"{folder}/#1", seconds=40)
+               "http://web.home.demo.p2p/[200001-200200]", "-o", f"{folder}/#1")
     for size in range(200001, 200201):
         check((folder / str(size)).read_bytes() == pattern(size), f"download {size} differs")
     scene.ground.step(f"    40 MB in {time.monotonic() - begin:.1f} s")

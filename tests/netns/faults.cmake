@@ -5,4 +5,4 @@ set_target_properties(wallshift PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "$
 target_compile_options(wallshift PRIVATE -fno-sanitize=all)
 target_link_options(wallshift PRIVATE -fno-sanitize=all)
 target_link_libraries(wallshift PRIVATE ${CMAKE_DL_LIBS})
-peergate_script_test(NAME netns/faults COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/faults.py ROOT LOCK netns)
+peergate_script_test(NAME netns/faults COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/faults.py ROOT)

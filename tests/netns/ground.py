@@ -2,13 +2,18 @@
 """What the tests in namespaces stand on: namespaces and links that are gone afterwards, programs in them, and nodes of
 ours with their folder, log and control socket. Whatever goes wrong, the logs are printed.
 
-    with Ground("roam", limit=80) as ground:
+    with Ground("roam") as ground:
         a, b = ground.namespace("a"), ground.namespace("b")
         ground.veth(a, "10.77.0.1/24", b, "10.77.0.2/24")
         home = ground.node(b, "home", config={...})
         home.up()
         with a:                         # what is opened in here is opened in that namespace
             sock = socket.socket(...)
+
+Time: several tests run at once, and CI's machines are slow and stand still for seconds now and then. So a test shows that something
+happens, and prints how long it took; how long it should take is asked for by ./dev bench. `until` waits for PATIENCE times what a quiet machine
+needs; where only some time can tell a defect (a stream that stands still until a session is given up), the limit is STILL_MAX. Whatever a test waits for,
+it ends before its TIMEOUT in the .cmake does.
 """
 import contextlib
 import ctypes
@@ -33,6 +38,12 @@ SANITIZED = "PEERGATE_SANITIZE:STRING=address" in (
     (BUILD / "CMakeCache.txt").read_text(errors="replace") if (BUILD / "CMakeCache.txt").exists() else "")
 LOG_LINES = 80
 LANES = int(os.environ.get("PEERGATE_LANES", "0"))  # of every node that says nothing else
+PATIENCE = float(os.environ.get("PEERGATE_PATIENCE", "5"))
+STILL_MAX = 20   # seconds; what stands still for longer waits for something like a session's end, on any machine
+REPLY = 30       # seconds for an answer from a socket, if there has to be one
+BEGAN = time.monotonic()
+LIMIT = float(os.environ.get("PEERGATE_TEST_SECONDS", "0"))  # what ctest gives the whole test
+CLEANING_UP = 30  # seconds of it that are left for the end
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,14 +61,19 @@ def check(condition, message):
         raise Failed(message)
 
 
+waiting_for = threading.local()
+
+
 def until(found, what, seconds=10, every=0.02):
-    """What found() returns once that is true."""
-    deadline = time.monotonic() + seconds
+    """What found() returns once that is true. seconds: for a quiet machine."""
+    deadline = time.monotonic() + seconds * PATIENCE
+    waiting_for.what = what
     while True:
         got = found()
         if got:
+            waiting_for.what = None
             return got
-        check(time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}")
+        check(time.monotonic() < deadline, f"not within {seconds * PATIENCE:g} s: {what() if callable(what) else what}")
         time.sleep(every)
 
 
@@ -115,7 +131,7 @@ class Program:
             self.signal(signal.SIGKILL)
         self.popen.wait()
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=10 * PATIENCE):
         """SIGTERM; its exit status, None when it had to be killed."""
         if self.alive():
             self.signal(signal.SIGCONT)
@@ -214,7 +230,7 @@ class Node:
         (status, stdout, stderr)."""
         with self.namespace:
             done = subprocess.run([PEERGATE, "--dir", str(self.dir), *map(str, words)], capture_output=True, text=True,
-                                  timeout=seconds, **options)
+                                  timeout=seconds * PATIENCE, **options)
         if not should:
             return done.returncode, done.stdout, done.stderr
         check(done.returncode == 0, f"{self.name}: peergate {' '.join(map(str, words))}: exit status {done.returncode}: "
@@ -239,7 +255,7 @@ class Node:
     def ask(self, command, **members):
         """A command straight to the control socket, for whoever asks often: its first answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(20)
+            sock.settimeout(REPLY)
             sock.connect(str(self.dir / "control.sock"))
             sock.sendall(json.dumps({"command": command, **members}).encode() + b"\n")
             with sock.makefile() as lines:
@@ -279,7 +295,7 @@ class Node:
     def logged(self, text, seconds=5):
         until(lambda: text in self.log(), f"{self.name} logs \"{text}\"", seconds)
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=10 * PATIENCE):
         """A clean end, or the test fails."""
         if not self.daemon or self.daemon.is_killed:
             return
@@ -294,11 +310,11 @@ class Node:
 
 
 class Ground:
-    """limit: seconds until the test has failed, whatever it waits for."""
+    """limit: seconds until the test has failed, whatever it waits for, if ctest gives none."""
 
-    def __init__(self, name, limit=85):
+    def __init__(self, name, limit=600):
         self.name = name
-        self.limit = limit
+        self.limit = max(1, LIMIT - CLEANING_UP - (time.monotonic() - BEGAN)) if LIMIT else limit
         self.began = time.monotonic()
         self.namespaces, self.programs, self.nodes = [], [], []
 
@@ -306,11 +322,12 @@ class Ground:
         self.folder = Path(tempfile.mkdtemp(prefix=f"peergate-{self.name}-"))
         signal.signal(signal.SIGALRM, self.on_alarm)
         signal.signal(signal.SIGTERM, self.on_terminate)
-        signal.alarm(self.limit)
+        signal.alarm(int(self.limit))
         return self
 
     def on_alarm(self, *_):
-        raise Failed(f"the test took longer than {self.limit} s")
+        what, waiting_for.what = getattr(waiting_for, "what", None), None  # what() may ask somebody who does not answer
+        raise Failed(f"the test took longer than {self.limit:.0f} s" + (f", and waits for this: {what() if callable(what) else what}" if what else ""))
 
     def on_terminate(self, *_):
         raise Failed("terminated from outside")
@@ -391,4 +408,6 @@ def run(test):
     except Failed as failed:
         print(f"FAILED: {failed}", file=sys.stderr)
         sys.exit(1)
-    print("passed")
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    busy = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
+    print(f"passed, in {time.monotonic() - BEGAN:.0f} s, {busy:.0f} s of a processor")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/interfaces COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/interfaces.py ROOT LOCK netns TIMEOUT 120)
+peergate_script_test(NAME netns/interfaces COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/interfaces.py ROOT)

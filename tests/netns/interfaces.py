@@ -11,7 +11,7 @@ import time
 from ground import Ground, check, chosen, run, until
 
 PORT = 41000
-SOON = 2.0  # seconds; a quarter of one for changes to settle, and what a busy machine takes
+SOON = 15.0  # seconds; a quarter of one for changes to settle, the rest for a busy machine: a keepalive later would be 20
 
 
 class Scene:
@@ -41,7 +41,7 @@ class Scene:
 
     def soon(self, condition, what):
         began = time.monotonic()
-        until(condition, lambda: f"{what}; offered: {self.offered()}", 10)
+        until(condition, lambda: f"{what}; offered: {self.offered()}")
         took = time.monotonic() - began
         check(took < SOON, f"{what}: after {took:.1f} s")
         return took

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/ladder COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/ladder.py ROOT LOCK netns TIMEOUT 300)
+peergate_script_test(NAME netns/ladder COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/ladder.py ROOT TIMEOUT 300)

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from ground import BUILD, PEERGATE, Failed, Skipped, check, command, needs, setns, until
+from ground import BUILD, LIMIT, PEERGATE, REPLY, Failed, Skipped, check, command, needs, setns, until
 
 ROOT = Path(os.environ.get("PEERGATE_ROOT", Path(__file__).resolve().parents[2]))
 MACHINES = ROOT / "build" / "deps" / "machines"
@@ -39,8 +39,8 @@ def machine(*packages):
     return register
 
 
-def run_parts(seconds):
-    """Each part, or those that the command line names, on a machine of its own."""
+def run_parts(seconds=LIMIT - 10 if LIMIT else 600):
+    """Each part, or those that the command line names, on a machine of its own, in so many seconds each."""
     if os.environ.get("PEERGATE_TEST_PART"):
         return inside()
     needs("dbus-daemon", "busctl", "unshare", "setpriv", "dig")
@@ -244,7 +244,7 @@ class Node:
         (self.dir / "config.yaml").write_text(json.dumps(text, indent=1))
 
     def cli(self, *words, should=True, env=None):
-        done = subprocess.run([PEERGATE, "--dir", str(self.dir), *map(str, words)], capture_output=True, text=True, timeout=30,
+        done = subprocess.run([PEERGATE, "--dir", str(self.dir), *map(str, words)], capture_output=True, text=True, timeout=4 * REPLY,
                               env={**os.environ, **(env or {})})
         if not should:
             return done.returncode, done.stdout, done.stderr
@@ -286,7 +286,7 @@ class Node:
         if not self.daemon:
             return
         self.daemon.terminate()
-        check(self.daemon.wait(20) == 0, f"the daemon ended with {self.daemon.returncode}")
+        check(self.daemon.wait(2 * REPLY) == 0, f"the daemon ended with {self.daemon.returncode}")
         self.daemon = None
 
     def kill(self):
@@ -304,11 +304,11 @@ class Node:
 def lookup(name, family=socket.AF_INET):
     """What the C library tells a program that was started now: the first address, or None."""
     code = "import socket, sys\ntry: print(socket.getaddrinfo(sys.argv[1], None, int(sys.argv[2]))[0][4][0])\nexcept OSError as error: print(error, file=sys.stderr)"
-    return subprocess.run([sys.executable, "-c", code, name, str(int(family))], capture_output=True, text=True, timeout=40).stdout.strip() or None
+    return subprocess.run([sys.executable, "-c", code, name, str(int(family))], capture_output=True, text=True, timeout=4 * REPLY).stdout.strip() or None
 
 
 def dig(*words):
-    return command(["dig", "+short", "+tries=1", "+time=2", *words]).strip()
+    return command(["dig", "+short", "+tries=1", "+time=10", *words]).strip()
 
 
 class Upstream:

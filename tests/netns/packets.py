@@ -18,7 +18,7 @@ import socket
 import struct
 import subprocess
 import time
-from ground import PEERGATE, SANITIZED, Ground, check, chosen, needs, run, until
+from ground import PEERGATE, REPLY, SANITIZED, Ground, check, chosen, needs, run, until
 from stock import StockNode, checksum
 from streams import (TcpServer, UdpEcho, Web, decode_address, encode_address, pattern, receive_all, receive_exactly, send_pattern,
                      serve_digest, serve_echo, socks_connect, socks_request)
@@ -103,7 +103,7 @@ class Scene:
 
 # ---- clients
 
-def connect(namespace, host, port, seconds=10):
+def connect(namespace, host, port, seconds=REPLY):
     """A socket, or the error's number."""
     sock = namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.settimeout(seconds)
@@ -125,11 +125,11 @@ def expect_echo(sock, why, data=b"hello through packets"):
 
 
 def expect_refused(namespace, host, port, why):
-    got = connect(namespace, host, port, 3)
+    got = connect(namespace, host, port)
     check(got == errno.ECONNREFUSED, f"{why}: {os.strerror(got) if isinstance(got, int) else 'connected'}")
 
 
-def udp_exchange(namespace, host, port, data=b"datagram", seconds=3, source=None):
+def udp_exchange(namespace, host, port, data=b"datagram", seconds=REPLY, source=None):
     """The answer, or an exception's name."""
     with namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(seconds)
@@ -143,7 +143,7 @@ def udp_exchange(namespace, host, port, data=b"datagram", seconds=3, source=None
 
 def curl(namespace, url, *words):
     with namespace:
-        done = subprocess.run(["curl", "-gsS", "--max-time", "20", *words, url], capture_output=True)
+        done = subprocess.run(["curl", "-gsS", "--max-time", str(4 * REPLY), *words, url], capture_output=True)
     return done.stdout if done.returncode == 0 else f"curl: {done.returncode}: {done.stderr.decode().strip()}"
 
 
@@ -206,7 +206,7 @@ def changes(scene):
     del services["echo"]
     scene.configure_home(services=services)
     scene.home.cli("reload")
-    line.settimeout(5)
+    line.settimeout(2 * REPLY)
     try:
         check(line.recv(1) == b"", "the connection lives on")
     except ConnectionResetError:
@@ -242,7 +242,7 @@ def flood(scene):
                 except BlockingIOError:
                     break
             if opened < 10:
-                expect_echo(connect(scene.laptop_at, HOME, 7, 5), "another peer during the flood")
+                expect_echo(connect(scene.laptop_at, HOME, 7), "another peer during the flood")
                 opened += 1
     after = scene.home.status()["netstack"]
     scene.ground.step(f"    {sent} SYNs in {time.monotonic() - began:.1f} s, {opened} connections of another peer meanwhile, "
@@ -318,7 +318,7 @@ def to_tun(scene):
 
 # ---- connections out
 
-def associate(namespace, host, port, data, seconds=5):
+def associate(namespace, host, port, data, seconds=REPLY):
     """One datagram through UDP ASSOCIATE; the answer's payload."""
     code, bound, control = socks_request(namespace, PROXY, 3, "0.0.0.0", 0)
     check(code == 0, f"UDP ASSOCIATE: {code}")
@@ -361,7 +361,7 @@ def out(scene):
             check(got == b"echo:" + data, f"{size} bytes by UDP to {host}: {got and got[:40]}")
     for host in ("stock", STOCK, SUBNET):
         with scene.home_at:
-            done = subprocess.run([PEERGATE, "--dir", str(scene.home.dir), "nc", host, "7"], input=b"by nc", capture_output=True, timeout=20)
+            done = subprocess.run([PEERGATE, "--dir", str(scene.home.dir), "nc", host, "7"], input=b"by nc", capture_output=True, timeout=4 * REPLY)
         check((done.returncode, done.stdout) == (0, b"by nc"), f"nc {host} 7: {done}")
     with scene.home_at:
         forward = subprocess.Popen([PEERGATE, "--dir", str(scene.home.dir), "forward", "127.0.0.1:4444", f"{SUBNET}:8000"],
@@ -372,7 +372,7 @@ def out(scene):
         check(got == pattern(500000), f"forward: {got if isinstance(got, str) else len(got)}")
     finally:
         forward.terminate()
-        forward.communicate(timeout=10)
+        forward.communicate(timeout=2 * REPLY)
 
 
 def out_to_own(scene):
@@ -418,14 +418,17 @@ def first_contact(scene):
         check(got == pattern(1000), f"first contact: {got}")
     scene.home.stop()
     scene.home.up()
-    got = associate(scene.home_at, STOCK, 9000, b"first", seconds=8)
+    got = associate(scene.home_at, STOCK, 9000, b"first")
     check(got == b"echo:first", f"first contact by UDP: {got}")
-    scene.home.stop()
-    scene.configure_home(stock=scene.stock_peer("10.77.0.1", hello="never"))
-    scene.home.up()
-    began = time.monotonic()
-    expect_echo(socks_connect(scene.home_at, PROXY, STOCK, 7), "hello: never")
-    check(time.monotonic() - began < 2, "hello: never, and it took long all the same")
+    times = []
+    while len(times) < 5 and min(times, default=9) >= 2:  # a machine that stands still spoils some, a wait for HELLOs all of them
+        scene.home.stop()
+        scene.configure_home(stock=scene.stock_peer("10.77.0.1", hello="never"))
+        scene.home.up()
+        began = time.monotonic()
+        expect_echo(socks_connect(scene.home_at, PROXY, STOCK, 7), "hello: never")
+        times.append(time.monotonic() - began)
+    check(min(times) < 2, f"hello: never, and it took long all the same: {times}")
 
 
 def removed(scene):
@@ -435,7 +438,7 @@ def removed(scene):
     check(receive_exactly(line, 1) == b"1", "no echo")
     scene.configure_home(peers=[])
     scene.home.cli("reload")
-    line.settimeout(5)
+    line.settimeout(2 * REPLY)
     try:
         check(line.recv(1) == b"", "it lives on")
     except ConnectionResetError:
@@ -449,7 +452,7 @@ PARTS = (to_no_root, refuses, changes, flood, to_tun, out, out_to_own, exit_node
 
 def test():
     needs("wireguard-go", "wg", "curl")
-    with Ground("packets", limit=110) as ground:
+    with Ground("packets") as ground:
         scene = Scene(ground)
         for part in chosen(PARTS):
             part(scene)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/pairing COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/pairing.py ROOT LOCK netns TIMEOUT 180)
+peergate_script_test(NAME netns/pairing COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/pairing.py ROOT)

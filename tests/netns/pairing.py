@@ -10,7 +10,7 @@ import os
 import pwd
 import socket
 import subprocess
-from ground import Failed, Ground, check, needs, run
+from ground import REPLY, Failed, Ground, check, needs, run
 from stock import StockNode, ping
 from streams import UdpEcho, Web, decode_address, encode_address, pattern, socks_request
 
@@ -87,7 +87,7 @@ class Member:
 
 def curl(member, url, *words, wrapper=()):
     with member.at:
-        done = subprocess.run([*wrapper, "curl", "-gsS", "--noproxy", "", "--max-time", "15", *words, url], capture_output=True)
+        done = subprocess.run([*wrapper, "curl", "-gsS", "--noproxy", "", "--max-time", str(2 * REPLY), *words, url], capture_output=True)
     if done.returncode != 0:
         return f"curl: {done.stderr.decode().strip()}"
     return None if done.stdout == pattern(SIZE) else f"{len(done.stdout)} other bytes"
@@ -120,7 +120,7 @@ def udp_by_socks(client, server):
     if code != 0:
         return f"UDP ASSOCIATE: {code}"
     with control, client.at.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(REPLY)
         sock.sendto(b"\0\0\0" + encode_address(server.ipv4, ECHO) + b"datagram", bound)
         got = sock.recv(65536)
         got = got[3 + decode_address(got[3:])[2]:]
@@ -132,7 +132,7 @@ def udp(client, server):
         if client.kind == "no rights":
             return udp_by_socks(client, server)
         with client.at.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(REPLY)
             sock.connect((server.ipv4, ECHO))
             sock.send(b"datagram")
             got = sock.recv(65536)
@@ -143,8 +143,8 @@ def udp(client, server):
 
 def echo(client, server):
     if client.kind == "no rights":
-        sent, received, _ = client.node.ping(server.name, 2)
-        return None if received == sent else f"{received} of {sent}"
+        sent, received, _ = client.node.ping(server.name, 3)
+        return None if received > 0 else f"{received} of {sent}"
     return None if ping(client.at, server.ipv4) and ping(client.at, server.ipv6) else "no answer"
 
 
@@ -176,7 +176,7 @@ def table(clients, servers):
 
 def test():
     needs("ip", "curl", "wireguard-go", "wg", "setpriv")
-    with Ground("pair", 170) as ground:
+    with Ground("pair") as ground:
         os.chmod(ground.folder, 0o711)
         clients, servers = ([Member(ground, kind, side) for kind in KINDS] for side in "ab")
         for client in clients:

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/portmap COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/portmap.py ROOT LOCK netns TIMEOUT 400)
+foreach(part pcp pmp upnp renewal restart moved refused silent lies upnp_lies reached off)
+    peergate_script_test(NAME netns/portmap-${part} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/portmap.py ${part} ROOT)
+endforeach()

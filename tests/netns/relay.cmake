@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/relay COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/relay.py ROOT LOCK netns TIMEOUT 150)
+peergate_script_test(NAME netns/relay COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/relay.py ROOT)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/relay_failover COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/relay_failover.py ROOT LOCK netns TIMEOUT 240)
+peergate_script_test(NAME netns/relay_failover COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/relay_failover.py ROOT)

@@ -16,14 +16,13 @@ import signal
 import subprocess
 import threading
 import time
-from ground import Ground, check, needs, run, until
+from ground import STILL_MAX, Ground, check, needs, run, until
 from streams import Web
 
 AT = {"laptop": "10.77.1.2", "home": "10.77.2.2", "east": "10.77.3.2", "west": "10.77.4.2"}
 ANCHORS = ("east", "west")
-SIZE = 4_000_000_000  # more than any part of the test takes in
+SIZE = 400_000_000_000  # more than the test takes in
 RATE = "20M"
-GAP_S = 2.0
 
 
 class Download:
@@ -50,6 +49,7 @@ class Download:
         before = self.bytes
         until(lambda: self.bytes > before + 1_000_000, f"the download goes on after {what}")
         check(self.popen.poll() is None, f"{what}: curl ended: {self.popen.stderr.read() if self.popen.poll() is not None else ''}")
+        check(self.gap < STILL_MAX, f"{what}: nothing came for {self.gap:.2f} s")
         return self.gap
 
     def stop(self):
@@ -106,9 +106,10 @@ class Scene:
 
     def used(self):
         """The anchor that carries the data to the laptop."""
-        before = {name: self.node[name].status()["anchor"]["relayed_bytes"] for name in ANCHORS}
-        time.sleep(0.5)
-        return max(ANCHORS, key=lambda name: self.node[name].status()["anchor"]["relayed_bytes"] - before[name])
+        def relayed():
+            return {name: self.node[name].status()["anchor"]["relayed_bytes"] for name in ANCHORS}
+        before = relayed()
+        return until(lambda: [name for name, count in relayed().items() if count > before[name] + 1_000_000], "one of them relays", every=0.1)[0]
 
 
 def settled(scene):
@@ -122,7 +123,6 @@ def silent(scene, ground, download):
     used = scene.used()
     scene.node[used].daemon.signal(signal.SIGSTOP)
     gap = download.goes_on(f"{used} has stopped")
-    check(gap < GAP_S, f"{used} fell silent: nothing came for {gap:.2f} s")
     ground.step(f"the relay in use falls silent: nothing for {gap:.2f} s")
     scene.node[used].daemon.signal(signal.SIGCONT)
     settled(scene)
@@ -132,7 +132,6 @@ def killed(scene, ground, download):
     used = scene.used()
     scene.node[used].kill()
     gap = download.goes_on(f"{used} was killed")
-    check(gap < GAP_S, f"{used} was killed: nothing came for {gap:.2f} s")
     ground.step(f"it is killed: nothing for {gap:.2f} s")
     scene.node[used].up()
     began = time.monotonic()
@@ -145,7 +144,6 @@ def cut_off(scene, ground, download):
     used = scene.used()
     scene.block(True, f"ip saddr {AT[used]} ip daddr {AT['laptop']} drop")
     gap = download.goes_on(f"{used} does not reach the laptop any more")
-    check(gap < GAP_S, f"{used} reaches one side only: nothing came for {gap:.2f} s")
     ground.step(f"it reaches one side only: nothing for {gap:.2f} s")
     scene.block(True)
 
@@ -158,13 +156,12 @@ def both_gone(scene, ground, download):
     for name in ANCHORS:
         scene.node[name].kill()
     gap = download.goes_on("both anchors were killed")
-    check(gap < GAP_S, f"both anchors are gone: nothing came for {gap:.2f} s")
     ground.step(f"both are killed under a direct path: nothing for {gap:.2f} s")
 
 
 def test():
     needs("curl", "nft")
-    with Ground("relay_failover", limit=200) as ground:
+    with Ground("relay_failover") as ground:
         scene = Scene(ground)
         for name in (*ANCHORS, "home", "laptop"):
             scene.node[name].up()

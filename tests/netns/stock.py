@@ -5,6 +5,8 @@ import socket
 import struct
 import time
 
+from ground import REPLY
+
 
 class StockNode:
     """address: with its prefix length, like ["10.64.0.9/24", "fd64::9/64"]."""
@@ -32,7 +34,7 @@ class StockNode:
         lines = ["[Interface]", f"PrivateKey = {self.private}", f"ListenPort = {self.port}", *self.peers]
         self.namespace.run("wg", "setconf", self.device, "/dev/stdin", input="\n".join(lines) + "\n")
 
-    def ping(self, host, size=56, seconds=3):
+    def ping(self, host, size=56, seconds=REPLY):
         return ping(self.namespace, host, size, seconds)
 
 
@@ -43,7 +45,7 @@ def checksum(data):
     return ~total & 0xffff
 
 
-def ping(namespace, host, size=56, seconds=3):
+def ping(namespace, host, size=56, seconds=REPLY):
     """Is one echo request with so many bytes answered, with the same bytes?"""
     is_v6 = ":" in host
     ident, payload = os.getpid() & 0xffff, os.urandom(size)

@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import time
-from ground import Failed, check
+from ground import REPLY, Failed, check
 
 BLOCK = 65536
 NOISE = random.Random(1928).randbytes(2 * BLOCK)
@@ -212,7 +212,7 @@ def decode_address(data):
     return host, struct.unpack(">H", data[end:end + 2])[0], end + 2
 
 
-def socks_request(namespace, proxy, command, host, port, seconds=30):
+def socks_request(namespace, proxy, command, host, port, seconds=2 * REPLY):
     """(reply code, (host, port) of the reply, socket)"""
     sock = namespace.socket(socket.AF_UNIX if isinstance(proxy, str) else socket.AF_INET)
     sock.settimeout(seconds)
@@ -224,7 +224,7 @@ def socks_request(namespace, proxy, command, host, port, seconds=30):
     return head[1], decode_address(head[3:] + rest)[:2], sock
 
 
-def socks_connect(namespace, proxy, host, port, seconds=30):
+def socks_connect(namespace, proxy, host, port, seconds=2 * REPLY):
     """A connected socket, or Failed with the reason."""
     code, _, sock = socks_request(namespace, proxy, 1, host, port, seconds)
     if code != 0:

@@ -5,5 +5,5 @@ foreach(part
         resolvconf_of_debian resolvconf_of_openresolv
         plain_resolv_conf plain_resolv_conf_upstreams plain_resolv_conf_asked_in_a_circle plain_resolv_conf_kills plain_resolv_conf_and_others
         networkmanager_with_dnsmasq networkmanager_with_resolved networkmanager_alone)
-    peergate_script_test(NAME netns/sysdns/${part} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sysdns.py ${part} ROOT TIMEOUT 150)
+    peergate_script_test(NAME netns/sysdns/${part} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sysdns.py ${part} ROOT)
 endforeach()

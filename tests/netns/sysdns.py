@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from ground import Failed, PEERGATE, check, command, run, until
+from ground import REPLY, Failed, PEERGATE, check, command, run, until
 from machine import CONF, HERE, Upstream, dig, lookup, machine, mount, run_parts, snapshot
 
 LAPTOP = "laptop.demo.p2p"
@@ -202,7 +202,7 @@ def resolved_or_the_bus_hangs(box):
         program.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         laptop.stop()
-        check(time.monotonic() - began < 15, f"it took {time.monotonic() - began:.1f} s to end")
+        check(time.monotonic() - began < 40, f"it took {time.monotonic() - began:.1f} s to end")
         program.send_signal(signal.SIGCONT)
         laptop.cli("dns", "restore")
         check(not told() and laptop.journal() is None, "something is left")
@@ -263,12 +263,18 @@ def survive_kills(box, laptop, rounds, before, restored):
     """kill -9 at random moments, of its start most of all; then the next start and end, or restore, and everything is as it was."""
     rng = random.Random(7)
     applied = 0
+    began = time.monotonic()
+    laptop.up(wait=False)
+    until(lambda: laptop.journal() is not None, "it begins to change something", every=0.005)
+    took = max(restored["took"], time.monotonic() - began)
+    until(lambda: laptop.cli("peers", "--json", should=False)[0] == 0, "it is up")
+    laptop.stop()
     for i in range(rounds):
         laptop.up(wait=False)
-        time.sleep(rng.random() * (0.5 if i % 4 else 2) * restored["took"])
+        time.sleep(rng.random() * (0.5 if i % 4 else 2) * took)
         if rng.random() < 0.3:
             laptop.daemon.terminate()  # and in the middle of its end
-            time.sleep(rng.random() * restored["took"])
+            time.sleep(rng.random() * took)
         laptop.kill()
         applied += laptop.journal() is not None
         if i % 2:
@@ -277,7 +283,7 @@ def survive_kills(box, laptop, rounds, before, restored):
             laptop.up(wait=False)
             time.sleep(rng.random() * 0.2)
             laptop.daemon.terminate()
-            check(laptop.daemon.wait(20) in (0, -15), "its end")
+            check(laptop.daemon.wait(2 * REPLY) in (0, -15), "its end")
             laptop.daemon = None
         check(laptop.journal() is None or i % 2 == 0, "the journal is left")
         if laptop.journal() is not None:  # it was told to end before it could look
@@ -821,4 +827,4 @@ def networkmanager_alone(box):
     check(not any(asked.endswith("p2p") for asked in world.asked), f"{world.asked}")
 
 
-run(lambda: run_parts(140))
+run(run_parts)

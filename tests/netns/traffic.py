@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A download and an upload through SOCKS of which every byte is known, while something happens to the network."""
-import os
 import threading
 import time
 
-from ground import Failed, check, until
+from ground import STILL_MAX, Failed, check, until
 from streams import Download, TcpServer, send_pattern, serve_pattern, socks_connect
 
 PROXY = ("127.0.0.1", 1080)
 SOURCE, SINK = 5, 6
-GAP_MAX = float(os.environ.get("PEERGATE_GAP_MAX", "5")) # seconds; on a quiet machine 1 holds, and CI machines are not quiet
 
 
 class Sink:
@@ -58,17 +56,25 @@ class Traffic:
             stream.must_run()
         return {name: stream.longest_gap(begin, end) for name, stream in (("download", self.down), ("upload", self.up))}
 
-    def survives(self, ground, what, change, seconds=2.5, pause=0.0, gap_max=GAP_MAX):
-        """change() at some moment: each direction is on again within gap_max after it (and a pause that it took). The longer of the two gaps."""
+    def survives(self, ground, what, change, seconds=2.5, pause=0.0):
+        """change() at some moment: each direction is on again within STILL_MAX after it (and a pause that it took), and is seconds later. The longer of
+        the two gaps."""
         ground.step(f"{self.node.name}: {what}")
         begin = time.monotonic()
         change()
         time.sleep(seconds)
+        self.goes_on(what, time.monotonic())
         gaps = {name: max(gap - pause, 0) for name, gap in self.gaps(begin, time.monotonic()).items()}
         for name, gap in gaps.items():
             ground.step(f"    {name}: a gap of {gap * 1000:.0f} ms" + (f" beyond {pause:.0f} s" if pause else ""))
-            check(gap < gap_max, f"{what}: the {name} stood still for {gap:.2f} s")
+            check(gap < STILL_MAX, f"{what}: the {name} stood still for {gap:.2f} s")
         return max(gaps.values())
+
+    def goes_on(self, what, since):
+        """A byte in each direction after a point of time, or one of them has ended."""
+        streams = (self.down, self.up)
+        until(lambda: any(stream.is_over for stream in streams) or all(stream.marks[-1][0] > since for stream in streams),
+              f"{what}: both directions go on", STILL_MAX)
 
     def stop(self):
         self.down.stop()

@@ -16,7 +16,7 @@ import os
 import socket
 import subprocess
 import time
-from ground import BUILD, Ground, check, needs, run, until
+from ground import BUILD, REPLY, Ground, check, needs, run, until
 from stock import StockNode
 from streams import TcpServer, UdpEcho, Web, pattern, receive_all, receive_exactly, send_pattern, serve_digest, serve_echo, serve_pattern
 from tunlab import answers
@@ -70,7 +70,7 @@ class Scene:
         return self.laptop.status()["netstack"]["accelerated"]
 
 
-def connect(namespace, host, port, seconds=10):
+def connect(namespace, host, port, seconds=REPLY):
     """A socket, or the error's number."""
     sock = namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.settimeout(seconds)
@@ -92,7 +92,7 @@ def expect_echo(sock, why):
 
 def curl(namespace, url, *words):
     with namespace:
-        done = subprocess.run(["curl", "-gsS", "--max-time", "60", *words, url], capture_output=True)
+        done = subprocess.run(["curl", "-gsS", "--max-time", str(4 * REPLY), *words, url], capture_output=True)
     return done.stdout if done.returncode == 0 else f"curl: {done.returncode}: {done.stderr.decode().strip()}"
 
 
@@ -119,7 +119,7 @@ def travels_as_flows(scene):
 def both_ways(scene):
     scene.ground.step("an upload that ends with a half-close, and a download, 64 MB each; both checked")
     with connect(scene.a, HOME, 8) as sock:
-        sock.settimeout(60)
+        sock.settimeout(4 * REPLY)
         send_pattern(sock, 64 * MEGABYTE)
         sock.shutdown(socket.SHUT_WR)
         got = receive_all(sock).decode()
@@ -131,10 +131,10 @@ def both_ways(scene):
 def refuses(scene):
     scene.ground.step("a service that is down: refused at once; one that is not listed: by packets, as the far end exposes it")
     before = scene.count()
-    check(connect(scene.a, HOME, 4, 3) == errno.ECONNREFUSED, "a service that is down")
+    check(connect(scene.a, HOME, 4) == errno.ECONNREFUSED, "a service that is down")
     check(scene.count()["refused"] == before["refused"] + 1, "it is not counted")
     expect_echo(connect(scene.a, HOME, 8003), "a port that is not listed, of a host that is exposed")
-    check(connect(scene.a, HOME, 8005, 3) == errno.ECONNREFUSED, "a port where nobody listens")
+    check(connect(scene.a, HOME, 8005) == errno.ECONNREFUSED, "a port where nobody listens")
     check(scene.count()["by_packets"] == before["by_packets"] + 2, "what is not listed was not left to packets")
     asked = scene.home.status()["service_flows"]["not_listed"]
     for _ in range(20):
@@ -143,7 +143,7 @@ def refuses(scene):
     check(scene.count()["by_packets"] == before["by_packets"] + 22 and scene.count()["flows"] == before["flows"], f"{scene.count()} after {before}")
     scene.configure(expose="services")
     scene.home.cli("reload")
-    check(connect(scene.a, HOME, 8003, 3) == errno.ECONNREFUSED, "a port that is neither listed nor exposed")
+    check(connect(scene.a, HOME, 8003) == errno.ECONNREFUSED, "a port that is neither listed nor exposed")
     expect_echo(connect(scene.a, HOME, 7), "what is listed")
     scene.configure()
     scene.home.cli("reload")
@@ -156,10 +156,10 @@ def stays_packets(scene):
     expect_echo(connect(scene.a, STOCK, 7), "a stock peer")
     expect_echo(connect(scene.b, LAPTOP, 8004), "what home begins")
     with scene.a.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(3)
+        sock.settimeout(REPLY)
         sock.sendto(b"datagram", (HOME, 9003))
         check(sock.recv(100) == b"echo:datagram", "UDP")
-    check(answers(scene.a, HOME), "no answer to a ping")
+    until(lambda: answers(scene.a, HOME), "no answer to a ping")
     check(scene.count() == before, f"{scene.count()} after {before}")
 
 
@@ -185,7 +185,7 @@ def ends(scene):
     scene.configure()
     scene.laptop.cli("reload")
     scene.home.stop()
-    line.settimeout(10)
+    line.settimeout(2 * REPLY)
     try:
         check(line.recv(1) == b"", "it lives without its peer")
     except ConnectionResetError:
@@ -217,12 +217,18 @@ def on_a_lossy_link(scene):
         figures[accelerate] = download(scene, 8 * MEGABYTE)
     emulator.stop()
     scene.ground.step(f"0.5 % lost, 40 ms: {figures[False]:.1f} Mbit/s as packets, {figures[True]:.1f} as a flow")
-    check(figures[True] > figures[False] * 1.5, "it is not faster")
+    return figures
+
+
+def measure():
+    """{is accelerated: Mbit/s} over the lossy link."""
+    with Ground("accel") as ground:
+        return on_a_lossy_link(Scene(ground))
 
 
 def test():
     needs("ip", "curl", "wireguard-go", "wg")
-    with Ground("accel", 170) as ground:
+    with Ground("accel") as ground:
         scene = Scene(ground)
         travels_as_flows(scene)
         both_ways(scene)
@@ -232,4 +238,5 @@ def test():
         on_a_lossy_link(scene)
 
 
-run(test)
+if __name__ == "__main__":
+    run(test)

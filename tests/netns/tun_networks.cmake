@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-peergate_script_test(NAME netns/tun_networks COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_networks.py ROOT LOCK netns)
+peergate_script_test(NAME netns/tun_networks COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_networks.py ROOT)

@@ -17,7 +17,7 @@ from tunlab import answers
 
 PORT, SSH_PORT, SMB_PORT = 7001, 2222, 4450
 MEGABYTE = 1 << 20
-LARGE = 200 * MEGABYTE
+LARGE = 100 * MEGABYTE
 
 
 class Scene:
@@ -38,7 +38,7 @@ class Scene:
                 file.write(os.urandom(MEGABYTE))
         self.sum = digest(self.file)
 
-    def in_a(self, *argv, seconds=120, **options):
+    def in_a(self, *argv, seconds=300, **options):
         with self.a:
             return subprocess.run([str(word) for word in argv], capture_output=True, timeout=seconds, **options)
 
@@ -71,7 +71,7 @@ def ssh(scene):
                                             (f"ssh from {host}", "/dev/null", folder / "there", f"cat {scene.file}")):
             began = time.monotonic()
             with open(stdin, "rb") as source, open(stdout, "wb") as sink, scene.a:
-                done = subprocess.run([*map(str, options), f"root@{host}", remote], stdin=source, stdout=sink, stderr=subprocess.PIPE, timeout=120)
+                done = subprocess.run([*map(str, options), f"root@{host}", remote], stdin=source, stdout=sink, stderr=subprocess.PIPE, timeout=300)
             check(done.returncode == 0, f"{what}: {done.stderr!r}")
             scene.expect(folder / "there", what, began)
 
@@ -106,7 +106,7 @@ def smb(scene):
 
 def test():
     needs("ip", "ssh", "ssh-keygen", "smbclient")
-    with Ground("tunprograms", limit=170) as ground:
+    with Ground("tunprograms") as ground:
         scene = Scene(ground)
         ssh(scene)
         smb(scene)

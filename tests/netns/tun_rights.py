@@ -10,7 +10,7 @@ import datetime
 import socket
 import threading
 import time
-from ground import Ground, check, run, until
+from ground import REPLY, Ground, check, run, until
 from streams import TcpServer, receive_exactly, serve_echo
 from tunlab import answers
 
@@ -31,8 +31,8 @@ class Talker:
     def listen(self):
         while True:
             data, client = self.sock.recvfrom(2000)
-            self.clients.add(client)
             self.sock.sendto(b"echo:" + data, client)
+            self.clients.add(client)
 
     def talk(self):
         while True:
@@ -88,7 +88,7 @@ class Line:
 
     def __init__(self, namespace, port, host=HOME):
         self.sock = namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.sock.settimeout(5)
+        self.sock.settimeout(REPLY)
         self.sock.connect((host, port))
         self.speak()
 
@@ -96,7 +96,7 @@ class Line:
         self.sock.sendall(b"x")
         check(receive_exactly(self.sock, 1) == b"x", "no echo")
 
-    def ended(self, seconds=3):
+    def ended(self, seconds=REPLY):
         """Without a word from us."""
         self.sock.settimeout(seconds)
         try:
@@ -119,7 +119,7 @@ def by_expose(scene):
     listed.speak()
     own.speak()
     with scene.a.socket() as sock:
-        sock.settimeout(3)
+        sock.settimeout(REPLY)
         try:
             sock.connect((HOME, 8))
             check(False, "a new one comes through")
@@ -159,11 +159,13 @@ def by_authorization(scene):
     scene.home.cli("reload")
     until(lambda: not scene.sockets(), lambda: f"deauthorized: the kernel has it still: {scene.sockets()}", 3)
     line.sock.close()
-    expires = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=5)
-    scene.home.cli("authorize", scene.laptop.peer_id, "--expires", expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    scene.home.cli("authorize", scene.laptop.peer_id)
     scene.home.cli("reload")
     scene.connect_again()
     line = Line(scene.a, 8)
+    expires = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    scene.home.cli("authorize", scene.laptop.peer_id, "--expires", expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    scene.home.cli("reload")
     until(lambda: not scene.sockets(), lambda: f"expired: the kernel has it still: {scene.sockets()}", 20)
     line.sock.close()
     scene.home.cli("deauthorize", scene.laptop.peer_id)
@@ -174,7 +176,7 @@ def by_authorization(scene):
 def datagrams(scene):
     scene.ground.step("datagrams that the kernel goes on sending open no way back")
     with scene.a.socket(kind=socket.SOCK_DGRAM) as sock:
-        sock.settimeout(3)
+        sock.settimeout(REPLY)
         sock.connect((HOME, 9))
         sock.send(b"hello")
         check(sock.recv(100) == b"echo:hello" and sock.recv(100) == b"and another thing", "UDP")
@@ -201,7 +203,7 @@ def datagrams(scene):
 
 
 def test():
-    with Ground("tun_rights", limit=100) as ground:
+    with Ground("tun_rights") as ground:
         scene = Scene(ground)
         for part in (by_expose, by_peer, by_authorization, datagrams):
             part(scene)

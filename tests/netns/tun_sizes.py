@@ -186,7 +186,7 @@ def test():
     parts = chosen((stock, roams, ours), also=(rekey,))
     if rekey in parts and os.environ.get("PEERGATE_SLOW_TESTS") != "1":
         raise Skipped("it takes four minutes; PEERGATE_SLOW_TESTS=1 runs it")
-    with Ground("tunsizes", limit=240) as ground:
+    with Ground("tunsizes") as ground:
         scene = Scene(ground)
         for part in parts:
             part(scene)

@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 
-from ground import check
+from ground import REPLY, check
 
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_DO, IP_PMTUDISC_PROBE = 10, 0, 2, 3
 
@@ -19,7 +19,7 @@ def checksum(data):
     return ~total & 0xffff
 
 
-def ping(namespace, host, size=56, seconds=3.0, source=None, df=None):
+def ping(namespace, host, size=56, seconds=REPLY, source=None, df=None):
     """Milliseconds; None: no answer; a string: what an error message said. IPv4. df: None = as the kernel likes."""
     data = struct.pack("!BBHHH", 8, 0, 0, 77, 1) + bytes(size + size % 2)
     data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
@@ -65,20 +65,20 @@ def transfer(namespace_a, namespace_b, host, count, family=socket.AF_INET):
         while data := connection.recv(1 << 20):
             whole += data
         got.append(bytes(whole))
-    server.settimeout(20)
+    server.settimeout(2 * REPLY)
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()
     with namespace_a.socket(family) as sock, server:
-        sock.settimeout(20)
+        sock.settimeout(2 * REPLY)
         sock.connect((host, server.getsockname()[1]))
         for _ in range(count // len(block)):
             sock.sendall(block)
         sock.shutdown(socket.SHUT_WR)
-        thread.join(20)
+        thread.join(4 * REPLY)
     check(got and got[0] == block * (count // len(block)), f"{count} bytes over TCP to {host} came otherwise than they went")
 
 
-def ping6(namespace, host, size=56, seconds=3.0):
+def ping6(namespace, host, size=56, seconds=REPLY):
     """The same over IPv6, where the kernel writes the checksum."""
     with namespace.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
         began = time.monotonic()

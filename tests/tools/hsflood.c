@@ -4,11 +4,12 @@
  *
  *   hsflood --to 10.78.0.1:7001 --key BASE64 --sources 10.80.0.0/16 --rate 10000 --seconds 5
  *
- * At the end one line of JSON says how many were sent. */
+ * At the end, or at a SIGTERM, one line of JSON says how many were sent. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,14 +98,22 @@ static void send_one(struct flood *flood)
         flood->sent++;
 }
 
+static volatile sig_atomic_t is_over;
+
+static void on_terminate(int number)
+{
+    (void)number;
+    is_over = 1;
+}
+
 static void run(struct flood *flood, double rate, double seconds)
 {
     const struct timespec tick = {.tv_nsec = 1000000};
     const uint64_t begin = tool_now(), end = begin + (uint64_t)(seconds * 1e9);
 
-    for (uint64_t now; (now = tool_now()) < end;) {
+    for (uint64_t now; !is_over && (now = tool_now()) < end;) {
         uint64_t due = (uint64_t)((double)(now - begin) / 1e9 * rate);
-        while (flood->sent + flood->failed < due)
+        while (!is_over && flood->sent + flood->failed < due)
             send_one(flood);
         nanosleep(&tick, NULL);
     }
@@ -134,6 +143,7 @@ int main(int argc, char **argv)
     flood.fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
     if (flood.fd < 0)
         tool_die("raw socket");
+    signal(SIGTERM, on_terminate);
     printf("{\"ready\": true}\n");
     fflush(stdout);
     run(&flood, rate, seconds);

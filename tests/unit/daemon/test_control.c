@@ -433,7 +433,7 @@ static void test_another_user(void **state)
         _exit(strstr(text, "not-allowed") ? 0 : 3);
     }
     int status = 0;
-    for (int i = 0; i < 500 && waitpid(child, &status, WNOHANG) == 0; i++) {
+    for (int i = 0; i < 6000 && waitpid(child, &status, WNOHANG) == 0; i++) {
         turn(world);
         usleep(10000);
     }

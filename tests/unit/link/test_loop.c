@@ -85,7 +85,7 @@ static void test_deadlines_are_kept(void **state)
     assert_int_equal(gw_loop_run(loop), 0);
     int64_t took_ns = gw_mono_sub(read_clock(), began);
     /* Five waits of 10 ms; a loaded machine may take longer, never less. */
-    assert_true(took_ns >= GW_MS(50) && took_ns < GW_S(2));
+    assert_true(took_ns >= GW_MS(50) && took_ns < GW_S(30));
 }
 
 static void test_due_at_once_polls(void **state)
@@ -96,7 +96,7 @@ static void test_due_at_once_polls(void **state)
     struct gw_mono began = read_clock();
     assert_int_equal(gw_loop_run(loop), 0);
     assert_int_equal(hook.runs, 1000);
-    assert_true(gw_mono_sub(read_clock(), began) < GW_S(2));
+    assert_true(gw_mono_sub(read_clock(), began) < GW_S(30));
 }
 
 static void test_the_earliest_counts(void **state)
@@ -177,7 +177,7 @@ static void test_sleep_is_noticed(void **state)
 {
     struct gw_loop *loop = *state;
     struct test_hook hook = make_hook(loop, 0, GW_MS(5));
-    struct timeval soon = {.tv_usec = 20000}, end = {.tv_usec = 120000};
+    struct timeval soon = {.tv_usec = 20000}, end = {.tv_sec = 1};
     struct timed timed = {.loop = loop};
     wakes = 0;
     gw_loop_on_wake(loop, on_wake, loop);
@@ -186,7 +186,7 @@ static void test_sleep_is_noticed(void **state)
     event_base_once(gw_loop_base(loop), -1, EV_TIMEOUT, on_event, &timed, &end);
     assert_int_equal(gw_loop_run(loop), 0);
     assert_int_equal(wakes, 1);
-    assert_true(woken_ns > GW_S(7199) && woken_ns < GW_S(7201));
+    assert_true(woken_ns > GW_S(7190) && woken_ns < GW_S(7210));
     /* Deadlines are kept after it, too. */
     assert_true(hook.runs > 8);
 }

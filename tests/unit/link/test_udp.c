@@ -108,7 +108,7 @@ static struct got receive(struct ends *ends, enum gw_udp_family family, unsigned
     struct pollfd pfd = {.fd = ends->b.sockets[family].fd, .events = POLLIN};
     while (got.datagrams < datagrams) {
         bool is_drained;
-        assert_int_equal(poll(&pfd, 1, 2000), 1);
+        assert_int_equal(poll(&pfd, 1, 30000), 1);
         unsigned made =
             gw_udp_receive(&ends->b, family, &ends->slabs_b, GW_SLABS_RECEIVE, trains, &is_drained);
         for (unsigned i = 0; i < made; i++)

@@ -80,7 +80,7 @@ static void start_node(struct nodes *nodes, int index, const char *name, const c
     struct gw_services_params services = {.loop = nodes->loop,
                                           .dialer = nodes->dialer,
                                           .wallclock = &nodes->wallclock,
-                                          .dial_timeout_ns = GW_MS(500)};
+                                          .dial_timeout_ns = GW_S(2)};
     node->nodes = nodes;
     must(gw_addr_parse(&node->addr, addr) == 0);
     must(gw_services_new(&node->services, &services) == 0);
@@ -271,7 +271,7 @@ static void ask(struct nodes *nodes, void *arg)
 void nodes_wait(struct nodes *nodes, bool (*fn)(struct nodes *nodes))
 {
     struct ask question = {fn, false};
-    for (int i = 0; i < 10000 && !question.answer; i++) {
+    for (int i = 0; i < 60000 && !question.answer; i++) {
         if (i > 0)
             usleep(1000);
         nodes_call(nodes, ask, &question);

@@ -21,7 +21,7 @@
 
 static void set_timeouts(int fd)
 {
-    struct timeval tv = {.tv_sec = 10};
+    struct timeval tv = {.tv_sec = 30};
     must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) == 0);
     must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv) == 0);
 }

@@ -35,7 +35,7 @@ static void with_direct(struct gw_socks5_params *params)
 {
     assert_int_equal(gw_rule_parse(&loopback, "127.0.0.0/8"), 0);
     params->policy = &direct;
-    params->handshake_timeout_ns = GW_S(2);
+    params->handshake_timeout_ns = GW_S(5);
 }
 
 static int setup(void **state)

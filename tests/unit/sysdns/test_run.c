@@ -121,17 +121,17 @@ static void test_too_long(void **state)
     double began = now();
     run_script(&seen, "sleep 100", NULL, -1, 100);
     assert_int_equal(seen.status, GW_E_TIMEOUT);
-    assert_true(now() - began < 3);
+    assert_true(now() - began < 50);
     /* it may clean up */
     snprintf(script, sizeof script, "trap 'rm -f %s; exit 1' TERM; sleep 100 & wait", path);
-    run_script(&seen, script, NULL, -1, 100);
+    run_script(&seen, script, NULL, -1, 1000);
     assert_int_equal(seen.status, GW_E_TIMEOUT);
     assert_int_equal(access(path, F_OK), -1);
     /* it won't hear of it, and neither will what it started */
     began = now();
-    run_script(&seen, "trap '' TERM; sleep 100 & sleep 100", NULL, -1, 100);
+    run_script(&seen, "trap '' TERM; sleep 100 & sleep 100", NULL, -1, 500);
     assert_int_equal(seen.status, GW_E_TIMEOUT);
-    assert_true(now() - began < 5);
+    assert_true(now() - began < 50);
     close(fd);
 }
 
@@ -145,7 +145,7 @@ static void test_lock(void **state)
     assert_true(fd >= 0 && other >= 0);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    run_script(&seen, "(sleep 1) & exit 0", NULL, fd, 5000);
+    run_script(&seen, "(sleep 3) & exit 0", NULL, fd, 5000);
     assert_int_equal(seen.status, 0);
     close(fd);
     assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
@@ -170,7 +170,7 @@ static void test_freed(void **state)
     double began = now();
     assert_int_equal(start(&seen, &run, "trap '' TERM; sleep 100", NULL, -1, 5000), 0);
     gw_sysdns_run_free(run);
-    assert_true(now() - began < 6);
+    assert_true(now() - began < 50);
     assert_false(seen.is_done);
     gw_sysdns_run_free(NULL);
     event_base_free(seen.base);

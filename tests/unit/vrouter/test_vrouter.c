@@ -152,7 +152,7 @@ static int open_at(const char *ip, uint16_t number, int type)
 {
     struct gw_addr addr;
     struct sockaddr_storage ss;
-    struct timeval patience = {.tv_sec = 10};
+    struct timeval patience = {.tv_sec = 30};
     int fd = socket(AF_INET, type, 0);
     assert_int_equal(gw_addr_parse_ip(&addr, ip, number), 0);
     socklen_t len = (socklen_t)gw_addr_to_sockaddr(&addr, &ss);
@@ -238,7 +238,7 @@ static int udp_server(uint16_t *out)
 {
     struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof sin;
-    struct timeval patience = {.tv_sec = 10};
+    struct timeval patience = {.tv_sec = 30};
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof sin), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
@@ -300,7 +300,7 @@ static void test_in_use(void **state)
     assert_int_equal(warnings, 1);
     /* As soon as the other one is gone it listens. */
     close(fd);
-    for (int i = 0; i < 100 && stats().listening == 0; i++)
+    for (int i = 0; i < 1500 && stats().listening == 0; i++)
         usleep(20000);
     assert_int_equal(stats().listening, 1);
     close(open_at("127.64.9.1", port, SOCK_STREAM));
