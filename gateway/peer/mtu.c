@@ -10,9 +10,11 @@
 #define SEARCH_INTERVAL_NS GW_MS(200) /* or 2 RTT */
 #define VERIFY_INTERVAL_NS GW_MS(100) /* or RTT / 2 */
 
+/* len: as a HELLO says it, so anything from 0 on. */
 static uint16_t less_wrap(const struct gw_path *path, unsigned len)
 {
-    return (uint16_t)(gw_tuple_is_relay(&path->tuple) ? len - GW_PATH_RELAY_OVERHEAD : len);
+    unsigned wrap = gw_tuple_is_relay(&path->tuple) ? GW_PATH_RELAY_OVERHEAD : 0;
+    return (uint16_t)(len > wrap ? len - wrap : 0);
 }
 
 /* The largest datagram that both ends take. */
