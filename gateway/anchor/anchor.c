@@ -124,20 +124,37 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
 struct gw_addr gw_anchor_observed(const struct gw_anchor_client *client)
 {
     const struct gw_path *path = gw_paths_current(&client->peer->paths);
-    /* Where a TLS connection comes from is no place to send datagrams to. */
-    return path && gw_tuple_is_direct(&path->tuple) ? path->tuple.remote : (struct gw_addr){0};
+    /* Others take our word for it that the client is there: so it has answered there, and not only written that sender on a packet (which is all that
+     * WireGuard's rule asks for). Where a TLS connection comes from is no place to send datagrams to. */
+    bool is_seen =
+        path && path->is_validated && !gw_peer_is_stock(client->peer) && gw_tuple_is_direct(&path->tuple);
+    return is_seen ? path->tuple.remote : (struct gw_addr){0};
 }
 
-unsigned gw_anchor_addresses(const struct gw_anchor_client *client, peergate_Address *out)
+unsigned gw_anchor_candidates(const struct gw_anchor_client *client,
+                              struct gw_candidate out[GW_CANDIDATES_MAX])
 {
     struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
     unsigned count = 0;
     if (gw_candidate_is_usable(&observed.addr))
-        gw_candidate_encode(&out[count++], &observed);
+        out[count++] = observed;
     for (unsigned i = 0; i < client->candidate_count && count < GW_CANDIDATES_MAX; i++) {
-        if (!gw_addr_equal(&client->candidates[i].addr, &observed.addr))
-            gw_candidate_encode(&out[count++], &client->candidates[i]);
+        if (gw_addr_equal(&client->candidates[i].addr, &observed.addr))
+            continue;
+        out[count] = client->candidates[i];
+        if (count == 0 && out[0].kind == GW_CANDIDATE_OBSERVED)
+            out[0].kind = GW_CANDIDATE_HOST; /* the first one would be taken for what we saw */
+        count++;
     }
+    return count;
+}
+
+unsigned gw_anchor_addresses(const struct gw_anchor_client *client, peergate_Address *out)
+{
+    struct gw_candidate list[GW_CANDIDATES_MAX];
+    unsigned count = gw_anchor_candidates(client, list);
+    for (unsigned i = 0; i < count; i++)
+        gw_candidate_encode(&out[i], &list[i]);
     return count;
 }
 

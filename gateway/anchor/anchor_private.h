@@ -115,9 +115,12 @@ struct gw_anchor {
 /* The one who shares the tag with `client`, or NULL. */
 struct gw_anchor_client *gw_anchor_other(struct gw_anchor *anchor, struct gw_anchor_client *client,
                                          const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
-/* Where the client's session is; family 0 when it is nowhere. */
+/* Where the client's session is, and answered; family 0 when it is nowhere. */
 struct gw_addr gw_anchor_observed(const struct gw_anchor_client *client);
-/* Observed, then what it offers itself; at most GW_CANDIDATES_MAX. Returns how many. */
+/* Observed, then what it offers itself; the first one is of kind OBSERVED only if we have seen the client there. Returns how many. */
+unsigned gw_anchor_candidates(const struct gw_anchor_client *client,
+                              struct gw_candidate out[GW_CANDIDATES_MAX]);
+/* The same, for a message. */
 unsigned gw_anchor_addresses(const struct gw_anchor_client *client, peergate_Address *out);
 
 /* ---- grants.c */

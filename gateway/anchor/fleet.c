@@ -100,15 +100,8 @@ static void add_registrant(const struct gw_fleet *fleet, struct gw_fleet_record 
                            const struct gw_anchor_client *client)
 {
     struct gw_fleet_registrant *registrant = &record->registrants[record->count++];
-    struct gw_candidate observed = {.addr = gw_anchor_observed(client), .kind = GW_CANDIDATE_OBSERVED};
     gw_fleet_client_id(fleet, client, registrant->client);
-    if (gw_candidate_is_usable(&observed.addr))
-        registrant->addresses[registrant->address_count++] = observed;
-    for (unsigned i = 0; i < client->candidate_count; i++) {
-        if (registrant->address_count < GW_CANDIDATES_MAX &&
-            !gw_addr_equal(&client->candidates[i].addr, &observed.addr))
-            registrant->addresses[registrant->address_count++] = client->candidates[i];
-    }
+    registrant->address_count = gw_anchor_candidates(client, registrant->addresses);
 }
 
 void gw_fleet_publish(struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN], struct gw_mono now)

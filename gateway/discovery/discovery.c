@@ -196,9 +196,11 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
         grant_input(discovery, use, message, now);
         return true;
     case peergate_Control_endpoint_info_tag:
-        gw_list_for_each (node, &discovery->reaches)
-            gw_direct_info_input(gw_list_entry(node, struct gw_reach, node), message->number,
-                                 &message->body.endpoint_info, now);
+        gw_list_for_each (node, &discovery->reaches) {
+            struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+            if (use && reach->direct.info_slot == use->slot)
+                gw_direct_info_input(reach, message->number, &message->body.endpoint_info, now);
+        }
         return true;
     case peergate_Control_nat_probe_tag:
         if (use && message->body.nat_probe.is_answer)

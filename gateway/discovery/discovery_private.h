@@ -116,6 +116,7 @@ struct gw_direct {
     struct gw_nat_told told;
     struct gw_addr witness; /* where an anchor sees the peer; family 0 = nobody said */
     uint32_t info_number;   /* of our REQUEST_ENDPOINT */
+    unsigned info_slot;     /* of the anchor that it went to */
     struct gw_search_plan search;
     uint32_t *links; /* sockets of a search; NULL */
     unsigned link_count;

@@ -112,6 +112,7 @@ void gw_round_ask_anchor(struct gw_reach *reach, const struct gw_anchor_use *use
         message.number = gw_random_u32(reach->discovery->host->random);
     while (message.number == 0);
     reach->direct.info_number = message.number;
+    reach->direct.info_slot = use->slot;
     memcpy(message.body.request_endpoint.tag, reach->tags[use->slot], GW_TAG_LEN);
     gw_peer_send_message(use->peer, now, &message);
 }

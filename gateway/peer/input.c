@@ -16,6 +16,7 @@ struct packet {
     uint64_t counter;
     bool is_in_mux; /* gw_mux_packet_begin was called */
     bool asks;      /* something in it wants an answer */
+    bool challenges;
 };
 
 static bool is_flow_frame(const struct gw_frame *frame)
@@ -80,14 +81,19 @@ static bool path_response_frame(struct packet *packet, struct gw_view body)
         gw_peer_mark_ready(peer);
         return false;
     }
+    const struct gw_path *current = gw_paths_current(&peer->paths);
+    bool was_proven = current && current->is_validated;
     bool is_changed = hooks->on_check_answered(peer, packet->now, &packet->train->tuple, body.data, &path,
                                                &rtt_ns, hooks->ctx)
                           ? gw_paths_add_proven(&peer->paths, packet->now, &path, rtt_ns, peer->host->random)
                           : gw_paths_answered(&peer->paths, packet->now, &packet->train->tuple, body.data,
                                               peer->host->random);
+    current = gw_paths_current(&peer->paths);
     if (is_changed)
         gw_peer_path_changed(peer, packet->now);
-    gw_peer_mark_ready(peer); /* another path may have to be asked, to compare */
+    else if (!was_proven && current && current->is_validated)
+        gw_peer_report(peer, packet->now); /* others are told of an address only when it is proven */
+    gw_peer_mark_ready(peer);              /* another path may have to be asked, to compare */
     return false;
 }
 
@@ -175,7 +181,10 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
         asks = ping_frame(packet, frame->body);
         break;
     case GW_FRAME_PATH_CHALLENGE:
-        gw_peer_challenge_input(packet->peer, &packet->train->tuple, frame->body);
+        /* One a datagram: the answer goes to an address that nothing has proven, and is to be no longer than what came from there. */
+        if (!packet->challenges)
+            gw_peer_challenge_input(packet->peer, &packet->train->tuple, frame->body);
+        packet->challenges = true;
         break;
     case GW_FRAME_PATH_RESPONSE:
         asks = path_response_frame(packet, frame->body);
@@ -220,7 +229,7 @@ void gw_peer_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono n
                    const struct gw_train *train, size_t datagram_len, struct gw_view plain, uint64_t counter,
                    bool is_highest)
 {
-    struct packet packet = {peer, kp, now, train, datagram_len, counter, false, false};
+    struct packet packet = {peer, kp, now, train, datagram_len, counter, false, false, false};
     if (!kp->is_confirmed) {
         confirm(&packet, plain.len);
     } else {

@@ -2,6 +2,9 @@
 /* What a peer of ours that lies can do to us: engines in virtual time, one of which says what makes no sense. */
 #include "tests/sim/app.h"
 
+#include "gateway/discovery/discovery_private.h"
+#include "gateway/wire/frame.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,12 +19,23 @@ static struct sim_net net;
 static struct sim_node *anchor, *a, *b;
 static struct gw_peer *a_to_b;
 static size_t longest;
+static unsigned to_victim;      /* bytes that a sent there */
+static unsigned may_send = ~0u; /* datagrams that b still sends */
+
+#define VICTIM "6.6.6.6:666"
 
 static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
                           size_t len)
 {
+    struct gw_addr victim;
     (void)datagram;
+    assert_int_equal(gw_addr_parse(&victim, VICTIM), 0);
     longest = len > longest ? len : longest;
+    if (from == a && gw_addr_equal(&tuple->remote, &victim))
+        to_victim += (unsigned)len;
+    if (from == b && may_send == 0)
+        return false;
+    may_send -= from == b && may_send != ~0u;
     return !gw_addr_equal(&tuple->remote, from == a ? &b->addr : &a->addr);
 }
 
@@ -56,6 +70,8 @@ static void begin(uint64_t seed, uint16_t mtu)
     a_to_b = add(a, b, false);
     add(b, a, false);
     longest = 0;
+    to_victim = 0;
+    may_send = ~0u;
     sim_net_run(&net, GW_S(1));
 }
 
@@ -79,9 +95,108 @@ static void test_takes_next_to_nothing(void **state)
     }
 }
 
+/* ---- addresses of somebody else */
+
+/* b names the victim's address, falls silent, and then writes the victim's address on one packet to the anchor: that is no reason for the anchor to say that it
+ * sees b there, which would be the second of two witnesses for a search. */
+static void test_second_witness(void **state)
+{
+    (void)state;
+    struct gw_candidate lie = {.kind = GW_CANDIDATE_OBSERVED};
+    struct gw_addr victim;
+    assert_int_equal(gw_addr_parse(&victim, VICTIM), 0);
+    begin(20, 0);
+    gw_peer_connect(a_to_b, sim_now(a));
+    sim_node_pump(a);
+    lie.addr = victim;
+    gw_gateway_set_candidates(b->gateway, sim_now(b), &lie, 1);
+    sim_node_pump(b);
+    sim_net_run(&net, GW_S(1));
+    struct gw_direct *direct = &a_to_b->reach->direct;
+    gw_round_ask_witness(a_to_b->reach, sim_now(a));
+    sim_node_pump(a);
+    sim_net_run(&net, 3 * DELAY);
+    assert_true(gw_addr_equal(&direct->witness, &b->addr));
+
+    may_send = 0;
+    sim_net_run(&net, GW_S(1));
+    sim_node_move(b, VICTIM);
+    may_send = 1;
+    lie.addr.port++; /* it registers anew */
+    gw_gateway_set_candidates(b->gateway, sim_now(b), &lie, 1);
+    sim_node_pump(b);
+    sim_net_run(&net, DELAY + 1);
+    assert_int_equal(may_send, 0);
+    memset(&direct->witness, 0, sizeof direct->witness);
+    gw_round_ask_witness(a_to_b->reach, sim_now(a));
+    sim_node_pump(a);
+    sim_net_run(&net, 3 * DELAY);
+    assert_int_equal(direct->info_number, 0); /* it has answered */
+    assert_false(gw_addr_same_ip(&direct->witness, &victim));
+    sim_net_fini(&net);
+}
+
+/* Answers to REQUEST_ENDPOINT come from the anchor that was asked, not from a peer that knows the number. */
+static void test_answers_in_anothers_place(void **state)
+{
+    (void)state;
+    peergate_Control message = {.which_body = peergate_Control_endpoint_info_tag};
+    struct gw_candidate lie = {.kind = GW_CANDIDATE_OBSERVED};
+    begin(21, 0);
+    assert_int_equal(gw_addr_parse(&lie.addr, VICTIM), 0);
+    gw_candidate_encode(&message.body.endpoint_info.addresses[0], &lie);
+    message.body.endpoint_info.addresses_count = 1;
+    gw_peer_connect(a_to_b, sim_now(a));
+    sim_node_pump(a);
+    sim_net_run(&net, GW_S(1));
+    struct gw_direct *direct = &a_to_b->reach->direct;
+    direct->info_number = message.number = 7;
+    struct gw_peer *to_a = gw_gateway_find_peer(b->gateway, gw_gateway_public_key(a->gateway));
+    assert_int_equal(gw_peer_send_message(to_a, sim_now(b), &message), 0);
+    sim_node_pump(b);
+    sim_net_run(&net, 5 * DELAY);
+    assert_int_equal(direct->info_number, 7);
+    sim_net_fini(&net);
+}
+
+/* A packet full of PATH_CHALLENGEs with the victim's address on it: what goes there is less than three times as much. */
+static void test_challenges_in_anothers_name(void **state)
+{
+    (void)state;
+    static uint8_t slab[GW_TRAIN_SLAB];
+    struct sim_client client;
+    begin(22, 0);
+    sim_net_add(&net, VICTIM);
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(1));
+    struct gw_peer *to_a = gw_gateway_find_peer(b->gateway, gw_gateway_public_key(a->gateway));
+    struct gw_keypair *kp = gw_session_sending_key(to_a->session, sim_now(b));
+    assert_non_null(kp);
+    struct gw_writer w = gw_writer_of(slab + GW_DATA_HEADER_LEN, 1100);
+    gw_write_u8(&w, GW_INNER_FRAMES);
+    for (uint8_t i = 0; i < 90; i++) {
+        struct gw_writer challenge = gw_frame_begin(&w, GW_FRAME_PATH_CHALLENGE, 8);
+        gw_write_u64_be(&challenge, i);
+        gw_frame_finish(&w, &challenge);
+    }
+    assert_true(gw_writer_ok(&w));
+    size_t len = gw_keypair_seal(kp, GW_SUITE_CHACHA20_POLY1305, slab, sizeof slab, gw_writer_len(&w));
+    struct gw_train train = {
+        .slab = slab, .tuple.local = a->addr, .stride = (uint16_t)len, .last_len = (uint16_t)len, .count = 1};
+    assert_int_equal(gw_addr_parse(&train.tuple.remote, VICTIM), 0);
+    may_send = 0;
+    gw_gateway_input(a->gateway, sim_now(a), &train);
+    sim_node_pump(a);
+    assert_in_range(to_victim, 1, 3 * 64); /* an answer, a challenge of our own, and a check of the punch */
+    sim_net_fini(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_second_witness),
+        cmocka_unit_test(test_answers_in_anothers_place),
+        cmocka_unit_test(test_challenges_in_anothers_name),
         cmocka_unit_test(test_takes_next_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
