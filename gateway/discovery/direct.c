@@ -20,9 +20,17 @@
 #define REVIEW_NS GW_S(2)  /* by then a plain round has led somewhere, if it does */
 #define MEASURE_NS GW_S(1) /* so long which port is next is waited for */
 #define ATTEMPTS_MAX 5u
+/* What the peer may have us do: an attempt has three rounds at most, and is followed by a pause, but may cross ours or follow a change. */
+#define ASKED_RATE (1.0 / 3)
+#define ASKED_BURST 12.0
+/* Each new address gets up to 20 packets, from us and in our name. */
+#define NAMED_RATE 2.0
+#define NAMED_BURST 64.0
 
-void gw_direct_init(struct gw_direct *direct)
+void gw_direct_init(struct gw_direct *direct, struct gw_mono now)
 {
+    gw_bucket_init(&direct->asked, ASKED_BURST, now);
+    gw_bucket_init(&direct->named, NAMED_BURST, now);
     gw_punch_init(&direct->punch);
     direct->at = direct->review_at = GW_NEVER;
 }
@@ -97,7 +105,9 @@ bool gw_direct_take_addresses(struct gw_reach *reach, const peergate_Address *ad
     unsigned taken = gw_candidates_decode(list, GW_CANDIDATES_MAX, addresses, count);
     bool is_new = false;
     for (unsigned i = 0; i < taken; i++) {
-        if (!is_own(reach->discovery, &list[i].addr))
+        bool is_known = gw_punch_knows(&reach->direct.punch, &list[i].addr);
+        if (!is_own(reach->discovery, &list[i].addr) &&
+            (is_known || gw_bucket_take(&reach->direct.named, NAMED_RATE, NAMED_BURST, 1, now)))
             is_new |= gw_punch_add(&reach->direct.punch, now, &list[i], GW_LINK_PRIMARY, false,
                                    reach->discovery->host->random);
     }
@@ -350,6 +360,8 @@ static void asked(struct gw_reach *reach, uint32_t number, const peergate_PunchM
     }
     if (is_asking && !gives_way(reach))
         return;
+    if (!gw_bucket_take(&direct->asked, ASKED_RATE, ASKED_BURST, 1, now))
+        return; /* it asks again, as for any that is lost */
     direct->number = 0;
     direct->waits = GW_DIRECT_WAITS_NOT;
     direct->has_peer_number = true;

@@ -112,6 +112,8 @@ struct gw_direct {
     bool has_peer_number; /* of the peer's last PUNCH_ME_NOW */
     uint32_t peer_number, peer_start_ms;
     unsigned peer_again;
+    struct gw_bucket asked; /* attempts that the peer asks for */
+    struct gw_bucket named; /* new addresses that somebody names */
     bool has_told;
     struct gw_nat_told told;
     struct gw_addr witness; /* where an anchor sees the peer; family 0 = nobody said */
@@ -258,7 +260,7 @@ void gw_meet_probe(struct gw_reach *reach, struct gw_mono now, const struct gw_t
 void gw_meet_output(struct gw_reach *reach, struct gw_mono now);
 
 /* ---- direct.c */
-void gw_direct_init(struct gw_direct *direct);
+void gw_direct_init(struct gw_direct *direct, struct gw_mono now);
 void gw_direct_fini(struct gw_reach *reach);
 void gw_direct_expire(struct gw_reach *reach, struct gw_mono now);
 struct gw_mono gw_direct_next_deadline(const struct gw_reach *reach);

@@ -318,7 +318,7 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
     reach->wanted = GW_NEVER;
     reach->step_at = GW_NEVER;
     gw_deadline_init(&reach->deadline, on_deadline);
-    gw_direct_init(&reach->direct);
+    gw_direct_init(&reach->direct, now);
     gw_meet_init(reach, now);
     gw_observation_init(&reach->observation, now);
     gw_relay_channels_init(reach);

@@ -24,7 +24,7 @@ void gw_punch_fini(struct gw_punch *punch)
     gw_punch_init(punch);
 }
 
-static struct gw_check *find(struct gw_punch *punch, const struct gw_addr *addr, uint32_t link)
+static struct gw_check *find(const struct gw_punch *punch, const struct gw_addr *addr, uint32_t link)
 {
     for (unsigned i = 0; i < punch->count; i++) {
         if (gw_addr_equal(&punch->checks[i].remote.addr, addr) && punch->checks[i].link == link)
@@ -132,6 +132,11 @@ bool gw_punch_add(struct gw_punch *punch, struct gw_mono now, const struct gw_ca
     if (punch->is_running)
         start(check, gw_mono_max(now, punch->began), random);
     return true;
+}
+
+bool gw_punch_knows(const struct gw_punch *punch, const struct gw_addr *addr)
+{
+    return find(punch, addr, GW_LINK_PRIMARY) != NULL;
 }
 
 void gw_punch_forget(struct gw_punch *punch, const struct gw_addr *addr)

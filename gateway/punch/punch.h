@@ -84,6 +84,8 @@ void gw_punch_fini(struct gw_punch *punch);
  * remembered. */
 bool gw_punch_add(struct gw_punch *punch, struct gw_mono now, const struct gw_candidate *candidate,
                   uint32_t link, bool is_reflexive, struct gw_random *random);
+/* Is it remembered, for the primary link? */
+bool gw_punch_knows(const struct gw_punch *punch, const struct gw_addr *addr);
 void gw_punch_forget(struct gw_punch *punch, const struct gw_addr *addr);
 /* Begins an attempt, or begins anew. Two sides behind NATs that number in a row meet only if one of them asks the predicted ports upwards and the other downwards: each
  * packet takes the next number. */

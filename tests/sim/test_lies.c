@@ -191,12 +191,75 @@ static void test_challenges_in_anothers_name(void **state)
     sim_net_fini(&net);
 }
 
+/* ---- floods */
+
+#define EVERY GW_MS(10)
+#define FLOOD_S 60
+
+static void fill(peergate_Address out[8], unsigned n)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        struct gw_candidate lie = {
+            {.family = 4, .ip = {6, 6, (uint8_t)(n >> 8), (uint8_t)n}, .port = (uint16_t)(1000 + i)},
+            GW_CANDIDATE_OBSERVED};
+        gw_candidate_encode(&out[i], &lie);
+    }
+}
+
+/* Datagrams that a sends while b says `message` (with other addresses, or another number each time) every 10 ms, for a minute. */
+static uint64_t flood(uint64_t seed, bool with_numbers)
+{
+    struct sim_client client;
+    begin(seed, 0);
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(30));
+    struct gw_peer *to_a = gw_gateway_find_peer(b->gateway, gw_gateway_public_key(a->gateway));
+    uint64_t before = a->datagrams_out;
+    for (unsigned i = 0; i < FLOOD_S * (GW_S(1) / EVERY); i++) {
+        peergate_Control message = {.number = with_numbers ? i + 1 : 0};
+        if (i % 500 == 0)
+            sim_client_start(&client, a, a_to_b, "echo", 10); /* in use */
+        if (with_numbers) {
+            message.which_body = peergate_Control_punch_me_now_tag;
+            message.body.punch_me_now.addresses_count = 8;
+            fill(message.body.punch_me_now.addresses, i % 2);
+        } else {
+            message.which_body = peergate_Control_add_address_tag;
+            message.body.add_address.addresses_count = 8;
+            fill(message.body.add_address.addresses, i);
+        }
+        gw_peer_send_message(to_a, sim_now(b), &message);
+        sim_node_pump(b);
+        sim_net_run(&net, EVERY);
+    }
+    uint64_t sent = a->datagrams_out - before;
+    print_message("%u messages: %llu datagrams\n", (unsigned)(FLOOD_S * (GW_S(1) / EVERY)),
+                  (unsigned long long)sent);
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+    return sent;
+}
+
+static void test_flood_of_addresses(void **state)
+{
+    (void)state;
+    assert_in_range(flood(30, false), 100, (64 + 2 * FLOOD_S) * 20 + 2000);
+}
+
+static void test_flood_of_attempts(void **state)
+{
+    (void)state;
+    assert_in_range(flood(31, true), 100, (12 + FLOOD_S / 3) * 16 * 20 + 2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_second_witness),
         cmocka_unit_test(test_answers_in_anothers_place),
         cmocka_unit_test(test_challenges_in_anothers_name),
+        cmocka_unit_test(test_flood_of_addresses),
+        cmocka_unit_test(test_flood_of_attempts),
         cmocka_unit_test(test_takes_next_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
