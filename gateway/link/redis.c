@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* hiredis on libevent. A connection is its own object, since hiredis frees its part when it ends, and tells us then. Whatever goes wrong with one ends both:
- * they are of use together only, and begin anew together. */
+/* What is asked, what is answered, in the order of the commands. Whatever goes wrong with one connection ends both: they are of use together only, and begin anew
+ * together. */
 #include "gateway/link/redis.h"
 
 #include "gateway/base/err.h"
+#include "gateway/base/list.h"
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
+#include "gateway/link/redis_connection.h"
 
-#include <hiredis/adapters/libevent.h>
-#include <hiredis/async.h>
-#include <hiredis/hiredis.h>
-
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +20,22 @@
 #define RETRY_MAX_S 30
 #define NAME_MAX_ 128u
 #define VALUE_MAX 4096u /* longer ones are none of ours */
+/* Of one answer: twice as much as that of a lookup. Somebody else may write what we look up. */
+#define ANSWER_MAX (2u * GW_REDIS_NAMES_MAX * VALUE_MAX)
+
+enum answer { ANSWER_DONE, ANSWER_PONG, ANSWER_VALUES };
+
+/* A command without an answer. */
+struct waiting {
+    enum answer answer;
+    uint32_t id; /* of a lookup */
+};
 
 struct connection {
-    struct gw_redis *redis;
-    redisAsyncContext *context; /* NULL: there is none */
-    bool is_ready;              /* let in, and listening if it is to */
+    struct gw_redis_connection wire;
+    bool is_ready; /* let in, and listening if it is to */
+    struct waiting waiting[WAITING_MAX];
+    unsigned first, count; /* of these, in a ring */
 };
 
 struct gw_redis {
@@ -33,7 +43,6 @@ struct gw_redis {
     char path[108], password[128], topics[GW_REDIS_TOPICS][NAME_MAX_];
     struct connection commands, listener;
     struct event *timer; /* the next try, or the next beat */
-    unsigned waiting;
     unsigned subscribed;
     unsigned retry_s;
     bool is_up, is_ping_open, is_ending, is_told; /* told: the log says that it is not there */
@@ -70,69 +79,50 @@ static void look_whether_up(struct gw_redis *redis)
 
 /* ---- answers */
 
-static struct gw_redis *answered(redisAsyncContext *context)
+static void on_pong(struct gw_redis *redis)
 {
-    struct connection *connection = context->data;
-    /* What waits on a connection that is over is called back, too, maybe later. */
-    if (connection == &connection->redis->commands && connection->context == context)
-        connection->redis->waiting--;
-    return connection->redis;
-}
-
-/* Something whose answer nobody waits for. */
-static void on_done(redisAsyncContext *context, void *reply, void *arg)
-{
-    const redisReply *got = reply;
-    struct gw_redis *redis = answered(context);
-    (void)arg;
-    if (got && got->type == REDIS_REPLY_ERROR && !redis->is_ending)
-        end(redis, got->str);
-}
-
-static void on_pong(redisAsyncContext *context, void *reply, void *arg)
-{
-    struct gw_redis *redis = answered(context);
-    const redisReply *got = reply;
-    (void)arg;
-    if (!got || redis->is_ending)
-        return;
-    if (got->type == REDIS_REPLY_ERROR) {
-        end(redis, got->str);
-        return;
-    }
     redis->is_ping_open = false;
     redis->commands.is_ready = true;
     look_whether_up(redis);
 }
 
-static void on_values(redisAsyncContext *context, void *reply, void *arg)
+static void on_values(struct gw_redis *redis, uint32_t id, const redisReply *got)
 {
-    struct gw_redis *redis = answered(context);
-    const redisReply *got = reply;
     struct gw_view values[GW_REDIS_NAMES_MAX];
-    if (!got || redis->is_ending || got->type != REDIS_REPLY_ARRAY || got->elements > GW_REDIS_NAMES_MAX)
+    if (got->type != REDIS_REPLY_ARRAY || got->elements > GW_REDIS_NAMES_MAX)
         return;
     for (size_t i = 0; i < got->elements; i++) {
         const redisReply *value = got->element[i];
-        bool is_good = value->type == REDIS_REPLY_STRING && value->len <= VALUE_MAX;
+        bool is_good = value->type == REDIS_REPLY_STRING && (size_t)value->len <= VALUE_MAX;
         values[i] = is_good ? (struct gw_view){(const uint8_t *)value->str, (size_t)value->len}
                             : (struct gw_view){(const uint8_t *)"", 0};
     }
-    redis->params.events.on_values((uint32_t)(uintptr_t)arg, values, (unsigned)got->elements,
-                                   redis->params.events.ctx);
+    redis->params.events.on_values(id, values, (unsigned)got->elements, redis->params.events.ctx);
+}
+
+static void on_answer(struct gw_redis *redis, struct connection *connection, const redisReply *got)
+{
+    if (connection->count == 0) {
+        end(redis, got->type == REDIS_REPLY_ERROR ? got->str : "it answers what nobody asked");
+        return;
+    }
+    struct waiting waiting = connection->waiting[connection->first];
+    connection->first = (connection->first + 1) % WAITING_MAX;
+    connection->count--;
+    if (waiting.answer == ANSWER_VALUES)
+        on_values(redis, waiting.id, got);
+    else if (got->type == REDIS_REPLY_ERROR)
+        end(redis, got->str);
+    else if (waiting.answer == ANSWER_PONG)
+        on_pong(redis);
 }
 
 /* "message", topic, bytes; or "subscribe", topic, how many. */
-static void on_message(redisAsyncContext *context, void *reply, void *arg)
+static void on_message(struct gw_redis *redis, const redisReply *got)
 {
-    struct gw_redis *redis = ((struct connection *)context->data)->redis;
-    const redisReply *got = reply;
-    (void)arg;
-    if (!got || redis->is_ending)
-        return;
-    if (got->type != REDIS_REPLY_ARRAY || got->elements != 3 || got->element[0]->type != REDIS_REPLY_STRING ||
+    if (got->elements != 3 || got->element[0]->type != REDIS_REPLY_STRING ||
         got->element[1]->type != REDIS_REPLY_STRING) {
-        end(redis, got->type == REDIS_REPLY_ERROR ? got->str : "it does not let us listen");
+        end(redis, "it does not let us listen");
         return;
     }
     if (strcmp(got->element[0]->str, "subscribe") == 0) {
@@ -142,34 +132,45 @@ static void on_message(redisAsyncContext *context, void *reply, void *arg)
     }
     const redisReply *bytes = got->element[2];
     if (strcmp(got->element[0]->str, "message") != 0 || bytes->type != REDIS_REPLY_STRING ||
-        bytes->len > VALUE_MAX || !redis->is_up)
+        (size_t)bytes->len > VALUE_MAX || !redis->is_up)
         return;
     redis->params.events.on_message(got->element[1]->str,
                                     (struct gw_view){(const uint8_t *)bytes->str, (size_t)bytes->len},
                                     redis->params.events.ctx);
 }
 
+static struct connection *connection_of(struct gw_redis_connection *wire)
+{
+    return gw_container_of(wire, struct connection, wire);
+}
+
+/* What the listener gets is a message, but for the answers to what lets it in. */
+static void on_reply(struct gw_redis_connection *wire, const redisReply *got)
+{
+    struct gw_redis *redis = wire->user;
+    if (wire == &redis->listener.wire && got->type == REDIS_REPLY_ARRAY)
+        on_message(redis, got);
+    else
+        on_answer(redis, connection_of(wire), got);
+}
+
 /* ---- commands */
 
-static bool command(struct connection *connection, redisCallbackFn *fn, void *arg, int argc,
-                    const char **argv, const size_t *lens)
+static bool command(struct connection *connection, struct waiting waiting, int argc, const char **argv,
+                    const size_t *lens)
 {
-    struct gw_redis *redis = connection->redis;
-    bool is_counted = connection == &redis->commands;
-    if (!connection->context || redis->is_ending || (is_counted && redis->waiting >= WAITING_MAX))
+    if (connection->count >= WAITING_MAX || !gw_redis_connection_say(&connection->wire, argc, argv, lens))
         return false;
-    if (redisAsyncCommandArgv(connection->context, fn, arg, argc, argv, lens) != REDIS_OK)
-        return false;
-    redis->waiting += is_counted;
+    connection->waiting[(connection->first + connection->count++) % WAITING_MAX] = waiting;
     return true;
 }
 
-static bool command_text(struct connection *connection, redisCallbackFn *fn, const char *word,
+static bool command_text(struct connection *connection, enum answer answer, const char *word,
                          const char *argument)
 {
     const char *argv[] = {word, argument};
     const size_t lens[] = {strlen(word), argument ? strlen(argument) : 0};
-    return command(connection, fn, NULL, argument ? 2 : 1, argv, lens);
+    return command(connection, (struct waiting){.answer = answer}, argument ? 2 : 1, argv, lens);
 }
 
 void gw_redis_put(struct gw_redis *redis, const char *name, const void *value, size_t len, unsigned ttl_s)
@@ -178,12 +179,13 @@ void gw_redis_put(struct gw_redis *redis, const char *name, const void *value, s
     snprintf(ttl, sizeof ttl, "%u", ttl_s);
     const char *set[] = {"SET", name, value, "EX", ttl}, *del[] = {"DEL", name};
     const size_t set_lens[] = {3, strlen(name), len, 2, strlen(ttl)}, del_lens[] = {3, strlen(name)};
+    const struct waiting done = {.answer = ANSWER_DONE};
     if (!redis->is_up)
         return;
     if (len > 0)
-        command(&redis->commands, on_done, NULL, 5, set, set_lens);
+        command(&redis->commands, done, 5, set, set_lens);
     else
-        command(&redis->commands, on_done, NULL, 2, del, del_lens);
+        command(&redis->commands, done, 2, del, del_lens);
 }
 
 bool gw_redis_get(struct gw_redis *redis, uint32_t id, const char *const *names, unsigned count)
@@ -196,7 +198,7 @@ bool gw_redis_get(struct gw_redis *redis, uint32_t id, const char *const *names,
         argv[1 + i] = names[i];
         lens[1 + i] = strlen(names[i]);
     }
-    return command(&redis->commands, on_values, (void *)(uintptr_t)id, 1 + (int)count, argv, lens);
+    return command(&redis->commands, (struct waiting){ANSWER_VALUES, id}, 1 + (int)count, argv, lens);
 }
 
 void gw_redis_tell(struct gw_redis *redis, const char *topic, const void *bytes, size_t len)
@@ -204,7 +206,7 @@ void gw_redis_tell(struct gw_redis *redis, const char *topic, const void *bytes,
     const char *argv[] = {"PUBLISH", topic, bytes};
     const size_t lens[] = {7, strlen(topic), len};
     if (redis->is_up)
-        command(&redis->commands, on_done, NULL, 3, argv, lens);
+        command(&redis->commands, (struct waiting){.answer = ANSWER_DONE}, 3, argv, lens);
 }
 
 bool gw_redis_is_up(const struct gw_redis *redis)
@@ -216,11 +218,9 @@ bool gw_redis_is_up(const struct gw_redis *redis)
 
 static void close_one(struct connection *connection)
 {
-    redisAsyncContext *context = connection->context;
-    connection->context = NULL;
+    gw_redis_connection_close(&connection->wire);
     connection->is_ready = false;
-    if (context)
-        redisAsyncFree(context); /* calls back, with no reply, what waits */
+    connection->first = connection->count = 0;
 }
 
 /* Both are over. Another try later. */
@@ -238,7 +238,7 @@ static void end(struct gw_redis *redis, const char *why)
     redis->is_told = true;
     close_one(&redis->commands);
     close_one(&redis->listener);
-    redis->waiting = redis->subscribed = 0;
+    redis->subscribed = 0;
     redis->is_ending = false;
     arm(redis, redis->retry_s);
     redis->retry_s = 2 * redis->retry_s < RETRY_MAX_S ? 2 * redis->retry_s : RETRY_MAX_S;
@@ -246,76 +246,41 @@ static void end(struct gw_redis *redis, const char *why)
         redis->params.events.on_state(false, redis->params.events.ctx);
 }
 
-static void on_disconnect(const redisAsyncContext *context, int status)
-{
-    struct connection *connection = context->data;
-    (void)status;
-    if (connection->context != context)
-        return;                 /* closed by us */
-    connection->context = NULL; /* hiredis frees it */
-    end(connection->redis, context->errstr && context->errstr[0] ? context->errstr : "it closed");
-}
-
 /* Let in, on the right database; then what it is for. */
-static void greet(struct connection *connection)
+static void on_connected(struct gw_redis_connection *wire)
 {
-    struct gw_redis *redis = connection->redis;
+    struct gw_redis *redis = wire->user;
+    struct connection *connection = connection_of(wire);
     char database[16];
     snprintf(database, sizeof database, "%u", redis->params.database);
     if (redis->password[0])
-        command_text(connection, on_done, "AUTH", redis->password);
+        command_text(connection, ANSWER_DONE, "AUTH", redis->password);
     if (redis->params.database > 0)
-        command_text(connection, on_done, "SELECT", database);
+        command_text(connection, ANSWER_DONE, "SELECT", database);
     if (connection == &redis->commands) {
-        command_text(connection, on_pong, "PING", NULL);
+        command_text(connection, ANSWER_PONG, "PING", NULL);
         return;
     }
-    for (unsigned i = 0; i < GW_REDIS_TOPICS; i++)
-        command_text(connection, on_message, "SUBSCRIBE", redis->topics[i]);
+    for (unsigned i = 0; i < GW_REDIS_TOPICS; i++) {
+        /* Its answer is a message, so nothing waits for it. */
+        if (command_text(connection, ANSWER_DONE, "SUBSCRIBE", redis->topics[i]))
+            connection->count--;
+    }
 }
 
-static void on_connect(const redisAsyncContext *context, int status)
+static void on_over(struct gw_redis_connection *wire, const char *why)
 {
-    struct connection *connection = context->data;
-    if (connection->context != context)
-        return;
-    if (status == REDIS_OK) {
-        greet(connection);
-        return;
-    }
-    connection->context = NULL; /* hiredis frees it */
-    end(connection->redis, context->errstr);
+    end(wire->user, why);
 }
 
-static bool open_one(struct connection *connection)
+static bool open_one(struct gw_redis *redis, struct connection *connection)
 {
-    struct gw_redis *redis = connection->redis;
-    const struct gw_addr *addr = &redis->params.addr;
-    char text[GW_ADDR_STRLEN];
-    struct gw_addr ip = *addr;
-    redisAsyncContext *context;
-    if (gw_addr_is_set(addr)) {
-        /* Without brackets and port. */
-        gw_addr_format(&ip, text);
-        char *host = text + (text[0] == '['), *last = strrchr(text, ':');
-        *last = '\0';
-        if (text[0] == '[')
-            *strrchr(host, ']') = '\0';
-        context = redisAsyncConnect(host, addr->port);
-    } else {
-        context = redisAsyncConnectUnix(redis->path);
-    }
-    if (!context)
-        return false;
-    if (context->err) {
-        redisAsyncFree(context);
-        return false;
-    }
-    connection->context = context;
-    context->data = connection;
-    return redisLibeventAttach(context, gw_loop_base(redis->params.loop)) == REDIS_OK &&
-           redisAsyncSetConnectCallback(context, on_connect) == REDIS_OK &&
-           redisAsyncSetDisconnectCallback(context, on_disconnect) == REDIS_OK;
+    connection->wire.on_connected = on_connected;
+    connection->wire.on_reply = on_reply;
+    connection->wire.on_over = on_over;
+    connection->wire.user = redis;
+    connection->wire.answer_max = ANSWER_MAX;
+    return gw_redis_connection_open(&connection->wire, redis->params.loop, &redis->params.addr, redis->path);
 }
 
 /* ---- time */
@@ -328,11 +293,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         bool is_silent = redis->is_ping_open;
         redis->is_ping_open = true;
         arm(redis, BEAT_S);
-        if (is_silent || !command_text(&redis->commands, on_pong, "PING", NULL))
+        if (is_silent || !command_text(&redis->commands, ANSWER_PONG, "PING", NULL))
             end(redis, "it does not answer");
-    } else if (redis->commands.context || redis->listener.context) {
+    } else if (redis->commands.wire.io || redis->listener.wire.io) {
         end(redis, "it does not answer");
-    } else if (!open_one(&redis->commands) || !open_one(&redis->listener)) {
+    } else if (!open_one(redis, &redis->commands) || !open_one(redis, &redis->listener)) {
         end(redis, "cannot be connected to");
     } else {
         arm(redis, BEAT_S);
@@ -351,7 +316,6 @@ int gw_redis_new(struct gw_redis **out, const struct gw_redis_params *params)
     snprintf(redis->password, sizeof redis->password, "%s", params->password ? params->password : "");
     for (unsigned i = 0; i < GW_REDIS_TOPICS; i++)
         snprintf(redis->topics[i], sizeof redis->topics[i], "%s", params->topics[i]);
-    redis->commands.redis = redis->listener.redis = redis;
     redis->retry_s = RETRY_MIN_S;
     redis->timer = evtimer_new(gw_loop_base(params->loop), on_timer, redis);
     if (!redis->timer) {
