@@ -19,7 +19,7 @@ import socket
 import ssl
 import threading
 import time
-from ground import REPLY, Ground, check, chosen, needs, run, until
+from ground import REPLY, STILL_MAX, Ground, check, chosen, needs, run, until
 from streams import Checker, Web, pattern
 
 ANCHOR = "10.77.3.2"
@@ -167,6 +167,7 @@ def blocked(scene, *names):
     check(scene.curl() == "hello from home\n", "curl where UDP is blocked")
     total = time.monotonic() - began
     scene.ground.step(f"    | UDP blocked at {' and '.join(names)} | registered {registered:.2f} s after the start, the first page after {total:.2f} s |")
+    check(total < 2 * STILL_MAX, "it waits for something")
     path = scene.node["laptop"].peer("home")["path"]
     check(path["kind"] == "relay" and path["endpoint"] == "anchor", f"relayed by the anchor, says status: {path}")
     check(path["transport"] == ("tls" if "laptop" in names else "udp"), f"how it gets to the anchor: {path}")

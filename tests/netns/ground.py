@@ -326,7 +326,8 @@ class Ground:
         return self
 
     def on_alarm(self, *_):
-        what, waiting_for.what = getattr(waiting_for, "what", None), None  # what() may ask somebody who does not answer
+        what, waiting_for.what = getattr(waiting_for, "what", None), None
+        signal.alarm(5)  # what() may ask somebody who does not answer
         raise Failed(f"the test took longer than {self.limit:.0f} s" + (f", and waits for this: {what() if callable(what) else what}" if what else ""))
 
     def on_terminate(self, *_):
