@@ -243,9 +243,11 @@ static int on_global_to_undo(sd_bus_message *answer, void *ctx, sd_bus_error *un
         fail(nm, error);
         return 0;
     }
-    gw_nm_global_read(nm->bus, answer, there);
+    bool is_any = gw_nm_global_read(nm->bus, answer, there);
     gw_sysdns_hash(hash, there, strlen(there));
-    if (strcmp(hash, nm->job->record.hash) == 0)
+    /* None may mean that ours is still on its way: NetworkManager answers questions while it sees who asked for a change, and whoever asked
+     * may have been told to end meanwhile, or killed. Changes it makes in their order. */
+    if (!is_any || strcmp(hash, nm->job->record.hash) == 0)
         ask(nm, gw_nm_global_set(nm->bus, "", NULL), on_undone);
     else
         gw_sysdns_finish(nm->job, 0, "NetworkManager's global DNS configuration is not ours: left as it is");
