@@ -47,7 +47,7 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
 static void on_peer_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_network *network = ctx;
-    gw_carrier_setup_peer_gone(&network->carriers, peer);
+    gw_carrier_calls_peer_gone(&network->carriers.calls, peer);
     network->params.events->on_peer_gone(network, peer, now, network->params.events->ctx);
 }
 
@@ -55,7 +55,7 @@ static void on_carrier_wanted(struct gateway *gateway, struct gw_peer *peer, str
 {
     struct gw_network *network = ctx;
     (void)gateway;
-    gw_carrier_setup_wanted(&network->carriers, peer, now);
+    gw_carrier_calls_wanted(&network->carriers.calls, peer, now);
 }
 
 static void on_pong(struct gateway *gateway, struct gw_peer *peer, uint32_t id, int64_t rtt_ns,

@@ -110,6 +110,6 @@ void gw_network_kick(struct gw_network *network, struct gw_mono now)
     gw_peers_look_up_again(&network->peers);
     gw_outside_kick(&network->outside, now);
     gw_anchor_setup_addresses(network, now);
-    gw_carrier_setup_kick(&network->carriers);
+    gw_carrier_calls_kick(&network->carriers.calls);
     gw_gateway_kick(network->gateway, now);
 }

@@ -3,10 +3,12 @@
 #include "gateway/link/carrier_socket.h"
 
 /* The kernel's own: the C library's tcp_info ends before the delivery rate. */
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define IDLE_S 30
 #define PROBE_S 10
@@ -26,6 +28,30 @@ void gw_carrier_socket_prepare(int fd)
     set(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S);
     set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+}
+
+int gw_carrier_socket_connect(const struct gw_addr *to)
+{
+    struct sockaddr_storage name;
+    socklen_t len = (socklen_t)gw_addr_to_sockaddr(to, &name);
+    int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    gw_carrier_socket_prepare(fd);
+    if (connect(fd, (struct sockaddr *)&name, len) == 0 || errno == EINPROGRESS)
+        return fd;
+    int err = -errno;
+    close(fd);
+    return err;
+}
+
+int gw_carrier_socket_peer(int fd, struct gw_addr *from)
+{
+    struct sockaddr_storage name;
+    socklen_t len = sizeof name;
+    if (getpeername(fd, (struct sockaddr *)&name, &len) != 0)
+        return -errno;
+    return gw_addr_from_sockaddr(from, (struct sockaddr *)&name) == 0 ? 0 : -EAFNOSUPPORT;
 }
 
 void gw_carrier_socket_limit_unsent(int fd, size_t bytes)

@@ -10,12 +10,10 @@
 #include "gateway/link/carrier_tls.h"
 #include "gateway/wire/carrier_frame.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define SLOT_BITS 10u
@@ -404,11 +402,8 @@ static bool make_room(struct gw_carriers *carriers, const struct gw_addr *from, 
 void gw_carriers_take(struct gw_carriers *carriers, int fd)
 {
     struct gw_mono now = gw_loop_now(carriers->params.loop);
-    struct sockaddr_storage name;
-    socklen_t len = sizeof name;
     struct gw_addr from;
-    bool is_known = getpeername(fd, (struct sockaddr *)&name, &len) == 0 &&
-                    gw_addr_from_sockaddr(&from, (struct sockaddr *)&name) == 0;
+    bool is_known = gw_carrier_socket_peer(fd, &from) == 0;
     struct carrier *carrier = is_known && make_room(carriers, &from, now) ? free_slot(carriers) : NULL;
     struct bufferevent *bev =
         carrier ? gw_carrier_tls_server(carriers->tls, gw_loop_base(carriers->params.loop), fd) : NULL;
@@ -423,29 +418,13 @@ void gw_carriers_take(struct gw_carriers *carriers, int fd)
     carriers->stats.strangers++;
 }
 
-/* A socket on its way to `to`, or -errno. */
-static int start_connecting(const struct gw_addr *to)
-{
-    struct sockaddr_storage name;
-    socklen_t len = (socklen_t)gw_addr_to_sockaddr(to, &name);
-    int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    gw_carrier_socket_prepare(fd);
-    if (connect(fd, (struct sockaddr *)&name, len) == 0 || errno == EINPROGRESS)
-        return fd;
-    int err = -errno;
-    close(fd);
-    return err;
-}
-
 int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_addr *to, void *user,
                         struct gw_tuple *tuple)
 {
     struct carrier *carrier = free_slot(carriers);
     if (!carrier)
         return GW_E_LIMIT;
-    int fd = start_connecting(to);
+    int fd = gw_carrier_socket_connect(to);
     if (fd < 0)
         return fd;
     struct bufferevent *bev = gw_carrier_tls_client(carriers->tls, gw_loop_base(carriers->params.loop), fd);

@@ -103,7 +103,9 @@ void sim_node_pump(struct sim_node *node)
     while (gw_gateway_handshake(node->gateway, now))
         ;
     while (gw_gateway_output(node->gateway, now, &train)) {
-        if (node->place)
+        if (gw_tuple_is_carrier(&train.tuple))
+            node->net->carrier(node, &train);
+        else if (node->place)
             carry_train(node, &train);
         else
             send_train(node, &train);

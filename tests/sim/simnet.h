@@ -38,6 +38,8 @@ struct sim_net {
     struct sim_clock clock;
     /* Takes the datagrams of nodes that have a place. 0, or -errno as a socket's: the engine hears of it. */
     int (*carry)(struct sim_node *from, const struct gw_train *train, const uint8_t *datagram, size_t len);
+    /* Takes the trains for carriers; must be there before the engine is told of one. */
+    void (*carrier)(struct sim_node *from, const struct gw_train *train);
     struct sim_link_params params; /* of links made from now on */
     uint64_t seed;
     struct sim_node *nodes[SIM_NODES_MAX];
