@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define LOOK_S 2
+#define SILENT_NS \
+    GW_S(4) /* the anchor does not answer, and so long nothing came: the network forgot the connection */
 #define RETRY_MIN_NS GW_S(1) /* after all addresses of the anchor were tried; doubling */
 #define RETRY_MAX_NS GW_S(60)
 
@@ -17,7 +19,7 @@ struct anchor {
     struct gw_carrier_calls *calls;
     struct gw_peer *peer;
     struct gw_tuple tuple; /* of its connection */
-    bool is_open, is_up;
+    bool is_open, is_up, is_silent;
     unsigned tried; /* its addresses, since the last wait */
     struct gw_mono began, again_at, udp_since;
     int64_t wait_ns;
@@ -87,7 +89,7 @@ static void on_down(const struct gw_tuple *tuple, void *user, void *ctx)
     gw_gateway_carrier_down(calls->params.gateway, now, tuple);
     if (!anchor)
         return;
-    anchor->is_open = anchor->is_up = false;
+    anchor->is_open = anchor->is_up = anchor->is_silent = false;
     plan_next(anchor, was_on, now);
 }
 
@@ -155,11 +157,34 @@ static void connect_to(struct gw_carrier_calls *calls, struct anchor *anchor, st
     }
 }
 
+static void close_one(struct gw_carrier_calls *calls, struct anchor *anchor)
+{
+    if (!anchor->is_open)
+        return;
+    gw_carriers_close(calls->carriers, &anchor->tuple);
+    anchor->is_open = anchor->is_up = anchor->is_silent = false;
+}
+
+/* Nothing came over it, though the anchor was asked. The engine, which is in the middle of something, hears of it from the timer. */
+static void note_silence(struct anchor *anchor, struct gw_mono now)
+{
+    struct gw_carrier_calls *calls = anchor->calls;
+    const struct timeval at_once = {0};
+    if (!anchor->is_up || gw_mono_sub(now, gw_carriers_heard(calls->carriers, &anchor->tuple)) < SILENT_NS)
+        return;
+    anchor->is_silent = true;
+    evtimer_add(calls->timer, &at_once);
+}
+
 void gw_carrier_calls_wanted(struct gw_carrier_calls *calls, struct gw_peer *peer, struct gw_mono now)
 {
     struct anchor *anchor = find(calls, peer);
     const struct gw_peer_config *config = gw_peer_config(peer);
-    if (config->carrier_port == 0 || config->endpoint_count == 0 || (anchor && anchor->is_open))
+    if (anchor && anchor->is_open) {
+        note_silence(anchor, now);
+        return;
+    }
+    if (config->carrier_port == 0 || config->endpoint_count == 0)
         return;
     int err = gw_carrier_calls_make(calls);
     if (err != 0) {
@@ -174,14 +199,6 @@ void gw_carrier_calls_wanted(struct gw_carrier_calls *calls, struct gw_peer *pee
         connect_to(calls, anchor, now);
 }
 
-static void close_one(struct gw_carrier_calls *calls, struct anchor *anchor)
-{
-    if (!anchor->is_open)
-        return;
-    gw_carriers_close(calls->carriers, &anchor->tuple);
-    anchor->is_open = anchor->is_up = false;
-}
-
 /* UDP has worked for so long that nothing is on its way over the connection any more. */
 static void leave(struct gw_carrier_calls *calls, struct anchor *anchor, struct gw_mono now)
 {
@@ -190,6 +207,16 @@ static void leave(struct gw_carrier_calls *calls, struct anchor *anchor, struct 
     anchor->again_at = now;
     anchor->tried = 0;
     gw_gateway_carrier_down(calls->params.gateway, now, &anchor->tuple);
+}
+
+/* It is there, and nothing comes: another one. */
+static void replace(struct gw_carrier_calls *calls, struct anchor *anchor, struct gw_mono now)
+{
+    bool is_direct, was_on = is_on(anchor->peer, &is_direct, now);
+    gw_log_debug("%s: nothing comes over the TLS connection", gw_peer_name(anchor->peer));
+    close_one(calls, anchor);
+    gw_gateway_carrier_down(calls->params.gateway, now, &anchor->tuple);
+    plan_next(anchor, was_on, now);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -203,6 +230,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         bool is_direct;
         if (!anchor->is_up)
             continue;
+        if (anchor->is_silent) {
+            replace(calls, anchor, now);
+            continue;
+        }
         if (is_on(anchor->peer, &is_direct, now))
             anchor->wait_ns = RETRY_MIN_NS; /* it is worth something */
         if (!is_direct)

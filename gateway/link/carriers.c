@@ -446,6 +446,12 @@ void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tupl
         end(carrier);
 }
 
+struct gw_mono gw_carriers_heard(struct gw_carriers *carriers, const struct gw_tuple *tuple)
+{
+    struct carrier *carrier = carriers ? carrier_of(carriers, tuple) : NULL;
+    return carrier ? carrier->heard : GW_NEVER;
+}
+
 /* ---- all of them */
 
 int gw_carriers_new(struct gw_carriers **out, const struct gw_carriers_params *params)

@@ -54,6 +54,8 @@ int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_addr *to, 
                         struct gw_tuple *tuple);
 /* Ends it; on_down is not called. Nothing happens when there is none. */
 void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tuple);
+/* When something came over it last, or when it was begun; GW_NEVER when there is none. */
+struct gw_mono gw_carriers_heard(struct gw_carriers *carriers, const struct gw_tuple *tuple);
 /* Queues the train, or drops it: never the caller's business. */
 void gw_carriers_send(struct gw_carriers *carriers, const struct gw_train *train);
 void gw_carriers_stats(const struct gw_carriers *carriers, struct gw_carriers_stats *out);

@@ -35,6 +35,12 @@ void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tupl
     (void)carriers, (void)tuple;
 }
 
+struct gw_mono gw_carriers_heard(struct gw_carriers *carriers, const struct gw_tuple *tuple)
+{
+    (void)carriers, (void)tuple;
+    return GW_NEVER;
+}
+
 void gw_carriers_send(struct gw_carriers *carriers, const struct gw_train *train)
 {
     (void)carriers, (void)train;

@@ -41,7 +41,7 @@ struct connection {
     int outer[2]; /* theirs, as names only */
     struct way ways[2];
     struct gw_mono begins;
-    bool is_accepted, is_refused;
+    bool is_accepted, is_refused, is_forgotten;
     size_t cut_after;
 };
 
@@ -208,7 +208,8 @@ static bool hand_over(struct connection *connection, unsigned from)
 {
     struct way *way = &connection->ways[from];
     struct chunk *chunk = way->count > 0 ? way->chunks[way->first % CHUNKS_MAX] : NULL;
-    if (!chunk || tcp.params.is_stalled || !gw_mono_due(chunk->at, tcp.clock->now))
+    if (!chunk || tcp.params.is_stalled || connection->is_forgotten ||
+        !gw_mono_due(chunk->at, tcp.clock->now))
         return false;
     size_t len = chunk->len - chunk->done;
     len = tcp.params.piece > 0 && tcp.params.piece < len ? tcp.params.piece : len;
@@ -307,6 +308,12 @@ void sim_tcp_reset(bool is_half)
         else if (connection->is_open && connection->inner[0] >= 0)
             end(connection);
     }
+}
+
+void sim_tcp_forget(void)
+{
+    for (unsigned i = 0; i < SIM_TCP_MAX; i++)
+        tcp.connections[i].is_forgotten = true;
 }
 
 const struct sim_tcp_stats *sim_tcp_stats(void)

@@ -41,6 +41,8 @@ void sim_tcp_set(const struct sim_tcp_params *params);
 void sim_tcp_cut(size_t after);
 /* All that are open are reset, what is under way is lost. is_half: who took them hears nothing of it. */
 void sim_tcp_reset(bool is_half);
+/* In those that are open nothing arrives any more, without a word: a router has forgotten them. Others can be made. */
+void sim_tcp_forget(void);
 const struct sim_tcp_stats *sim_tcp_stats(void);
 /* After each event of the clock: what is due is handed over, libevent's callbacks run. true: something moved. */
 bool sim_tcp_turn(void);

@@ -247,10 +247,10 @@ static void test_taken(void **state)
 static void test_there_and_back(void **state)
 {
     (void)state;
-    for (uint64_t seed = 10; seed < 14; seed++) {
+    for (uint64_t seed = 10; seed < 12; seed++) {
         begin(seed, &line, false);
         until(is_by_udp, GW_S(3), "by UDP");
-        start(60000000);
+        start(40000000);
         still_goes_on(GW_S(5), "bytes flow");
         for (unsigned i = 0; i < 3; i++) {
             run(GW_MS(700) * (int64_t)(i + 1));
@@ -275,11 +275,11 @@ static void test_there_and_back(void **state)
 static void test_cut_in_frames(void **state)
 {
     (void)state;
-    static const size_t cuts[] = {1, 2, 5, 23, 100, 517, 1000, 1400, 2222, 5000, 9999, 16384, 20000, 33333};
+    static const size_t cuts[] = {1, 2, 23, 517, 1400, 5000, 16384, 33333};
     for (unsigned i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         begin(20 + i, &line, true);
         until(is_by_tls, GW_S(3), "by TLS");
-        start(3000000);
+        start(2000000);
         still_goes_on(GW_S(5), "bytes flow");
         unsigned made = sim_tcp_stats()->made;
         sim_tcp_cut(cuts[i]);
@@ -407,6 +407,27 @@ static void test_stalls_and_udp_works(void **state)
     end();
 }
 
+/* A router forgets the connection, and lets nothing of it through. A new one is made long before TCP gives up. */
+static void test_forgotten(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 95; seed < 97; seed++) {
+        begin(seed, &line, true);
+        until(is_by_tls, GW_S(3), "by TLS");
+        start(8000000);
+        for (unsigned i = 0; i < 3; i++) {
+            still_goes_on(GW_S(5), "bytes flow");
+            sim_tcp_forget();
+            run(GW_MS(200));
+            still_goes_on(GW_S(12), "forgotten: bytes flow again");
+        }
+        until(is_done, GW_S(60), "all of it");
+        run(2 * SIM_TCP_USER_TIMEOUT_NS);
+        assert_int_equal(stats_of(1).open, 1);
+        end();
+    }
+}
+
 /* Much is sent into a line that takes little, or nothing. What waits is bounded, and so is what it delays. */
 static void test_narrow(void **state)
 {
@@ -429,14 +450,14 @@ static void test_narrow(void **state)
     end();
 }
 
-/* Ten minutes of it: what there is afterwards is what there was. */
+/* Minutes of it: what there is afterwards is what there was. */
 static void test_nothing_grows(void **state)
 {
     (void)state;
     struct sim_dice dice = {.state = 110};
     size_t settled = 0;
     begin(110, &line, true);
-    for (unsigned round = 0; round < 100; round++) {
+    for (unsigned round = 0; round < 60; round++) {
         struct sim_tcp_params params = line;
         run(GW_MS(500) + (int64_t)(sim_dice_unit(&dice) * (double)GW_S(5)));
         start(200000);
@@ -489,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_stalls),
         cmocka_unit_test(test_stalls_and_udp_works),
+        cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_narrow),
         cmocka_unit_test(test_nothing_grows),
     };
