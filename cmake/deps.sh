@@ -27,7 +27,7 @@ test_packages=(
     curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
     iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf systemd dbus-daemon dbus-system-bus-common
-    coturn miniupnpd miniupnpd-nftables samba smbclient nebula redis-server
+    tinyproxy-bin coturn miniupnpd miniupnpd-nftables samba smbclient nebula redis-server
 )
 
 # What manages DNS on real machines, for the tests of dns.system. Installed, these would take this machine's resolv.conf and network over, and some exclude each other; so

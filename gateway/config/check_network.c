@@ -6,6 +6,7 @@
 #include "gateway/base/secret.h"
 #include "gateway/config/dir.h"
 #include "gateway/config/endpoint.h"
+#include "gateway/config/proxy_url.h"
 #include "gateway/config/redis_url.h"
 
 #include <ctype.h>
@@ -132,6 +133,15 @@ static void check_fleet(const struct gw_loading *loading, const struct gw_config
     gw_wipe(&url, sizeof url);
 }
 
+static void check_proxy(const struct gw_loading *loading, const struct gw_config_network *network)
+{
+    struct gw_proxy_url url = {0};
+    const char *proxy = network->tls_proxy;
+    if (proxy && strcmp(proxy, "none") != 0 && gw_proxy_url_parse(&url, proxy) != 0)
+        complain(loading, network->line, "tls_proxy: expected http://[USER:PASSWORD@]HOST:PORT, or `none`");
+    gw_wipe(&url, sizeof url);
+}
+
 /* ---- services */
 
 static void check_service(const struct gw_loading *loading, struct gw_config_service *service)
@@ -187,6 +197,7 @@ int gw_check_network(const struct gw_loading *loading, struct gw_config_network 
 {
     check_addresses(loading, network);
     check_fleet(loading, network);
+    check_proxy(loading, network);
     check_range(loading, network);
     int err = default_hostname(loading, network);
     if (!err)

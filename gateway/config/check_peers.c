@@ -50,10 +50,17 @@ static bool may_be_host(const char *name)
     return len > 0 && name[0] != '-' && name[len - 1] != '-';
 }
 
+static void check_tls_name(const struct gw_loading *loading, const struct gw_config_peer *peer)
+{
+    if (peer->tls_name && !gw_host_name_is_valid(peer->tls_name))
+        complain(loading, peer->line, "tls_name: expected a host name, found \"%s\"", peer->tls_name);
+}
+
 static void check_peer(const struct gw_loading *loading, struct gw_config_peer *peer)
 {
     check_peer_key(loading, peer);
     check_endpoints(loading, peer);
+    check_tls_name(loading, peer);
     if (peer->name && !may_be_host(peer->name))
         warn(loading, peer->line,
              "peers[].name: \"%s\" cannot be used as a host name, which has letters, digits and - only",
@@ -203,6 +210,7 @@ static void check_anchors(const struct gw_loading *loading, const struct gw_conf
         struct gw_config_peer *anchor = &network->anchors.items[i];
         check_peer_key(loading, anchor);
         check_endpoints(loading, anchor);
+        check_tls_name(loading, anchor);
         anchor->role = GW_CONFIG_ROLE_ANCHOR;
         anchor->eager = true;
         anchor->seal = network->seal;

@@ -298,6 +298,20 @@ static void copy_anchors(struct gw_peer_config *out, const struct gw_config_netw
     }
 }
 
+/* Without a dot at the end, as TLS has it. */
+static void copy_carrier_name(struct gw_peer_config *out, const struct gw_config_peer *peer)
+{
+    const char *name = peer->tls_name;
+    for (size_t i = 0; !name && i < peer->endpoints.count; i++) {
+        if (peer->endpoints.items[i].kind == GW_CONFIG_ENDPOINT_NAME)
+            name = peer->endpoints.items[i].name;
+    }
+    size_t len = name && out->is_anchor ? strlen(name) : 0;
+    len -= len > 0 && name[len - 1] == '.';
+    if (len > 0 && len <= GW_CARRIER_NAME_MAX)
+        memcpy(out->carrier_name, name, len); /* zeroed before */
+}
+
 void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_network *network,
                        const struct gw_config_peer *peer)
 {
@@ -320,5 +334,6 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     copy_anchors(out, network, peer);
     out->is_anchor = peer->role == GW_CONFIG_ROLE_ANCHOR && peer->endpoints.count > 0;
     out->carrier_port = out->is_anchor ? (uint16_t)peer->tls_port : 0;
+    copy_carrier_name(out, peer);
     out->is_eager = peer->eager || out->is_anchor;
 }

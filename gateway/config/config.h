@@ -91,6 +91,7 @@ struct gw_config_peer {
     enum gw_path_policy path;
     enum gw_cc_kind congestion;
     bool eager;
+    char *tls_name; /* what connections to it say whom they want; NULL = its endpoint's name, if it has one */
     int64_t tls_port; /* with role ANCHOR; 0 = no carriers to it */
 };
 
@@ -160,6 +161,7 @@ struct gw_config_network {
     } anchor;                                            /* with role ANCHOR */
     GW_CONFIG_LIST(struct gw_config_endpoint) advertise; /* all GW_CONFIG_ENDPOINT_IP */
     GW_CONFIG_LIST(struct gw_config_endpoint) stun;      /* IP or NAME */
+    char *tls_proxy; /* proxy_url.h, or "none"; NULL = the environment says */
     enum gw_config_port_mapping port_mapping;
     GW_CONFIG_LIST(struct gw_config_peer) anchors; /* role ANCHOR all; they may not use services */
     GW_CONFIG_LIST(struct gw_config_peer) peers;

@@ -309,6 +309,8 @@ static const struct gw_key peer_keys[] = {
      .doc = "As there, for this peer."},
     {"tls_port", GW_TYPE_INT, PEER(tls_port), RANGE(0, PORT_MAX), .fallback = "443",
      .doc = "Of an anchor, as in `anchors`."},
+    {"tls_name", GW_TYPE_TEXT, PEER(tls_name), RANGE(1, GW_CARRIER_NAME_MAX),
+     .doc = "Of an anchor, as in `anchors`."},
     {"eager", GW_TYPE_BOOL, PEER(eager), .fallback = "false",
      .doc =
          "Connect at the start, not when first needed. Without anchors a peer with a keepalive is connected anyway."},
@@ -335,6 +337,10 @@ static const struct gw_key anchors_keys[] = {
     {"tls_port", GW_TYPE_INT, PEER(tls_port), RANGE(0, PORT_MAX), .fallback = "443",
      .doc =
          "The TCP port where it takes TLS connections, which are tried when it does not answer by UDP; 0: none are made."},
+    {"tls_name", GW_TYPE_TEXT, PEER(tls_name), RANGE(1, GW_CARRIER_NAME_MAX),
+     .fallback_doc = "the endpoint's name",
+     .doc =
+         "The name that such a connection says it is for (SNI), which some networks look at. It need not be the anchor's: the certificate proves nothing, the session inside does."},
     END};
 static const struct gw_section anchors_section = {
     .keys = anchors_keys,
@@ -419,6 +425,10 @@ static const struct gw_key network_keys[] = {
     {"stun", GW_TYPE_HOSTPORT, GW_LIST, NETWORK(stun), RANGE(1, PORT_MAX), .max_count = 8,
      .doc =
          "STUN servers (HOST:PORT) that are asked where they see this node; peers are told. One with two addresses also tells what kind of NAT it is (`peergate netcheck`). Anchors do the same: none is needed where there are two."},
+    {"tls_proxy", GW_TYPE_TEXT, NETWORK(tls_proxy), RANGE(1, TEXT_MAX), .is_secret = true,
+     .fallback_doc = "`https_proxy` and `no_proxy` of the environment",
+     .doc =
+         "The HTTP proxy that TLS connections to anchors go through, http://[USER:PASSWORD@]HOST:PORT, where a network lets nothing else out; `none`: straight, whatever the environment says."},
     {"port_mapping", GW_TYPE_ENUM, NETWORK(port_mapping), .choices = port_mappings, .fallback = "auto",
      .doc =
          "`auto`: where this machine has only private IPv4 addresses, ask the router to forward the port to it, by PCP, NAT-PMP or UPnP, and peers are told. It ends with the daemon."},

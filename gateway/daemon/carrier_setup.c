@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
 #include "gateway/daemon/files.h"
 
 #include <stdlib.h>
@@ -26,6 +27,73 @@ static void on_made(struct gw_carriers *carriers, void *ctx)
 void gw_carrier_setup_linked(struct gw_carrier_setup *setup)
 {
     on_made(setup->calls.carriers, setup);
+}
+
+/* ---- the proxy */
+
+static void forget_proxy(struct gw_carrier_setup *setup)
+{
+    gw_lookup_free(setup->lookup);
+    setup->lookup = NULL;
+    gw_wipe(&setup->proxy, sizeof setup->proxy);
+    setup->has_proxy = false;
+}
+
+static const char *environment(const char *name, const char *upper)
+{
+    const char *value = getenv(name);
+    value = value && *value ? value : getenv(upper);
+    return value && *value ? value : NULL;
+}
+
+static bool is_spared(const struct gw_addr *to, void *ctx)
+{
+    const struct gw_carrier_setup *setup = ctx;
+    return setup->is_from_environment && gw_no_proxy_has(environment("no_proxy", "NO_PROXY"), to);
+}
+
+static void on_proxy(struct gw_mono now, const struct gw_addr *addrs, unsigned count, void *ctx)
+{
+    struct gw_carrier_setup *setup = ctx;
+    (void)now;
+    gw_carrier_calls_set_proxy(&setup->calls, addrs, count, setup->proxy.credentials);
+}
+
+static const char *whose(void *ctx)
+{
+    (void)ctx;
+    return "the proxy";
+}
+
+void gw_carrier_setup_use(struct gw_carrier_setup *setup, const struct gw_config_network *network)
+{
+    const struct gw_lookup_params params = {.on_found = on_proxy, .whose = whose, .ctx = setup};
+    const char *text = network->tls_proxy ? network->tls_proxy : environment("https_proxy", "HTTPS_PROXY");
+    struct gw_proxy_url url;
+    bool is_wanted = text && strcmp(text, "none") != 0;
+    memset(&url, 0, sizeof url);
+    if (is_wanted && gw_proxy_url_parse(&url, text) != 0) { /* the files' were checked */
+        gw_log_warn(
+            "https_proxy of the environment is none that can be used: http://[USER:PASSWORD@]HOST:PORT is expected");
+        is_wanted = false;
+    }
+    setup->is_from_environment = !network->tls_proxy;
+    if (is_wanted && setup->has_proxy && memcmp(&url, &setup->proxy, sizeof url) == 0) {
+        gw_wipe(&url, sizeof url);
+        return;
+    }
+    forget_proxy(setup);
+    gw_carrier_calls_unset_proxy(&setup->calls);
+    gw_carrier_calls_kick(&setup->calls);
+    if (!is_wanted)
+        return;
+    setup->proxy = url;
+    setup->has_proxy = true;
+    gw_wipe(&url, sizeof url);
+    bool is_known = setup->proxy.at.kind == GW_CONFIG_ENDPOINT_IP;
+    gw_carrier_calls_set_proxy(&setup->calls, &setup->proxy.at.addr, is_known, setup->proxy.credentials);
+    if (!is_known && gw_lookup_new(&setup->lookup, setup->endpoints, &params, &setup->proxy.at, 1) != 0)
+        gw_log_error("no memory to look the proxy up");
 }
 
 /* ---- as an anchor */
@@ -76,12 +144,17 @@ static int listen_on(struct gw_carrier_setup *setup, const struct gw_config *con
 }
 
 int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, struct gateway *gateway,
-                          struct gw_link *const *link, const struct gw_config *config,
-                          const struct gw_config_network *network, struct gw_diag *diag)
+                          struct gw_link *const *link, struct gw_endpoints *endpoints,
+                          const struct gw_config *config, const struct gw_config_network *network,
+                          struct gw_diag *diag)
 {
-    const struct gw_carrier_calls_params params = {
-        .loop = loop, .gateway = gateway, .on_train = on_train, .on_made = on_made, .ctx = setup};
-    *setup = (struct gw_carrier_setup){.loop = loop, .link = link};
+    const struct gw_carrier_calls_params params = {.loop = loop,
+                                                   .gateway = gateway,
+                                                   .on_train = on_train,
+                                                   .on_made = on_made,
+                                                   .is_spared = is_spared,
+                                                   .ctx = setup};
+    *setup = (struct gw_carrier_setup){.loop = loop, .link = link, .endpoints = endpoints};
     int err = gw_carrier_calls_init(&setup->calls, &params);
     if (err != 0 || network->role != GW_CONFIG_ROLE_ANCHOR)
         return err;
@@ -97,6 +170,7 @@ void gw_carrier_setup_fini(struct gw_carrier_setup *setup)
     if (*setup->link)
         gw_link_set_carriers(*setup->link, NULL);
     gw_carrier_calls_fini(&setup->calls);
+    forget_proxy(setup);
     *setup = (struct gw_carrier_setup){0};
 }
 

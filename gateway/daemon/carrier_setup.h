@@ -5,6 +5,8 @@
 
 #include "gateway/config/config.h"
 #include "gateway/config/diag.h"
+#include "gateway/config/proxy_url.h"
+#include "gateway/daemon/endpoints.h"
 #include "gateway/gateway.h"
 #include "gateway/link/carrier_calls.h"
 #include "gateway/link/link.h"
@@ -16,13 +18,20 @@ struct gw_carrier_setup {
     struct gw_loop *loop;
     struct gw_link *const *link; /* the network's; NULL in there while another one still has the port */
     struct gw_carrier_calls calls;
+    struct gw_endpoints *endpoints;
+    struct gw_proxy_url proxy; /* at.kind: as long as `has_proxy` */
+    bool has_proxy, is_from_environment;
+    struct gw_lookup *lookup; /* of its name */
     struct gw_listener *listeners[GW_CARRIER_LISTEN_MAX];
 };
 
-/* Listens, if the configuration says so. gateway and link are borrowed until _fini. 0, or an error, with the reason in diag. */
+/* Listens, if the configuration says so. gateway, link and endpoints are borrowed until _fini. 0, or an error, with the reason in diag. */
 int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, struct gateway *gateway,
-                          struct gw_link *const *link, const struct gw_config *config,
-                          const struct gw_config_network *network, struct gw_diag *diag);
+                          struct gw_link *const *link, struct gw_endpoints *endpoints,
+                          const struct gw_config *config, const struct gw_config_network *network,
+                          struct gw_diag *diag);
+/* The proxy that the files, or the environment, name from now on. */
+void gw_carrier_setup_use(struct gw_carrier_setup *setup, const struct gw_config_network *network);
 /* The network has its link now. */
 void gw_carrier_setup_linked(struct gw_carrier_setup *setup);
 /* Before the gateway goes; safe on one that is zeroed. */

@@ -258,8 +258,8 @@ static int build(struct gw_network *network, const struct gw_config *config, str
     if ((err = make_identity(network, config, diag)) != 0 || (err = make_link(network, diag)) != 0 ||
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
         (err = make_outside(network)) != 0 ||
-        (err = gw_carrier_setup_init(&network->carriers, loop, network->gateway, &network->link, config,
-                                     network->files->config, diag)) != 0 ||
+        (err = gw_carrier_setup_init(&network->carriers, loop, network->gateway, &network->link,
+                                     network->params.endpoints, config, network->files->config, diag)) != 0 ||
         (err = make_services(network, config, diag)) != 0)
         return err;
     gw_peers_init(&network->peers, network->gateway, network->params.endpoints, &network->addresses,

@@ -103,6 +103,7 @@ void gw_network_use(struct gw_network *network, const struct gw_network_files *f
     gw_outside_apply(&network->outside, files->config, gw_link_port(network->link),
                      gw_loop_now(network->params.loop));
     gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
+    gw_carrier_setup_use(&network->carriers, files->config);
 }
 
 void gw_network_kick(struct gw_network *network, struct gw_mono now)
@@ -110,6 +111,7 @@ void gw_network_kick(struct gw_network *network, struct gw_mono now)
     gw_peers_look_up_again(&network->peers);
     gw_outside_kick(&network->outside, now);
     gw_anchor_setup_addresses(network, now);
+    gw_lookup_again(network->carriers.lookup);
     gw_carrier_calls_kick(&network->carriers.calls);
     gw_gateway_kick(network->gateway, now);
 }

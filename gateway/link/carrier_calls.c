@@ -4,8 +4,13 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LOOK_S 2
 #define SILENT_NS \
@@ -142,12 +147,31 @@ static struct anchor *add(struct gw_carrier_calls *calls, struct gw_peer *peer, 
     return anchor;
 }
 
+static int call(struct gw_carrier_calls *calls, struct anchor *anchor, const struct gw_addr *to,
+                const char *name)
+{
+    struct gw_carriers_proxy proxy;
+    bool is_spared = calls->params.is_spared && calls->params.is_spared(to, calls->params.ctx);
+    bool is_proxied = calls->is_proxied && !is_spared;
+    const struct gw_carriers_call call = {
+        .to = *to, .name = name, .proxy = is_proxied ? &proxy : NULL, .user = anchor};
+    if (is_proxied && calls->proxy_count == 0)
+        return -EHOSTUNREACH; /* its name is looked up */
+    if (is_proxied) {
+        proxy.at = calls->proxies[calls->proxy_next++ % calls->proxy_count];
+        memcpy(proxy.credentials, calls->credentials, sizeof proxy.credentials);
+    }
+    int err = gw_carriers_connect(calls->carriers, &call, &anchor->tuple);
+    gw_wipe(&proxy, sizeof proxy);
+    return err;
+}
+
 static void connect_to(struct gw_carrier_calls *calls, struct anchor *anchor, struct gw_mono now)
 {
     const struct gw_peer_config *config = gw_peer_config(anchor->peer);
     struct gw_addr to = config->endpoints[anchor->tried % config->endpoint_count];
     to.port = config->carrier_port;
-    int err = gw_carriers_connect(calls->carriers, &to, anchor, &anchor->tuple);
+    int err = call(calls, anchor, &to, config->carrier_name);
     anchor->is_open = err == 0;
     anchor->began = now;
     if (err != 0) {
@@ -274,6 +298,24 @@ void gw_carrier_calls_peer_gone(struct gw_carrier_calls *calls, const struct gw_
 
 /* ---- all of them */
 
+void gw_carrier_calls_unset_proxy(struct gw_carrier_calls *calls)
+{
+    calls->is_proxied = false;
+    calls->proxy_count = 0;
+    gw_wipe(calls->credentials, sizeof calls->credentials);
+}
+
+void gw_carrier_calls_set_proxy(struct gw_carrier_calls *calls, const struct gw_addr *addrs, unsigned count,
+                                const char *credentials)
+{
+    assert(strlen(credentials) <= GW_HTTP_CREDENTIALS_MAX);
+    calls->is_proxied = true;
+    calls->proxy_count = count < GW_CARRIER_PROXY_ADDRS ? count : GW_CARRIER_PROXY_ADDRS;
+    for (unsigned i = 0; i < calls->proxy_count; i++)
+        calls->proxies[i] = addrs[i];
+    snprintf(calls->credentials, sizeof calls->credentials, "%s", credentials);
+}
+
 int gw_carrier_calls_init(struct gw_carrier_calls *calls, const struct gw_carrier_calls_params *params)
 {
     *calls = (struct gw_carrier_calls){.params = *params};
@@ -289,6 +331,7 @@ void gw_carrier_calls_fini(struct gw_carrier_calls *calls)
     while (!gw_list_is_empty(&calls->anchors))
         forget(calls, gw_list_entry(calls->anchors.next, struct anchor, node));
     gw_carriers_free(calls->carriers);
+    gw_carrier_calls_unset_proxy(calls);
     if (calls->timer)
         event_free(calls->timer);
     *calls = (struct gw_carrier_calls){0};

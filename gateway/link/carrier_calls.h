@@ -17,10 +17,18 @@ struct gw_carrier_calls_params {
     void (*on_train)(struct gw_train *train, void *ctx);
     /* There are carriers now: trains to them go there. */
     void (*on_made)(struct gw_carriers *carriers, void *ctx);
+    /* Is this address spared the proxy? NULL: none is. */
+    bool (*is_spared)(const struct gw_addr *to, void *ctx);
     void *ctx;
 };
 
+#define GW_CARRIER_PROXY_ADDRS 8u
+
 struct gw_carrier_calls {
+    bool is_proxied; /* everything goes through a proxy, also while none of its addresses is known */
+    struct gw_addr proxies[GW_CARRIER_PROXY_ADDRS];
+    unsigned proxy_count, proxy_next;
+    char credentials[GW_HTTP_CREDENTIALS_MAX + 1];
     struct gw_carrier_calls_params params;
     struct gw_carriers *carriers; /* NULL: none was needed so far */
     struct gw_list anchors;       /* struct anchor (carrier_calls.c) */
@@ -34,6 +42,12 @@ int gw_carrier_calls_init(struct gw_carrier_calls *calls, const struct gw_carrie
 void gw_carrier_calls_fini(struct gw_carrier_calls *calls);
 /* Makes the carriers if there are none yet: they cost a certificate. 0, or as gw_carriers_new. */
 int gw_carrier_calls_make(struct gw_carrier_calls *calls);
+
+/* Connections that are made from now on go through an HTTP proxy, at the addresses in turn; credentials "": it asks for none. */
+void gw_carrier_calls_set_proxy(struct gw_carrier_calls *calls, const struct gw_addr *addrs, unsigned count,
+                                const char *credentials);
+/* No longer. */
+void gw_carrier_calls_unset_proxy(struct gw_carrier_calls *calls);
 
 /* As gw_gateway_events.on_carrier_wanted. */
 void gw_carrier_calls_wanted(struct gw_carrier_calls *calls, struct gw_peer *peer, struct gw_mono now);

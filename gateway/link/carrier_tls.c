@@ -114,12 +114,14 @@ void gw_carrier_tls_free(struct gw_carrier_tls *tls)
 /* ---- connections */
 
 static struct bufferevent *wrap(SSL_CTX *ctx, struct event_base *base, evutil_socket_t fd,
-                                enum bufferevent_ssl_state state)
+                                enum bufferevent_ssl_state state, const char *name)
 {
     SSL *ssl = SSL_new(ctx);
     if (!ssl)
         return NULL;
-    struct bufferevent *bev = bufferevent_openssl_socket_new(base, fd, ssl, state, BEV_OPT_CLOSE_ON_FREE);
+    bool is_named = name[0] == '\0' || SSL_set_tlsext_host_name(ssl, name) == 1;
+    struct bufferevent *bev =
+        !is_named ? NULL : bufferevent_openssl_socket_new(base, fd, ssl, state, BEV_OPT_CLOSE_ON_FREE);
     if (!bev) {
         SSL_free(ssl);
         return NULL;
@@ -131,11 +133,11 @@ static struct bufferevent *wrap(SSL_CTX *ctx, struct event_base *base, evutil_so
 struct bufferevent *gw_carrier_tls_server(struct gw_carrier_tls *tls, struct event_base *base,
                                           evutil_socket_t fd)
 {
-    return wrap(tls->server, base, fd, BUFFEREVENT_SSL_ACCEPTING);
+    return wrap(tls->server, base, fd, BUFFEREVENT_SSL_ACCEPTING, "");
 }
 
 struct bufferevent *gw_carrier_tls_client(struct gw_carrier_tls *tls, struct event_base *base,
-                                          evutil_socket_t fd)
+                                          evutil_socket_t fd, const char *name)
 {
-    return wrap(tls->client, base, fd, BUFFEREVENT_SSL_CONNECTING);
+    return wrap(tls->client, base, fd, BUFFEREVENT_SSL_CONNECTING, name);
 }

@@ -12,10 +12,10 @@ struct gw_carrier_tls;
 int gw_carrier_tls_new(struct gw_carrier_tls **out);
 void gw_carrier_tls_free(struct gw_carrier_tls *tls);
 /* A bufferevent that is the server's, or the client's, side of a handshake. fd: non-blocking; the bufferevent's from now on, and closed with it (by
- * the caller if NULL is returned: no memory). A client's may still be connecting. */
+ * the caller if NULL is returned: no memory). A client's may still be connecting. name: the server's, told to whoever looks on (SNI); "" = not told. */
 struct bufferevent *gw_carrier_tls_server(struct gw_carrier_tls *tls, struct event_base *base,
                                           evutil_socket_t fd);
 struct bufferevent *gw_carrier_tls_client(struct gw_carrier_tls *tls, struct event_base *base,
-                                          evutil_socket_t fd);
+                                          evutil_socket_t fd, const char *name);
 
 #endif

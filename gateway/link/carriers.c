@@ -5,13 +5,16 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/link/carrier_proxy.h"
 #include "gateway/link/carrier_queue.h"
 #include "gateway/link/carrier_socket.h"
 #include "gateway/link/carrier_tls.h"
+#include "gateway/peer/config.h"
 #include "gateway/wire/carrier_frame.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,7 +42,9 @@ struct carrier {
     struct gw_carriers *carriers; /* NULL: the slot is free */
     uint32_t generation;
     struct gw_tuple tuple;
-    struct bufferevent *bev;
+    struct bufferevent *bev;               /* NULL: as long as there is `through` */
+    struct gw_carrier_proxy_call *through; /* the proxy has not answered yet */
+    char name[GW_CARRIER_NAME_MAX + 1];    /* for TLS, then */
     struct gw_carrier_queue queue;
     void *user;
     bool is_ours;    /* we made it */
@@ -100,7 +105,9 @@ static void end(struct carrier *carrier)
     carriers->stats.open--;
     carriers->stats.strangers -= !carrier->is_ours && !carrier->is_used;
     gw_carrier_queue_fini(&carrier->queue);
-    bufferevent_free(carrier->bev);
+    gw_carrier_proxy_call_free(carrier->through);
+    if (carrier->bev)
+        bufferevent_free(carrier->bev);
     carrier->carriers = NULL;
     while (carriers->top > 0 && !carriers->slots[carriers->top - 1].carriers)
         carriers->top--;
@@ -326,14 +333,22 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 /* ---- making and taking */
 
 /* The bufferevent is the carrier's. */
-static struct carrier *begin(struct gw_carriers *carriers, struct carrier *carrier, struct bufferevent *bev,
-                             const struct gw_addr *remote)
+static void set_bufferevent(struct carrier *carrier, struct bufferevent *bev)
+{
+    carrier->bev = bev;
+    bufferevent_setcb(bev, on_readable, on_writable, on_event, carrier);
+    bufferevent_setwatermark(bev, EV_READ, 0, READ_MAX);
+    bufferevent_set_max_single_read(bev, WRITE_ONCE);
+    bufferevent_set_max_single_write(bev, WRITE_ONCE);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+static void begin(struct gw_carriers *carriers, struct carrier *carrier, const struct gw_addr *remote)
 {
     uint32_t generation = (carrier->generation + 1) & GENERATION_MASK;
     struct gw_mono now = gw_loop_now(carriers->params.loop);
     *carrier = (struct carrier){.carriers = carriers,
                                 .generation = generation,
-                                .bev = bev,
                                 .born = now,
                                 .heard = now,
                                 .checked = now,
@@ -343,13 +358,7 @@ static struct carrier *begin(struct gw_carriers *carriers, struct carrier *carri
                                                (uint32_t)(carrier - carriers->slots)};
     gw_carrier_queue_init(&carrier->queue);
     carriers->stats.open++;
-    bufferevent_setcb(bev, on_readable, on_writable, on_event, carrier);
-    bufferevent_setwatermark(bev, EV_READ, 0, READ_MAX);
-    bufferevent_set_max_single_read(bev, WRITE_ONCE);
-    bufferevent_set_max_single_write(bev, WRITE_ONCE);
-    bufferevent_enable(bev, EV_READ | EV_WRITE);
     arm_sweep(carriers);
-    return carrier;
 }
 
 /* Strangers, and those of them that came from one place. */
@@ -413,30 +422,68 @@ void gw_carriers_take(struct gw_carriers *carriers, int fd)
         return;
     }
     gw_carrier_socket_prepare(fd);
-    begin(carriers, carrier, bev, &from);
+    begin(carriers, carrier, &from);
+    set_bufferevent(carrier, bev);
     carriers->stats.taken++;
     carriers->stats.strangers++;
 }
 
-int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_addr *to, void *user,
+static bool begin_tls(struct carrier *carrier, int fd)
+{
+    struct gw_carriers *carriers = carrier->carriers;
+    struct bufferevent *bev =
+        gw_carrier_tls_client(carriers->tls, gw_loop_base(carriers->params.loop), fd, carrier->name);
+    if (bev)
+        set_bufferevent(carrier, bev);
+    return bev != NULL;
+}
+
+static void on_through(int fd, void *ctx)
+{
+    struct carrier *carrier = ctx;
+    carrier->through = NULL;
+    if (begin_tls(carrier, fd))
+        return;
+    close(fd);
+    lose(carrier);
+}
+
+static void on_not_through(void *ctx)
+{
+    struct carrier *carrier = ctx;
+    carrier->through = NULL;
+    lose(carrier);
+}
+
+static bool begin_call(struct carrier *carrier, const struct gw_carriers_call *call, int fd)
+{
+    struct gw_carriers *carriers = carrier->carriers;
+    if (!call->proxy)
+        return begin_tls(carrier, fd);
+    carrier->through = gw_carrier_proxy_call_new(gw_loop_base(carriers->params.loop), fd, &call->to,
+                                                 call->proxy, on_through, on_not_through, carrier);
+    return carrier->through != NULL;
+}
+
+int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_carriers_call *call,
                         struct gw_tuple *tuple)
 {
     struct carrier *carrier = free_slot(carriers);
     if (!carrier)
         return GW_E_LIMIT;
-    int fd = gw_carrier_socket_connect(to);
+    int fd = gw_carrier_socket_connect(call->proxy ? &call->proxy->at : &call->to);
     if (fd < 0)
         return fd;
-    struct bufferevent *bev = gw_carrier_tls_client(carriers->tls, gw_loop_base(carriers->params.loop), fd);
-    if (!bev) {
-        close(fd);
-        return GW_E_NOMEM;
-    }
-    carrier = begin(carriers, carrier, bev, to);
+    begin(carriers, carrier, &call->to);
     carrier->is_ours = true;
-    carrier->user = user;
+    carrier->user = call->user;
+    snprintf(carrier->name, sizeof carrier->name, "%s", call->name);
     *tuple = carrier->tuple;
-    return 0;
+    if (begin_call(carrier, call, fd))
+        return 0;
+    close(fd);
+    end(carrier);
+    return GW_E_NOMEM;
 }
 
 void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tuple)

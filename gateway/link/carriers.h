@@ -6,6 +6,7 @@
 #define GATEWAY_LINK_CARRIERS_H
 
 #include "gateway/link/loop.h"
+#include "gateway/wire/http_connect.h"
 #include "gateway/wire/train.h"
 
 #define GW_CARRIERS_MAX 1024u
@@ -41,6 +42,20 @@ struct gw_carriers_stats {
     uint64_t datagrams_sent, datagrams_received, dropped;
 };
 
+/* An HTTP proxy that takes CONNECT. */
+struct gw_carriers_proxy {
+    struct gw_addr at;
+    char credentials[GW_HTTP_CREDENTIALS_MAX + 1]; /* "user:password"; "" = none */
+};
+
+/* All of it is copied. */
+struct gw_carriers_call {
+    struct gw_addr to;                     /* the port is TCP's */
+    const char *name;                      /* what TLS says whom it wants (SNI); "" = it does not */
+    const struct gw_carriers_proxy *proxy; /* through which; NULL = straight */
+    void *user;
+};
+
 /* 0, GW_E_NOMEM, -EIO; -ENOTSUP in a build without TLS. */
 int gw_carriers_new(struct gw_carriers **out, const struct gw_carriers_params *params);
 /* Closes all, without a word to on_down. NULL is fine. */
@@ -48,9 +63,8 @@ void gw_carriers_free(struct gw_carriers *carriers);
 
 /* Takes a connection that somebody made to us: fd (non-blocking) is the carrier's, or closed. */
 void gw_carriers_take(struct gw_carriers *carriers, int fd);
-/* Connects to an address (its port is TCP's). on_up or on_down follows, not from within. 0, GW_E_LIMIT, GW_E_NOMEM,
- * -errno. */
-int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_addr *to, void *user,
+/* Connects. on_up or on_down follows, not from within. 0, GW_E_LIMIT, GW_E_NOMEM, -errno. */
+int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_carriers_call *call,
                         struct gw_tuple *tuple);
 /* Ends it; on_down is not called. Nothing happens when there is none. */
 void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tuple);

@@ -23,10 +23,10 @@ void gw_carriers_take(struct gw_carriers *carriers, int fd)
     close(fd);
 }
 
-int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_addr *to, void *user,
+int gw_carriers_connect(struct gw_carriers *carriers, const struct gw_carriers_call *call,
                         struct gw_tuple *tuple)
 {
-    (void)carriers, (void)to, (void)user, (void)tuple;
+    (void)carriers, (void)call, (void)tuple;
     return -ENOTSUP;
 }
 

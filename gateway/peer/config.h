@@ -12,6 +12,7 @@
 #define GW_PEER_ENDPOINTS_MAX 8u
 #define GW_PEER_ALLOWED_IPS_MAX 34u
 #define GW_PEER_ANCHORS_MAX 8u
+#define GW_CARRIER_NAME_MAX 253u /* a DNS name */
 #define GW_PUNCH_NEVER 0xffffffffu
 
 /* Which seal transport packets to this peer use (docs/PROTOCOL.md "Sealing"). */
@@ -59,6 +60,7 @@ struct gw_peer_config {
     bool has_anchors;    /* it is found through these only, by their keys; else through all */
     uint8_t anchors[GW_PEER_ANCHORS_MAX][GW_KEY_LEN];
     unsigned anchor_count;
+    char carrier_name[GW_CARRIER_NAME_MAX + 1]; /* what such a connection says whom it wants; "" = nothing */
     uint16_t carrier_port; /* TCP, at its endpoints' addresses: where carriers to it may be made; 0 = none */
 };
 

@@ -70,6 +70,12 @@ class Scene:
         node["laptop"].configure({"port": 7001, "anchors": anchors, "socks": {"listen": "127.0.0.1:1080"},
                                   "peers": [{"name": "home", "peer_id": node["home"].peer_id}]})
 
+    def configure_laptop(self, anchor=None, **more):
+        """As before, with these on top, of its anchor and of itself."""
+        config = dict(self.node["laptop"].config)
+        config["anchors"] = [{**config["anchors"][0], **(anchor or {})}]
+        self.node["laptop"].configure({**config, **more})
+
     def up(self, *names):
         for name in names or ("anchor", "home", "laptop"):
             self.node[name].up()
@@ -384,11 +390,122 @@ def off(scene):
     scene.node["anchor"].configure(config)
 
 
+# ---- a network where nothing gets out but through its proxy
+
+PROXY = "10.77.1.1:3128"
+
+
+def enclose(scene):
+    """laptop reaches the yard, where the proxy is, and nothing behind it."""
+    scene.block()
+    scene.yard.nft("add rule inet yard forward ip saddr 10.77.1.0/24 drop")
+
+
+def start_proxy(scene, *lines):
+    conf = scene.ground.folder / "tinyproxy.conf"
+    address, port = PROXY.split(":")
+    conf.write_text("\n".join((f"Port {port}", f"Listen {address}", "Timeout 600", "MaxClients 50", "Allow 10.77.1.0/24", "ConnectPort 443",
+                               "LogLevel Connect", *lines)) + "\n")
+    proxy = scene.yard.start(["tinyproxy", "-d", "-c", str(conf)], "tinyproxy")
+
+    def listens():
+        with contextlib.suppress(OSError), scene.at["laptop"].socket() as sock:
+            sock.settimeout(1)
+            return sock.connect((address, int(port))) is None
+        return False
+
+    until(listens, "tinyproxy listens", 10)
+    return proxy
+
+
+def proxied(scene):
+    scene.ground.step("nothing gets out but through an HTTP proxy (tinyproxy)")
+    laptop, config = scene.node["laptop"], dict(scene.node["laptop"].config)
+    enclose(scene)
+    proxy = start_proxy(scene, "BasicAuth ann s3cret")
+    scene.up()
+    time.sleep(3)
+    check(scene.anchor_of("laptop")["state"] != "registered", f"without the proxy there is no way out: {scene.anchor_of('laptop')}")
+    scene.configure_laptop(tls_proxy=f"http://ann:wrong@{PROXY}")
+    laptop.cli("reload")
+    until(lambda: "it says 40" in laptop.log(), "the proxy refuses a wrong password, and the log says so", 30)
+    check("wrong" not in laptop.log() and "s3cret" not in laptop.log(), "passwords are in no log")
+    scene.configure_laptop(tls_proxy=f"http://ann:s3cret@{PROXY}")
+    laptop.cli("reload")
+    began = time.monotonic()
+    scene.registers("laptop", "tls", 70)
+    scene.says_hello("through the proxy")
+    check(f"{ANCHOR}:443" in proxy.text(), "the proxy was asked for the anchor")
+    scene.ground.step(f"    | through tinyproxy, with a password | registered {time.monotonic() - began:.2f} s after it was told the right one |")
+    began = time.monotonic()
+    scene.at["laptop"].run("curl", "-sS", "--max-time", 60, "--socks5-hostname", "127.0.0.1:1080", "-o", str(scene.ground.folder / "got"),
+                           "http://web.home.demo.p2p/bulk")
+    check((scene.ground.folder / "got").read_bytes() == pattern(SIZE), "every byte is right")
+    scene.ground.step(f"    | {SIZE >> 20} MB through tinyproxy | {8 * SIZE / (time.monotonic() - began) / 1e6:.0f} Mbit/s |")
+    proxy.stop(10)
+    until(lambda: scene.serving()["tls"]["open"] == 0, "the proxy is gone, and with it the connection", 20)
+    proxy = start_proxy(scene, "BasicAuth ann s3cret")
+    scene.registers("laptop", "tls", 70)
+    scene.says_hello("through the proxy that is back")
+    scene.block()
+    scene.registers("laptop", "udp", 45)
+    scene.ground.step("    the proxy restarts: connected again; UDP is allowed: left")
+    scene.down()
+    proxy.stop(10)
+    laptop.configure(config)
+
+
+def proxied_by_environment(scene):
+    scene.ground.step("the proxy that the environment names")
+    enclose(scene)
+    proxy = start_proxy(scene)
+    os.environ["https_proxy"] = f"http://{PROXY}"
+    try:
+        scene.up()
+        scene.registers("laptop", "tls", 30)
+        scene.says_hello("through the environment's proxy")
+        scene.configure_laptop(tls_proxy="none")
+        scene.node["laptop"].stop()
+        scene.node["laptop"].up()
+        time.sleep(4)
+        check(scene.anchor_of("laptop")["state"] != "registered", "`none` means none")
+    finally:
+        del os.environ["https_proxy"]
+    scene.down()
+    proxy.stop(10)
+    config = dict(scene.node["laptop"].config)
+    del config["tls_proxy"]
+    scene.node["laptop"].configure(config)
+
+
+def named(scene):
+    """Who looks on sees the name that was configured."""
+    scene.ground.step("TLS connections say the name that they are told to (SNI)")
+    config = dict(scene.node["laptop"].config)
+    scene.block("laptop")
+    scene.configure_laptop(anchor={"tls_name": "cdn.example"})
+    with scene.at["anchor"].socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((ANCHOR, 443))
+        listening.listen()
+        listening.settimeout(20)
+        scene.up("laptop")
+        with listening.accept()[0] as sock:
+            sock.settimeout(10)
+            hello = sock.recv(4096)
+    check(hello[0] == 0x16 and b"\x00\x00\x0bcdn.example" in hello, f"the name is in the ClientHello: {hello!r}")
+    scene.up("anchor", "home")
+    scene.registers("laptop", "tls", 40)
+    scene.says_hello("with a name that is another's")
+    scene.down()
+    scene.node["laptop"].configure(config)
+
+
 def main():
-    needs("curl", "nft", "openssl", "tc")
+    needs("tinyproxy", "curl", "nft", "openssl", "tc")
     with Ground("carrier") as ground:
         scene = Scene(ground)
-        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off)):
+        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off, proxied, proxied_by_environment, named)):
             part(scene)
 
 

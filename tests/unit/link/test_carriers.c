@@ -138,6 +138,12 @@ static int tear_down(void **state)
     return 0;
 }
 
+static int call(struct gw_tuple *tuple)
+{
+    const struct gw_carriers_call call = {.to = at, .name = "anchor.example", .user = &client};
+    return gw_carriers_connect(client.carriers, &call, tuple);
+}
+
 static void send_train(struct end *end, const struct gw_tuple *tuple, uint8_t *mark, unsigned count,
                        size_t len, size_t last_len)
 {
@@ -180,7 +186,7 @@ static void test_there_and_back(void **state)
     (void)state;
     struct gw_tuple tuple;
     uint8_t mark = 0, back = 0;
-    assert_int_equal(gw_carriers_connect(client.carriers, &at, &client, &tuple), 0);
+    assert_int_equal(call(&tuple), 0);
     send_train(&client, &tuple, &(uint8_t){0}, 1, 100, 100); /* before it stands: lost, not kept */
     run_until(is_up);
     assert_true(gw_tuple_equal(&client.up, &tuple));
@@ -215,7 +221,7 @@ static void test_nobody_there(void **state)
     event_del(acceptor);
     close(listening);
     listening = -1;
-    int err = gw_carriers_connect(client.carriers, &at, &client, &tuple);
+    int err = call(&tuple);
     if (err == 0)
         run_until(has_failed);
     else
@@ -265,7 +271,7 @@ static void test_backpressure(void **state)
     struct gw_tuple tuple;
     struct gw_carriers_stats stats;
     uint8_t mark = 0;
-    assert_int_equal(gw_carriers_connect(client.carriers, &at, &client, &tuple), 0);
+    assert_int_equal(call(&tuple), 0);
     run_until(is_up);
     for (unsigned i = 0; i < 2000; i++) /* 100 MB before the loop gets to write any */
         send_train(&client, &tuple, &mark, 36, 1400, 1400);
