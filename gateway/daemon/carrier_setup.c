@@ -7,6 +7,7 @@
 #include "gateway/base/secret.h"
 #include "gateway/daemon/files.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,24 +121,89 @@ static const char *advice(int err)
     }
 }
 
-static int listen_on(struct gw_carrier_setup *setup, const struct gw_config *config,
-                     const struct gw_config_network *network, struct gw_diag *diag)
+static void close_listener(struct gw_carrier_setup *setup, unsigned i)
 {
-    char at[64];
-    for (size_t i = 0; i < network->anchor.tls.count; i++) {
-        struct gw_target target;
+    gw_listener_free(setup->listeners[i]);
+    setup->listeners[i] = NULL;
+}
+
+static bool is_wanted(const struct gw_config_network *network, const struct gw_addr *at)
+{
+    for (size_t i = 0; network->role == GW_CONFIG_ROLE_ANCHOR && i < network->anchor.tls.count; i++) {
+        if (gw_addr_equal(&network->anchor.tls.items[i].addr, at))
+            return true;
+    }
+    return false;
+}
+
+/* What is not wanted any more; port 0: of all ports. true: there was some. */
+static bool close_unwanted(struct gw_carrier_setup *setup, const struct gw_config_network *network,
+                           uint16_t port)
+{
+    bool has_closed = false;
+    for (unsigned i = 0; i < GW_CARRIER_LISTEN_MAX; i++) {
+        const struct gw_addr *at = &setup->listening[i];
+        if (!setup->listeners[i] || (port != 0 && at->port != port) || is_wanted(network, at))
+            continue;
+        close_listener(setup, i);
+        has_closed = true;
+    }
+    return has_closed;
+}
+
+static int find_listener(const struct gw_carrier_setup *setup, const struct gw_addr *at)
+{
+    for (int i = 0; i < (int)GW_CARRIER_LISTEN_MAX; i++) {
+        if (setup->listeners[i] && gw_addr_equal(&setup->listening[i], at))
+            return i;
+    }
+    return -1;
+}
+
+static int open_listener(struct gw_carrier_setup *setup, const struct gw_config_endpoint *endpoint,
+                         const struct gw_config_network *network, struct gw_listener **out)
+{
+    struct gw_target target;
+    const struct gw_listener_params params = {
+        .loop = setup->loop, .target = &target, .on_client = on_client, .user = setup};
+    int err = gw_carrier_calls_make(&setup->calls);
+    if (err == 0)
+        err = gw_target_of_endpoint(&target, endpoint);
+    if (err == 0)
+        err = gw_listener_new(out, &params);
+    /* One of ours that goes may be in the way: [::]:443 and 10.0.0.1:443. */
+    if (err == -EADDRINUSE && close_unwanted(setup, network, endpoint->addr.port))
+        err = gw_listener_new(out, &params);
+    return err;
+}
+
+int gw_carrier_setup_listen(struct gw_carrier_setup *setup, const struct gw_config *config,
+                            const struct gw_config_network *network, struct gw_diag *diag)
+{
+    char text[64];
+    struct gw_listener *fresh[GW_CARRIER_LISTEN_MAX] = {NULL};
+    size_t count = network->role == GW_CONFIG_ROLE_ANCHOR ? network->anchor.tls.count : 0;
+    for (size_t i = 0; i < count; i++) {
         const struct gw_config_endpoint *endpoint = &network->anchor.tls.items[i];
-        const struct gw_listener_params params = {
-            .loop = setup->loop, .target = &target, .on_client = on_client, .user = setup};
-        int err = gw_carrier_calls_make(&setup->calls);
+        if (find_listener(setup, &endpoint->addr) >= 0)
+            continue;
+        int err = open_listener(setup, endpoint, network, &fresh[i]);
         if (err == 0)
-            err = gw_target_of_endpoint(&target, endpoint);
-        if (err == 0)
-            err = gw_listener_new(&setup->listeners[i], &params);
-        if (err != 0) {
-            gw_diag_error(diag, config->path, network->line, "`anchor.tls`: cannot listen on %s: %s%s",
-                          gw_config_endpoint_format(endpoint, at, sizeof at), gw_strerror(err), advice(err));
-            return err;
+            continue;
+        gw_diag_error(diag, config->path, network->line, "`anchor.tls`: cannot listen on %s: %s%s",
+                      gw_config_endpoint_format(endpoint, text, sizeof text), gw_strerror(err), advice(err));
+        while (i-- > 0)
+            gw_listener_free(fresh[i]);
+        return err;
+    }
+    close_unwanted(setup, network, 0);
+    for (size_t i = 0; i < count; i++) {
+        unsigned slot = 0;
+        while (fresh[i] && setup->listeners[slot])
+            slot++; /* as many as may be in the list */
+        if (fresh[i]) {
+            setup->listeners[slot] = fresh[i];
+            setup->listening[slot] = network->anchor.tls.items[i].addr;
         }
     }
     return 0;
@@ -156,9 +222,7 @@ int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, 
                                                    .ctx = setup};
     *setup = (struct gw_carrier_setup){.loop = loop, .link = link, .endpoints = endpoints};
     int err = gw_carrier_calls_init(&setup->calls, &params);
-    if (err != 0 || network->role != GW_CONFIG_ROLE_ANCHOR)
-        return err;
-    return listen_on(setup, config, network, diag);
+    return err != 0 ? err : gw_carrier_setup_listen(setup, config, network, diag);
 }
 
 void gw_carrier_setup_fini(struct gw_carrier_setup *setup)
@@ -166,7 +230,7 @@ void gw_carrier_setup_fini(struct gw_carrier_setup *setup)
     if (!setup->loop)
         return;
     for (unsigned i = 0; i < GW_CARRIER_LISTEN_MAX; i++)
-        gw_listener_free(setup->listeners[i]);
+        close_listener(setup, i);
     if (*setup->link)
         gw_link_set_carriers(*setup->link, NULL);
     gw_carrier_calls_fini(&setup->calls);

@@ -23,6 +23,7 @@ struct gw_carrier_setup {
     bool has_proxy, is_from_environment;
     struct gw_lookup *lookup; /* of its name */
     struct gw_listener *listeners[GW_CARRIER_LISTEN_MAX];
+    struct gw_addr listening[GW_CARRIER_LISTEN_MAX]; /* where those are */
 };
 
 /* Listens, if the configuration says so. gateway, link and endpoints are borrowed until _fini. 0, or an error, with the reason in diag. */
@@ -30,6 +31,10 @@ int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, 
                           struct gw_link *const *link, struct gw_endpoints *endpoints,
                           const struct gw_config *config, const struct gw_config_network *network,
                           struct gw_diag *diag);
+/* Listens as this configuration says: what is in it already stays open, what is new is opened, then the rest closed; connections that were taken there go on. An error, with the reason in
+ * diag: it is to be called again with what was in force before, which opens again what had to make room. */
+int gw_carrier_setup_listen(struct gw_carrier_setup *setup, const struct gw_config *config,
+                            const struct gw_config_network *network, struct gw_diag *diag);
 /* The proxy that the files, or the environment, name from now on. */
 void gw_carrier_setup_use(struct gw_carrier_setup *setup, const struct gw_config_network *network);
 /* The network has its link now. */

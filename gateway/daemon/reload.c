@@ -93,17 +93,6 @@ static bool have_other_addresses(const struct gw_config_network *old, const stru
     return false;
 }
 
-static bool has_other_tls(const struct gw_config_network *old, const struct gw_config_network *fresh)
-{
-    if (old->anchor.tls.count != fresh->anchor.tls.count)
-        return true;
-    for (size_t i = 0; i < old->anchor.tls.count; i++) {
-        if (!gw_addr_equal(&old->anchor.tls.items[i].addr, &fresh->anchor.tls.items[i].addr))
-            return true;
-    }
-    return false;
-}
-
 struct changed_key {
     const char *key;
     bool has_changed;
@@ -125,7 +114,6 @@ static void warn_of_network(const struct gw_config_network *old, const struct gw
     const struct changed_key keys[] = {
         {"port", old->port != fresh->port},
         {"listen", have_other_addresses(old, fresh)},
-        {"anchor.tls", has_other_tls(old, fresh)},
         {"hostname", differs(old->hostname, fresh->hostname)},
         {"network", differs(old->name, fresh->name)},
         {"identity", differs(old->identity, fresh->identity)},
@@ -152,13 +140,15 @@ static void warn_of_restart(const struct gw_daemon *daemon, const struct gw_conf
     }
 }
 
-static int apply_services(struct gw_daemon *daemon, const struct gw_files *files, bool is_fresh,
+static int apply_networks(struct gw_daemon *daemon, const struct gw_files *files, bool is_fresh,
                           struct gw_diag *diag)
 {
     gw_list_for_each (node, &daemon->networks) {
         struct gw_network *network = gw_list_entry(node, struct gw_network, node);
         const struct gw_network_files *its = is_fresh ? network->fresh : network->files;
         int err = its ? gw_network_apply_services(network, files->config, its, diag) : 0;
+        if (its && err == 0)
+            err = gw_carrier_setup_listen(&network->carriers, files->config, its->config, diag);
         if (err != 0)
             return err;
     }
@@ -167,7 +157,7 @@ static int apply_services(struct gw_daemon *daemon, const struct gw_files *files
 
 static int apply(struct gw_daemon *daemon, const struct gw_files *files, bool is_fresh, struct gw_diag *diag)
 {
-    int err = apply_services(daemon, files, is_fresh, diag);
+    int err = apply_networks(daemon, files, is_fresh, diag);
     if (err == 0)
         err = gw_daemon_apply_names(daemon, files, diag);
     if (err == 0)

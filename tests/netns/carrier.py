@@ -390,6 +390,59 @@ def off(scene):
     scene.node["anchor"].configure(config)
 
 
+def reloads(scene):
+    scene.ground.step("`anchor.tls` changes while the anchor runs")
+    anchor, laptop = scene.node["anchor"], scene.node["laptop"]
+    configs = {node: dict(node.config) for node in (anchor, laptop)}
+
+    def tls(*listen):
+        anchor.configure({**configs[anchor], "anchor": {"tls": list(listen)}})
+        return anchor.cli("reload", should=False)
+
+    def takes(port, address=ANCHOR):
+        with contextlib.suppress(OSError), scene.at["laptop"].socket() as sock:
+            sock.settimeout(2)
+            sock.connect((address, port))
+            return True
+        return False
+
+    scene.block("laptop")
+    scene.up()
+    scene.registers("laptop", "tls")
+    download = Download(scene)
+    download.goes_on("at port 443")
+    status, out, err = tls("[::]:443", f"{ANCHOR}:8443")
+    check(status == 0 and "restart" not in out + err, f"one more: {out}{err}")
+    check(takes(443) and takes(8443), "both are open")
+    status, out, err = tls(f"{ANCHOR}:443", f"{ANCHOR}:8443")
+    check(status == 0 and takes(443) and takes(8443), f"from every address to one: {out}{err}")
+    with scene.at["anchor"].socket() as other:  # somebody else's
+        other.bind((ANCHOR, 9443))
+        other.listen()
+        status, out, err = tls("[::]:443", f"{ANCHOR}:9443")
+        check(status != 0 and f"{ANCHOR}:9443" in out + err, f"a port that is taken is told: {out}{err}")
+        check(takes(443) and takes(8443), "what was open stays open, also what had made room")
+    status, out, err = tls("192.0.2.99:443")
+    check(status != 0 and takes(443) and takes(8443), f"an address that is not the machine's: {out}{err}")
+    download.goes_on("while the anchor's ports changed")
+    status, out, err = tls(f"{ANCHOR}:8443")
+    check(status == 0 and not takes(443) and takes(8443), f"one less: {out}{err}")
+    download.goes_on("over a connection that was made to a port that is closed now")
+    scene.configure_laptop(anchor={"tls_port": 8443})
+    scene.node["laptop"].cli("reload")
+    download.end()
+    laptop.stop()
+    laptop.up()
+    scene.registers("laptop", "tls")
+    scene.says_hello("at the new port")
+    anchor.configure({**configs[anchor], "anchor": {}})
+    anchor.cli("reload")
+    check(not takes(8443), "none is left")
+    scene.down()
+    for node, config in configs.items():
+        node.configure(config)
+
+
 # ---- a network where nothing gets out but through its proxy
 
 PROXY = "10.77.1.1:3128"
@@ -505,7 +558,7 @@ def main():
     needs("tinyproxy", "curl", "nft", "openssl", "tc")
     with Ground("carrier") as ground:
         scene = Scene(ground)
-        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off, proxied, proxied_by_environment, named)):
+        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off, reloads, proxied, proxied_by_environment, named)):
             part(scene)
 
 
