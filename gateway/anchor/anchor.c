@@ -96,6 +96,8 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
     client->asked_where = GW_NEVER;
     gw_bucket_init(&client->requests, GW_ANCHOR_REQUEST_RATE, now);
     gw_bucket_init(&client->punches, GW_ANCHOR_PUNCH_BURST, now);
+    gw_bucket_init(&client->called, GW_ANCHOR_PUNCH_BURST, now);
+    client->punch_expires = now;
     gw_list_push_back(&anchor->clients, &client->node);
     anchor->client_count++;
     peer->anchor_client = client;
@@ -116,6 +118,7 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
     gw_list_remove(&client->node);
     anchor->client_count--;
     peer->anchor_client = NULL;
+    gw_wipe(&client->punch, sizeof client->punch);
     free(client);
 }
 

@@ -41,7 +41,7 @@ void gw_anchor_decline(struct gw_peer *peer, const peergate_Control *message, st
 struct gw_anchor_stats {
     unsigned clients, registrations, channels;
     uint64_t requests, refused_unknown, refused_limit, refused_rate;
-    uint64_t punches; /* INITIATE_PUNCH sent to two */
+    uint64_t punches; /* two who were told to begin; where one is a fellow's client, both anchors count it */
     uint64_t relayed_datagrams, relayed_bytes;
     uint64_t dropped_channel; /* no such channel, or its mac is wrong */
     uint64_t dropped_place;   /* not from where the client's session is */

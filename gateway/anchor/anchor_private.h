@@ -26,6 +26,12 @@
 
 struct gw_anchor_client;
 
+/* What both of those who punch get. */
+struct gw_anchor_punch {
+    uint8_t tag[GW_TAG_LEN], token[GW_TOKEN_ID_LEN], secret[GW_TOKEN_SECRET_LEN];
+    uint32_t round;
+};
+
 /* What a client that measures its NAT has; one at a time. */
 struct gw_anchor_token {
     struct gw_map_node node; /* anchor->tokens */
@@ -79,7 +85,10 @@ struct gw_anchor_client {
     unsigned candidate_count;
     struct gw_addr told; /* the observed address that it was told last */
     struct gw_bucket requests;
-    struct gw_bucket punches;
+    struct gw_bucket punches, called; /* that it asks for, and that clients of fellow anchors ask of it */
+    struct gw_anchor_punch punch;     /* the one that it asked for last, and the number of its request */
+    uint32_t punch_number;
+    struct gw_mono punch_expires;
     bool has_nat; /* as it said when it asked for a punch last */
     peergate_Nat nat;
     struct gw_anchor_token token;
@@ -165,6 +174,11 @@ void gw_anchor_token_end(struct gw_anchor *anchor, struct gw_anchor_client *clie
 void gw_anchor_probes_fini(struct gw_anchor *anchor);
 
 /* ---- punches.c */
+/* INITIATE_PUNCH to the client: begins start_ms later with whom `message` has the addresses and the NAT of already. */
+void gw_anchor_initiate(struct gw_anchor_client *to, uint32_t number, const struct gw_anchor_punch *punch,
+                        int64_t start_ns, peergate_Control *message, struct gw_mono now);
+void gw_anchor_refuse_punch(struct gw_anchor_client *client, uint32_t number, const uint8_t tag[GW_TAG_LEN],
+                            peergate_Refusal refusal, struct gw_mono now);
 /* PUNCH_ME_NOW to us: both begin. */
 void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *client,
                             const peergate_Control *message, struct gw_mono now);

@@ -220,11 +220,12 @@ void gw_anchor_fleet_heard(struct gw_anchor *anchor, const char *topic, struct g
     }
     if (memcmp(message.from.anchor, fleet->own.anchor, GW_FLEET_ID_LEN) == 0)
         return;
+    bool is_about_punch = message.kind == GW_FLEET_PUNCH || message.kind == GW_FLEET_PUNCHED;
     know(fleet, &message.from, now);
     if (message.kind == GW_FLEET_PRESENT && message.is_asking)
         say_present(fleet, message.from.anchor, false);
     else if (message.kind != GW_FLEET_PRESENT && message.to_instance == fleet->own.instance)
-        gw_fleet_open_input(fleet, &message, now);
+        (is_about_punch ? gw_fleet_punch_input : gw_fleet_open_input)(fleet, &message, now);
     gw_wipe(plain, sizeof plain);
     gw_wipe(&message, sizeof message);
 }

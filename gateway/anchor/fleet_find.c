@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client asks about somebody who is not here: the records of the other anchors are looked up, and for a channel those that have the other one are asked in
- * turn. The client repeats its question until it is answered; one question of its kind is under way at a time. */
+/* What a client asks about somebody who is not here: the records of the other anchors are looked up, and for a channel or a punch those that have the other one are
+ * asked in turn. The client repeats its question until it is answered; one question of its kind is under way at a time. */
 #include "gateway/anchor/fleet_private.h"
 
 #include "gateway/base/log.h"
@@ -18,6 +18,7 @@ void gw_fleet_query_end(struct gw_fleet *fleet, struct gw_fleet_query *query)
 {
     gw_list_remove(&query->node);
     fleet->query_count--;
+    gw_wipe(&query->punch, sizeof query->punch);
     free(query);
 }
 
@@ -35,23 +36,26 @@ static void refuse(struct gw_fleet *fleet, struct gw_fleet_query *query, peergat
     peergate_Control message = {.which_body = peergate_Control_endpoint_info_tag};
     if (refusal == peergate_Refusal_REFUSAL_UNKNOWN)
         fleet->anchor->stats.refused_unknown++;
-    if (!query->is_channel) {
+    if (query->want == GW_FLEET_WANT_ENDPOINT) {
         message.body.endpoint_info.refusal = refusal;
-    } else {
+    } else if (query->want == GW_FLEET_WANT_CHANNEL) {
         message.which_body = peergate_Control_channel_grant_tag;
         message.body.channel_grant.refusal = refusal;
         memcpy(message.body.channel_grant.tag, query->tag, GW_TAG_LEN);
+    } else {
+        message.which_body = peergate_Control_initiate_punch_tag;
+        message.body.initiate_punch.refusal = refusal;
+        memcpy(message.body.initiate_punch.tag, query->tag, GW_TAG_LEN);
     }
     answer(fleet, query, &message, now);
 }
 
 static struct gw_fleet_query *find(const struct gw_fleet *fleet, const struct gw_anchor_client *client,
-                                   bool is_channel, const uint8_t tag[GW_TAG_LEN])
+                                   enum gw_fleet_want want, const uint8_t tag[GW_TAG_LEN])
 {
     gw_list_for_each (node, &fleet->queries) {
         struct gw_fleet_query *query = gw_list_entry(node, struct gw_fleet_query, node);
-        if (query->client == client && query->is_channel == is_channel &&
-            memcmp(query->tag, tag, GW_TAG_LEN) == 0)
+        if (query->client == client && query->want == want && memcmp(query->tag, tag, GW_TAG_LEN) == 0)
             return query;
     }
     return NULL;
@@ -78,8 +82,11 @@ static bool look_up(struct gw_fleet *fleet, struct gw_fleet_query *query)
 bool gw_fleet_ask(struct gw_fleet *fleet, struct gw_anchor_client *client, const peergate_Control *message,
                   const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
 {
-    bool is_channel = message->which_body == peergate_Control_channel_request_tag;
-    struct gw_fleet_query *query = find(fleet, client, is_channel, tag);
+    enum gw_fleet_want want =
+        message->which_body == peergate_Control_channel_request_tag ? GW_FLEET_WANT_CHANNEL
+        : message->which_body == peergate_Control_punch_me_now_tag  ? GW_FLEET_WANT_PUNCH
+                                                                    : GW_FLEET_WANT_ENDPOINT;
+    struct gw_fleet_query *query = find(fleet, client, want, tag);
     if (query) {
         query->number = message->number;
         return true;
@@ -89,9 +96,12 @@ bool gw_fleet_ask(struct gw_fleet *fleet, struct gw_anchor_client *client, const
     *query = (struct gw_fleet_query){.client = client,
                                      .id = ++fleet->last_id,
                                      .number = message->number,
-                                     .is_channel = is_channel,
+                                     .want = want,
+                                     .asked_at = now,
                                      .expires = gw_mono_add(now, LOOKUP_NS)};
     memcpy(query->tag, tag, GW_TAG_LEN);
+    if (want == GW_FLEET_WANT_PUNCH)
+        query->punch = client->punch;
     gw_list_push_back(&fleet->queries, &query->node);
     fleet->query_count++;
     if (!look_up(fleet, query)) {
@@ -158,10 +168,11 @@ void gw_anchor_fleet_found(struct gw_anchor *anchor, uint32_t id, const struct g
     }
     if (!query || query->place_count > 0)
         return; /* it took too long */
+    query->lookup_ns = gw_mono_sub(now, query->asked_at);
     for (unsigned i = 0; i < count && i < query->asked_count; i++) {
         const struct gw_fleet_registrant *other =
             open_record(fleet, query, i, values[i], &record) ? other_in(fleet, query, &record) : NULL;
-        if (other && !query->is_channel) {
+        if (other && query->want == GW_FLEET_WANT_ENDPOINT) {
             tell_endpoint(fleet, query, other, now);
             return;
         }
@@ -173,11 +184,22 @@ void gw_anchor_fleet_found(struct gw_anchor *anchor, uint32_t id, const struct g
 
 /* ---- one anchor after the other */
 
+/* NONE, or why that one need not be waited for. */
+static peergate_Refusal ask_at(struct gw_fleet *fleet, struct gw_fleet_query *query,
+                               const struct gw_fleet_place *place, struct gw_mono now)
+{
+    query->asked_at = now;
+    if (query->want == GW_FLEET_WANT_CHANNEL)
+        return gw_fleet_open_at(fleet, query, place, now);
+    gw_fleet_punch_at(fleet, query, place);
+    return peergate_Refusal_REFUSAL_NONE;
+}
+
 void gw_fleet_try_next(struct gw_fleet *fleet, struct gw_fleet_query *query, peergate_Refusal refusal,
                        struct gw_mono now)
 {
     while (query->tried < query->place_count) {
-        peergate_Refusal own = gw_fleet_open_at(fleet, query, &query->places[query->tried++], now);
+        peergate_Refusal own = ask_at(fleet, query, &query->places[query->tried++], now);
         query->is_repeated = false;
         if (own == peergate_Refusal_REFUSAL_NONE) {
             query->expires = gw_mono_add(now, OPEN_NS);
@@ -189,12 +211,13 @@ void gw_fleet_try_next(struct gw_fleet *fleet, struct gw_fleet_query *query, pee
     refuse(fleet, query, refusal, now);
 }
 
-struct gw_fleet_query *gw_fleet_waiting(const struct gw_fleet *fleet, const struct gw_fleet_message *message)
+struct gw_fleet_query *gw_fleet_waiting(const struct gw_fleet *fleet, enum gw_fleet_want want,
+                                        const struct gw_fleet_message *message)
 {
     gw_list_for_each (node, &fleet->queries) {
         struct gw_fleet_query *query = gw_list_entry(node, struct gw_fleet_query, node);
         uint8_t client[GW_FLEET_ID_LEN];
-        if (query->tried == 0 || memcmp(query->tag, message->tag, GW_TAG_LEN) != 0 ||
+        if (query->want != want || query->tried == 0 || memcmp(query->tag, message->tag, GW_TAG_LEN) != 0 ||
             memcmp(query->places[query->tried - 1].anchor, message->from.anchor, GW_FLEET_ID_LEN) != 0)
             continue;
         gw_fleet_client_id(fleet, query->client, client);
@@ -221,7 +244,7 @@ void gw_fleet_find_expire(struct gw_fleet *fleet, struct gw_mono now)
         if (query->tried > 0 && !query->is_repeated) {
             query->is_repeated = true;
             query->expires = gw_mono_add(now, OPEN_NS);
-            gw_fleet_open_at(fleet, query, &query->places[query->tried - 1], now);
+            ask_at(fleet, query, &query->places[query->tried - 1], now);
         } else {
             gw_fleet_try_next(fleet, query, peergate_Refusal_REFUSAL_UNKNOWN, now);
         }

@@ -42,9 +42,8 @@ peergate_Refusal gw_fleet_open_at(struct gw_fleet *fleet, const struct gw_fleet_
     return peergate_Refusal_REFUSAL_NONE;
 }
 
-/* Our client with that tag who is not the asker. */
-static struct gw_anchor_client *partner(struct gw_fleet *fleet, const struct gw_fleet_message *message,
-                                        struct gw_mono now)
+struct gw_anchor_client *gw_fleet_partner(struct gw_fleet *fleet, const struct gw_fleet_message *message,
+                                          struct gw_mono now)
 {
     struct gw_registrant *both[2];
     struct gw_mono expires;
@@ -72,7 +71,7 @@ static void take(struct gw_anchor *anchor, struct gw_channel_side *far,
 static void asked(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now)
 {
     struct gw_anchor *anchor = fleet->anchor;
-    struct gw_anchor_client *client = partner(fleet, message, now);
+    struct gw_anchor_client *client = gw_fleet_partner(fleet, message, now);
     struct gw_channel_side *far = NULL;
     if (client && anchor->params.relays)
         far = gw_anchor_far_side(anchor, client, message->tag, &message->from, now);
@@ -90,7 +89,7 @@ static void asked(struct gw_fleet *fleet, const struct gw_fleet_message *message
 
 static void opened(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now)
 {
-    struct gw_fleet_query *query = gw_fleet_waiting(fleet, message);
+    struct gw_fleet_query *query = gw_fleet_waiting(fleet, GW_FLEET_WANT_CHANNEL, message);
     if (!query)
         return;
     struct gw_anchor *anchor = fleet->anchor;
@@ -103,15 +102,18 @@ static void opened(struct gw_fleet *fleet, const struct gw_fleet_message *messag
     gw_fleet_query_end(fleet, query);
 }
 
-static void refused(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now)
+peergate_Refusal gw_fleet_refusal_of(const struct gw_fleet_message *message)
 {
-    struct gw_fleet_query *query = gw_fleet_waiting(fleet, message);
     bool is_known = message->refusal >= peergate_Refusal_REFUSAL_UNKNOWN &&
                     message->refusal <= peergate_Refusal_REFUSAL_NO_RELAY;
+    return is_known ? (peergate_Refusal)message->refusal : peergate_Refusal_REFUSAL_UNKNOWN;
+}
+
+static void refused(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now)
+{
+    struct gw_fleet_query *query = gw_fleet_waiting(fleet, GW_FLEET_WANT_CHANNEL, message);
     if (query)
-        gw_fleet_try_next(fleet, query,
-                          is_known ? (peergate_Refusal)message->refusal : peergate_Refusal_REFUSAL_UNKNOWN,
-                          now);
+        gw_fleet_try_next(fleet, query, gw_fleet_refusal_of(message), now);
 }
 
 void gw_fleet_open_input(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What an anchor's part in a fleet is made of. For gateway/anchor only.
  *   fleet.c   who is there, what is put into the store      fleet_find.c   what clients ask that only another anchor may know
- *   fleet_open.c   channels between clients of two anchors */
+ *   fleet_open.c   channels between clients of two anchors      fleet_punch.c   their punches */
 #ifndef GATEWAY_ANCHOR_FLEET_PRIVATE_H
 #define GATEWAY_ANCHOR_FLEET_PRIVATE_H
 
@@ -15,14 +15,19 @@ struct gw_fellow {
     struct gw_mono heard; /* GW_NEVER: free */
 };
 
+enum gw_fleet_want { GW_FLEET_WANT_ENDPOINT, GW_FLEET_WANT_CHANNEL, GW_FLEET_WANT_PUNCH };
+
 /* A client's question that is not answered yet. */
 struct gw_fleet_query {
     struct gw_list node; /* fleet->queries, the one that ends first in front */
     struct gw_anchor_client *client;
     uint32_t id, number; /* of the lookup; of the client's request */
-    bool is_channel;
+    enum gw_fleet_want want;
     uint8_t tag[GW_TAG_LEN];
+    struct gw_anchor_punch punch; /* WANT_PUNCH: as the client asked for it */
     struct gw_mono expires;
+    struct gw_mono asked_at;                        /* the store, and then the anchor that is waited for */
+    int64_t lookup_ns;                              /* how long the store took */
     uint8_t asked[GW_FELLOWS_MAX][GW_FLEET_ID_LEN]; /* whose records are looked up */
     unsigned asked_count;
     struct gw_fleet_place places[GW_FELLOWS_MAX]; /* who has the other one */
@@ -75,7 +80,8 @@ void gw_fleet_client_gone(struct gw_fleet *fleet, const struct gw_anchor_client 
 struct gw_mono gw_fleet_find_deadline(const struct gw_fleet *fleet);
 void gw_fleet_find_expire(struct gw_fleet *fleet, struct gw_mono now);
 /* The one that waits for that anchor's word; NULL. */
-struct gw_fleet_query *gw_fleet_waiting(const struct gw_fleet *fleet, const struct gw_fleet_message *message);
+struct gw_fleet_query *gw_fleet_waiting(const struct gw_fleet *fleet, enum gw_fleet_want want,
+                                        const struct gw_fleet_message *message);
 void gw_fleet_query_end(struct gw_fleet *fleet, struct gw_fleet_query *query);
 /* The next anchor that may have the other one; without any, the client is told. */
 void gw_fleet_try_next(struct gw_fleet *fleet, struct gw_fleet_query *query, peergate_Refusal refusal,
@@ -86,5 +92,16 @@ void gw_fleet_try_next(struct gw_fleet *fleet, struct gw_fleet_query *query, pee
 peergate_Refusal gw_fleet_open_at(struct gw_fleet *fleet, const struct gw_fleet_query *query,
                                   const struct gw_fleet_place *place, struct gw_mono now);
 void gw_fleet_open_input(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now);
+/* Our client with the message's tag who is not the one that asked; NULL. */
+struct gw_anchor_client *gw_fleet_partner(struct gw_fleet *fleet, const struct gw_fleet_message *message,
+                                          struct gw_mono now);
+/* What a fellow says when it refuses; UNKNOWN for what none of them says. */
+peergate_Refusal gw_fleet_refusal_of(const struct gw_fleet_message *message);
+
+/* ---- fleet_punch.c */
+/* Asks that anchor to have its client punch. */
+void gw_fleet_punch_at(struct gw_fleet *fleet, const struct gw_fleet_query *query,
+                       const struct gw_fleet_place *place);
+void gw_fleet_punch_input(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now);
 
 #endif

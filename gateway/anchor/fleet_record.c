@@ -46,28 +46,96 @@ static void read_place(struct gw_reader *r, struct gw_fleet_place *place)
     read_addr(r, &place->addr);
 }
 
+static void write_candidates(struct gw_writer *w, const struct gw_candidate *list, unsigned count)
+{
+    gw_write_u8(w, (uint8_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        gw_write_u8(w, (uint8_t)list[i].kind);
+        write_addr(w, &list[i].addr);
+    }
+}
+
+static unsigned read_candidates(struct gw_reader *r, struct gw_candidate list[GW_CANDIDATES_MAX])
+{
+    unsigned count = gw_read_u8(r);
+    if (count > GW_CANDIDATES_MAX)
+        gw_reader_fail(r);
+    for (unsigned i = 0; gw_reader_ok(r) && i < count; i++) {
+        uint8_t kind = gw_read_u8(r);
+        list[i].kind = kind < GW_CANDIDATE_KINDS ? (enum gw_candidate_kind)kind : GW_CANDIDATE_HOST;
+        read_addr(r, &list[i].addr);
+    }
+    return gw_reader_ok(r) ? count : 0;
+}
+
 static void write_registrant(struct gw_writer *w, const struct gw_fleet_registrant *registrant)
 {
     gw_write_bytes(w, registrant->client, GW_FLEET_ID_LEN);
-    gw_write_u8(w, (uint8_t)registrant->address_count);
-    for (unsigned i = 0; i < registrant->address_count; i++) {
-        gw_write_u8(w, (uint8_t)registrant->addresses[i].kind);
-        write_addr(w, &registrant->addresses[i].addr);
-    }
+    write_candidates(w, registrant->addresses, registrant->address_count);
 }
 
 static void read_registrant(struct gw_reader *r, struct gw_fleet_registrant *registrant)
 {
     gw_read_bytes(r, registrant->client, GW_FLEET_ID_LEN);
-    registrant->address_count = gw_read_u8(r);
-    if (registrant->address_count > GW_CANDIDATES_MAX)
+    registrant->address_count = read_candidates(r, registrant->addresses);
+}
+
+/* 0 or 1, so that there is one form of everything. */
+static bool read_flag(struct gw_reader *r)
+{
+    uint8_t flag = gw_read_u8(r);
+    if (flag > 1)
         gw_reader_fail(r);
-    for (unsigned i = 0; gw_reader_ok(r) && i < registrant->address_count; i++) {
-        uint8_t kind = gw_read_u8(r);
-        registrant->addresses[i].kind =
-            kind < GW_CANDIDATE_KINDS ? (enum gw_candidate_kind)kind : GW_CANDIDATE_HOST;
-        read_addr(r, &registrant->addresses[i].addr);
-    }
+    return flag == 1;
+}
+
+static void write_nat(struct gw_writer *w, const peergate_Nat *nat)
+{
+    struct gw_candidate last;
+    bool has_last = nat->has_last && gw_candidate_decode(&last, &nat->last) == 0;
+    gw_write_u8(w, nat->mapping <= UINT8_MAX ? (uint8_t)nat->mapping : 0);
+    gw_write_u8(w, nat->ports <= UINT8_MAX ? (uint8_t)nat->ports : 0);
+    gw_write_u32_le(w, (uint32_t)nat->step);
+    gw_write_u8(w, has_last);
+    if (has_last)
+        write_addr(w, &last.addr);
+}
+
+static void read_nat(struct gw_reader *r, peergate_Nat *nat)
+{
+    struct gw_candidate last = {.kind = GW_CANDIDATE_OBSERVED};
+    nat->mapping = gw_read_u8(r);
+    nat->ports = gw_read_u8(r);
+    nat->step = (int32_t)gw_read_u32_le(r);
+    nat->has_last = read_flag(r);
+    if (!nat->has_last)
+        return;
+    read_addr(r, &last.addr);
+    gw_candidate_encode(&nat->last, &last);
+}
+
+static void write_punch(struct gw_writer *w, const struct gw_fleet_punch *punch)
+{
+    gw_write_bytes(w, punch->token, sizeof punch->token);
+    gw_write_bytes(w, punch->secret, sizeof punch->secret);
+    gw_write_u32_le(w, punch->round);
+    gw_write_u32_le(w, punch->delay_ms);
+    write_candidates(w, punch->addresses, punch->address_count);
+    gw_write_u8(w, punch->has_nat);
+    if (punch->has_nat)
+        write_nat(w, &punch->nat);
+}
+
+static void read_punch(struct gw_reader *r, struct gw_fleet_punch *punch)
+{
+    gw_read_bytes(r, punch->token, sizeof punch->token);
+    gw_read_bytes(r, punch->secret, sizeof punch->secret);
+    punch->round = gw_read_u32_le(r);
+    punch->delay_ms = gw_read_u32_le(r);
+    punch->address_count = read_candidates(r, punch->addresses);
+    punch->has_nat = read_flag(r);
+    if (punch->has_nat)
+        read_nat(r, &punch->nat);
 }
 
 /* ---- records */
@@ -100,6 +168,11 @@ int gw_fleet_record_decode(struct gw_fleet_record *out, struct gw_view in)
 
 /* ---- messages */
 
+static bool is_about_punch(enum gw_fleet_kind kind)
+{
+    return kind == GW_FLEET_PUNCH || kind == GW_FLEET_PUNCHED;
+}
+
 size_t gw_fleet_message_encode(uint8_t *out, size_t cap, const struct gw_fleet_message *message)
 {
     struct gw_writer w = gw_writer_of(out, cap);
@@ -113,8 +186,12 @@ size_t gw_fleet_message_encode(uint8_t *out, size_t cap, const struct gw_fleet_m
     gw_write_u64_le(&w, message->to_instance);
     gw_write_bytes(&w, message->tag, sizeof message->tag);
     gw_write_bytes(&w, message->client, sizeof message->client);
-    gw_write_u32_le(&w, message->channel);
-    gw_write_bytes(&w, message->key, sizeof message->key);
+    if (is_about_punch(message->kind)) {
+        write_punch(&w, &message->punch);
+    } else {
+        gw_write_u32_le(&w, message->channel);
+        gw_write_bytes(&w, message->key, sizeof message->key);
+    }
     gw_write_u8(&w, message->refusal);
     return gw_writer_ok(&w) ? gw_writer_len(&w) : 0;
 }
@@ -126,7 +203,7 @@ int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in)
     if (gw_read_u8(&r) != VERSION)
         return GW_E_MALFORMED;
     uint8_t kind = gw_read_u8(&r);
-    if (kind < GW_FLEET_PRESENT || kind > GW_FLEET_REFUSED)
+    if (kind < GW_FLEET_PRESENT || kind > GW_FLEET_PUNCHED)
         return GW_E_MALFORMED;
     out->kind = (enum gw_fleet_kind)kind;
     read_place(&r, &out->from);
@@ -137,8 +214,12 @@ int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in)
     out->to_instance = gw_read_u64_le(&r);
     gw_read_bytes(&r, out->tag, sizeof out->tag);
     gw_read_bytes(&r, out->client, sizeof out->client);
-    out->channel = gw_read_u32_le(&r);
-    gw_read_bytes(&r, out->key, sizeof out->key);
+    if (is_about_punch(out->kind)) {
+        read_punch(&r, &out->punch);
+    } else {
+        out->channel = gw_read_u32_le(&r);
+        gw_read_bytes(&r, out->key, sizeof out->key);
+    }
     out->refusal = gw_read_u8(&r);
     return gw_reader_done(&r) ? 0 : GW_E_MALFORMED;
 }

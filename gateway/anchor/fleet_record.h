@@ -8,6 +8,7 @@
 #include "gateway/session/crypto.h"
 #include "gateway/wire/candidate.h"
 #include "gateway/wire/cursor.h"
+#include "gateway/wire/probe.h"
 #include "gateway/wire/relay_frame.h"
 
 #define GW_FLEET_ID_LEN 8u
@@ -42,6 +43,19 @@ enum gw_fleet_kind {
     GW_FLEET_OPEN,        /* a client of mine wants a channel to one of yours */
     GW_FLEET_OPENED,      /* there it is */
     GW_FLEET_REFUSED,     /* there is none, see refusal */
+    GW_FLEET_PUNCH,       /* a client of mine wants to punch with one of yours */
+    GW_FLEET_PUNCHED,     /* that one was told, unless `refusal` says why not */
+};
+
+/* What the sender's client is to the other one's punch. */
+struct gw_fleet_punch {
+    uint8_t token[GW_TOKEN_ID_LEN], secret[GW_TOKEN_SECRET_LEN]; /* the same in PUNCH and PUNCHED */
+    uint32_t round;
+    uint32_t delay_ms; /* it begins so long after PUNCH has arrived, as far as the sender can tell */
+    struct gw_candidate addresses[GW_CANDIDATES_MAX];
+    unsigned address_count;
+    bool has_nat;
+    peergate_Nat nat;
 };
 
 struct gw_fleet_message {
@@ -52,8 +66,9 @@ struct gw_fleet_message {
     uint64_t to_instance;
     uint8_t tag[GW_TAG_LEN];
     uint8_t client[GW_FLEET_ID_LEN]; /* the one that asked */
-    uint32_t channel;                /* frames to the sender of this message have this number */
-    uint8_t key[GW_RELAY_KEY_LEN];   /* and their mac this key */
+    uint32_t channel; /* frames to the sender of this message have this number; not of PUNCH, PUNCHED */
+    uint8_t key[GW_RELAY_KEY_LEN]; /* and their mac this key */
+    struct gw_fleet_punch punch;   /* of PUNCH and PUNCHED only */
     uint8_t refusal;
 };
 

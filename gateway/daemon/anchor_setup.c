@@ -198,14 +198,14 @@ json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
     if (!gw_gateway_anchor_stats(network->gateway, &stats))
         return json_null();
     json_t *object = json_pack(
-        "{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "clients", (int)stats.clients,
+        "{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "clients", (int)stats.clients,
         "registrations", (int)stats.registrations, "channels", (int)stats.channels, "requests",
         (json_int_t)stats.requests, "refused_unknown", (json_int_t)stats.refused_unknown, "refused_limit",
-        (json_int_t)stats.refused_limit, "refused_rate", (json_int_t)stats.refused_rate, "relayed_datagrams",
-        (json_int_t)stats.relayed_datagrams, "relayed_bytes", (json_int_t)stats.relayed_bytes,
-        "dropped_channel", (json_int_t)stats.dropped_channel, "dropped_place",
-        (json_int_t)stats.dropped_place, "dropped_rate", (json_int_t)stats.dropped_rate, "dropped_gone",
-        (json_int_t)stats.dropped_gone, "fleet", gw_fleet_setup_json(network->gateway));
+        (json_int_t)stats.refused_limit, "refused_rate", (json_int_t)stats.refused_rate, "punches",
+        (json_int_t)stats.punches, "relayed_datagrams", (json_int_t)stats.relayed_datagrams, "relayed_bytes",
+        (json_int_t)stats.relayed_bytes, "dropped_channel", (json_int_t)stats.dropped_channel,
+        "dropped_place", (json_int_t)stats.dropped_place, "dropped_rate", (json_int_t)stats.dropped_rate,
+        "dropped_gone", (json_int_t)stats.dropped_gone, "fleet", gw_fleet_setup_json(network->gateway));
     json_object_set_new(object, "tls", tls_json(network));
     return object;
 }

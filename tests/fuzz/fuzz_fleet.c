@@ -39,6 +39,10 @@ static void message(struct gw_view in)
     assert(len == in.len && gw_fleet_message_decode(&again, (struct gw_view){out, len}) == 0);
     assert(message.kind == again.kind && message.channel == again.channel &&
            message.refusal == again.refusal);
+    assert(message.punch.address_count <= GW_CANDIDATES_MAX);
+    for (unsigned i = 0; i < message.punch.address_count; i++)
+        assert(gw_candidate_is_usable(&message.punch.addresses[i].addr));
+    assert(memcmp(&message.punch, &again.punch, sizeof message.punch) == 0);
 }
 
 static void sealed(struct gw_view in)

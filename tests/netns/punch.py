@@ -12,29 +12,12 @@ and go direct under a running download; when the direct way dies, the relay take
 """
 import json
 import time
+from behind import home_behind_nat
 from ground import STILL_MAX, Ground, check, needs, run, until
 from streams import Download, TcpServer, Web, serve_pattern, socks_connect
 
 PROXY = ("127.0.0.1", 1080)
 MEGABYTE = 1 << 20
-
-
-def home_behind_nat(ground, yard, name, number):
-    inside, box = ground.namespace(name), ground.namespace(f"box{name[0]}")
-    ground.veth(inside, f"192.168.{number}.2/24", box, f"192.168.{number}.1/24")
-    ground.veth(box, f"10.77.{number}.2/24", yard, f"10.77.{number}.1/24")
-    inside.ip("route", "add", "default", "via", f"192.168.{number}.1")
-    box.ip("route", "add", "default", "via", f"10.77.{number}.1")
-    box.sysctl("net.ipv4.ip_forward", 1)
-    box.nft("""table ip box {
-        chain out { type nat hook postrouting priority 100; oifname "yard" masquerade; }
-        chain through { type filter hook forward priority 0; policy drop;
-            ct state established,related accept
-            iifname "%s" accept
-        }
-        chain in { type filter hook input priority 0; policy drop; iifname "%s" accept; }
-    }""" % (name, name))
-    return inside
 
 
 def dead(yard, is_dead):
