@@ -224,11 +224,20 @@ void gw_anchor_grant(struct gw_anchor *anchor, struct gw_channel_side *side, uin
     send_grant(anchor, side, number, now);
 }
 
+/* Who is reached by another relay only is not reached by this one. */
+static bool is_near(const struct gw_anchor_client *client)
+{
+    const struct gw_path *path = gw_paths_current(&client->peer->paths);
+    return !path || !gw_tuple_is_relay(&path->tuple);
+}
+
 void gw_anchor_answer_channel(struct gw_anchor *anchor, struct gw_anchor_client *client,
                               const peergate_Control *message, struct gw_mono now)
 {
     const uint8_t *tag = message->body.channel_request.tag;
     struct gw_anchor_client *other = gw_anchor_other(anchor, client, tag, now);
+    if (other && !is_near(other))
+        other = NULL;
     if (!other && anchor->fleet && gw_fleet_ask(anchor->fleet, client, message, tag, now))
         return;
     if (!other || !anchor->params.relays) {

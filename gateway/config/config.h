@@ -149,6 +149,7 @@ struct gw_config_network {
     } security;
     char *names_file; /* path; its names.yaml */
     char *dir;        /* path; where its state is kept */
+    bool relay;       /* between peers of this node */
     enum gw_config_role role;
     struct {
         bool relay;

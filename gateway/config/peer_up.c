@@ -57,7 +57,9 @@ static void take_absent(const struct translation *t)
 {
     for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) {
         struct gw_node *node = get(t->root, absent[i].key);
-        if (!node || gw_section_find(&gw_schema, absent[i].key))
+        /* `relay` is a mapping there, and yes or no here. */
+        bool is_ours = gw_section_find(&gw_schema, absent[i].key) && node && node->kind != GW_NODE_MAP;
+        if (!node || is_ours)
             continue;
         if (absent[i].why)
             note(t, node->key_line, "%s: not used here: %s", absent[i].key, absent[i].why);

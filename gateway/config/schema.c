@@ -415,6 +415,11 @@ static const struct gw_key network_keys[] = {
          "`anchor`: reachable from anywhere, and every peer that this node knows may find the peers it "
          "shares with others through it. `auto`: that while there is no NAT before it, as far as an anchor of its own "
          "can see, or `advertise` is set."},
+    {"relay", GW_TYPE_BOOL, NETWORK(relay), .fallback = "false",
+     .doc =
+         "Relay between peers of this node that have no direct way and no anchor to help them: sealed, and unreadable here. "
+         "They are told, find each other through this node, and need nothing in their configuration. "
+         "`anchor.rate`, `total_rate`, `volume` and `max_channels` are the limits."},
     {"anchor", GW_TYPE_SECTION, .section = &anchor_section},
     {"anchors", GW_TYPE_SECTION, GW_LIST, NETWORK(anchors), .section = &anchors_section, .max_count = 8,
      .doc = "The anchors that peers without an `endpoint` are found through. They may use no service here."},

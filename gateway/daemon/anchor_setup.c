@@ -12,9 +12,11 @@
 
 void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config)
 {
-    *out = (struct gw_anchor_params){.is_enabled = config->role != GW_CONFIG_ROLE_DYNAMIC,
-                                     .is_auto = config->role == GW_CONFIG_ROLE_AUTO,
-                                     .relays = config->anchor.relay,
+    bool is_anchor = config->role != GW_CONFIG_ROLE_DYNAMIC;
+    *out = (struct gw_anchor_params){.is_enabled = is_anchor || config->relay,
+                                     .is_auto = config->role == GW_CONFIG_ROLE_AUTO && !config->relay,
+                                     .relays = config->relay || (is_anchor && config->anchor.relay),
+                                     .offers = config->relay,
                                      .max_tags = (unsigned)config->anchor.max_tags,
                                      .max_channels = (unsigned)config->anchor.max_channels,
                                      .rate = (uint64_t)config->anchor.rate,
@@ -144,8 +146,9 @@ void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network,
     struct gw_anchor_view view;
     char at[GW_ADDR_STRLEN];
     for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &view); i++) {
-        json_t *object = json_pack("{s:s,s:s,s:s,s:i}", "name", gw_peer_name(view.peer), "network",
-                                   network->name, "state", state_of(&view), "peers", (int)view.tags);
+        json_t *object =
+            json_pack("{s:s,s:s,s:b,s:s,s:i}", "name", gw_peer_name(view.peer), "network", network->name,
+                      "neighbour", (int)view.is_neighbour, "state", state_of(&view), "peers", (int)view.tags);
         json_object_set_new(object, "observed",
                             gw_addr_is_set(&view.observed) ? json_string(gw_addr_format(&view.observed, at))
                                                            : json_null());
@@ -206,6 +209,8 @@ json_t *gw_anchor_setup_serving_json(const struct gw_network *network)
         (json_int_t)stats.relayed_bytes, "dropped_channel", (json_int_t)stats.dropped_channel,
         "dropped_place", (json_int_t)stats.dropped_place, "dropped_rate", (json_int_t)stats.dropped_rate,
         "dropped_gone", (json_int_t)stats.dropped_gone, "fleet", gw_fleet_setup_json(network->gateway));
+    json_object_set_new(object, "is_anchor",
+                        json_boolean(network->files->config->role != GW_CONFIG_ROLE_DYNAMIC));
     json_object_set_new(object, "tls", tls_json(network));
     return object;
 }

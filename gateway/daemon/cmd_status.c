@@ -263,7 +263,8 @@ static void print_anchors(const json_t *answer)
     json_array_foreach(json_object_get(answer, "anchors"), i, anchor)
     {
         const json_t *observed = json_object_get(anchor, "observed");
-        printf("anchor %s: %s, %d peer%s may be found through it", gw_json_text(anchor, "name"),
+        const char *kind = json_is_true(json_object_get(anchor, "neighbour")) ? "neighbour" : "anchor";
+        printf("%s %s: %s, %d peer%s may be found through it", kind, gw_json_text(anchor, "name"),
                gw_json_text(anchor, "state"), (int)gw_json_int(anchor, "peers"),
                gw_json_int(anchor, "peers") == 1 ? "" : "s");
         if (strcmp(gw_json_text(anchor, "transport"), "tls") == 0)
@@ -273,7 +274,9 @@ static void print_anchors(const json_t *answer)
         putchar('\n');
     }
     if (json_is_object(serving))
-        printf("\nthis node is an anchor: %d clients, %d channels, %s relayed\n",
+        printf("\nthis node %s: %d clients, %d channels, %s relayed\n",
+               json_is_true(json_object_get(serving, "is_anchor")) ? "is an anchor"
+                                                                   : "relays between its peers",
                (int)gw_json_int(serving, "clients"), (int)gw_json_int(serving, "channels"),
                gw_text_bytes(text, gw_json_real(serving, "relayed_bytes")));
 }

@@ -31,7 +31,8 @@ static void print_anchors(const json_t *answer)
     json_array_foreach(json_object_get(answer, "anchors"), i, anchor)
     {
         const char *reason = gw_json_text(anchor, "reason");
-        printf("  anchor %s: %s%s%s\n", gw_json_text(anchor, "name"), gw_json_text(anchor, "state"),
+        const char *kind = json_is_true(json_object_get(anchor, "neighbour")) ? "neighbour" : "anchor";
+        printf("  %s %s: %s%s%s\n", kind, gw_json_text(anchor, "name"), gw_json_text(anchor, "state"),
                *reason ? ": " : "", reason);
     }
 }

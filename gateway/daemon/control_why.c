@@ -41,7 +41,8 @@ static json_t *anchors(const struct gw_reach_view *view)
                             : asked->is_asked     ? "asked"
                             : asked->refusal      ? "refused"
                                                   : "not needed";
-        json_t *object = json_pack("{s:s,s:s}", "name", gw_peer_name(asked->anchor), "state", state);
+        json_t *object = json_pack("{s:s,s:b,s:s}", "name", gw_peer_name(asked->anchor), "neighbour",
+                                   (int)asked->is_neighbour, "state", state);
         if (asked->refusal)
             json_object_set_new(object, "reason", json_string(refusal_text(asked->refusal)));
         json_array_append_new(list, object);
@@ -124,15 +125,18 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
         is_refused |= view->asked[i].is_registered && view->asked[i].refusal != 0;
     }
     if (!view->is_findable && gw_peer_config(peer)->path == GW_PATH_RELAY)
-        return (struct answer){"its configuration says `path: relay`, and there is no anchor",
-                               "configure `anchors` on both nodes"};
+        return (struct answer){
+            "its configuration says `path: relay`, and there is no anchor",
+            "configure `anchors` on both nodes, or `relay: true` at a peer that both know"};
     if (!view->is_findable && !has_endpoint)
-        return (struct answer){"nowhere to look for it", "give it an `endpoint`, or configure `anchors`"};
+        return (struct answer){
+            "nowhere to look for it",
+            "give it an `endpoint`, or configure `anchors`, or `relay: true` at a peer that both nodes know"};
     if (!view->is_findable)
         return (struct answer){
             "its endpoint does not answer, and there is no anchor to ask",
             "see that it runs, lists this node's peer ID (no stranger gets an answer) and has that endpoint, and that "
-            "its firewall lets UDP in, or configure `anchors` on both nodes"};
+            "its firewall lets UDP in, or configure `anchors` on both nodes, or `relay: true` at a peer that both know"};
     if (!has_anchor && gw_peer_config(peer)->path == GW_PATH_RELAY)
         return (struct answer){"its configuration says `path: relay`, and none of the anchors can be reached",
                                "check that the anchors run and have this node among their peers"};

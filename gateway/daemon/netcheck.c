@@ -96,7 +96,7 @@ static void connect_all(struct gw_netcheck *check, const struct gw_network *netw
         connect_to(check, &server.server, server.server.port, false);
     for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &anchor); i++) {
         const struct gw_peer_config *config = gw_peer_config(anchor.peer);
-        for (unsigned k = 0; k < config->endpoint_count && k < 2; k++)
+        for (unsigned k = 0; !anchor.is_neighbour && k < config->endpoint_count && k < 2; k++)
             connect_to(check, &config->endpoints[k], HTTPS_PORT, false);
     }
 }
@@ -141,7 +141,7 @@ static bool is_waiting_for(const struct gw_netcheck *check, const struct gw_netw
     }
     for (unsigned i = 0; is_asking && gw_gateway_anchor_view(network->gateway, i, now, &anchor); i++) {
         bool is_to_measure = anchor.observed.family == 4 && gw_mono_is_never(nat.measured);
-        if (!anchor.is_connected || anchor.rtt_ns == 0 || is_to_measure)
+        if (!anchor.is_neighbour && (!anchor.is_connected || anchor.rtt_ns == 0 || is_to_measure))
             return true;
     }
     return gw_port_mapping_is_probing(&network->outside.mapping);

@@ -114,6 +114,8 @@ static void warn_of_network(const struct gw_config_network *old, const struct gw
     const struct changed_key keys[] = {
         {"port", old->port != fresh->port},
         {"listen", have_other_addresses(old, fresh)},
+        {"role", old->role != fresh->role},
+        {"relay", old->relay != fresh->relay},
         {"hostname", differs(old->hostname, fresh->hostname)},
         {"network", differs(old->name, fresh->name)},
         {"identity", differs(old->identity, fresh->identity)},

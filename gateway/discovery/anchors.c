@@ -21,6 +21,7 @@
 #define SETTLE_NS GW_MS(50) /* changes come in groups */
 #define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
+#define RECONNECT_NS GW_S(15) /* to a neighbour that is needed */
 
 static void arm(struct gw_anchor_use *use, struct gw_mono at)
 {
@@ -126,8 +127,15 @@ static void no_longer_silent(struct gw_anchor_use *use, struct gw_mono now)
 static void became_silent(struct gw_anchor_use *use, struct gw_mono now)
 {
     use->is_silent = true;
-    gw_log_debug("anchor %s does not answer", gw_peer_name(use->peer));
+    gw_log_debug("%s %s does not answer", gw_anchor_use_kind(use), gw_peer_name(use->peer));
     tell_reaches(use, now);
+    gw_neighbours_wake(use->discovery, now);
+}
+
+/* An anchor always is. */
+static bool is_needed(const struct gw_anchor_use *use)
+{
+    return !use->is_neighbour || gw_neighbours_are_needed(use->discovery);
 }
 
 static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
@@ -135,7 +143,10 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
     struct gw_anchor_use *use = gw_container_of(deadline, struct gw_anchor_use, deadline);
     if (!is_connected(use)) {
         use->number = 0;
-        gw_peer_connect(use->peer, now); /* gw_anchor_use_changed goes on */
+        if (use->is_neighbour)
+            arm(use, is_needed(use) ? gw_mono_add(now, RECONNECT_NS) : GW_NEVER);
+        if (is_needed(use))
+            gw_peer_connect(use->peer, now); /* gw_anchor_use_changed goes on */
         return;
     }
     if (use->number != 0) {
@@ -169,9 +180,9 @@ static void refused(struct gw_anchor_use *use, const peergate_RegisterReply *rep
 static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t lifetime_s)
 {
     if (!use->is_registered)
-        gw_log_info("anchor %s: registered for %u peer%s", gw_peer_name(use->peer), use->tags,
-                    use->tags == 1 ? "" : "s");
-    if (!use->is_registered && use->discovery->measure.result.anchors < 2)
+        gw_log_info("%s %s: registered for %u peer%s", gw_anchor_use_kind(use), gw_peer_name(use->peer),
+                    use->tags, use->tags == 1 ? "" : "s");
+    if (!use->is_neighbour && !use->is_registered && use->discovery->measure.result.anchors < 2)
         gw_measure_renew(use->discovery, now, false);
     use->is_round_due = false;
     use->is_registered = true;
@@ -271,7 +282,7 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     use->tags += is_page ? reply->accepted : 0;
     refused(use, reply);
     use->refusal = reply->refusal;
-    if (reply->has_observed)
+    if (reply->has_observed && gw_neighbour_is_believed(use))
         gw_anchor_use_observed(use, &reply->observed, now);
     if (reply->refusal == peergate_Refusal_REFUSAL_NO_ANCHOR) {
         use->is_registered = false;
@@ -291,7 +302,13 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
         end_round(use, now, lifetime_s);
     if (was_silent)
         no_longer_silent(use, now);
-    arm(use, next_beat(use, now));
+    arm(use, is_needed(use) ? next_beat(use, now) : use->round_at);
+}
+
+void gw_anchor_use_resume(struct gw_anchor_use *use, struct gw_mono now)
+{
+    if (use->number == 0)
+        arm(use, now);
 }
 
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now)
@@ -344,8 +361,13 @@ void gw_anchor_use_unanswered(struct gw_anchor_use *use, struct gw_mono now)
 void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)
 {
     if (!is_connected(use)) {
+        bool was_registered = use->is_registered;
         use->is_registered = use->is_silent = false;
         use->number = 0;
+        if (use->is_neighbour)
+            arm(use, gw_mono_add(now, RETRY_MAX_NS));
+        else if (was_registered)
+            gw_neighbours_wake(use->discovery, now);
         return;
     }
     bool is_restarted = use->peer->has_remote_instance && use->remote_instance != use->peer->remote_instance;
@@ -371,7 +393,8 @@ void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reac
 
 /* ---- life */
 
-int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
+int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, bool is_neighbour,
+                      struct gw_mono now)
 {
     unsigned slot = 0;
     while (slot < GW_ANCHORS_MAX && discovery->slots[slot])
@@ -391,6 +414,7 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, stru
     }
     use->discovery = discovery;
     use->peer = peer;
+    use->is_neighbour = is_neighbour;
     use->slot = slot;
     use->round_at = GW_NEVER;
     gw_bucket_init(&use->observations, GW_OBSERVATION_RATE, now);
@@ -429,6 +453,7 @@ void gw_anchor_use_view(const struct gw_anchor_use *use, struct gw_mono now, str
 {
     (void)now;
     *out = (struct gw_anchor_view){.peer = use->peer,
+                                   .is_neighbour = use->is_neighbour,
                                    .is_connected = is_connected(use),
                                    .is_registered = use->is_registered,
                                    .is_refused = use->refusal != peergate_Refusal_REFUSAL_NONE,

@@ -36,7 +36,7 @@ void gw_carrier_init(struct gw_anchor_use *use)
 void gw_carrier_wanted(struct gw_anchor_use *use, struct gw_mono now)
 {
     const struct gw_gateway_events *events = use->discovery->host->events;
-    if (events->on_carrier_wanted && use->peer->config.endpoint_count > 0)
+    if (!use->is_neighbour && events->on_carrier_wanted && use->peer->config.endpoint_count > 0)
         events->on_carrier_wanted(use->discovery->host->gateway, use->peer, now, events->ctx);
 }
 

@@ -60,13 +60,15 @@ void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *pee
     bool is_anchor = peer->config.is_anchor;
     bool is_found = !is_anchor && peer->config.hello != GW_HELLO_NEVER;
     int err = 0;
-    if (peer->anchor_use && !is_anchor)
+    if (peer->anchor_use && (is_anchor == peer->anchor_use->is_neighbour || (!is_anchor && !is_found)))
         gw_anchor_use_free(peer->anchor_use);
     if (peer->reach && !is_found)
         gw_reach_free(peer->reach, now);
     if (is_anchor && !peer->anchor_use)
-        err = gw_anchor_use_new(discovery, peer, now);
-    else if (is_found && !peer->reach)
+        err = gw_anchor_use_new(discovery, peer, false, now);
+    if (err == GW_E_LIMIT && gw_neighbours_make_room(discovery))
+        err = gw_anchor_use_new(discovery, peer, false, now);
+    if (is_found && !peer->reach)
         err = gw_reach_new(discovery, peer, now);
     else if (is_found)
         gw_reach_configured(peer->reach, now);
@@ -90,7 +92,7 @@ static void session_changed(struct gw_reach *reach, struct gw_mono now)
 
 void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
 {
-    (void)discovery;
+    gw_neighbour_changed(discovery, peer, now);
     if (peer->anchor_use) {
         gw_anchor_use_changed(peer->anchor_use, now);
         gw_carrier_path_changed(peer->anchor_use, now);
@@ -186,10 +188,10 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
             gw_anchor_use_reply(use, message->number, &message->body.register_reply, now);
         return true;
     case peergate_Control_observed_address_tag:
-        if (use && message->body.observed_address.has_address)
+        if (use && message->body.observed_address.has_address && gw_neighbour_is_believed(use))
             gw_anchor_use_observed(use, &message->body.observed_address.address, now);
-        else if (peer->reach && message->body.observed_address.has_address &&
-                 gw_observation_input(peer->reach, &message->body.observed_address.address, now))
+        if (peer->reach && message->body.observed_address.has_address &&
+            gw_observation_input(peer->reach, &message->body.observed_address.address, now))
             tell_again(discovery, now);
         return true;
     case peergate_Control_channel_grant_tag:
@@ -334,7 +336,7 @@ bool gw_discovery_is_public(const struct gw_discovery *discovery)
     }
     gw_list_for_each (node, &discovery->anchors) {
         const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
-        if (gw_addr_is_set(&use->observed) &&
+        if (!use->is_neighbour && gw_addr_is_set(&use->observed) &&
             is_offered(discovery->own, discovery->own_count, &use->observed))
             return true;
     }
@@ -353,7 +355,7 @@ unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Addre
     memcpy(list, discovery->own, count * sizeof *list);
     gw_list_for_each (node, &discovery->anchors) {
         const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
-        if (count < GW_CANDIDATES_MAX && gw_addr_is_set(&use->observed) &&
+        if (count < GW_CANDIDATES_MAX && gw_addr_is_set(&use->observed) && gw_neighbour_is_believed(use) &&
             !is_offered(list, count, &use->observed))
             list[count++] = (struct gw_candidate){use->observed, GW_CANDIDATE_OBSERVED};
     }

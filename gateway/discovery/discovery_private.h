@@ -3,7 +3,7 @@
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
  *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c   without a relay
  *   measure.c     our own NAT      links.c   further sockets      probes.c   type 7
- *   carrier.c     an anchor where UDP does not get through
+ *   carrier.c     an anchor where UDP does not get through      neighbours.c   peers that relay, where no anchor does
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
@@ -17,7 +17,8 @@
 #include "gateway/punch/punch.h"
 #include "gateway/wire/relay_frame.h"
 
-#define GW_ANCHORS_MAX 8u /* anchors that we use at a time */
+#define GW_ANCHORS_MAX 8u    /* anchors that we use at a time */
+#define GW_NEIGHBOURS_MAX 4u /* of them */
 #define GW_TAG_LEN 16u
 #define GW_OBSERVATION_RATE 10.0   /* OBSERVED_ADDRESS a second, to and from one peer, and from one anchor */
 #define GW_OBSERVATIONS_OFFERED 2u /* of those that two peers agree on */
@@ -39,6 +40,7 @@ struct gw_anchor_use {
     struct gw_list node; /* discovery->anchors */
     struct gw_discovery *discovery;
     struct gw_peer *peer;
+    bool is_neighbour;           /* no anchor of ours, but a peer that offers to relay */
     unsigned slot;               /* its place in gw_reach.tags */
     struct gw_deadline deadline; /* the next request, or the next try */
     uint32_t number;             /* of the request under way; 0 = none */
@@ -183,7 +185,8 @@ struct gw_discovery {
 };
 
 /* ---- anchors.c */
-int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
+int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, bool is_neighbour,
+                      struct gw_mono now);
 void gw_anchor_use_free(struct gw_anchor_use *use);
 void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now);
 /* Tags or addresses changed: a round is due soon. */
@@ -197,6 +200,26 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now);
 /* The reach is going: not to be pointed to any more. */
 void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reach, struct gw_mono now);
+
+/* It is needed from now on. */
+void gw_anchor_use_resume(struct gw_anchor_use *use, struct gw_mono now);
+
+/* ---- neighbours.c */
+/* No anchor of ours helps: neighbours do. */
+bool gw_neighbours_are_needed(const struct gw_discovery *discovery);
+/* Is its word about our own address as good as an anchor's? A neighbour's is while there is no anchor. */
+bool gw_neighbour_is_believed(const struct gw_anchor_use *use);
+/* The peer's HELLO, or its configuration, may say something else than before. */
+void gw_neighbour_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
+/* An anchor is gone. */
+void gw_neighbours_wake(struct gw_discovery *discovery, struct gw_mono now);
+/* An anchor needs a place; false: no neighbour has one. */
+bool gw_neighbours_make_room(struct gw_discovery *discovery);
+/* What it is called in the log. */
+static inline const char *gw_anchor_use_kind(const struct gw_anchor_use *use)
+{
+    return use->is_neighbour ? "peer" : "anchor";
+}
 
 /* ---- carrier.c */
 void gw_carrier_init(struct gw_anchor_use *use);

@@ -27,8 +27,8 @@ static void arm(struct gw_discovery *discovery, struct gw_mono at)
 static const struct gw_path *way_to(const struct gw_anchor_use *use)
 {
     const struct gw_path *path = gw_paths_current(&use->peer->paths);
-    return use->is_registered && path && path->is_validated && gw_tuple_is_direct(&path->tuple) &&
-                   path->tuple.remote.family == 4
+    return !use->is_neighbour && use->is_registered && path && path->is_validated &&
+                   gw_tuple_is_direct(&path->tuple) && path->tuple.remote.family == 4
                ? path
                : NULL;
 }

@@ -24,6 +24,8 @@
 /* Does the owner want the peer to be found through that anchor? */
 static bool may_use(const struct gw_peer *peer, const struct gw_anchor_use *use)
 {
+    if (use->peer == peer) /* nobody is found through itself */
+        return false;
     for (unsigned i = 0; i < peer->config.anchor_count; i++) {
         if (memcmp(peer->config.anchors[i], use->peer->config.public_key, GW_KEY_LEN) == 0)
             return true;
@@ -93,14 +95,29 @@ static void refused(struct gw_ask *ask, unsigned refusal, struct gw_mono now)
     ask->at = gw_mono_add(now, backoff(REFUSED_NS, ask->refused_count++, REFUSED_MAX_NS));
 }
 
-/* Registered ones that answer, nearest first, that are not among `done`. */
+/* Anchors first, then neighbours; of these, the nearest. */
+static bool goes_before(const struct gw_anchor_use *a, const struct gw_anchor_use *b)
+{
+    if (a->is_neighbour != b->is_neighbour)
+        return b->is_neighbour;
+    return gw_peer_rtt(a->peer) < gw_peer_rtt(b->peer);
+}
+
+/* Nothing goes by a relay behind a relay. */
+static bool is_near(const struct gw_anchor_use *use)
+{
+    const struct gw_path *path = gw_paths_current(&use->peer->paths);
+    return !use->is_neighbour || (path && !gw_tuple_is_relay(&path->tuple));
+}
+
+/* Registered ones that answer, that are not among `done`. */
 static struct gw_anchor_use *nearest(const struct gw_reach *reach, const bool done[GW_ANCHORS_MAX])
 {
     struct gw_anchor_use *best = NULL;
     for (unsigned i = 0; i < GW_ANCHORS_MAX; i++) {
         struct gw_anchor_use *use = reach->discovery->slots[i];
         if (use && !done[i] && reach->is_through[i] && use->is_registered && !use->is_silent &&
-            (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer)))
+            is_near(use) && (!best || goes_before(use, best)))
             best = use;
     }
     return best;
@@ -158,14 +175,19 @@ static void step(struct gw_reach *reach, struct gw_mono now)
     bool done[GW_ANCHORS_MAX] = {false};
     struct gw_mono next = GW_NEVER;
     unsigned count = 0;
+    bool has_anchor = false;
     end_expired(reach, now, &next);
     bool is_looked_for = gw_reach_is_wanted(reach, now) || is_in_use(reach, now);
     for (struct gw_anchor_use *use;
          is_looked_for && count < GW_PEER_RELAYS_MAX && (use = nearest(reach, done)) != NULL;) {
+        if (use->is_neighbour && has_anchor)
+            break; /* an anchor does it, or may */
         /* Once there is a session, only what there is already is kept. */
         bool is_asked = gw_reach_is_wanted(reach, now) || gw_relay_channel_of(reach, use);
         done[use->slot] = true;
-        count += is_asked && step_one(reach, use, now, &next);
+        bool is_through = is_asked && step_one(reach, use, now, &next);
+        count += is_through;
+        has_anchor |= is_through && !use->is_neighbour;
     }
     reach->step_at = next;
     gw_meet_step(reach, now);
@@ -250,7 +272,8 @@ static void take(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t num
     if (!gw_relay_channel_set(reach, use, grant, now))
         return;
     if (is_new)
-        gw_log_info("%s: reachable through anchor %s", gw_peer_name(reach->peer), gw_peer_name(use->peer));
+        gw_log_info("%s: reachable through %s %s", gw_peer_name(reach->peer), gw_anchor_use_kind(use),
+                    gw_peer_name(use->peer));
     if (number != 0)
         return;
     taken.body.channel_taken.channel = grant->channel;
@@ -289,13 +312,13 @@ void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_
         if (number == 0 && !is_spent)
             return;
         if (is_spent && channel) {
-            gw_peer_tell(reach->peer, now, GW_LOG_INFO, "anchor %s relays no more to it: %s",
-                         gw_peer_name(use->peer), reason_of(grant->refusal));
+            gw_peer_tell(reach->peer, now, GW_LOG_INFO, "%s %s relays no more to it: %s",
+                         gw_anchor_use_kind(use), gw_peer_name(use->peer), reason_of(grant->refusal));
             gw_relay_channel_end(channel, now, false);
         }
         if (ask->refusal != grant->refusal)
-            gw_log_debug("%s: not by anchor %s: %s", gw_peer_name(reach->peer), gw_peer_name(use->peer),
-                         reason_of(grant->refusal));
+            gw_log_debug("%s: not by %s %s: %s", gw_peer_name(reach->peer), gw_anchor_use_kind(use),
+                         gw_peer_name(use->peer), reason_of(grant->refusal));
         refused(ask, grant->refusal, now);
     } else {
         *ask = (struct gw_ask){.at = now};

@@ -59,12 +59,14 @@ void gw_relay_channels_fini(struct gw_reach *reach, struct gw_mono now)
     }
 }
 
-/* A free one, which the one of an anchor that does not answer becomes; NULL. */
-static struct gw_relay_channel *free_channel(struct gw_reach *reach, struct gw_mono now)
+/* A free one, which the one of an anchor that does not answer becomes, and for an anchor a neighbour's; NULL. */
+static struct gw_relay_channel *free_channel(struct gw_reach *reach, const struct gw_anchor_use *use,
+                                             struct gw_mono now)
 {
     struct gw_relay_channel *channel = gw_relay_channel_of(reach, NULL);
     for (unsigned i = 0; i < GW_PEER_RELAYS_MAX && !channel; i++) {
-        if (!reach->channels[i].via->is_silent)
+        const struct gw_anchor_use *via = reach->channels[i].via;
+        if (!via->is_silent && (use->is_neighbour || !via->is_neighbour))
             continue;
         channel = &reach->channels[i];
         gw_relay_channel_end(channel, now, false);
@@ -80,7 +82,7 @@ bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
     struct gw_map_node *other = gw_map_find(&discovery->ids, &grant->channel);
     if (grant->channel == 0 || grant->lifetime_s == 0 || (other && (!channel || other != &channel->by_id)))
         return false;
-    if (!channel && !(channel = free_channel(reach, now)))
+    if (!channel && !(channel = free_channel(reach, use, now)))
         return false;
     if (!channel->via && !take_handle(channel))
         return false;

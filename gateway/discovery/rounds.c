@@ -97,7 +97,7 @@ void gw_round_ask_witness(struct gw_reach *reach, struct gw_mono now)
     const struct gw_anchor_use *best = NULL;
     gw_list_for_each (node, &discovery->anchors) {
         const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
-        if (use->is_registered && !use->is_silent && reach->is_through[use->slot] &&
+        if (!use->is_neighbour && use->is_registered && !use->is_silent && reach->is_through[use->slot] &&
             (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer)))
             best = use;
     }

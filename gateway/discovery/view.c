@@ -46,6 +46,7 @@ static void view_anchors(struct gw_reach *reach, struct gw_reach_view *out)
             continue;
         out->asked[out->asked_count++] =
             (struct gw_asked_view){.anchor = use->peer,
+                                   .is_neighbour = use->is_neighbour,
                                    .is_registered = use->is_registered,
                                    .has_channel = channel && gw_map_node_is_linked(&channel->by_id),
                                    .is_asked = ask->number != 0,

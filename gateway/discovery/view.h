@@ -15,6 +15,7 @@ struct gw_anchor_use;
 
 struct gw_anchor_view {
     struct gw_peer *peer;
+    bool is_neighbour; /* no anchor, but a peer that relays */
     bool is_connected;
     bool is_registered;
     bool is_refused;         /* it answers, but does not serve us: see refusal */
@@ -43,6 +44,7 @@ struct gw_candidate_view {
 /* What one anchor said about the peer. */
 struct gw_asked_view {
     struct gw_peer *anchor;
+    bool is_neighbour;  /* it is none, but a peer that relays */
     bool is_registered; /* with the anchor */
     bool has_channel;
     bool is_asked;    /* a request is under way */

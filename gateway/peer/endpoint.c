@@ -189,7 +189,7 @@ static bool is_cared_for(const struct gw_peer *peer, const struct gw_path *curre
 {
     bool is_in_use =
         !gw_mono_is_never(current->last_sent) && gw_mono_sub(now, current->last_sent) < IN_USE_NS;
-    return is_in_use || peer->config.is_anchor;
+    return is_in_use || peer->config.is_anchor || peer->anchor_use;
 }
 
 void gw_peer_kick(struct gw_peer *peer, struct gw_mono now)

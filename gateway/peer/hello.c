@@ -121,7 +121,8 @@ static void fill(const struct gw_peer *peer, struct gw_hello *hello)
                                .instance = peer->instance,
                                .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
                                .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG |
-                                               (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u),
+                                               (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u) |
+                                               (host->offers_relay ? GW_CAP_RELAY : 0u),
                                .mtu = host->mtu_v4};
     if (peer->config.seal == GW_SEAL_REQUIRED)
         hello->flags |= GW_HELLO_DEMANDS_SEAL;
@@ -201,11 +202,14 @@ bool gw_peer_hello_input(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
         return is_asked;
 
     memcpy(peer->hello_name, hello.name, sizeof peer->hello_name);
+    bool is_news = (peer->remote_capabilities ^ hello.capabilities) & GW_CAP_RELAY;
     peer->remote_capabilities = hello.capabilities;
     peer->remote_mtu = hello.mtu;
     gw_peer_alias_told(peer, &hello);
     peer->demands_seal = hello.flags & GW_HELLO_DEMANDS_SEAL;
     became(peer, GW_PEER_PEERGATE, now);
+    if (is_news)
+        gw_peer_report(peer, now);
     gw_peer_flows_bind(peer, hello.instance, now);
     gw_peer_seal_check(peer, now);
     bool are_bound = hello.to_instance == 0 || hello.to_instance == peer->instance;

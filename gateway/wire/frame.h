@@ -58,7 +58,12 @@ enum {
     GW_HELLO_IDENTITY = 2,     /* identity proof present */
     GW_HELLO_DEMANDS_SEAL = 4, /* the sender neither sends nor takes data on type 4 */
 };
-enum { GW_CAP_FLOWS = 1, GW_CAP_PARTIAL_CSUM = 2, GW_CAP_FRAG = 4 };
+enum {
+    GW_CAP_FLOWS = 1,
+    GW_CAP_PARTIAL_CSUM = 2,
+    GW_CAP_FRAG = 4,
+    GW_CAP_RELAY = 8 /* it relays between its peers */
+};
 struct gw_hello {
     uint8_t version, flags, seq, ack;
     uint8_t suites;

@@ -258,6 +258,32 @@ static void a_file_of_peer_up(void **state)
     gw_config_free(config);
 }
 
+/* `relay` is a mapping in peer-up's files, and yes or no in ours. */
+static void relay_is_ours_or_not(void **state)
+{
+    static const struct {
+        const char *text;
+        int err;
+        size_t notes;
+        bool relays;
+    } table[] = {{"relay: true\n", 0, 0, true},
+                 {"relay: {addresses: []}\n", 0, 1, false},
+                 {"port: 1\n", 0, 0, false},
+                 {"relay: maybe\n", GW_E_CONFIG, 1, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct gw_diag diag = {0};
+        struct gw_config *config;
+        int err = gw_config_parse(&config, table[i].text, strlen(table[i].text), "c", &diag);
+        assert_int_equal(err, table[i].err);
+        assert_int_equal(diag.count, table[i].notes);
+        if (!err)
+            assert_int_equal(config->top.relay, table[i].relays);
+        gw_diag_clear(&diag);
+        gw_config_free(config);
+    }
+}
+
 /* What of peer-up has no harmless reading is wrong, and is told by its line. */
 static void what_peer_up_cannot_say_here(void **state)
 {
@@ -608,6 +634,7 @@ int main(void)
         cmocka_unit_test(the_legacy_format_of_ipou),
         cmocka_unit_test(the_keys_of_peer_up),
         cmocka_unit_test(a_file_of_peer_up),
+        cmocka_unit_test(relay_is_ours_or_not),
         cmocka_unit_test(what_peer_up_cannot_say_here),
         cmocka_unit_test(peer_up_beside_our_keys),
         cmocka_unit_test(a_peer_with_everything),

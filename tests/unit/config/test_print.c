@@ -239,6 +239,7 @@ static void printed_as_people_write(void **state)
                                    "seal: auto\n"
                                    "congestion: bbr\n"
                                    "role: dynamic\n"
+                                   "relay: false\n"
                                    "anchor:\n"
                                    "  relay: true\n"
                                    "  rate: 0B\n"
