@@ -91,6 +91,16 @@ static const char *rcode_word(unsigned rcode)
     return rcode < sizeof words / sizeof words[0] ? words[rcode] : "another code";
 }
 
+/* Do programs ask this address, by resolv.conf? */
+static bool is_asked(const struct gw_dns_seen *seen, const struct gw_addr *server)
+{
+    for (unsigned i = 0; i < seen->conf.server_count; i++) {
+        if (gw_addr_same_ip(&seen->conf.servers[i], server))
+            return true;
+    }
+    return false;
+}
+
 static void judge_own(struct gw_dns_report *report, const struct gw_dns_probe *probe)
 {
     char text[GW_ADDR_STRLEN];
@@ -108,6 +118,27 @@ static void judge_own(struct gw_dns_report *report, const struct gw_dns_probe *p
         find(report, GW_DNS_FINE, "", "our server answers at %s by %s", where, how);
 }
 
+static void judge_tun(struct gw_dns_report *report, const struct gw_dns_seen *seen,
+                      const struct gw_dns_probe *probe, bool is_routed)
+{
+    char text[GW_ADDR_STRLEN];
+    const char *where = gw_addr_format(&probe->server, text), *how = probe->is_tcp ? "TCP" : "UDP";
+    if (probe->err == 0 && probe->is_peergate)
+        find(report, GW_DNS_FINE, "", "our server answers in the tunnel at %s by %s", where, how);
+    else if (!is_routed)
+        find(
+            report, is_asked(seen, &probe->server) ? GW_DNS_WRONG : GW_DNS_NOTE,
+            "no route leads there, or another one than the TUN's: set `tun.routes`, or let the interface's owner add it",
+            "packets to our server's address %s do not go into the TUN (%s)", where, how);
+    else if (probe->err)
+        find(report, GW_DNS_WRONG,
+             "is the interface up, or does a firewall drop what comes from it? The daemon's log says more",
+             "our server does not answer in the tunnel at %s by %s: %s", where, how, gw_strerror(probe->err));
+    else
+        find(report, GW_DNS_WRONG, "a host behind the tunnel has this address: set another `address_range`",
+             "what answers in the tunnel at %s by %s is not ours", where, how);
+}
+
 static bool judge_daemon(struct gw_dns_report *report, const struct gw_dns_seen *seen)
 {
     if (!seen->is_running)
@@ -117,6 +148,8 @@ static bool judge_daemon(struct gw_dns_report *report, const struct gw_dns_seen 
              "the daemon has no DNS server");
     for (unsigned i = 0; i < seen->own_count; i++)
         judge_own(report, &seen->own[i]);
+    for (unsigned i = 0; i < seen->tun_count; i++)
+        judge_tun(report, seen, &seen->tun[i], seen->is_tun_routed[i]);
     return seen->is_running && seen->is_enabled;
 }
 

@@ -11,7 +11,7 @@
 
 #define GW_DNS_DOCTOR_SERVERS_MAX 8u
 #define GW_DNS_DOCTOR_SEARCH_MAX 6u
-#define GW_DNS_FINDINGS_MAX 32u
+#define GW_DNS_FINDINGS_MAX 48u
 
 /* resolv.conf, as far as it matters. */
 struct gw_dns_resolv_conf {
@@ -37,6 +37,12 @@ struct gw_dns_probe {
     struct gw_addr address; /* the first; family 0 = none */
 };
 
+/* Our server's address in the TUN. */
+struct gw_dns_tun_server {
+    struct gw_addr address;
+    bool is_routed; /* this machine's packets to it go into the TUN, from an address of ours */
+};
+
 /* What `dns.system` has come to, as the daemon tells it. */
 struct gw_dns_system {
     char state[16];     /* "off", "working", "applied", "failed"; "" = not known */
@@ -51,6 +57,9 @@ struct gw_dns_seen {
     struct gw_dns_probe
         own[GW_DNS_DOCTOR_SERVERS_MAX]; /* p2p's SOA, UDP and TCP of each address it listens on */
     unsigned own_count;
+    struct gw_dns_probe tun[GW_DNS_DOCTOR_SERVERS_MAX]; /* the same of each address that it has in the TUN */
+    bool is_tun_routed[GW_DNS_DOCTOR_SERVERS_MAX];
+    unsigned tun_count;
     struct gw_dns_resolv_conf conf;
     struct gw_dns_system told;
     bool has_resolved_stub;                                /* systemd-resolved runs */
@@ -59,7 +68,7 @@ struct gw_dns_seen {
     unsigned system_count;
     struct gw_dns_probe upstreams[GW_DNS_DOCTOR_SERVERS_MAX]; /* the root's NS, of each upstream of ours */
     unsigned upstream_count;
-    struct gw_dns_probe name_v4, name_v6; /* the name, of our first server */
+    struct gw_dns_probe name_v4, name_v6; /* the name, of the first of our addresses that answers */
     int libc_err;                         /* getaddrinfo's result for the name */
     struct gw_addr libc_address;
 };
@@ -83,7 +92,8 @@ struct gw_dns_look {
     const char *name;
     bool is_running, is_enabled;
     const struct gw_addr *own, *upstreams;
-    unsigned own_count, upstream_count;
+    const struct gw_dns_tun_server *tun;
+    unsigned own_count, upstream_count, tun_count;
     struct gw_dns_system told;
     bool has_nss_resolve;
     const char *resolv_conf; /* NULL = /etc/resolv.conf */

@@ -161,10 +161,39 @@ static void look_at_own(struct gw_dns_seen *seen, const struct gw_dns_look *what
         ask(&seen->own[seen->own_count++], &what->own[i], false, "p2p.", GW_DNS_SOA, timeout_ms);
         ask(&seen->own[seen->own_count++], &what->own[i], true, "p2p.", GW_DNS_SOA, timeout_ms);
     }
-    if (what->own_count == 0 || !seen->name[0])
+}
+
+static void look_at_tun(struct gw_dns_seen *seen, const struct gw_dns_look *what, int timeout_ms)
+{
+    for (unsigned i = 0; i < what->tun_count && seen->tun_count + 2 <= GW_DNS_DOCTOR_SERVERS_MAX; i++) {
+        for (int is_tcp = 0; is_tcp < 2; is_tcp++) {
+            seen->is_tun_routed[seen->tun_count] = what->tun[i].is_routed;
+            ask(&seen->tun[seen->tun_count++], &what->tun[i].address, is_tcp, "p2p.", GW_DNS_SOA, timeout_ms);
+        }
+    }
+}
+
+static const struct gw_dns_probe *first_good(const struct gw_dns_probe *probes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!probes[i].is_tcp && probes[i].err == 0 && probes[i].is_peergate)
+            return &probes[i];
+    }
+    return NULL;
+}
+
+/* Of an address that is dead it would only be learned again that it is. */
+static void look_for_name(struct gw_dns_seen *seen, int timeout_ms)
+{
+    const struct gw_dns_probe *whom = first_good(seen->own, seen->own_count);
+    if (!whom)
+        whom = first_good(seen->tun, seen->tun_count);
+    if (!whom && seen->own_count > 0)
+        whom = &seen->own[0];
+    if (!whom || !seen->name[0])
         return;
-    ask(&seen->name_v4, &what->own[0], false, seen->name, GW_DNS_A, timeout_ms);
-    ask(&seen->name_v6, &what->own[0], false, seen->name, GW_DNS_AAAA, timeout_ms);
+    ask(&seen->name_v4, &whom->server, false, seen->name, GW_DNS_A, timeout_ms);
+    ask(&seen->name_v6, &whom->server, false, seen->name, GW_DNS_AAAA, timeout_ms);
     ask_libc(seen);
 }
 
@@ -179,6 +208,8 @@ void gw_dns_doctor_look(struct gw_dns_seen *seen, const struct gw_dns_look *what
     read_resolv_conf(&seen->conf, what->resolv_conf ? what->resolv_conf : "/etc/resolv.conf");
     seen->has_resolved_stub = access("/run/systemd/resolve/stub-resolv.conf", F_OK) == 0;
     look_at_own(seen, what, timeout_ms);
+    look_at_tun(seen, what, timeout_ms);
+    look_for_name(seen, timeout_ms);
     for (unsigned i = 0; i < seen->conf.server_count; i++)
         ask(&seen->system[seen->system_count++], &seen->conf.servers[i], false, "p2p.", GW_DNS_SOA,
             timeout_ms);

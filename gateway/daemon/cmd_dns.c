@@ -13,7 +13,8 @@
 struct daemon_dns {
     bool is_running, is_enabled;
     struct gw_addr own[GW_DNS_DOCTOR_SERVERS_MAX], upstreams[GW_DNS_DOCTOR_SERVERS_MAX];
-    unsigned own_count, upstream_count;
+    struct gw_dns_tun_server tun[GW_DNS_DOCTOR_SERVERS_MAX];
+    unsigned own_count, upstream_count, tun_count;
     char name[GW_SYSDNS_NAME_MAX]; /* this node's own */
     struct gw_dns_system told;
 };
@@ -36,6 +37,22 @@ static unsigned take_addresses(struct gw_addr *out, const json_t *list)
     return count;
 }
 
+/* {"address": "10.64.0.53:53", "routed": true} ... */
+static unsigned take_tun(struct gw_dns_tun_server *out, const json_t *list)
+{
+    unsigned count = 0;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        if (count == GW_DNS_DOCTOR_SERVERS_MAX ||
+            gw_addr_parse(&out[count].address, gw_json_text(entry, "address")) != 0)
+            continue;
+        out[count++].is_routed = json_is_true(json_object_get(entry, "routed"));
+    }
+    return count;
+}
+
 static void take_system(struct gw_dns_system *out, const json_t *object)
 {
     snprintf(out->state, sizeof out->state, "%s", gw_json_text(object, "state"));
@@ -43,8 +60,8 @@ static void take_system(struct gw_dns_system *out, const json_t *object)
     snprintf(out->text, sizeof out->text, "%s", gw_json_text(object, "text"));
 }
 
-/* The control command "dns": {"ok": true, "enabled": true, "name": "laptop.demo.p2p", "listen": ["127.0.0.1:5300"], "upstreams": [],
- * "system": {"state": "applied", "mechanism": "resolved", "text": "..."}}. */
+/* The control command "dns": {"ok": true, "enabled": true, "name": "laptop.demo.p2p", "listen": ["127.0.0.1:5300"], "tun": [],
+ * "upstreams": [], "system": {"state": "applied", "mechanism": "resolved", "text": "..."}}. */
 static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
 {
     struct gw_client client;
@@ -60,6 +77,7 @@ static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
         return false;
     out->is_enabled = json_is_true(json_object_get(answer, "enabled"));
     out->own_count = take_addresses(out->own, json_object_get(answer, "listen"));
+    out->tun_count = take_tun(out->tun, json_object_get(answer, "tun"));
     out->upstream_count = take_addresses(out->upstreams, json_object_get(answer, "upstreams"));
     snprintf(out->name, sizeof out->name, "%s", gw_json_text(answer, "name"));
     take_system(&out->told, json_object_get(answer, "system"));
@@ -81,6 +99,8 @@ static int doctor(struct gw_cmd_context *ctx, const char *name)
                                .is_enabled = daemon.is_enabled,
                                .own = daemon.own,
                                .own_count = daemon.own_count,
+                               .tun = daemon.tun,
+                               .tun_count = daemon.tun_count,
                                .upstreams = daemon.upstreams,
                                .upstream_count = daemon.upstream_count,
                                .told = daemon.told,
@@ -136,8 +156,9 @@ const struct gw_command gw_cmd_dns = {
     .summary = "find out what answers for our names, and why one fails",
     .usage = "usage: peergate dns doctor [NAME] [--json]\n"
              "       peergate dns restore [--json]\n\n"
-             "doctor asks our DNS server, the servers in resolv.conf and the upstreams, by UDP\n"
-             "and TCP, and the C library for NAME (this node's own, or web.home.demo.p2p);\n"
+             "doctor asks our DNS server (in the TUN as well), the servers in resolv.conf and the\n"
+             "upstreams, by UDP and TCP, and the C library for NAME (this node's own, or\n"
+             "web.home.demo.p2p);\n"
              "says who answers, who doesn't, and what to do. Exit status 1 when something is\n"
              "wrong.\n\n"
              "restore takes back what `dns.system` changed in this machine, when the daemon\n"

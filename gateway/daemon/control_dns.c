@@ -18,6 +18,28 @@ static json_t *listen_list(const struct gw_dns_setup *setup)
     return list;
 }
 
+static bool is_among(const struct gw_addr *list, size_t count, const struct gw_addr *which)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (gw_addr_equal(&list[i], which))
+            return true;
+    }
+    return false;
+}
+
+/* Where it is in the TUN, and whether this machine's programs get there. */
+static json_t *tun_list(const struct gw_dns_address *dns)
+{
+    struct gw_addr at[GW_NETSTACK_ADDRESSES_MAX], reachable[GW_NETSTACK_ADDRESSES_MAX];
+    size_t count = dns ? gw_dns_address_list(dns, at, GW_NETSTACK_ADDRESSES_MAX) : 0;
+    size_t reachable_count = dns ? gw_dns_address_reachable(dns, reachable, GW_NETSTACK_ADDRESSES_MAX) : 0;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:o,s:b}", "address", format(&at[i]), "routed",
+                                              is_among(reachable, reachable_count, &at[i])));
+    return list;
+}
+
 static json_t *upstream_list(const struct gw_dns_setup *setup)
 {
     json_t *list = json_array();
@@ -55,8 +77,9 @@ void gw_control_dns(struct gw_control_client *client, const json_t *request, str
     const struct gw_dns_setup *setup = &daemon->dns;
     char name[GW_SYSDNS_NAME_MAX];
     (void)request, (void)now;
-    gw_control_reply(client, json_pack("{s:b,s:s,s:o,s:o,s:o}", "enabled", setup->server != NULL, "name",
-                                       own_name(daemon, name), "listen", listen_list(setup), "upstreams",
+    gw_control_reply(client, json_pack("{s:b,s:s,s:o,s:o,s:o,s:o}", "enabled", setup->server != NULL, "name",
+                                       own_name(daemon, name), "listen", listen_list(setup), "tun",
+                                       tun_list(daemon->netstack.dns_address), "upstreams",
                                        upstream_list(setup), "system", system_json(setup)));
 }
 

@@ -9,6 +9,7 @@
                                  (10.64.0.53, fd83:e128:5e51::53)
                                  upstream: 127.0.0.1:5399
 """
+import json
 import socket
 import struct
 import threading
@@ -77,6 +78,25 @@ def answers(scene):
             check(got == "192.0.2.7", f"@{server} www.example.org {words}: {got}")
     check(isinstance(ping(scene.a, AT), float) and isinstance(ping(scene.a, AT, 5000), float), "no answer to pings")
     check(isinstance(ping6(scene.a, AT6), float), "no answer to a ping of the IPv6 address")
+
+
+def doctor(scene):
+    scene.ground.step("the doctor asks it there, and says so when another route takes the address")
+
+    def findings(name):
+        out = scene.laptop.cli("dns", "doctor", name, "--json", should=False)[1]
+        return {finding["what"]: finding["level"] for finding in json.loads(out)["findings"]}
+    said = findings("home.demo.p2p")
+    for at in (f"{AT}:53", f"[{AT6}]:53"):
+        for how in ("UDP", "TCP"):
+            check(said.get(f"our server answers in the tunnel at {at} by {how}") == "ok", f"{at} by {how}: {said}")
+    check(said.get("home.demo.p2p is 10.64.0.2") == "ok", f"{said}")
+    check(findings("nobody.demo.p2p").get("nobody is called nobody.demo.p2p") == "wrong", "why a name fails")
+    scene.a.ip("route", "add", "blackhole", f"{AT}/32")
+    said = findings("home.demo.p2p")
+    check(any(f"server's address {AT}:53 do not go into the TUN" in what and level == "note" for what, level in said.items()), f"{said}")
+    check(said.get(f"our server answers in the tunnel at [{AT6}]:53 by UDP") == "ok", f"{said}")
+    scene.a.ip("route", "del", "blackhole", f"{AT}/32")
 
 
 def many(scene):
@@ -156,6 +176,7 @@ def test():
     with Ground("tundns") as ground:
         scene = Scene(ground)
         answers(scene)
+        doctor(scene)
         many(scene)
         others(scene)
         reloads(scene)

@@ -159,6 +159,29 @@ static void test_judge_told(void **state)
     expect(&seen, "no server in resolv.conf");
 }
 
+/* Our server's address in the TUN. */
+static void test_judge_tun(void **state)
+{
+    struct gw_dns_seen seen = healthy();
+    (void)state;
+    seen.tun[0] = seen.own[0];
+    seen.tun_count = 1;
+    assert_int_equal(gw_addr_parse(&seen.tun[0].server, "10.64.0.53:53"), 0);
+    seen.is_tun_routed[0] = true;
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_FINE, "in the tunnel at 10.64.0.53:53 by UDP", "");
+    seen.tun[0].is_peergate = false;
+    expect_said(&seen, GW_DNS_WRONG, "in the tunnel at 10.64.0.53:53 by UDP is not ours", "address_range");
+    seen.tun[0].err = -ETIMEDOUT;
+    expect_said(&seen, GW_DNS_WRONG, "does not answer in the tunnel at 10.64.0.53:53", "interface");
+    /* Nobody asks it where it is not routed, until resolv.conf names it. */
+    seen.is_tun_routed[0] = false;
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_NOTE, "10.64.0.53:53 do not go into the TUN", "tun.routes");
+    seen.conf.servers[0] = seen.tun[0].server;
+    expect(&seen, "10.64.0.53:53 do not go into the TUN");
+}
+
 static void test_judge_name(void **state)
 {
     struct gw_dns_seen seen = healthy();
@@ -190,11 +213,14 @@ static void test_look(void **state)
     assert_int_equal(write(fd, "nameserver 127.64.99.99\n", 24), 24);
     close(fd);
     assert_int_equal(gw_addr_parse(&nobody, "127.64.99.98:53"), 0);
+    const struct gw_dns_tun_server tun = {.address = nobody, .is_routed = true};
     struct gw_dns_look what = {.name = "127.0.0.1",
                                .is_running = true,
                                .is_enabled = true,
                                .own = &nobody,
                                .own_count = 1,
+                               .tun = &tun,
+                               .tun_count = 1,
                                .upstreams = &nobody,
                                .upstream_count = 1,
                                .resolv_conf = path,
@@ -205,13 +231,17 @@ static void test_look(void **state)
     assert_int_equal(seen.own[0].err, -ECONNREFUSED);
     assert_int_equal(seen.own[1].err, -ECONNREFUSED);
     assert_int_equal(seen.system[0].err, -ECONNREFUSED);
+    assert_int_equal(seen.tun_count, 2);
+    assert_int_equal(seen.tun[0].err, -ECONNREFUSED);
+    assert_true(seen.tun[1].is_tcp && seen.is_tun_routed[1]);
     expect(&seen, "our server at 127.64.99.98:53 does not answer by TCP");
+    expect(&seen, "our server does not answer in the tunnel at 127.64.99.98:53 by TCP");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_judge),
-                                       cmocka_unit_test(test_judge_told), cmocka_unit_test(test_judge_name),
-                                       cmocka_unit_test(test_look)};
+                                       cmocka_unit_test(test_judge_told),  cmocka_unit_test(test_judge_tun),
+                                       cmocka_unit_test(test_judge_name),  cmocka_unit_test(test_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
