@@ -236,12 +236,10 @@ static bool is_gone(int err)
     return err == -EBADFD || err == -EBADF || err == -ENODEV || err == -ENXIO;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+void gw_device_read(struct gw_device *device)
 {
-    struct gw_device *device = arg;
     struct gw_mono now = gw_loop_now(device->params.loop);
     size_t bytes = 0;
-    (void)fd, (void)what;
     for (unsigned i = 0; i < READS_MAX && bytes < READ_BYTES; i++) {
         struct gw_super_hint hint;
         uint8_t *packet;
@@ -262,6 +260,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         else if (from_tun(device, packet, (size_t)len, &hint, now))
             return;
     }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    gw_device_read(arg);
 }
 
 /* ---- from lanes */

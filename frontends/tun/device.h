@@ -69,6 +69,9 @@ void gw_device_write(struct gw_device *device, uint8_t *packet, size_t len, bool
 const struct gw_tun *gw_device_tun(const struct gw_device *device);
 const struct gw_device_stats *gw_device_stats(const struct gw_device *device);
 
+/* Reads what the interface has now, as if its turn had come: for who must hear what the kernel has just said, before anything changes. Not from a tap, nor while lanes read. */
+void gw_device_read(struct gw_device *device);
+
 /* Lanes read the interface from now on, or no longer (frontends/tun/lanes.h): meanwhile the device only writes. */
 void gw_device_set_reading(struct gw_device *device, bool is_reading);
 /* A packet that a lane read and could not send: changed in place. */

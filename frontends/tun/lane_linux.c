@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RECEIVE_BYTES 98304u
 #define RECEIVE_TRAINS 64u
@@ -17,6 +18,7 @@
 #define SEND_BYTES 98304u
 #define SEND_NS GW_US(50)
 #define EVENTS_MAX 16
+#define FAREWELL_NS GW_MS(20)
 
 static struct gw_mono clock_now(void)
 {
@@ -268,6 +270,22 @@ static int rest(struct gw_tun_lane *self, int timeout)
     return timeout;
 }
 
+/* What it has read is the peers', unless the socket stays full. */
+static void finish(struct gw_tun_lane *self)
+{
+    struct gw_mono now = clock_now(), until = gw_mono_add(now, FAREWELL_NS);
+    for (unsigned i = 0; i < self->end_count; i++) {
+        struct gw_tun_lane_end *end = &self->ends[i];
+        gw_lane_begin(end->lane, now);
+        while ((send_trains(self, end, now) || end->is_waiting) && !gw_mono_due(until, now)) {
+            if (end->is_waiting)
+                usleep(100);
+            now = clock_now();
+        }
+        gw_lane_stop(end->lane);
+    }
+}
+
 void *gw_tun_lane_run(void *arg)
 {
     struct gw_tun_lane *self = arg;
@@ -281,7 +299,6 @@ void *gw_tun_lane_run(void *arg)
         for (int i = 0; i < count; i++)
             on_event(self, &events[i]);
     }
-    for (unsigned i = 0; i < self->end_count; i++)
-        gw_lane_stop(self->ends[i].lane);
+    finish(self);
     return NULL;
 }

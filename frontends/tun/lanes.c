@@ -15,6 +15,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* The kernel goes on putting packets into a queue while it is emptied. */
+#define QUEUE_READS_MAX 256u
+
 struct gw_tun_lanes {
     struct gw_loop_hook hook; /* while the rings hold more than a turn's worth */
     struct gw_loop *loop;
@@ -256,6 +259,20 @@ int gw_tun_lanes_new(struct gw_tun_lanes **out, const struct gw_tun_lanes_params
 
 /* ---- ending */
 
+/* What the kernel has put into the queue that is about to be closed. */
+static void empty_queue(struct gw_tun_lanes *lanes, struct gw_tun_lane *lane)
+{
+    for (unsigned i = 0; i < QUEUE_READS_MAX; i++) {
+        struct gw_super_hint hint;
+        uint8_t *packet;
+        ssize_t len = gw_tun_read(&lane->tun, lane->buffer, &packet, &hint);
+        if (len < 0)
+            return;
+        if (len > 0)
+            gw_device_from_lane(lanes->device, packet, (size_t)len, &hint, gw_loop_now(lanes->loop));
+    }
+}
+
 static void stop_threads(struct gw_tun_lanes *lanes)
 {
     const uint64_t one = 1;
@@ -306,6 +323,10 @@ void gw_tun_lanes_free(struct gw_tun_lanes *lanes)
     for (unsigned i = 0; i < lanes->network_count; i++) {
         if (lanes->has_started[i])
             gw_lanes_stop(lanes->networks[i].gateway, gw_loop_now(lanes->loop));
+    }
+    for (unsigned i = 1; i < lanes->count; i++) {
+        if (lanes->lanes[i] && lanes->lanes[i]->tun.fd >= 0)
+            empty_queue(lanes, lanes->lanes[i]);
     }
     for (unsigned i = 0; i < lanes->count; i++)
         free_lane(lanes->lanes[i]);

@@ -62,6 +62,14 @@ int gw_netstack_setup_add(struct gw_netstack_setup *setup, struct gw_network *ne
     return gw_packet_dialer_set(setup->dialer, network->gateway, packets->link);
 }
 
+void gw_netstack_setup_end(struct gw_netstack_setup *setup, const struct gw_network *network,
+                           struct gw_mono now)
+{
+    struct gw_packets *packets = gw_netstack_setup_of(setup, network);
+    if (packets)
+        gw_packets_end(packets, now);
+}
+
 void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_network *network,
                               struct gw_mono now)
 {

@@ -28,6 +28,9 @@ void gw_netstack_setup_fini(struct gw_netstack_setup *setup, struct gw_mono now)
 /* A network that was made, with its services; gw_netstack_setup_apply follows. device: NULL without a TUN; outlives it. 0, GW_E_NOMEM or GW_E_LIMIT. */
 int gw_netstack_setup_add(struct gw_netstack_setup *setup, struct gw_network *network,
                           struct gw_dialer *dialer, struct gw_device *device);
+/* Before the network loses anything: what its peers have with the kernel ends (gw_packets_end). One that was not added is fine. */
+void gw_netstack_setup_end(struct gw_netstack_setup *setup, const struct gw_network *network,
+                           struct gw_mono now);
 /* Before its services end. One that was not added is fine. */
 void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_network *network,
                               struct gw_mono now);

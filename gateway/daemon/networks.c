@@ -207,6 +207,8 @@ void gw_daemon_change_networks(struct gw_daemon *daemon, struct gw_list *made, s
         if (network->fresh)
             continue;
         gw_log_info("network %s: removed", network->name);
+        gw_tun_setup_leave_lanes(&daemon->tun, network->gateway);
+        gw_netstack_setup_end(&daemon->netstack, network, gw_loop_now(daemon->loop));
         gw_list_remove(&network->node);
         gw_list_push_back(&gone, &network->node);
     }

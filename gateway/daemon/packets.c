@@ -52,6 +52,8 @@ static enum gw_gate_way decide(void *ctx, void *peer, const struct gw_addr *loca
     const struct gw_packets *packets = ctx;
     const struct gw_services *services = packets->network->services;
     struct gw_open open = {.is_datagrams = is_udp, .port = local->port};
+    if (packets->is_ending)
+        return GW_GATE_NOBODY;
     if (local->port == 0)
         return is_exposed_to(packets, peer) ? GW_GATE_KERNEL : GW_GATE_NOBODY;
     const struct gw_service *service = gw_registry_lookup(gw_services_registry(services), &open);
@@ -205,11 +207,14 @@ static void *route_back(void *ctx, const struct gw_addr *remote)
     return gw_gateway_route(packets->network->gateway, remote);
 }
 
-/* The kernel answers with where the connection stands, which gw_packets_outbound makes a reset of. */
+/* The kernel answers with where the connection stands, which gw_packets_outbound makes a reset of. It does so while we write; later its address is gone, when the network goes. */
 static void on_end(void *ctx, const struct gw_addr *local, const struct gw_addr *remote)
 {
+    struct gw_packets *packets = ctx;
     uint8_t probe[GW_RESET_MAX];
-    tell_kernel(ctx, probe, gw_reset_probe(probe, remote, local, gw_random_u32(gw_random_system())));
+    tell_kernel(packets, probe, gw_reset_probe(probe, remote, local, gw_random_u32(gw_random_system())));
+    if (packets->is_ending)
+        gw_device_read(packets->device);
 }
 
 static bool ask_gate_outbound(struct gw_packets *packets, struct gw_peer *peer, const uint8_t *packet,
@@ -247,6 +252,15 @@ bool gw_packets_orphan(struct gw_packets *packets, const uint8_t *packet, const 
     return ip->protocol == GW_IP_TCP && !ip->is_fragment &&
            gw_netstack_link_has_address(packets->link, &from) &&
            gw_packets_outbound(packets, NULL, packet, ip, now);
+}
+
+void gw_packets_end(struct gw_packets *packets, struct gw_mono now)
+{
+    packets->is_ending = true;
+    if (!packets->gate)
+        return;
+    gw_gate_forget(packets->gate, now);
+    gw_device_read(packets->device); /* of those whose program was just then at work on them */
 }
 
 /* ---- peers */

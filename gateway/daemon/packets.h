@@ -18,6 +18,7 @@ struct gw_packets {
     struct gw_device *device;   /* the same */
     struct gw_mono asked_lanes; /* when the gate last heard what they use */
     bool is_host_exposed;
+    bool is_ending;                  /* the network goes: nobody may anything */
     const struct gw_prefix *subnets; /* behind this machine; borrowed until the next apply */
     size_t subnet_count;
     uint64_t unroutable; /* packets out without a peer */
@@ -37,6 +38,11 @@ int gw_packets_new(struct gw_packets **out, const struct gw_packets_params *para
 void gw_packets_free(struct gw_packets *packets, struct gw_mono now);
 /* Addresses, services, rights or the configuration have changed. */
 void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config, struct gw_mono now);
+
+/* The network is about to go, while its addresses, routes and sessions are still there: the kernel's TCP connections that its peers began are ended at both
+ * ends, as if each peer had lost its rights. The peers' resets wait in their queues (one that just then misses bytes does not believe it). Lanes have
+ * been ended. */
+void gw_packets_end(struct gw_packets *packets, struct gw_mono now);
 
 /* As gw_gateway_events.on_packet; false: it is the kernel's. Then gw_netstack_flush, once for a train. */
 bool gw_packets_input(struct gw_packets *packets, struct gw_peer *peer, uint8_t *packet, size_t len,

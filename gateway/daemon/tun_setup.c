@@ -357,10 +357,15 @@ void gw_tun_setup_end_lanes(struct gw_tun_setup *setup)
     setup->lanes = NULL;
 }
 
-void gw_tun_setup_forget(struct gw_tun_setup *setup, const struct gateway *gateway)
+void gw_tun_setup_leave_lanes(struct gw_tun_setup *setup, const struct gateway *gateway)
 {
     if (gw_tun_lanes_have(setup->lanes, gateway))
         gw_tun_setup_end_lanes(setup);
+}
+
+void gw_tun_setup_forget(struct gw_tun_setup *setup, const struct gateway *gateway)
+{
+    gw_tun_setup_leave_lanes(setup, gateway);
     if (setup->device)
         gw_device_remove_network(setup->device, gateway);
 }

@@ -34,7 +34,9 @@ int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *network
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config);
 /* The main thread does it all from now on. */
 void gw_tun_setup_end_lanes(struct gw_tun_setup *setup);
-/* A network is about to go. Others that it had lanes with get theirs back with the next gw_tun_setup_apply. */
+/* A network is about to go: the main thread does it all. Others that it had lanes with get theirs back with the next gw_tun_setup_apply. */
+void gw_tun_setup_leave_lanes(struct gw_tun_setup *setup, const struct gateway *gateway);
+/* It goes: lanes as above, and its packets are nobody's. */
 void gw_tun_setup_forget(struct gw_tun_setup *setup, const struct gateway *gateway);
 void gw_tun_setup_fini(struct gw_tun_setup *setup);
 

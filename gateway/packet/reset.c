@@ -8,7 +8,7 @@
 #define FLAGS 13u
 #define HOPS 64u
 
-static void put_header(uint8_t *out, const struct gw_addr *from, const struct gw_addr *to)
+static void put_header(uint8_t *out, const struct gw_addr *from, const struct gw_addr *to, size_t l4_len)
 {
     size_t len = from->family == 6 ? 16 : 4, at = from->family == 6 ? 8 : 12;
     memset(out, 0, GW_RESET_MAX);
@@ -16,36 +16,43 @@ static void put_header(uint8_t *out, const struct gw_addr *from, const struct gw
     memcpy(out + at + len, to->ip, len);
     if (from->family == 6) {
         out[0] = 0x60;
-        gw_store16_be(out + 4, GW_TCP_HEADER);
+        gw_store16_be(out + 4, (uint16_t)l4_len);
         out[6] = GW_IP_TCP;
         out[7] = HOPS;
         return;
     }
     out[0] = 0x45;
-    gw_store16_be(out + 2, GW_IP_V4_HEADER + GW_TCP_HEADER);
+    gw_store16_be(out + 2, (uint16_t)(GW_IP_V4_HEADER + l4_len));
     gw_store16_be(out + 6, 0x4000); /* whole, so its id means nothing (RFC 6864) */
     out[8] = HOPS;
     out[9] = GW_IP_TCP;
     gw_checksum_ip_header(out, GW_IP_V4_HEADER);
 }
 
-static size_t make(uint8_t out[GW_RESET_MAX], const struct gw_addr *from, const struct gw_addr *to,
-                   uint32_t seq, uint32_t ack, uint8_t flags)
+/* `data`: so many bytes, zero. */
+static size_t make_with(uint8_t out[GW_RESET_MAX], const struct gw_addr *from, const struct gw_addr *to,
+                        uint32_t seq, uint32_t ack, uint8_t flags, size_t data)
 {
     struct gw_ip ip;
     size_t header = from->family == 6 ? GW_IP_V6_HEADER : GW_IP_V4_HEADER;
     uint8_t *tcp = out + header;
-    put_header(out, from, to);
+    put_header(out, from, to, GW_TCP_HEADER + data);
     gw_store16_be(tcp, from->port);
     gw_store16_be(tcp + 2, to->port);
     gw_store32_be(tcp + SEQ, seq);
     gw_store32_be(tcp + ACK, ack);
     tcp[12] = (GW_TCP_HEADER / 4) << 4;
     tcp[FLAGS] = flags;
-    if (gw_ip_parse(&ip, out, header + GW_TCP_HEADER) != 0)
+    if (gw_ip_parse(&ip, out, header + GW_TCP_HEADER + data) != 0)
         return 0; /* from or to is no address */
     gw_checksum_complete(out, &ip);
-    return header + GW_TCP_HEADER;
+    return header + GW_TCP_HEADER + data;
+}
+
+static size_t make(uint8_t out[GW_RESET_MAX], const struct gw_addr *from, const struct gw_addr *to,
+                   uint32_t seq, uint32_t ack, uint8_t flags)
+{
+    return make_with(out, from, to, seq, ack, flags, 0);
 }
 
 static void read_ends(struct gw_addr *from, struct gw_addr *to, const uint8_t *packet, const struct gw_ip *ip)
@@ -83,5 +90,5 @@ size_t gw_reset_receiver(uint8_t out[GW_RESET_MAX], const uint8_t *packet, const
 size_t gw_reset_probe(uint8_t out[GW_RESET_MAX], const struct gw_addr *from, const struct gw_addr *to,
                       uint32_t seq)
 {
-    return make(out, from, to, seq, 0, GW_TCP_ACK);
+    return make_with(out, from, to, seq, 0, GW_TCP_ACK, 1);
 }

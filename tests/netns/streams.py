@@ -98,6 +98,30 @@ def serve_silence(sock):
     time.sleep(3600)
 
 
+class Line:
+    """A connection to an echo that says a byte now and then."""
+
+    def __init__(self, namespace, port, host):
+        self.sock = namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.sock.settimeout(REPLY)
+        self.sock.connect((host, port))
+        self.speak()
+
+    def speak(self):
+        self.sock.sendall(b"x")
+        check(receive_exactly(self.sock, 1) == b"x", "no echo")
+
+    def ended(self, seconds=REPLY):
+        """Without a word from us."""
+        self.sock.settimeout(seconds)
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+
+
 class TcpServer:
     """handler(sock) in a thread for each connection."""
 

@@ -11,10 +11,10 @@ import json
 import socket
 import time
 from ground import REPLY, STILL_MAX, Ground, check, needs, run, until
-from streams import Download, TcpServer, serve_pattern
+from streams import Download, Line, TcpServer, serve_echo, serve_pattern
 from tunlab import answers, ping, ping6, set_up, transfer
 
-NAME_PORT, FLOOD_PORT = 5000, 5001
+NAME_PORT, FLOOD_PORT, ECHO_PORT = 5000, 5001, 5002
 
 
 class Scene:
@@ -34,6 +34,8 @@ class Scene:
         for at, name in ((self.house_at, b"house"), (self.office_at, b"office")):
             TcpServer(at, ("0.0.0.0", NAME_PORT), lambda sock, name=name: sock.sendall(name))
             TcpServer(at, ("0.0.0.0", FLOOD_PORT), serve_pattern)
+        TcpServer(self.desk_at, ("0.0.0.0", ECHO_PORT), serve_echo)
+        TcpServer(self.desk_at, ("0.0.0.0", FLOOD_PORT), serve_pattern)
         self.configure()
 
     def configure(self, with_work=True):
@@ -130,6 +132,37 @@ def names(scene):
     check(scene.dig("me.home.p2p") == ["10.64.9.9"] and scene.dig("me.work.p2p") == ["10.65.9.9"], "our own names")
 
 
+def kernels(scene, address):
+    """The connections of desk's kernel with that peer."""
+    return [line for line in scene.desk_at.run("ss", "-Htn", "state", "established").splitlines() if address in line]
+
+
+def ends(scene):
+    scene.ground.step("work goes: the kernel's connections with its peers end at both ends, idle and busy, those with home's go on")
+    work, home = scene.alias("work"), scene.alias("home")
+    at_office, at_house = scene.office.peer("me")["ipv4"], scene.house.peer("me")["ipv4"]
+    idle = [Line(scene.office_at, ECHO_PORT, at_office) for _ in range(50)]
+    other = Line(scene.house_at, ECHO_PORT, at_house)
+    with scene.office_at.socket() as sock:
+        sock.settimeout(2 * REPLY)
+        sock.connect((at_office, FLOOD_PORT))
+        download = Download(sock)
+        until(lambda: download.count() > 1 << 20, "the download runs")
+        check(len(kernels(scene, work)) == 51 and len(kernels(scene, home)) == 1, f"{kernels(scene, work)} {kernels(scene, home)}")
+        scene.configure(with_work=False)
+        scene.desk.cli("reload")
+        until(lambda: not kernels(scene, work), lambda: f"desk's kernel has them still: {kernels(scene, work)}")
+        ended = [line.ended() for line in idle]
+        check(all(ended), f"the office was told of {sum(ended)} of {len(ended)} ends")
+        download.stop()  # its reader was told if it had every byte until then
+    other.speak()
+    scene.configure()
+    scene.desk.cli("reload")
+    until(lambda: scene.box("work") and scene.alias("work") == work and answers(scene.desk_at, work), "work is where it was")
+    Line(scene.office_at, ECHO_PORT, at_office)
+    other.speak()
+
+
 def reloads(scene):
     scene.ground.step("work goes, under a download from home; and comes back to the same addresses")
     with scene.desk_at.socket() as sock:
@@ -178,7 +211,7 @@ def test():
     with Ground("tunnets") as ground:
         scene = Scene(ground)
         before = set_up(scene.desk_at)
-        for part in (both, back, walls, names, reloads, exit_node):
+        for part in (both, back, walls, names, ends, reloads, exit_node):
             part(scene)
         scene.desk.stop()
         check(set_up(scene.desk_at) == before, f"left behind: {set(set_up(scene.desk_at)) ^ set(before)}")

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from ground import REPLY, Ground, check, run, until
-from streams import TcpServer, receive_exactly, serve_echo
+from streams import Line, TcpServer, serve_echo
 from tunlab import answers
 
 PORT = 7001
@@ -83,33 +83,9 @@ class Scene:
         return [line for line in self.b.run("ss", "-Htn", "state", "established").splitlines() if LAPTOP in line or LAPTOP6 in line]
 
 
-class Line:
-    """A connection that says a byte now and then."""
-
-    def __init__(self, namespace, port, host=HOME):
-        self.sock = namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.sock.settimeout(REPLY)
-        self.sock.connect((host, port))
-        self.speak()
-
-    def speak(self):
-        self.sock.sendall(b"x")
-        check(receive_exactly(self.sock, 1) == b"x", "no echo")
-
-    def ended(self, seconds=REPLY):
-        """Without a word from us."""
-        self.sock.settimeout(seconds)
-        try:
-            return self.sock.recv(1) == b""
-        except ConnectionResetError:
-            return True
-        except TimeoutError:
-            return False
-
-
 def by_expose(scene):
     scene.ground.step("expose: host -> services: what is listed goes on, the rest ends at both ends, idle or not")
-    listed, other, own = Line(scene.a, 7), Line(scene.a, 8), Line(scene.b, 7, LAPTOP)
+    listed, other, own = Line(scene.a, 7, HOME), Line(scene.a, 8, HOME), Line(scene.b, 7, LAPTOP)
     check(len(scene.sockets()) == 3, f"{scene.sockets()}")
     scene.again(expose="host")
     other.speak()
@@ -137,7 +113,7 @@ def by_expose(scene):
 def by_peer(scene):
     scene.ground.step("the peer is taken out of the file: home's kernel is rid of its connections at once")
     scene.again()
-    lines = [Line(scene.a, port) for port in (7, 8, 8)]
+    lines = [Line(scene.a, port, HOME) for port in (7, 8, 8)]
     until(lambda: len(scene.sockets()) == 3, lambda: f"{scene.sockets()}")
     scene.again(is_peer=False)
     until(lambda: not scene.sockets(), lambda: f"the kernel has them still: {scene.sockets()}", 3)
@@ -154,7 +130,7 @@ def by_authorization(scene):
     scene.home.cli("authorize", scene.laptop.peer_id)
     scene.home.cli("reload")
     scene.connect_again()
-    line = Line(scene.a, 8)
+    line = Line(scene.a, 8, HOME)
     scene.home.cli("deauthorize", scene.laptop.peer_id)
     scene.home.cli("reload")
     until(lambda: not scene.sockets(), lambda: f"deauthorized: the kernel has it still: {scene.sockets()}", 3)
@@ -162,7 +138,7 @@ def by_authorization(scene):
     scene.home.cli("authorize", scene.laptop.peer_id)
     scene.home.cli("reload")
     scene.connect_again()
-    line = Line(scene.a, 8)
+    line = Line(scene.a, 8, HOME)
     expires = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
     scene.home.cli("authorize", scene.laptop.peer_id, "--expires", expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
     scene.home.cli("reload")
