@@ -49,6 +49,7 @@ int gw_tun_lane_watch(struct gw_tun_lane *self)
     int err = self->epoll_fd < 0 ? -errno : watch(self, self->stop_fd, TAG_STOP, EPOLLIN, EPOLL_CTL_ADD);
     if (err == 0)
         err = watch(self, self->tun.fd, TAG_TUN, EPOLLIN, EPOLL_CTL_ADD);
+    self->is_tun_watched = err == 0;
     for (unsigned i = 0; i < self->end_count; i++) {
         struct gw_tun_lane_end *end = &self->ends[i];
         for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES && err == 0; family++) {
@@ -68,6 +69,16 @@ static void want_room(struct gw_tun_lane *self, struct gw_tun_lane_end *end, enu
     end->wants_room[family] = wanted;
     watch(self, end->udp.sockets[family].fd, tag_of(self, end, family),
           EPOLLIN | (wanted ? (uint32_t)EPOLLOUT : 0), EPOLL_CTL_MOD);
+}
+
+/* While it is known to have packets that may not be read yet, it would wake us for nothing. */
+static void watch_tun(struct gw_tun_lane *self)
+{
+    bool wanted = !self->is_tun_readable;
+    if (self->is_tun_watched == wanted || self->is_tun_lost)
+        return;
+    self->is_tun_watched = wanted;
+    watch(self, self->tun.fd, TAG_TUN, wanted ? (uint32_t)EPOLLIN : 0, EPOLL_CTL_MOD);
 }
 
 static void on_event(struct gw_tun_lane *self, const struct epoll_event *event)
@@ -118,23 +129,22 @@ static size_t whole_len(const struct gw_ip *ip, const struct gw_super_hint *hint
     return ip->protocol == GW_IP_TCP ? 0 : (size_t)ip->header_len + hint->segment_len;
 }
 
-static void from_tun(struct gw_tun_lane *self, uint8_t *packet, size_t len, const struct gw_super_hint *hint)
+/* true: enough for this turn. */
+static bool from_tun(struct gw_tun_lane *self, uint8_t *packet, size_t len, const struct gw_super_hint *hint)
 {
     const struct gw_lane_entry *entry = NULL;
     struct gw_tun_lane_end *end = self->ends;
     struct gw_ip ip;
     if (gw_ip_parse(&ip, packet, len) != 0) {
         gw_lane_count(&end->lane->stats.dropped_malformed, 1);
-        return;
+        return false;
     }
     while (end < self->ends + self->end_count &&
            !gw_lane_route(end->lane, packet, &ip, whole_len(&ip, hint), &entry))
         end++;
-    if (!entry) { /* nobody's, or not for a lane */
-        gw_lane_hand_over(self->ends[0].lane, packet, ip.total_len, hint);
-        return;
-    }
-    gw_lane_send(end->lane, entry, packet, ip.total_len, hint);
+    if (!entry) /* nobody's, or not for a lane */
+        return gw_lane_hand_over(self->ends[0].lane, packet, ip.total_len, hint);
+    return gw_lane_send(end->lane, entry, packet, ip.total_len, hint);
 }
 
 static bool is_gone(ssize_t err)
@@ -146,6 +156,7 @@ static void lose(struct gw_tun_lane *self, int err)
 {
     epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, self->tun.fd, NULL);
     self->is_tun_readable = false;
+    self->is_tun_lost = true;
     atomic_store(&self->lost, err);
     self->wake(self->ctx);
 }
@@ -168,11 +179,21 @@ static void read_tun(struct gw_tun_lane *self)
         bytes += (size_t)len;
         gw_lane_count(&self->ends[0].lane->stats.packets_in, 1);
         gw_lane_count(&self->ends[0].lane->stats.bytes_in, (uint64_t)len);
-        if (len > 0)
-            from_tun(self, packet, (size_t)len, &hint);
-        else
+        if (len == 0)
             gw_lane_count(&self->ends[0].lane->stats.dropped_malformed, 1);
+        else if (from_tun(self, packet, (size_t)len, &hint))
+            return;
     }
+}
+
+/* No more is read than leaves. */
+static bool is_backlogged(const struct gw_tun_lane *self)
+{
+    for (unsigned i = 0; i < self->end_count; i++) {
+        if (gw_lane_is_backlogged(self->ends[i].lane))
+            return true;
+    }
+    return false;
 }
 
 /* ---- to the network */
@@ -242,11 +263,14 @@ static struct gw_mono turn(struct gw_tun_lane *self, struct gw_mono now)
                 receive(&self->ends[i], family, now);
         }
     }
-    if (self->is_tun_readable)
+    if (self->is_tun_readable && !is_backlogged(self))
         read_tun(self);
     for (unsigned i = 0; i < self->end_count; i++)
         at = gw_mono_min(at, turn_end(self, &self->ends[i], now));
-    return self->is_tun_readable ? now : at;
+    if (!self->is_tun_readable)
+        return at;
+    /* Until the socket has room; what leaves for one peer does not wait for ever for another's. */
+    return is_backlogged(self) ? gw_mono_min(at, gw_mono_add(now, GW_PACKET_STUCK_NS)) : now;
 }
 
 static int timeout_ms(struct gw_mono at, struct gw_mono now)
@@ -293,8 +317,10 @@ void *gw_tun_lane_run(void *arg)
     while (!atomic_load_explicit(&self->is_stopping, memory_order_relaxed)) {
         struct gw_mono now = clock_now();
         int timeout = timeout_ms(turn(self, now), now);
-        if (timeout != 0)
+        if (timeout != 0) {
             timeout = rest(self, timeout);
+            watch_tun(self);
+        }
         int count = epoll_wait(self->epoll_fd, events, EVENTS_MAX, timeout);
         for (int i = 0; i < count; i++)
             on_event(self, &events[i]);

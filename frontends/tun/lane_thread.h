@@ -26,6 +26,8 @@ struct gw_tun_lane {
     unsigned number;
     struct gw_tun tun;
     bool is_tun_readable;
+    bool is_tun_watched; /* by epoll */
+    bool is_tun_lost;
     int epoll_fd, stop_fd;
     unsigned end_count;
     struct gw_tun_lane_end *ends; /* one for each network */

@@ -94,10 +94,13 @@ void gw_lane_input(struct gw_lane *lane, struct gw_train *train);
  * engine has to know of it first. whole_len: the longest packet that will come of it, 0 when it may be cut as the path asks. */
 bool gw_lane_route(struct gw_lane *lane, const uint8_t *packet, const struct gw_ip *ip, size_t whole_len,
                    const struct gw_lane_entry **entry);
-/* Copies it into the peer's queue. */
-void gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const uint8_t *packet, size_t len,
+/* Copies it into the peer's queue. true: that is backlogged now. */
+bool gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const uint8_t *packet, size_t len,
                   const struct gw_super_hint *hint);
-void gw_lane_hand_over(struct gw_lane *lane, const uint8_t *packet, size_t len,
+/* Is there a peer for which more packets wait here than a turn sends, and do leave? Then nothing should be read from the interface (gw_packet_queue_is_backlogged). */
+bool gw_lane_is_backlogged(const struct gw_lane *lane);
+/* To the engine. true: that has enough to do. */
+bool gw_lane_hand_over(struct gw_lane *lane, const uint8_t *packet, size_t len,
                        const struct gw_super_hint *hint);
 /* Fills train->slab and the rest of *train; false: nothing to send. */
 bool gw_lane_output(struct gw_lane *lane, struct gw_train *train);

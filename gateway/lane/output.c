@@ -68,7 +68,7 @@ static void rewrite(const struct gw_lane_alias *alias, struct gw_super *super)
         gw_ip_rewrite(super->data, &super->ip, GW_REWRITE_SOURCE, alias->own_here, alias->own_wire, is_left);
 }
 
-void gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const uint8_t *packet, size_t len,
+bool gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const uint8_t *packet, size_t len,
                   const struct gw_super_hint *hint)
 {
     struct gw_lane_slot *slot = &entry->peer->slots[lane->number];
@@ -78,7 +78,7 @@ void gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const
         slot->packets = gw_packet_queue_new(lane->hub->seed);
     if (!slot->packets || gw_super_new(&super, packet, len, hint) != 0) {
         gw_lane_count(&lane->stats.dropped_full, 1);
-        return;
+        return false;
     }
     gw_packet_queue_stats(slot->packets, &before);
     rewrite(&entry->alias, super);
@@ -87,9 +87,20 @@ void gw_lane_send(struct gw_lane *lane, const struct gw_lane_entry *entry, const
     gw_lane_count(&lane->stats.dropped_full, after.dropped_full - before.dropped_full);
     if (!gw_list_is_linked(&slot->ready))
         gw_list_push_back(&lane->ready, &slot->ready);
+    return gw_packet_queue_is_backlogged(slot->packets, lane->now);
 }
 
-void gw_lane_hand_over(struct gw_lane *lane, const uint8_t *packet, size_t len,
+bool gw_lane_is_backlogged(const struct gw_lane *lane)
+{
+    gw_list_for_each (node, &lane->ready) {
+        const struct gw_lane_slot *slot = gw_list_entry(node, struct gw_lane_slot, ready);
+        if (gw_packet_queue_is_backlogged(slot->packets, lane->now))
+            return true;
+    }
+    return false;
+}
+
+bool gw_lane_hand_over(struct gw_lane *lane, const uint8_t *packet, size_t len,
                        const struct gw_super_hint *hint)
 {
     /* Bursts leave half of the ring to what is small: of a sparse flow every packet counts. */
@@ -97,12 +108,13 @@ void gw_lane_hand_over(struct gw_lane *lane, const uint8_t *packet, size_t len,
     struct gw_lane_record *record = may ? gw_lane_record(lane, GW_LANE_BURST, len) : NULL;
     if (!record) {
         gw_lane_count(&lane->stats.handed_lost, 1);
-        return;
+        return true;
     }
     record->hint = *hint;
     memcpy(gw_lane_record_bytes(record), packet, len);
     gw_lane_tell(lane);
     gw_lane_count(&lane->stats.handed_over, 1);
+    return !gw_ring_is_half_empty(&lane->told);
 }
 
 /* ---- trains */

@@ -20,7 +20,9 @@ struct flow {
 struct gw_packet_queue {
     struct flow flows[GW_PACKET_FLOWS];
     struct gw_list fresh, old;
-    struct flow *serving; /* whose head was handed out */
+    struct flow *serving;  /* whose head was handed out */
+    struct gw_mono served; /* when a head was handed out last */
+    struct gw_mono left;   /* when some of one went out last; 0: never */
     uint8_t seed[16];
     struct gw_packet_queue_stats stats;
 };
@@ -64,6 +66,12 @@ void gw_packet_queue_free(struct gw_packet_queue *queue)
             drop_first(queue, &queue->flows[i]);
     }
     free(queue);
+}
+
+bool gw_packet_queue_is_backlogged(const struct gw_packet_queue *queue, struct gw_mono now)
+{
+    return queue->stats.waiting >= GW_PACKET_ENOUGH && queue->left.ns != 0 &&
+           gw_mono_sub(now, queue->left) <= GW_PACKET_STUCK_NS;
 }
 
 bool gw_packet_queue_is_empty(const struct gw_packet_queue *queue)
@@ -190,6 +198,7 @@ struct gw_super *gw_packet_queue_head(struct gw_packet_queue *queue, struct gw_m
 {
     if (!queue->serving)
         queue->serving = next_flow(queue, now);
+    queue->served = now;
     return queue->serving ? first_of(queue->serving) : NULL;
 }
 
@@ -198,6 +207,8 @@ void gw_packet_queue_took(struct gw_packet_queue *queue, size_t len, bool is_ref
     struct flow *flow = queue->serving;
     struct gw_super *super = first_of(flow);
     flow->deficit -= (int32_t)len;
+    if (!is_refused)
+        queue->left = queue->served;
     if (is_refused || gw_super_is_done(super)) {
         drop_first(queue, flow);
         queue->serving = NULL;

@@ -11,6 +11,10 @@
 #define GW_PACKET_QUEUE_BYTES (1024u * 1024u)
 #define GW_CODEL_TARGET_NS GW_MS(2)
 #define GW_CODEL_INTERVAL_NS GW_MS(50)
+/* Some turns' worth of small packets; of super-packets there are never so many. */
+#define GW_PACKET_ENOUGH 256u
+/* Packets that have not left for so long are stuck, and hold up nobody else's. */
+#define GW_PACKET_STUCK_NS GW_MS(2)
 
 struct gw_packet_queue; /* heap object, about 20 KB */
 
@@ -29,6 +33,8 @@ void gw_packet_queue_push(struct gw_packet_queue *queue, struct gw_super *super,
 struct gw_super *gw_packet_queue_head(struct gw_packet_queue *queue, struct gw_mono now);
 /* `len` bytes of the head's packets went out (or it was refused: pass its rest and is_refused). */
 void gw_packet_queue_took(struct gw_packet_queue *queue, size_t len, bool is_refused);
+/* More packets wait than a turn sends, and they do leave: who reads more now reads them to be dropped, and keeps those from leaving. */
+bool gw_packet_queue_is_backlogged(const struct gw_packet_queue *queue, struct gw_mono now);
 bool gw_packet_queue_is_empty(const struct gw_packet_queue *queue);
 void gw_packet_queue_stats(const struct gw_packet_queue *queue, struct gw_packet_queue_stats *out);
 

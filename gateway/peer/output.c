@@ -298,7 +298,6 @@ static bool add_packet(struct build *b, struct gw_super *super, size_t room, siz
     if (is_partial)
         mark_partial(slot + GW_DATA_HEADER_LEN);
     gw_packet_queue_took(packets, len, false);
-    b->peer->queues.packets_left = b->now;
     return seal_into(b, len, cap);
 }
 

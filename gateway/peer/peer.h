@@ -46,7 +46,7 @@ int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *pa
 int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
                        const struct gw_super_hint *hint);
 
-/* More packets wait than a turn of the loop sends, and they do leave: who reads more now reads them to be dropped, and keeps those from leaving. */
+/* gw_packet_queue_is_backlogged, of its packets. */
 bool gw_peer_is_backlogged(const struct gw_peer *peer, struct gw_mono now);
 
 /* The longest packet in one piece that reaches the peer now: what is longer than it, and cannot be cut, is to be refused. SIZE_MAX while that is not known. */

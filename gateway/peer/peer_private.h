@@ -56,7 +56,6 @@ struct gw_peer_queues {
     unsigned control_count;
     struct gw_packet_queue *packets; /* made with the first */
     uint64_t packets_refused;        /* longer than the path carries */
-    struct gw_mono packets_left;     /* when one left last */
     bool is_packets_turn;            /* flows had the last train */
 };
 

@@ -9,9 +9,6 @@
 
 #define PONGS_MAX (sizeof((struct gw_peer_queues *)0)->pongs / sizeof(struct gw_ping))
 #define PING_TIMEOUT_NS GW_S(30) /* a slot is free again after this */
-/* Some turns' worth of small packets; of super-packets there are never so many. */
-#define PACKETS_ENOUGH 256u
-#define PACKETS_STUCK_NS GW_MS(2)
 
 void gw_peer_queues_init(struct gw_peer_queues *queues)
 {
@@ -84,12 +81,8 @@ int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *pa
 
 bool gw_peer_is_backlogged(const struct gw_peer *peer, struct gw_mono now)
 {
-    const struct gw_peer_queues *queues = &peer->queues;
-    struct gw_packet_queue_stats stats;
-    if (!queues->packets || gw_mono_sub(now, queues->packets_left) > PACKETS_STUCK_NS)
-        return false;
-    gw_packet_queue_stats(queues->packets, &stats);
-    return stats.waiting >= PACKETS_ENOUGH;
+    const struct gw_packet_queue *packets = peer->queues.packets;
+    return packets && gw_packet_queue_is_backlogged(packets, now);
 }
 
 bool gw_peer_is_unreachable(const struct gw_peer *peer)

@@ -183,6 +183,70 @@ static void test_lent(void **state)
     assert_int_equal(end(NULL), 0);
 }
 
+static const struct gw_lane_entry *route(struct world_node *node, struct gw_lane *lane, uint8_t *packet,
+                                         size_t *len, struct gw_super_hint *hint)
+{
+    const struct gw_lane_entry *entry = NULL;
+    struct gw_ip ip;
+    *len = world_make_burst(node, packet, hint);
+    assert_int_equal(gw_ip_parse(&ip, packet, *len), 0);
+    gw_lane_begin(lane, world_now(world));
+    return gw_lane_route(lane, packet, &ip, WORLD_PACKET_LEN, &entry) ? entry : NULL;
+}
+
+/* The packets that a lane read until it was told to stop; nothing leaves meanwhile. */
+static unsigned read_until_enough(struct world_node *node, struct gw_lane *lane)
+{
+    uint8_t packet[WORLD_BURST_MAX];
+    struct gw_super_hint hint;
+    size_t len;
+    for (unsigned i = 1; i <= 1000; i++) {
+        const struct gw_lane_entry *entry = route(node, lane, packet, &len, &hint);
+        assert_non_null(entry);
+        if (gw_lane_send(lane, entry, packet, len, &hint))
+            return i;
+    }
+    return 0;
+}
+
+/* No more is read than leaves; what does not leave at all holds up nobody. */
+static void test_backlog(void **state)
+{
+    static uint8_t slab[GW_TRAIN_SLAB];
+    uint8_t packet[WORLD_BURST_MAX];
+    struct gw_super_hint hint;
+    struct gw_train train = {.slab = slab};
+    size_t len;
+    (void)state;
+    world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    world_init(world, 1, 0);
+    struct world_node *node = &world->nodes[1]; /* without a gate */
+    struct gw_lane *lane = gw_lanes_get(node->gateway, 0);
+    for (int i = 0; i < 1000 && !route(node, lane, packet, &len, &hint); i++)
+        turns(10);
+    const struct gw_lane_entry *entry = route(node, lane, packet, &len, &hint);
+    assert_non_null(entry);
+    assert_false(gw_lane_send(lane, entry, packet, len, &hint));
+    assert_true(gw_lane_output(lane, &train));
+    while (gw_lane_output(lane, &train)) {
+    }
+    assert_false(gw_lane_is_backlogged(lane));
+    assert_int_equal(read_until_enough(node, lane), GW_PACKET_ENOUGH);
+    assert_true(gw_lane_is_backlogged(lane));
+    assert_true(gw_lane_output(lane, &train)); /* one train is at least one packet */
+    assert_false(gw_lane_is_backlogged(lane));
+    assert_true(read_until_enough(node, lane) > 0);
+    world->still_ns += 2 * GW_PACKET_STUCK_NS; /* the socket is full */
+    gw_lane_begin(lane, world_now(world));
+    assert_false(gw_lane_is_backlogged(lane));
+    while (gw_lane_output(lane, &train)) {
+    }
+    assert_int_equal(gw_lane_counted(&lane->stats.dropped_full), 0);
+    gw_lane_end(lane);
+    assert_int_equal(end(NULL), 0);
+}
+
 static void test_roaming(void **state)
 {
     (void)state;
@@ -280,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_rekeys, end),
                                        cmocka_unit_test_teardown(test_streams, end),
                                        cmocka_unit_test_teardown(test_lent, end),
+                                       cmocka_unit_test_teardown(test_backlog, end),
                                        cmocka_unit_test_teardown(test_roaming, end),
                                        cmocka_unit_test_teardown(test_peer_comes_and_goes, end),
                                        cmocka_unit_test_teardown(test_config_changes, end),

@@ -13,6 +13,7 @@
 #define MTU 1380u
 #define HEADERS (GW_IP_V4_HEADER + GW_UDP_HEADER)
 #define SEGMENT 200u
+static_assert(HEADERS + SEGMENT == WORLD_PACKET_LEN && HEADERS + 8 * SEGMENT <= WORLD_BURST_MAX, "");
 
 static void fail(struct world *world, const char *what)
 {
@@ -124,7 +125,7 @@ static void send_train(struct world_node *from, const struct gw_train *train)
 /* ---- the interface */
 
 /* UDP from here to there; each segment begins with its number. */
-static size_t make_burst(struct world_node *node, uint8_t *packet, struct gw_super_hint *hint)
+size_t world_make_burst(struct world_node *node, uint8_t packet[WORLD_BURST_MAX], struct gw_super_hint *hint)
 {
     unsigned count = 1 + randombytes_uniform(8);
     size_t len = HEADERS + count * SEGMENT;
@@ -224,10 +225,10 @@ static void lane_turn(struct world_lane *self, struct gw_lane *lane, uint8_t *sl
         free(train.slab);
     }
     for (int i = 0; i < 4 && node->world->speed > 0; i++) {
-        uint8_t packet[HEADERS + 21 * SEGMENT];
+        uint8_t packet[WORLD_BURST_MAX];
         struct gw_super_hint hint;
         struct gw_ip ip;
-        size_t len = make_burst(node, packet, &hint);
+        size_t len = world_make_burst(node, packet, &hint);
         if (gw_ip_parse(&ip, packet, len) != 0)
             abort();
         const struct gw_lane_entry *entry;

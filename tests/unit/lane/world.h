@@ -86,6 +86,11 @@ void world_stop_lanes(struct world_node *node);
 void world_start_lanes(struct world_node *node, unsigned count);
 /* In a world that stands still: a turn each of node's engine and of its lanes, as far as asked for. */
 void world_turn(struct world_node *node, bool with_lanes, bool with_engine);
+/* One of the interface's packets at the node, or a burst of a few: at most WORLD_BURST_MAX bytes. Returns its length. */
+#define WORLD_BURST_MAX 2048u
+size_t world_make_burst(struct world_node *node, uint8_t packet[WORLD_BURST_MAX], struct gw_super_hint *hint);
+/* What its segments may have, headers included. */
+#define WORLD_PACKET_LEN 228u
 /* Waits until so many more packets arrived at each node; fails after `seconds`. */
 bool world_packets(struct world *world, uint32_t more, int seconds);
 
