@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* DNS messages for the names that are ours: a strict decoder of one question, and a writer of answers whose names are all
- * compressed against it. Everything else (what upstreams say) is ldns's, in forward.c. Sans-IO; nothing allocates. */
+ * compressed against it. Everything else (what upstreams say) is ldns's, in foreign.c. Sans-IO; nothing allocates. */
 #ifndef FRONTENDS_DNS_MESSAGE_H
 #define FRONTENDS_DNS_MESSAGE_H
 

@@ -121,14 +121,6 @@ static void receive(struct gw_tun_lane_end *end, enum gw_udp_family family, stru
 
 /* ---- from the interface */
 
-/* As frontends/tun/device.c. */
-static size_t whole_len(const struct gw_ip *ip, const struct gw_super_hint *hint)
-{
-    if (hint->segment_len == 0)
-        return ip->total_len;
-    return ip->protocol == GW_IP_TCP ? 0 : (size_t)ip->header_len + hint->segment_len;
-}
-
 /* true: enough for this turn. */
 static bool from_tun(struct gw_tun_lane *self, uint8_t *packet, size_t len, const struct gw_super_hint *hint)
 {
@@ -140,7 +132,7 @@ static bool from_tun(struct gw_tun_lane *self, uint8_t *packet, size_t len, cons
         return false;
     }
     while (end < self->ends + self->end_count &&
-           !gw_lane_route(end->lane, packet, &ip, whole_len(&ip, hint), &entry))
+           !gw_lane_route(end->lane, packet, &ip, gw_super_longest(&ip, hint), &entry))
         end++;
     if (!entry) /* nobody's, or not for a lane */
         return gw_lane_hand_over(self->ends[0].lane, packet, ip.total_len, hint);

@@ -12,11 +12,6 @@
 #define PEERGATE_VERSION "0"
 #endif
 
-static json_t *integer(uint64_t value)
-{
-    return json_integer((json_int_t)value);
-}
-
 /* ---- of one network */
 
 static void add_peers(json_t *list, const struct gw_network *network, struct gw_mono now)
@@ -72,7 +67,7 @@ static void add_services(json_t *list, const struct gw_network *network)
         json_object_set_new(object, "port", json_integer(service->port));
         json_object_set_new(object, "local_address", json_string(gw_target_format(&service->target, at)));
         json_object_set_new(object, "flows_open", json_integer(stats.flows_open));
-        json_object_set_new(object, "flows_total", integer(stats.flows_total));
+        json_object_set_new(object, "flows_total", gw_json_count(stats.flows_total));
         json_array_append_new(list, object);
     }
 }
@@ -95,67 +90,44 @@ static json_t *proxy_stats(const struct gw_daemon *daemon)
     if (!daemon->socks5)
         return json_null();
     gw_socks5_stats(daemon->socks5, &stats);
-    json_t *object = json_object();
-    json_object_set_new(object, "clients_open", json_integer(stats.clients_open));
-    json_object_set_new(object, "associations_open", json_integer(stats.associations_open));
-    json_object_set_new(object, "clients_total", integer(stats.clients_total));
-    json_object_set_new(object, "refused_auth", integer(stats.refused_auth));
-    json_object_set_new(object, "refused_policy", integer(stats.refused_policy));
-    json_object_set_new(object, "failed", integer(stats.failed));
-    json_object_set_new(object, "timed_out", integer(stats.timed_out));
-    json_object_set_new(object, "malformed", integer(stats.malformed));
-    return object;
+    return GW_JSON_COUNTERS({"clients_open", stats.clients_open},
+                            {"associations_open", stats.associations_open},
+                            {"clients_total", stats.clients_total}, {"refused_auth", stats.refused_auth},
+                            {"refused_policy", stats.refused_policy}, {"failed", stats.failed},
+                            {"timed_out", stats.timed_out}, {"malformed", stats.malformed});
 }
 
 static json_t *service_stats(const struct gw_network *network)
 {
     struct gw_services_stats stats = {0};
     gw_services_stats(network->services, &stats);
-    json_t *object = json_object();
-    json_object_set_new(object, "open", json_integer(stats.flows_open));
-    json_object_set_new(object, "accepted", integer(stats.accepted));
-    json_object_set_new(object, "refused", integer(stats.refused));
-    json_object_set_new(object, "not_listed", integer(stats.not_listed));
-    json_object_set_new(object, "service_down", integer(stats.down));
-    json_object_set_new(object, "timed_out", integer(stats.timed_out));
-    json_object_set_new(object, "limited", integer(stats.limited));
-    return object;
+    return GW_JSON_COUNTERS({"open", stats.flows_open}, {"accepted", stats.accepted},
+                            {"refused", stats.refused}, {"not_listed", stats.not_listed},
+                            {"service_down", stats.down}, {"timed_out", stats.timed_out},
+                            {"limited", stats.limited});
 }
 
 static json_t *drops(const struct gw_network *network)
 {
     struct gw_gateway_stats stats = {0};
     gw_gateway_stats(network->gateway, &stats);
-    json_t *object = json_object();
-    json_object_set_new(object, "malformed", integer(stats.dropped_malformed));
-    json_object_set_new(object, "unknown", integer(stats.dropped_unknown));
-    json_object_set_new(object, "auth", integer(stats.dropped_auth));
-    json_object_set_new(object, "replay", integer(stats.dropped_replay));
-    json_object_set_new(object, "mac", integer(stats.dropped_mac));
-    json_object_set_new(object, "limit", integer(stats.dropped_limit));
-    json_object_set_new(object, "queue", integer(stats.dropped_queue));
-    json_object_set_new(object, "inner", integer(stats.dropped_inner));
-    json_object_set_new(object, "handshakes_queued", integer(stats.handshakes_queued));
-    json_object_set_new(object, "cookies_sent", integer(stats.cookies_sent));
-    return object;
+    return GW_JSON_COUNTERS(
+        {"malformed", stats.dropped_malformed}, {"unknown", stats.dropped_unknown},
+        {"auth", stats.dropped_auth}, {"replay", stats.dropped_replay}, {"mac", stats.dropped_mac},
+        {"limit", stats.dropped_limit}, {"queue", stats.dropped_queue}, {"inner", stats.dropped_inner},
+        {"handshakes_queued", stats.handshakes_queued}, {"cookies_sent", stats.cookies_sent});
 }
 
 static json_t *link_stats(const struct gw_network *network)
 {
     const struct gw_udp_stats *stats = gw_link_stats(network->link);
-    json_t *object = json_object();
-    json_object_set_new(object, "bytes_sent", integer(stats->bytes_sent));
-    json_object_set_new(object, "bytes_received", integer(stats->bytes_received));
-    json_object_set_new(object, "datagrams_sent", integer(stats->datagrams_sent));
-    json_object_set_new(object, "datagrams_received", integer(stats->datagrams_received));
-    json_object_set_new(object, "trains_sent", integer(stats->trains_sent));
-    json_object_set_new(object, "trains_received", integer(stats->trains_received));
-    json_object_set_new(object, "send_errors", integer(stats->send_errors));
-    json_object_set_new(object, "receive_errors", integer(stats->receive_errors));
-    json_object_set_new(object, "truncated", integer(stats->truncated));
-    json_object_set_new(object, "send_full", integer(stats->send_full));
-    json_object_set_new(object, "segmented_by_us", integer(stats->segmented_by_us));
-    return object;
+    return GW_JSON_COUNTERS({"bytes_sent", stats->bytes_sent}, {"bytes_received", stats->bytes_received},
+                            {"datagrams_sent", stats->datagrams_sent},
+                            {"datagrams_received", stats->datagrams_received},
+                            {"trains_sent", stats->trains_sent}, {"trains_received", stats->trains_received},
+                            {"send_errors", stats->send_errors}, {"receive_errors", stats->receive_errors},
+                            {"truncated", stats->truncated}, {"send_full", stats->send_full},
+                            {"segmented_by_us", stats->segmented_by_us});
 }
 
 /* One object for each lane; what they do is not in `link`. */
@@ -166,7 +138,7 @@ static json_t *lanes(const struct gw_daemon *daemon)
         struct gw_lane_stats stats;
         json_t *object = json_object();
         gw_tun_lanes_stats(daemon->tun.lanes, i, &stats);
-#define X(name) json_object_set_new(object, #name, integer(gw_lane_counted(&stats.name)));
+#define X(name) json_object_set_new(object, #name, gw_json_count(gw_lane_counted(&stats.name)));
         GW_LANE_COUNTERS(X)
 #undef X
         json_array_append_new(list, object);

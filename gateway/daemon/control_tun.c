@@ -5,11 +5,6 @@
 #include "gateway/config/endpoint.h"
 #include "gateway/daemon/json.h"
 
-static json_t *integer(uint64_t value)
-{
-    return json_integer((json_int_t)value);
-}
-
 static json_t *addresses(const struct gw_daemon *daemon)
 {
     char text[GW_ADDR_STRLEN + 4];
@@ -81,19 +76,12 @@ static void add_up_lanes(struct gw_lane_stats *sum, const struct gw_daemon *daem
 static json_t *drops(const struct gw_device *device, const struct queues *queues)
 {
     const struct gw_device_stats *stats = gw_device_stats(device);
-    json_t *object = json_object();
-    json_object_set_new(object, "malformed", integer(stats->malformed));
-    json_object_set_new(object, "foreign_source", integer(stats->martians));
-    json_object_set_new(object, "no_peer", integer(stats->no_peer));
-    json_object_set_new(object, "unreachable", integer(stats->unreachable));
-    json_object_set_new(object, "too_big", integer(stats->too_big + queues->refused));
-    json_object_set_new(object, "refused", integer(stats->refused));
-    json_object_set_new(object, "queue_full", integer(queues->full));
-    json_object_set_new(object, "queue_late", integer(queues->late));
-    json_object_set_new(object, "kernel_queue", integer(gw_tun_dropped(gw_device_tun(device))));
-    json_object_set_new(object, "read_errors", integer(stats->read_errors));
-    json_object_set_new(object, "write_errors", integer(stats->write_errors));
-    return object;
+    return GW_JSON_COUNTERS({"malformed", stats->malformed}, {"foreign_source", stats->martians},
+                            {"no_peer", stats->no_peer}, {"unreachable", stats->unreachable},
+                            {"too_big", stats->too_big + queues->refused}, {"refused", stats->refused},
+                            {"queue_full", queues->full}, {"queue_late", queues->late},
+                            {"kernel_queue", gw_tun_dropped(gw_device_tun(device))},
+                            {"read_errors", stats->read_errors}, {"write_errors", stats->write_errors});
 }
 
 json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
@@ -116,14 +104,14 @@ json_t *gw_daemon_tun_json(const struct gw_daemon *daemon, struct gw_mono now)
     json_object_set_new(object, "addresses", addresses(daemon));
     json_object_set_new(object, "dns", dns_addresses(daemon->netstack.dns_address));
     json_object_set_new(object, "offload", offload(tun));
-    json_object_set_new(object, "packets_read", integer(stats->read + lanes.packets_in));
-    json_object_set_new(object, "bytes_read", integer(stats->bytes_read + lanes.bytes_in));
-    json_object_set_new(object, "packets_written", integer(stats->written + lanes.writes));
-    json_object_set_new(object, "bytes_written", integer(stats->bytes_written + lanes.bytes_out));
-    json_object_set_new(object, "bytes_queued", integer(queues.bytes));
+    json_object_set_new(object, "packets_read", gw_json_count(stats->read + lanes.packets_in));
+    json_object_set_new(object, "bytes_read", gw_json_count(stats->bytes_read + lanes.bytes_in));
+    json_object_set_new(object, "packets_written", gw_json_count(stats->written + lanes.writes));
+    json_object_set_new(object, "bytes_written", gw_json_count(stats->bytes_written + lanes.bytes_out));
+    json_object_set_new(object, "bytes_queued", gw_json_count(queues.bytes));
     json_object_set_new(object, "drops", drops(device, &queues));
-    json_object_set_new(object, "packets_fragmented", integer(stats->fragmented));
-    json_object_set_new(object, "icmp_sent", integer(stats->icmp_sent));
-    json_object_set_new(object, "icmp_limited", integer(stats->icmp_limited));
+    json_object_set_new(object, "packets_fragmented", gw_json_count(stats->fragmented));
+    json_object_set_new(object, "icmp_sent", gw_json_count(stats->icmp_sent));
+    json_object_set_new(object, "icmp_limited", gw_json_count(stats->icmp_limited));
     return object;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Peers as JSON. */
+/* Counters and peers as JSON. */
 #include "gateway/daemon/json.h"
 
 #include "gateway/config/endpoint.h"
@@ -9,6 +9,19 @@
 #include "gateway/wire/peer_id.h"
 
 static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
+
+json_t *gw_json_count(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+json_t *gw_json_counters(const struct gw_json_counter *counters, size_t count)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < count; i++)
+        json_object_set_new(object, counters[i].name, gw_json_count(counters[i].value));
+    return object;
+}
 
 json_t *gw_json_ms(int64_t ns)
 {

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* What several control commands say of a peer, as JSON. */
+/* What several control commands say, of counters and of a peer, as JSON. */
 #ifndef GATEWAY_DAEMON_JSON_H
 #define GATEWAY_DAEMON_JSON_H
 
 #include "gateway/daemon/peers.h"
 
 #include <jansson.h>
+
+/* An object of counters. */
+struct gw_json_counter {
+    const char *name;
+    uint64_t value;
+};
+json_t *gw_json_counters(const struct gw_json_counter *counters, size_t count);
+#define GW_JSON_COUNTERS(...)                                       \
+    gw_json_counters((const struct gw_json_counter[]){__VA_ARGS__}, \
+                     sizeof((const struct gw_json_counter[]){__VA_ARGS__}) / sizeof(struct gw_json_counter))
+json_t *gw_json_count(uint64_t value);
 
 /* A duration in milliseconds with three decimals. */
 json_t *gw_json_ms(int64_t ns);

@@ -273,3 +273,20 @@ void gw_stream_stats(const struct gw_stream *stream, struct gw_stream_stats *out
         .is_blocked_by_credit = stream->out_max == stream->out.end,
     };
 }
+
+/* ---- what a user may do with what he does not want */
+
+size_t gw_stream_drop_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                           void *user)
+{
+    size_t len = 0;
+    (void)stream, (void)now, (void)user;
+    for (int i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    return len;
+}
+
+void gw_stream_ignore(struct gw_stream *stream, struct gw_mono now, void *user)
+{
+    (void)stream, (void)now, (void)user;
+}

@@ -53,6 +53,12 @@ struct gw_stream_ops {
     void (*on_closed)(struct gw_stream *stream, struct gw_mono now, unsigned long long reason, void *user);
 };
 
+/* For on_data of who wants datagrams only: a datagram flow has no stream bytes but the preface; what comes nevertheless is taken and dropped. */
+size_t gw_stream_drop_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
+                           void *user);
+/* For the others, when there is nothing to do. */
+void gw_stream_ignore(struct gw_stream *stream, struct gw_mono now, void *user);
+
 /* 0, GW_E_NOMEM, GW_E_LIMIT (the peer allows no more streams now), GW_E_INVAL (bad name). ops is borrowed for
  * life. Bytes may be written at once. */
 int gw_stream_open(struct gw_mux *mux, struct gw_mono now, const struct gw_open *open,

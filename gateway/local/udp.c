@@ -182,26 +182,10 @@ static void on_closed(struct gw_stream *stream, struct gw_mono now, unsigned lon
     leave(bridge);
 }
 
-/* A datagram flow has no stream bytes but the preface; what comes nevertheless is taken and dropped. */
-static size_t on_data(struct gw_stream *stream, struct gw_mono now, const struct iovec *iov, int count,
-                      void *user)
-{
-    size_t len = 0;
-    (void)stream, (void)now, (void)user;
-    for (int i = 0; i < count; i++)
-        len += iov[i].iov_len;
-    return len;
-}
-
-static void on_writable(struct gw_stream *stream, struct gw_mono now, void *user)
-{
-    (void)stream, (void)now, (void)user;
-}
-
 static const struct gw_stream_ops ops = {
-    .on_data = on_data,
+    .on_data = gw_stream_drop_data,
     .on_fin = on_fin,
-    .on_writable = on_writable,
+    .on_writable = gw_stream_ignore,
     .on_datagram = on_datagram,
     .on_closed = on_closed,
 };

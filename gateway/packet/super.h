@@ -34,6 +34,14 @@ struct gw_super {
 int gw_super_new(struct gw_super **out, const uint8_t *packet, size_t len, const struct gw_super_hint *hint);
 void gw_super_free(struct gw_super *super);
 
+/* The longest packet that will come of it; 0: as long as the path asks, since TCP's segments are cut anyhow. */
+static inline size_t gw_super_longest(const struct gw_ip *ip, const struct gw_super_hint *hint)
+{
+    if (hint->segment_len == 0)
+        return ip->total_len;
+    return ip->protocol == GW_IP_TCP ? 0 : (size_t)ip->header_len + hint->segment_len;
+}
+
 /* Bytes of the next packet when packets may have `room` bytes; 0 when the super-packet is used up. A single packet that is longer than room gives its
  * length all the same: the caller refuses it. */
 size_t gw_super_next_len(const struct gw_super *super, size_t room);

@@ -5,12 +5,12 @@
 #include "gateway/base/err.h"
 #include "gateway/base/list.h"
 #include "gateway/base/log.h"
-#include "gateway/base/map.h"
 #include "gateway/base/random.h"
 #include "gateway/base/ratelimit.h"
 #include "gateway/flow/class.h"
 #include "gateway/local/splice.h"
 #include "gateway/local/udp.h"
+#include "gateway/services/users.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -32,23 +32,16 @@ struct gw_services {
     struct gw_registry registry;
     struct gw_grants *global; /* NULL = nobody */
     struct gw_list flows;
-    struct gw_map peers; /* gw_peer pointer -> peer_flows */
+    struct gw_users users; /* by gw_peer pointer */
     struct event recheck;
     struct gw_bucket told;
     struct gw_services_stats stats;
 };
 
-/* A peer that has flows. */
-struct peer_flows {
-    struct gw_map_node node;
-    struct gw_peer *peer;
-    uint32_t count;
-};
-
 struct flow {
     struct gw_list link;
     struct gw_services *services;
-    struct peer_flows *owner;
+    struct gw_user *owner;
     uint64_t serial;
     struct gw_stream *stream; /* while dialling */
     struct gw_dial *dial;     /* one of these three */
@@ -58,31 +51,7 @@ struct flow {
 
 /* ---- counting */
 
-static struct peer_flows *get_peer(struct gw_services *services, struct gw_peer *peer)
-{
-    struct gw_map_node *node = gw_map_find(&services->peers, &peer);
-    if (node)
-        return gw_map_entry(node, struct peer_flows, node);
-    struct peer_flows *owner = calloc(1, sizeof *owner);
-    if (!owner)
-        return NULL;
-    owner->peer = peer;
-    if (gw_map_insert(&services->peers, &owner->node, &owner->peer) == 0)
-        return owner;
-    free(owner);
-    return NULL;
-}
-
-static void put_peer(struct gw_services *services, struct peer_flows *owner)
-{
-    if (owner->count > 0)
-        return;
-    gw_map_remove(&services->peers, &owner->node);
-    free(owner);
-}
-
-static struct flow *new_flow(struct gw_services *services, struct peer_flows *owner,
-                             struct gw_service *service)
+static struct flow *new_flow(struct gw_services *services, struct gw_user *owner, struct gw_service *service)
 {
     struct flow *flow = calloc(1, sizeof *flow);
     if (!flow)
@@ -106,7 +75,7 @@ static void free_flow(struct flow *flow)
         service->flows_open--;
     services->stats.flows_open--;
     flow->owner->count--;
-    put_peer(services, flow->owner);
+    gw_users_put(&services->users, flow->owner);
     gw_list_remove(&flow->link);
     free(flow);
 }
@@ -238,15 +207,10 @@ static size_t take_nothing(struct gw_stream *stream, struct gw_mono now, const s
     return 0;
 }
 
-static void ignore(struct gw_stream *stream, struct gw_mono now, void *user)
-{
-    (void)stream, (void)now, (void)user;
-}
-
 static const struct gw_stream_ops dialling_ops = {
     .on_data = take_nothing,
-    .on_fin = ignore,
-    .on_writable = ignore,
+    .on_fin = gw_stream_ignore,
+    .on_writable = gw_stream_ignore,
     .on_closed = on_gone_while_dialling,
 };
 
@@ -305,7 +269,7 @@ enum gw_verdict gw_services_may_use(const struct gw_services *services, const st
 static void start_flow(struct gw_services *services, struct gw_peer *peer, struct gw_service *service,
                        struct gw_stream *stream, const struct gw_open *open, struct gw_mono now)
 {
-    struct peer_flows *owner = get_peer(services, peer);
+    struct gw_user *owner = gw_users_get(&services->users, peer);
     if (owner && owner->count >= services->params.max_flows_per_peer) {
         services->stats.limited++;
         refuse(services, peer, stream, open, now, GW_REASON_LIMIT, "it has too many flows open");
@@ -313,8 +277,7 @@ static void start_flow(struct gw_services *services, struct gw_peer *peer, struc
     }
     struct flow *flow = owner ? new_flow(services, owner, service) : NULL;
     if (!flow) {
-        if (owner)
-            put_peer(services, owner);
+        gw_users_put(&services->users, owner);
         services->stats.limited++;
         refuse(services, peer, stream, open, now, GW_REASON_NO_MEMORY, "there is no memory");
         return;
@@ -428,7 +391,6 @@ int gw_services_remove(struct gw_services *services, const char *name, struct gw
 
 int gw_services_new(struct gw_services **out, const struct gw_services_params *params)
 {
-    uint8_t seed[16];
     struct gw_services *services = calloc(1, sizeof *services);
     if (!services)
         return GW_E_NOMEM;
@@ -441,8 +403,7 @@ int gw_services_new(struct gw_services **out, const struct gw_services_params *p
         services->params.udp_idle_ns = UDP_IDLE;
     gw_registry_init(&services->registry);
     gw_list_init(&services->flows);
-    gw_random_fill(gw_random_system(), seed, sizeof seed);
-    gw_map_init(&services->peers, sizeof(struct gw_peer *), seed);
+    gw_users_init(&services->users, gw_random_system());
     gw_bucket_init(&services->told, TELL_BURST, gw_loop_now(params->loop));
     evtimer_assign(&services->recheck, gw_loop_base(params->loop), on_recheck, services);
     *out = services;
@@ -456,7 +417,7 @@ void gw_services_free(struct gw_services *services, struct gw_mono now)
     gw_list_for_each (node, &services->flows)
         end_flow(gw_list_entry(node, struct flow, link), now, GW_REASON_SHUTTING_DOWN);
     event_del(&services->recheck);
-    gw_map_fini(&services->peers);
+    gw_users_fini(&services->users);
     gw_registry_fini(&services->registry);
     gw_grants_free(services->global);
     free(services);

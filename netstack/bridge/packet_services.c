@@ -5,9 +5,9 @@
 #include "gateway/base/err.h"
 #include "gateway/base/list.h"
 #include "gateway/base/log.h"
-#include "gateway/base/map.h"
 #include "gateway/base/random.h"
 #include "gateway/base/ratelimit.h"
+#include "gateway/services/users.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,22 +22,15 @@
 struct gw_packet_services {
     struct gw_packet_services_params params;
     struct gw_list uses;
-    struct gw_map peers; /* what the netstack calls the peer -> owner */
+    struct gw_users users; /* by what the netstack calls the peer */
     struct gw_bucket told;
     struct gw_packet_services_stats stats;
-};
-
-/* A peer that uses something. */
-struct owner {
-    struct gw_map_node node;
-    void *peer;
-    uint32_t count;
 };
 
 struct use {
     struct gw_list link;
     struct gw_packet_services *services;
-    struct owner *owner;
+    struct gw_user *owner;
     struct gw_addr local;
     struct gw_open open;
     uint64_t serial;
@@ -48,45 +41,22 @@ struct use {
 
 /* ---- counting */
 
-static struct owner *get_owner(struct gw_packet_services *services, void *peer)
-{
-    struct gw_map_node *node = gw_map_find(&services->peers, &peer);
-    if (node)
-        return gw_map_entry(node, struct owner, node);
-    struct owner *owner = calloc(1, sizeof *owner);
-    if (!owner)
-        return NULL;
-    owner->peer = peer;
-    if (gw_map_insert(&services->peers, &owner->node, &owner->peer) == 0)
-        return owner;
-    free(owner);
-    return NULL;
-}
-
-static void put_owner(struct gw_packet_services *services, struct owner *owner)
-{
-    if (!owner || owner->count > 0)
-        return;
-    gw_map_remove(&services->peers, &owner->node);
-    free(owner);
-}
-
 static void free_use(struct use *use)
 {
     struct gw_packet_services *services = use->services;
     services->stats.open--;
     use->owner->count--;
-    put_owner(services, use->owner);
+    gw_users_put(&services->users, use->owner);
     gw_list_remove(&use->link);
     free(use);
 }
 
 static struct use *new_use(struct gw_packet_services *services, void *peer)
 {
-    struct owner *owner = get_owner(services, peer);
+    struct gw_user *owner = gw_users_get(&services->users, peer);
     struct use *use = owner && owner->count < services->params.max_per_peer ? calloc(1, sizeof *use) : NULL;
     if (!use) {
-        put_owner(services, owner);
+        gw_users_put(&services->users, owner);
         return NULL;
     }
     use->services = services;
@@ -270,7 +240,6 @@ void gw_packet_services_stats(const struct gw_packet_services *services, struct 
 
 int gw_packet_services_new(struct gw_packet_services **out, const struct gw_packet_services_params *params)
 {
-    uint8_t seed[16];
     struct gw_packet_services *services = calloc(1, sizeof *services);
     if (!services)
         return GW_E_NOMEM;
@@ -280,8 +249,7 @@ int gw_packet_services_new(struct gw_packet_services **out, const struct gw_pack
     if (!params->dial_timeout_ns)
         services->params.dial_timeout_ns = DIAL_TIMEOUT;
     gw_list_init(&services->uses);
-    gw_random_fill(gw_random_system(), seed, sizeof seed);
-    gw_map_init(&services->peers, sizeof(void *), seed);
+    gw_users_init(&services->users, gw_random_system());
     gw_bucket_init(&services->told, TELL_BURST, gw_loop_now(params->loop));
     *out = services;
     return 0;
@@ -293,6 +261,6 @@ void gw_packet_services_free(struct gw_packet_services *services, struct gw_mono
         return;
     while (!gw_list_is_empty(&services->uses))
         end_use(gw_list_entry(services->uses.next, struct use, link), now);
-    gw_map_fini(&services->peers);
+    gw_users_fini(&services->users);
     free(services);
 }
