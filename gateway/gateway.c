@@ -85,6 +85,7 @@ int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params,
         goto no_handshakes;
     gateway->is_anchor_auto = params->anchor.is_auto;
     gateway->host.offers_relay = params->anchor.is_enabled && params->anchor.relays && params->anchor.offers;
+    gateway->host.is_no_anchor = gateway->host.offers_relay && params->anchor.only_listed;
     err = make_stun(gateway);
     if (!err && params->anchor.is_enabled)
         err = gw_anchor_new(&gateway->anchor, &gateway->host, &params->anchor, now);

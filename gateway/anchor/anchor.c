@@ -287,6 +287,10 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
 {
     if (!is_request(message))
         return false;
+    if (anchor->params.only_listed && !peer->config.is_listed) {
+        gw_anchor_decline(peer, message, now);
+        return true;
+    }
     struct gw_anchor_client *client = client_of(anchor, peer, now);
     if (!client)
         return true;

@@ -13,6 +13,7 @@ struct gw_anchor_params {
     bool is_auto; /* only as long as gw_discovery_is_public */
     bool relays;  /* gives channels */
     bool offers; /* ... and tells every peer so, which then needs no word of this node in its configuration */
+    bool only_listed;        /* serves nobody whom the owner has only let in */
     unsigned max_tags;       /* of one client; 0 = 256 */
     unsigned max_channels;   /* in all; 0 = 10,000 */
     unsigned max_per_client; /* channels of one client; 0 = 256 */

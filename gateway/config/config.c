@@ -336,4 +336,5 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
     out->carrier_port = out->is_anchor ? (uint16_t)peer->tls_port : 0;
     copy_carrier_name(out, peer);
     out->is_eager = peer->eager || out->is_anchor;
+    out->is_listed = true;
 }

@@ -417,7 +417,7 @@ static const struct gw_key network_keys[] = {
          "can see, or `advertise` is set."},
     {"relay", GW_TYPE_BOOL, NETWORK(relay), .fallback = "false",
      .doc =
-         "Relay between peers of this node that have no direct way and no anchor to help them: sealed, and unreadable here. "
+         "Relay between the `peers` of this node that have no direct way and no anchor to help them: sealed, and unreadable here. "
          "They are told, find each other through this node, and need nothing in their configuration. "
          "`anchor.rate`, `total_rate`, `volume` and `max_channels` are the limits."},
     {"anchor", GW_TYPE_SECTION, .section = &anchor_section},

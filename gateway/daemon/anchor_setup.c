@@ -17,6 +17,7 @@ void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config
                                      .is_auto = config->role == GW_CONFIG_ROLE_AUTO && !config->relay,
                                      .relays = config->relay || (is_anchor && config->anchor.relay),
                                      .offers = config->relay,
+                                     .only_listed = !is_anchor,
                                      .max_tags = (unsigned)config->anchor.max_tags,
                                      .max_channels = (unsigned)config->anchor.max_channels,
                                      .rate = (uint64_t)config->anchor.rate,

@@ -403,8 +403,10 @@ void gw_direct_info_input(struct gw_reach *reach, uint32_t number, const peergat
     reach->direct.info_number = 0;
     if (info->refusal != peergate_Refusal_REFUSAL_NONE)
         return;
-    if (info->addresses_count > 0 && gw_candidate_decode(&seen, &info->addresses[0]) == 0 &&
-        seen.kind == GW_CANDIDATE_OBSERVED)
+    /* What a neighbour says is no second witness. */
+    const struct gw_anchor_use *use = reach->discovery->slots[reach->direct.info_slot];
+    if (use && !use->is_neighbour && info->addresses_count > 0 &&
+        gw_candidate_decode(&seen, &info->addresses[0]) == 0 && seen.kind == GW_CANDIDATE_OBSERVED)
         reach->direct.witness = seen.addr;
     gw_meet_info(reach, info, now);
 }

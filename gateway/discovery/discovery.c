@@ -76,6 +76,7 @@ void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *pee
         gw_log_warn("anchor %s is not used: there are %u already", gw_peer_name(peer), GW_ANCHORS_MAX);
     else if (err)
         gw_log_warn("%s: cannot be found through anchors: %s", gw_peer_name(peer), gw_strerror(err));
+    gw_neighbour_changed(discovery, peer, now);
 }
 
 static void session_changed(struct gw_reach *reach, struct gw_mono now)

@@ -32,7 +32,8 @@ static unsigned count_of(const struct gw_discovery *discovery)
 void gw_neighbour_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_anchor_use *use = peer->anchor_use;
-    bool may_be = !peer->config.is_anchor && !peer->config.is_provisional && peer->reach;
+    bool may_be = peer->config.is_listed && !peer->config.is_anchor && peer->reach &&
+                  peer->config.path != GW_PATH_RELAY; /* that one is told none of our addresses */
     bool offers = may_be && peer->kind == GW_PEER_PEERGATE && (peer->remote_capabilities & GW_CAP_RELAY) != 0;
     if (use && use->is_neighbour && !offers) {
         gw_log_info("%s relays no more", gw_peer_name(peer));

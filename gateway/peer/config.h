@@ -55,9 +55,11 @@ struct gw_peer_config {
         path; /* DIRECT: nothing of ours but what finds the direct way goes by a relay, nothing else is taken from there */
     enum gw_cc_kind cc;
     bool is_provisional; /* admitted, not configured: bounded and evicted first */
-    bool is_eager;       /* connect at start, not at first use */
-    bool is_anchor;      /* it helps us to find others: gateway/discovery registers with it */
-    bool has_anchors;    /* it is found through these only, by their keys; else through all */
+    bool
+        is_listed; /* the owner configured it, and has not only let it in: it may be relayed for, and relay */
+    bool is_eager; /* connect at start, not at first use */
+    bool is_anchor;   /* it helps us to find others: gateway/discovery registers with it */
+    bool has_anchors; /* it is found through these only, by their keys; else through all */
     uint8_t anchors[GW_PEER_ANCHORS_MAX][GW_KEY_LEN];
     unsigned anchor_count;
     char carrier_name[GW_CARRIER_NAME_MAX + 1]; /* what such a connection says whom it wants; "" = nothing */

@@ -114,16 +114,16 @@ static bool is_identity_right(const struct gw_keypair *kp, const struct gw_hello
 static void fill(const struct gw_peer *peer, struct gw_hello *hello)
 {
     const struct gw_peer_host *host = peer->host;
-    *hello = (struct gw_hello){.version = GW_HELLO_VERSION,
-                               .seq = peer->hello.seq,
-                               .ack = peer->hello.peer_seq,
-                               .suites = gw_peer_advertised_suites(peer),
-                               .instance = peer->instance,
-                               .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
-                               .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG |
-                                               (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u) |
-                                               (host->offers_relay ? GW_CAP_RELAY : 0u),
-                               .mtu = host->mtu_v4};
+    *hello = (struct gw_hello){
+        .version = GW_HELLO_VERSION,
+        .seq = peer->hello.seq,
+        .ack = peer->hello.peer_seq,
+        .suites = gw_peer_advertised_suites(peer),
+        .instance = peer->instance,
+        .to_instance = peer->has_mux_bound ? peer->remote_instance : 0,
+        .capabilities = GW_CAP_FLOWS | GW_CAP_FRAG | (host->takes_partial ? GW_CAP_PARTIAL_CSUM : 0u) |
+                        (host->offers_relay && peer->config.is_listed ? GW_CAP_RELAY : 0u),
+        .mtu = host->mtu_v4};
     if (peer->config.seal == GW_SEAL_REQUIRED)
         hello->flags |= GW_HELLO_DEMANDS_SEAL;
     memcpy(hello->name, host->hostname, sizeof hello->name);

@@ -64,6 +64,7 @@ struct gw_peer_host {
     struct gw_list changed;  /* gw_peer.changed: lanes may have to know */
     bool has_packets;        /* this input brought IP packets */
     bool offers_relay;       /* says so in HELLO */
+    bool is_no_anchor;       /* ... and is none */
     bool takes_partial;      /* the user of on_packet completes layer-4 checksums */
     uint8_t packet_seed[16]; /* of the packet queues' flow hashes */
     uint32_t max_peers;

@@ -132,7 +132,7 @@ static int start_session(struct gw_peer *peer, struct gw_mono now)
 void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now)
 {
     /* Who only relays is no anchor: it keeps its peers as it would without that. */
-    bool is_client = peer->anchor_client != NULL && !peer->host->offers_relay;
+    bool is_client = peer->anchor_client != NULL && !peer->host->is_no_anchor;
     bool is_others_business = peer->endpoints.is_findable || is_client;
     bool is_kept =
         !is_others_business || peer->config.keeps_idle || (peer->mux && gw_mux_has_streams(peer->mux));

@@ -20,7 +20,7 @@
 
 static struct sim_net net;
 static struct sim_node *a, *b, *m, *other, *anchor;
-static struct gw_peer *a_to_b, *b_to_a, *m_to_a;
+static struct gw_peer *a_to_b, *b_to_a, *a_to_m, *m_to_a;
 
 /* The ends do not reach each other. */
 static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
@@ -36,7 +36,7 @@ static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom)
 {
     struct gw_peer_config config = sim_peer_config(who, whom);
     struct gw_peer *peer;
-    config.has_ed25519 = config.is_eager = true;
+    config.has_ed25519 = config.is_eager = config.is_listed = true;
     config.keepalive_ns = GW_S(20);
     assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
     return peer;
@@ -57,7 +57,7 @@ static struct gw_peer *know_of(struct sim_node *who, const struct sim_node *whom
 {
     struct gw_peer_config config = sim_peer_config(who, whom);
     struct gw_peer *peer;
-    config.has_ed25519 = true;
+    config.has_ed25519 = config.is_listed = true;
     config.endpoint_count = 0;
     assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
     return peer;
@@ -65,7 +65,8 @@ static struct gw_peer *know_of(struct sim_node *who, const struct sim_node *whom
 
 static void offer(struct sim_node *node, bool offers)
 {
-    node->params.anchor.is_enabled = node->params.anchor.relays = node->params.anchor.offers = offers;
+    struct gw_anchor_params *params = &node->params.anchor;
+    params->is_enabled = params->relays = params->offers = params->only_listed = offers;
     sim_node_restart(node);
     struct gw_peer *peer = know_of(node, a);
     know_of(node, b);
@@ -86,7 +87,7 @@ static void three_nodes(uint64_t seed, bool offers)
     sim_app_serve(b);
     sim_app_serve(m);
     offer(m, offers);
-    know(a, m);
+    a_to_m = know(a, m);
     know(b, m);
     a_to_b = know_of(a, b);
     b_to_a = know_of(b, a);
@@ -218,6 +219,42 @@ static void test_unauthorized(void **state)
     assert_false(echoes(a_to_b, 1000, GW_S(5)));
     assert_true(stats_of(m).refused_unknown > 0);
     assert_int_equal(stats_of(m).channels, 0);
+    end();
+}
+
+static void unlist(struct sim_node *who, struct gw_peer *whom)
+{
+    struct gw_peer_config config = *gw_peer_config(whom);
+    config.is_listed = false;
+    assert_int_equal(gw_gateway_update_peer(who->gateway, sim_now(who), whom, &config), 0);
+}
+
+/* Whom the owner has only let in is not relayed for, and does not relay: m does not list a, and then a does not list m. */
+static void test_guests(void **state)
+{
+    (void)state;
+    three_nodes(7, true);
+    offer(m, true);
+    unlist(m, m_to_a);
+    sim_net_run(&net, GW_S(60));
+    assert_int_equal(neighbours_of(a), 0);
+    assert_int_equal(neighbours_of(b), 1);
+    assert_int_equal(stats_of(m).clients, 1);
+    /* It asks nevertheless. */
+    peergate_Control message = {.number = 7, .which_body = peergate_Control_register_request_tag};
+    message.body.register_request.lifetime_s = 600;
+    message.body.register_request.tags_count = 1;
+    gw_peer_send_message(a_to_m, sim_now(a), &message);
+    sim_node_pump(a);
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(stats_of(m).clients, 1);
+    end();
+
+    three_nodes(8, true);
+    unlist(a, a_to_m);
+    sim_net_run(&net, GW_S(60));
+    assert_int_equal(neighbours_of(a), 0);
+    assert_false(echoes(a_to_b, 1000, GW_S(5)));
     end();
 }
 
@@ -381,12 +418,6 @@ static void test_behind_a_relay(void **state)
     know(m, other);
     a->filter = only_other;
     sim_net_run(&net, GW_S(5));
-    struct gw_peer *a_to_m = NULL;
-    for (struct gw_peer *peer = NULL; (peer = gw_gateway_next_peer(a->gateway, peer)) != NULL;) {
-        if (memcmp(gw_peer_config(peer)->public_key, gw_gateway_public_key(m->gateway), GW_KEY_LEN) == 0)
-            a_to_m = peer;
-    }
-    assert_non_null(a_to_m);
     assert_true(echoes(a_to_m, 1000, GW_S(30)));
     assert_true(stats_of(other).relayed_bytes > 0);
     assert_false(echoes(a_to_b, 1000, GW_S(10)));
@@ -398,12 +429,19 @@ int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_relayed),      cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_not_offered),  cmocka_unit_test(test_withdrawn),
-        cmocka_unit_test(test_unauthorized), cmocka_unit_test(test_two),
-        cmocka_unit_test(test_anchor_first), cmocka_unit_test(test_anchor_refuses),
-        cmocka_unit_test(test_anchor_comes), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_lies),         cmocka_unit_test(test_behind_a_relay),
+        cmocka_unit_test(test_relayed),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_not_offered),
+        cmocka_unit_test(test_withdrawn),
+        cmocka_unit_test(test_unauthorized),
+        cmocka_unit_test(test_guests),
+        cmocka_unit_test(test_two),
+        cmocka_unit_test(test_anchor_first),
+        cmocka_unit_test(test_anchor_refuses),
+        cmocka_unit_test(test_anchor_comes),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_behind_a_relay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
