@@ -11,11 +11,18 @@
 
 /* Messages that are no answer to ours, until the try is given up. */
 #define BAD_MAX 16u
+/* An answer by TCP may come in pieces, each within the time that a try has, all within so many times as much. */
+#define TCP_TIMES 4
 #define PORT_TRIES 4
 #define PORT_MIN 1024u
 
 static void try_next(struct gw_dns_flight *flight);
 static void try_tcp(struct gw_dns_flight *flight);
+
+static struct gw_mono now_of(const struct gw_dns_flight *flight)
+{
+    return gw_loop_now(flight->forward->params.loop);
+}
 
 /* ---- ends */
 
@@ -66,21 +73,25 @@ static void take_message(struct gw_dns_flight *flight, const uint8_t *message, s
 /* ---- sockets */
 
 /* Twice as long with every round over the upstreams. */
-static struct timeval patience(const struct gw_dns_flight *flight)
+static int64_t patience(const struct gw_dns_flight *flight)
 {
     const struct gw_dns_forward_params *params = &flight->forward->params;
     unsigned rounds = (flight->tried - 1) / (params->upstream_count ? params->upstream_count : 1);
     int64_t ns = params->timeout_ns << (rounds < 4 ? rounds : 4);
-    if (flight->is_tcp)
-        ns *= 2;
-    return (struct timeval){.tv_sec = ns / GW_S(1), .tv_usec = ns % GW_S(1) / 1000};
+    return flight->is_tcp ? 2 * ns : ns;
+}
+
+static void begin_try(struct gw_dns_flight *flight)
+{
+    flight->ends = gw_mono_add(now_of(flight), patience(flight) * (flight->is_tcp ? TCP_TIMES : 1));
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
 static bool watch(struct gw_dns_flight *flight, short what)
 {
-    struct timeval wait = patience(flight);
+    int64_t ns = patience(flight);
+    struct timeval wait = {.tv_sec = ns / GW_S(1), .tv_usec = ns % GW_S(1) / 1000};
     event_assign(&flight->event, gw_loop_base(flight->forward->params.loop), flight->fd, what, on_event,
                  flight);
     return event_add(&flight->event, &wait) == 0;
@@ -133,6 +144,7 @@ static bool try_udp(struct gw_dns_flight *flight)
 {
     flight->is_tcp = false;
     flight->bad = 0;
+    begin_try(flight);
     flight->sent_len = gw_dns_foreign_query(flight->sent + 2, &flight->key, flight->forward->params.random);
     if (open_socket(flight, SOCK_DGRAM) != 0 || !send_udp(flight))
         return false;
@@ -156,6 +168,7 @@ static void try_tcp(struct gw_dns_flight *flight)
 {
     flight->is_tcp = true;
     flight->out_off = flight->in_len = 0;
+    begin_try(flight);
     gw_store16_be(flight->sent, (uint16_t)flight->sent_len);
     int err = open_socket(flight, SOCK_STREAM);
     flight->in = malloc(2 + GW_DNS_TCP_MAX);
@@ -210,7 +223,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_dns_flight *flight = arg;
     (void)fd;
-    if (what & EV_TIMEOUT) {
+    if ((what & EV_TIMEOUT) ||
+        gw_mono_due(flight->ends, now_of(flight))) { /* a byte now and then does not keep it */
         flight->forward->stats.timeouts++;
         try_next(flight);
     } else if (!flight->is_tcp) {

@@ -29,6 +29,7 @@ struct gw_dns_flight {
     int fd;
     bool is_tcp;
     unsigned upstream, tried, bad;
+    struct gw_mono ends;                        /* the try, whatever still comes */
     uint8_t sent[2 + GW_DNS_FOREIGN_QUERY_MAX]; /* behind two bytes of length, for TCP */
     size_t sent_len;
     size_t out_off; /* of sent, over TCP */

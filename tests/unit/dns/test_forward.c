@@ -19,7 +19,7 @@
 /* after the headers that it needs */
 #include <cmocka.h>
 
-enum manner { GOOD, SILENT, REFUSES, LOWERS, CUTS, FORGES, NEGATIVE, GARBAGE };
+enum manner { GOOD, SILENT, REFUSES, LOWERS, CUTS, FORGES, NEGATIVE, GARBAGE, TRICKLES };
 
 struct upstream {
     enum manner manner;
@@ -96,7 +96,7 @@ static size_t make_answer(const struct upstream *self, const uint8_t *in, size_t
         ldns_pkt_push_rr(reply, LDNS_SECTION_AUTHORITY, rr);
     } else if (self->manner == REFUSES) {
         ldns_pkt_set_rcode(reply, LDNS_RCODE_REFUSED);
-    } else if (self->manner == CUTS && !is_tcp) {
+    } else if ((self->manner == CUTS || self->manner == TRICKLES) && !is_tcp) {
         ldns_pkt_set_tc(reply, true);
     } else {
         ldns_rr_new_frm_str(&rr, "x. 100 IN A 192.0.2.1", 0, NULL, NULL);
@@ -141,11 +141,30 @@ static void serve_udp(struct upstream *self)
     sendto(self->udp, out, len, 0, (struct sockaddr *)&from, from_len);
 }
 
+/* A long answer, a byte at a time, until nobody listens. */
+static void *trickle(void *arg)
+{
+    int fd = *(int *)arg;
+    for (send(fd, "\xff", 1, MSG_NOSIGNAL); send(fd, "\xff", 1, MSG_NOSIGNAL) == 1;)
+        usleep(20000);
+    close(fd);
+    return NULL;
+}
+
+static pthread_t trickler;
+static int trickling;
+
 static void serve_tcp(struct upstream *self)
 {
     uint8_t in[1500], out[1500];
     int fd = accept(self->tcp, NULL, NULL);
     self->tcp_count++;
+    if (self->manner == TRICKLES) {
+        trickling = fd;
+        self->manner = SILENT; /* once is enough */
+        pthread_create(&trickler, NULL, trickle, &trickling);
+        return;
+    }
     if (recv(fd, in, 2, MSG_WAITALL) == 2 &&
         recv(fd, in + 2, gw_load16_be(in), MSG_WAITALL) == gw_load16_be(in)) {
         size_t len = make_answer(self, in + 2, gw_load16_be(in), out + 2, true);
@@ -393,6 +412,17 @@ static void test_tcp(void **state)
     assert_int_equal(upstreams[0].tcp_count, 2);
 }
 
+/* It never ends its answer, and never falls silent: the other one is asked all the same. */
+static void test_trickle(void **state)
+{
+    (void)state;
+    upstreams[0].manner = TRICKLES;
+    expect("drip.com.", 0, "drip.com. 100 IN A 192.0.2.1");
+    assert_int_equal(upstreams[0].tcp_count, 1);
+    assert_true(upstreams[1].udp_count >= 1);
+    pthread_join(trickler, NULL);
+}
+
 static void test_forged(void **state)
 {
     (void)state;
@@ -467,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_negative, setup_patient, teardown),
         cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tcp, setup_patient, teardown),
+        cmocka_unit_test_setup_teardown(test_trickle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_upstreams, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forged, setup_patient, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup_patient, teardown),
