@@ -4,6 +4,7 @@
 #include "gateway/daemon/cmd.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <miniupnpc/miniupnpc.h>
 #include <miniupnpc/upnpcommands.h>
 #include <miniupnpc/upnperrors.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SEARCH_MS 2000
@@ -40,6 +42,14 @@ struct igd {
     struct IGDdatas data;
 };
 
+/* What a daemon that is not root was given (ambient ones, or the file's) is there after exec, too. */
+static bool drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    return syscall(SYS_capset, &head, none) == 0;
+}
+
 /* false: it could not, and nothing more is done. */
 static bool drop_privileges(void)
 {
@@ -50,7 +60,7 @@ static bool drop_privileges(void)
         setrlimit(RLIMIT_AS, &memory);
     if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
         return false;
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+    return drop_capabilities() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
 /* ---- finding */

@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import struct
+import tempfile
 import threading
 import time
 
-from ground import Ground, check, chosen, needs, run, until
+from ground import Ground, PEERGATE, check, chosen, needs, run, until
 from natground import ANCHOR, Internet
 from gateways import LAN, PMP_PORT, Igd
 
@@ -390,6 +392,31 @@ def reached(ground):
     ground.step(f"{used['path']['endpoint']} by the forwarded port, between two NATs with random ports")
 
 
+def unprivileged(ground):
+    """What reads a router's XML has no right that the daemon may have: root's, or those that systemd or the file gave a user's daemon."""
+    needs("setpriv")
+    host = ground.namespace("host")
+    folder = tempfile.mkdtemp(prefix="peergate-")
+    os.chmod(folder, 0o755)
+    program = shutil.copy(PEERGATE, folder)
+    user = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+net_admin", "--ambient-caps=+net_admin"]
+    for who, wrapper in (("root", []), ("a user with CAP_NET_ADMIN", user)):
+        child = host.start([*wrapper, program, "igd", "find", "127.0.0.1", "127.0.0.1", "1", "1", "60", "-"], "igd")
+
+        def rights():
+            with open(f"/proc/{child.popen.pid}/status", encoding="ascii") as status:
+                return dict(re.findall(r"^(\w+):\s*(.*)$", status.read(), re.MULTILINE))
+
+        def has_none():
+            now = rights()
+            return now.get("NoNewPrivs") == "1" and now["Uid"].split()[0] != "0" and all(
+                int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"))
+        until(has_none, lambda: f"no rights, started by {who}: {rights()}", 10)
+        child.stop()
+    shutil.rmtree(folder)
+    ground.step("no privilege of root's or of a user's daemon is left in the UPnP helper")
+
+
 def off(ground):
     """Not where the owner does not want it, nor where nobody could need it."""
     anchor, home, node = lab(ground)
@@ -412,7 +439,7 @@ def off(ground):
 
 
 def main():
-    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, reached, off]):
+    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, reached, unprivileged, off]):
         with Ground("portmap") as ground:
             part(ground)
 
