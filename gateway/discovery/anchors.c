@@ -14,6 +14,9 @@
 #define LIFETIME_S 600u
 #define KEEPALIVE_NS GW_S(25) /* when the configuration has none: 144 an hour */
 #define FLEET_LABEL "peergate fleet v1"
+/* Each time all tags are computed and registered anew, at once. What is left out comes again with the next answer. */
+#define FLEETS_RATE (1.0 / 60)
+#define FLEETS_BURST 4.0
 #define RETRY_NS GW_MS(300) /* or 2 RTT; doubling */
 #define RETRY_MAX_NS GW_S(5)
 #define DOUBT_TRIES 1u      /* unanswered: does the anchor still have our keys? */
@@ -222,12 +225,14 @@ static bool has_forgotten(struct gw_anchor_use *use, uint64_t instance, struct g
 }
 
 /* The anchor shares its directory, or does not any more: the tags are of another key. true: they have to be registered. */
-static bool take_fleet(struct gw_anchor_use *use, const peergate_RegisterReply *reply)
+static bool take_fleet(struct gw_anchor_use *use, const peergate_RegisterReply *reply, struct gw_mono now)
 {
     const struct gw_session_local *local = &use->discovery->host->local;
     uint8_t proof[GW_HASH_LEN];
     if (use->has_fleet && reply->fleet.size == GW_KEY_LEN &&
         memcmp(reply->fleet.bytes, use->peer->config.public_key, GW_KEY_LEN) == 0) {
+        if (!gw_bucket_take(&use->fleets, FLEETS_RATE, FLEETS_BURST, 1, now))
+            return false;
         use->has_fleet = false; /* it has left it */
         compute_tags(use);
         return true;
@@ -240,7 +245,7 @@ static bool take_fleet(struct gw_anchor_use *use, const peergate_RegisterReply *
                      gw_secret_equal(proof, reply->fleet_proof.bytes, sizeof reply->fleet_proof.bytes);
     gw_wipe(proof, sizeof proof);
     bool is_same = use->has_fleet && memcmp(use->fleet, reply->fleet.bytes, GW_KEY_LEN) == 0;
-    if (!is_proven || is_same)
+    if (!is_proven || is_same || !gw_bucket_take(&use->fleets, FLEETS_RATE, FLEETS_BURST, 1, now))
         return false;
     use->has_fleet = true;
     memcpy(use->fleet, reply->fleet.bytes, GW_KEY_LEN);
@@ -290,7 +295,7 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
         return;
     }
     bool is_forgotten = has_forgotten(use, reply->instance, now);
-    if (take_fleet(use, reply) || is_forgotten) {
+    if (take_fleet(use, reply, now) || is_forgotten) {
         begin_round(use, now);
         return;
     }
@@ -317,7 +322,7 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
     char text[GW_ADDR_STRLEN];
     /* What is left out here comes again with the answer to the next keepalive. */
     if (gw_candidate_decode(&observed, address) != 0 || gw_addr_equal(&observed.addr, &use->observed) ||
-        !gw_bucket_take(&use->observations, GW_OBSERVATION_RATE, GW_OBSERVATION_RATE, 1, now))
+        !gw_bucket_take(&use->observations, GW_OBSERVED_RATE, GW_OBSERVED_BURST, 1, now))
         return;
     if (gw_addr_is_set(&use->observed) && !gw_addr_same_ip(&use->observed, &observed.addr))
         gw_measure_renew(use->discovery, now, true);
@@ -417,7 +422,8 @@ int gw_anchor_use_new(struct gw_discovery *discovery, struct gw_peer *peer, bool
     use->is_neighbour = is_neighbour;
     use->slot = slot;
     use->round_at = GW_NEVER;
-    gw_bucket_init(&use->observations, GW_OBSERVATION_RATE, now);
+    gw_bucket_init(&use->observations, GW_OBSERVED_BURST, now);
+    gw_bucket_init(&use->fleets, FLEETS_BURST, now);
     gw_deadline_init(&use->deadline, on_deadline);
     gw_carrier_init(use);
     gw_list_push_back(&discovery->anchors, &use->node);

@@ -20,7 +20,10 @@
 #define GW_ANCHORS_MAX 8u    /* anchors that we use at a time */
 #define GW_NEIGHBOURS_MAX 4u /* of them */
 #define GW_TAG_LEN 16u
-#define GW_OBSERVATION_RATE 10.0   /* OBSERVED_ADDRESS a second, to and from one peer, and from one anchor */
+#define GW_OBSERVATION_RATE 10.0 /* OBSERVED_ADDRESS a second, to one peer */
+/* Taken from one peer or anchor: so many at once, then one in 5 s, since all anchors and peers hear of each. */
+#define GW_OBSERVED_BURST 10.0
+#define GW_OBSERVED_RATE 0.2
 #define GW_OBSERVATIONS_OFFERED 2u /* of those that two peers agree on */
 #define GW_REGISTER_TAGS (sizeof((peergate_RegisterRequest *)0)->tags / GW_TAG_LEN)
 
@@ -61,6 +64,7 @@ struct gw_anchor_use {
     uint64_t remote_instance; /* of its HELLO: another one after its restart */
     struct gw_addr observed;
     struct gw_bucket observations; /* how often it may say that we are elsewhere */
+    struct gw_bucket fleets;       /* how often it may be of another fleet */
     struct gw_carrier_checks carrier;
 };
 

@@ -11,7 +11,7 @@ void gw_observation_init(struct gw_observation *observation, struct gw_mono now)
 {
     *observation = (struct gw_observation){.seen = {.family = 0}};
     gw_bucket_init(&observation->told_rate, GW_OBSERVATION_RATE, now);
-    gw_bucket_init(&observation->heard_rate, GW_OBSERVATION_RATE, now);
+    gw_bucket_init(&observation->heard_rate, GW_OBSERVED_BURST, now);
 }
 
 static bool is_told(struct gw_reach *reach, const struct gw_addr *addr)
@@ -74,8 +74,8 @@ bool gw_observation_input(struct gw_reach *reach, const peergate_Address *addres
                    after[GW_OBSERVATIONS_OFFERED] = {{.family = 0}};
     struct gw_candidate seen;
     char text[GW_ADDR_STRLEN];
-    if (!gw_bucket_take(&observation->heard_rate, GW_OBSERVATION_RATE, GW_OBSERVATION_RATE, 1, now) ||
-        gw_candidate_decode(&seen, address) != 0 || gw_addr_equal(&seen.addr, &observation->seen))
+    if (gw_candidate_decode(&seen, address) != 0 || gw_addr_equal(&seen.addr, &observation->seen) ||
+        !gw_bucket_take(&observation->heard_rate, GW_OBSERVED_RATE, GW_OBSERVED_BURST, 1, now))
         return false;
     gw_observations_agreed(reach->discovery, before, GW_OBSERVATIONS_OFFERED);
     observation->seen = seen.addr;

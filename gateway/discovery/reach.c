@@ -272,8 +272,8 @@ static void take(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t num
     if (!gw_relay_channel_set(reach, use, grant, now))
         return;
     if (is_new)
-        gw_log_info("%s: reachable through %s %s", gw_peer_name(reach->peer), gw_anchor_use_kind(use),
-                    gw_peer_name(use->peer));
+        gw_peer_tell(reach->peer, now, GW_LOG_INFO, "reachable through %s %s", gw_anchor_use_kind(use),
+                     gw_peer_name(use->peer));
     if (number != 0)
         return;
     taken.body.channel_taken.channel = grant->channel;

@@ -29,8 +29,8 @@ static void set_remote(struct gw_peer *peer, const struct gw_addr *remote)
     char here[GW_ADDR_STRLEN], there[GW_ADDR_STRLEN];
     bool is_on = local->family == 4 && remote->family == 4 && memcmp(local->ip, remote->ip, 4) != 0;
     if (is_on && (!alias->is_on || memcmp(alias->remote, remote->ip, 4) != 0))
-        gw_log_info("peer %s: has the address %s, and is %s here: rewritten", gw_peer_name(peer),
-                    log_ip(remote, there), log_ip(local, here));
+        gw_peer_tell(peer, peer->host->now, GW_LOG_INFO, "has the address %s, and is %s here: rewritten",
+                     log_ip(remote, there), log_ip(local, here));
     alias->is_on = is_on;
     memcpy(alias->local, local->ip, sizeof alias->local);
     memcpy(alias->remote, remote->ip, sizeof alias->remote);

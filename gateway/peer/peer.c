@@ -161,9 +161,9 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     gw_peer_queues_init(&peer->queues);
     gw_deadline_init(&peer->deadline, on_deadline);
     peer->hello.retry_at = GW_NEVER;
+    gw_peer_told_init(&peer->told, now);
     gw_peer_alias_configured(peer);
     peer->clock_told_at = UINT64_MAX;
-    gw_peer_told_init(&peer->told, now);
     gw_peer_new_instance(peer);
 
     int err = gw_deadlines_reserve(&host->deadlines);

@@ -2,6 +2,7 @@
 /* What a peer of ours that lies can do to us: engines in virtual time, one of which says what makes no sense. */
 #include "tests/sim/app.h"
 
+#include "gateway/base/log.h"
 #include "gateway/discovery/discovery_private.h"
 #include "gateway/wire/frame.h"
 
@@ -46,6 +47,7 @@ static struct gw_peer *add(struct sim_node *node, const struct sim_node *other, 
     config.is_anchor = config.is_eager = is_anchor;
     config.endpoint_count = is_anchor ? 1 : 0;
     config.has_ed25519 = true;
+    assert_int_equal(gw_addr_parse_ip(&config.alias, "10.64.0.9", 0), 0);
     assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
     return peer;
 }
@@ -252,6 +254,100 @@ static void test_flood_of_attempts(void **state)
     assert_in_range(flood(31, true), 100, (12 + FLOOD_S / 3) * 16 * 20 + 2000);
 }
 
+/* ---- the log */
+
+static unsigned lines;
+
+static void count_line(void *ctx, enum gw_log_level level, const char *line)
+{
+    (void)ctx, (void)level, (void)line;
+    lines++;
+}
+
+/* Another address of its own in each HELLO; and each would be a line. */
+static void test_flood_of_lines(void **state)
+{
+    (void)state;
+    begin(34, 0);
+    gw_peer_connect(a_to_b, sim_now(a));
+    sim_node_pump(a);
+    sim_net_run(&net, GW_S(1));
+    lines = 0;
+    gw_log_set_sink(count_line, NULL);
+    for (unsigned i = 0; i < 1000; i++) {
+        const struct gw_addr own[2] = {{.family = 4, .ip = {10, 9, (uint8_t)(i >> 8), (uint8_t)i}}};
+        gw_gateway_set_addresses(b->gateway, own);
+        sim_node_pump(b);
+        sim_net_run(&net, GW_MS(50));
+    }
+    gw_log_set_sink(NULL, NULL);
+    print_message("%u lines\n", lines);
+    assert_in_range(lines, 1, 50);
+    sim_net_fini(&net);
+}
+
+/* ---- an anchor */
+
+/* Every 10 ms it says that it sees us elsewhere: we do not pass that on to everybody each time. */
+static void test_flood_of_observations(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    begin(32, 0);
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(30));
+    struct gw_peer *to_a = gw_gateway_find_peer(anchor->gateway, gw_gateway_public_key(a->gateway));
+    uint64_t before = a->datagrams_out;
+    for (unsigned i = 0; i < FLOOD_S * (GW_S(1) / EVERY); i++) {
+        peergate_Control message = {.which_body = peergate_Control_observed_address_tag};
+        struct gw_candidate lie = {{.family = 4, .ip = {6, 6, 6, (uint8_t)(i % 2)}, .port = 1000},
+                                   GW_CANDIDATE_OBSERVED};
+        message.body.observed_address.has_address = true;
+        gw_candidate_encode(&message.body.observed_address.address, &lie);
+        gw_peer_send_message(to_a, sim_now(anchor), &message);
+        sim_node_pump(anchor);
+        sim_net_run(&net, EVERY);
+    }
+    print_message("%llu datagrams\n", (unsigned long long)(a->datagrams_out - before));
+    assert_in_range(a->datagrams_out - before, 0, 400);
+    sim_net_fini(&net);
+}
+
+/* It is of one fleet, then of another, with each of its answers: we do not compute and register our tags anew as often as it says so. */
+static void test_flood_of_fleets(void **state)
+{
+    (void)state;
+    static const uint8_t secrets[2][GW_KEY_LEN] = {{8, 1, [31] = 64}, {16, 2, [31] = 65}};
+    begin(33, 0);
+    const struct gw_crypto *crypto = gw_crypto_system();
+    struct gw_anchor_use *use =
+        gw_gateway_find_peer(a->gateway, gw_gateway_public_key(anchor->gateway))->anchor_use;
+    anchor->is_down = true;
+    uint64_t before = a->datagrams_out;
+    unsigned answers = 0;
+    for (unsigned i = 0; i < FLOOD_S * (GW_S(1) / EVERY); i++) {
+        peergate_RegisterReply reply = {.lifetime_s = 600, .instance = use->instance};
+        const uint8_t *secret = secrets[answers % 2];
+        uint8_t proof[GW_HASH_LEN];
+        sim_net_run(&net, EVERY);
+        if (use->number == 0)
+            continue;
+        answers++;
+        reply.fleet.size = GW_KEY_LEN;
+        crypto->dh_public(reply.fleet.bytes, secret);
+        assert_true(gw_static_kdf(crypto, secret, gw_gateway_public_key(a->gateway), "peergate fleet v1",
+                                  gw_gateway_public_key(anchor->gateway), GW_KEY_LEN, proof));
+        reply.fleet_proof.size = sizeof reply.fleet_proof.bytes;
+        memcpy(reply.fleet_proof.bytes, proof, sizeof reply.fleet_proof.bytes);
+        gw_anchor_use_reply(use, use->number, &reply, sim_now(a));
+        sim_node_pump(a);
+    }
+    print_message("%u answers, %llu datagrams\n", answers, (unsigned long long)(a->datagrams_out - before));
+    assert_true(use->has_fleet);
+    assert_in_range(answers, 1, 60);
+    sim_net_fini(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +356,9 @@ int main(void)
         cmocka_unit_test(test_challenges_in_anothers_name),
         cmocka_unit_test(test_flood_of_addresses),
         cmocka_unit_test(test_flood_of_attempts),
+        cmocka_unit_test(test_flood_of_lines),
+        cmocka_unit_test(test_flood_of_observations),
+        cmocka_unit_test(test_flood_of_fleets),
         cmocka_unit_test(test_takes_next_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
