@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LINE_MAX_LEN 1024u
+#define OPTIONS "options"
 
 struct maker {
     FILE *out;
@@ -36,12 +37,13 @@ static bool is_ours(const struct maker *maker, const char *server)
     return false;
 }
 
+/* Whole ones, as far as they fit into a line that would be read again. */
 static void take_options(struct maker *maker, char *words)
 {
     char *kept;
     for (char *word = strtok_r(words, " \t", &kept); word; word = strtok_r(NULL, " \t", &kept)) {
-        size_t len = strlen(maker->options);
-        if (strcmp(word, "rotate") != 0)
+        size_t len = strlen(maker->options), room = LINE_MAX_LEN - sizeof OPTIONS;
+        if (strcmp(word, "rotate") != 0 && len + 1 + strlen(word) <= room)
             snprintf(maker->options + len, sizeof maker->options - len, " %s", word);
     }
 }
@@ -58,7 +60,7 @@ static void take_line(struct maker *maker, char *line)
             put_server(maker, rest);
     } else if (strcmp(word, "search") == 0 || strcmp(word, "domain") == 0) {
         snprintf(maker->search, sizeof maker->search, "%s", rest);
-    } else if (strcmp(word, "options") == 0) {
+    } else if (strcmp(word, OPTIONS) == 0) {
         take_options(maker, rest);
     }
 }
@@ -103,7 +105,7 @@ int gw_resolv_conf_make(char **out, size_t *len, const char *old, const struct g
     take_lines(&maker, old);
     put_search(&maker);
     if (maker.options[0])
-        fprintf(maker.out, "options%s\n", maker.options);
+        fprintf(maker.out, OPTIONS "%s\n", maker.options);
     bool is_whole = !ferror(maker.out);
     is_whole = fclose(maker.out) == 0 && is_whole;
     if (is_whole)

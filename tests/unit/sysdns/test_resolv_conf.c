@@ -77,6 +77,25 @@ static void test_long(void **state)
     free(old);
 }
 
+/* Options that are too many for a line: whole ones are left out, and what was made stays what it is. */
+static void test_many_options(void **state)
+{
+    struct gw_sysdns_wish wish = wish_of("127.0.0.1:53", NULL);
+    char old[4096] = "", *first, *second;
+    size_t len;
+    (void)state;
+    for (unsigned i = 0; i < 30; i++)
+        snprintf(old + strlen(old), sizeof old - strlen(old), "options %c%099u\n", (char)('a' + i % 26), i);
+    assert_int_equal(gw_resolv_conf_make(&first, &len, old, &wish), 0);
+    const char *options = strstr(first, "\noptions ");
+    assert_non_null(options);
+    assert_int_equal((strlen(options) - strlen("\noptions\n")) % 101, 0);
+    assert_int_equal(gw_resolv_conf_make(&second, &len, first, &wish), 0);
+    assert_string_equal(first, second);
+    free(first);
+    free(second);
+}
+
 static void test_names(void **state)
 {
     struct gw_sysdns_wish wish = wish_of("127.0.0.1:53", "[::1]:53");
@@ -114,6 +133,7 @@ static void test_servers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_make), cmocka_unit_test(test_long),
-                                       cmocka_unit_test(test_names), cmocka_unit_test(test_servers)};
+                                       cmocka_unit_test(test_many_options), cmocka_unit_test(test_names),
+                                       cmocka_unit_test(test_servers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
