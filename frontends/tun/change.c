@@ -105,7 +105,7 @@ int gw_change_parse(struct gw_change *out, const char *line)
         return GW_E_MALFORMED;
     if (!parse_source(&change, line + end) || !find_kind(&change.kind, kind) || port > UINT16_MAX ||
         table > UINT32_MAX || priority > UINT32_MAX || gw_addr_parse_ip(&change.prefix.ip, ip, 0) != 0 ||
-        bits > (change.prefix.ip.family == 6 ? 128 : 32) ||
+        bits > (change.prefix.ip.family == 6 ? 128 : 32) || strchr(device, '/') /* no device has it */ ||
         (gw_addr_is_set(&change.source) &&
          (change.source.family != change.prefix.ip.family || change.kind != GW_CHANGE_ROUTE)))
         return GW_E_MALFORMED;

@@ -35,6 +35,7 @@ static void other_lines_are_refused(void **state)
         "address",
         "address peer0 0 0 0 10.64.0.1",
         "address peer0 0 0 0 10.64.0.1/33",
+        "address a/b 0 0 0 10.64.0.1/16",
         "address peer0 0 0 0 fd00::1/129",
         "address peer0 0 0 0 10.64.0.1/16 more",
         "address peer0123456789012345 0 0 0 10.64.0.1/16",
