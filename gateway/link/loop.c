@@ -154,8 +154,12 @@ void gw_loop_free(struct gw_loop *loop)
         close(loop->clock_fd);
     if (loop->timer)
         event_free(loop->timer);
-    if (loop->base)
+    if (loop->base) {
+        /* A bufferevent is freed on its loop, after bufferevent_free(). event_base_free() does not get at all that wait for it: TLS connections in the middle of
+         * something are lost at times (libevent 2.1.12). */
+        event_base_loop(loop->base, EVLOOP_NONBLOCK);
         event_base_free(loop->base);
+    }
     free(loop);
 }
 
