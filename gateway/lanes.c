@@ -178,6 +178,7 @@ static void fill_entry(const struct gw_lanes *lanes, struct gw_peer *peer, struc
     fill_alias(peer, &entry->alias);
     if (path)
         entry->path = path->tuple;
+    entry->heeds_icmp = path && gw_peer_heeds_icmp(peer, path);
     if (!gw_peer_lane_way(peer, now, &entry->kp, &entry->suite, &cap)) {
         entry->kp = NULL;
         peer->lane->order_until = GW_NEVER;

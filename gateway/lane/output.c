@@ -203,12 +203,14 @@ static bool output_slot(struct gw_lane *lane, struct gw_lane_slot *slot, struct 
     train->stride = train->last_len = 0;
     train->ecn = 0;
     train->may_be_cut = false;
+    train->heeds_icmp = false;
     if (!can_send(lane, b.entry)) {
         for (struct gw_super *super; (super = gw_packet_queue_head(b.packets, lane->now)) != NULL;)
             give_up(&b, super);
         return false;
     }
     train->tuple = b.entry->path;
+    train->heeds_icmp = b.entry->heeds_icmp;
     fill_train(&b);
     if (train->count == 0 || !seal_train(&b))
         return false;

@@ -62,6 +62,7 @@ struct gw_lane_entry {
     enum gw_suite suite;
     uint16_t cap;      /* longest datagram */
     uint16_t room;     /* longest packet in it */
+    bool heeds_icmp;   /* as a train's */
     bool keep_partial; /* it completes checksums itself */
     struct gw_lane_alias alias;
 };

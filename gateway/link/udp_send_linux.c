@@ -7,13 +7,16 @@
  *   EIO, EOPNOTSUPP           this device cannot segment (no checksum offload): single datagrams for a while
  *   EINVAL                    the same on older kernels, or the local address is gone: single datagrams, then without the address
  *   ENETUNREACH               the local address is gone (IPv4), or there is no route: without the address, then lost
- *   EMSGSIZE                  the path is narrower than the datagrams: the engine's to deal with
+ *   EMSGSIZE                  the interface, or by what ICMP said the path, is narrower than the datagrams: once more without heed of ICMP, which anybody may forge; then the
+ *                             engine's to deal with
  *   EHOSTUNREACH, EPERM (a firewall), ENOBUFS, ...  lost, like a datagram on the way */
 #include "gateway/link/udp.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/path/path.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -186,17 +189,24 @@ static void learn(struct gw_udp *udp, struct gw_udp_socket *sock, const struct g
         sock->gso_pause_ns = 0;
 }
 
+/* What the kernel does about the path's size. */
+enum discovery {
+    USUAL,  /* DF; what ICMP said is too large is refused */
+    CUT,    /* no DF */
+    PROBES, /* DF, and nothing that ICMP said counts */
+};
+
 /* It is the socket's, not the datagram's: IPv4 has no control message for it. */
-static void set_may_be_cut(int fd, uint8_t family, bool may)
+static void set_discovery(int fd, uint8_t family, enum discovery how)
 {
-    int discover = family == 6 ? (may ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO)
-                               : (may ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO);
-    int forbid = !may;
+    static const int v4[] = {IP_PMTUDISC_DO, IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE};
+    static const int v6[] = {IPV6_PMTUDISC_DO, IPV6_PMTUDISC_DONT, IPV6_PMTUDISC_PROBE};
+    int forbid = how != CUT;
     if (family == 6) {
-        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover, sizeof discover);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6[how], sizeof v6[how]);
         setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &forbid, sizeof forbid);
     } else {
-        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover);
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4[how], sizeof v4[how]);
     }
 }
 
@@ -237,10 +247,18 @@ int gw_udp_send(struct gw_udp *udp, const struct gw_train *train, unsigned *done
 {
     uint8_t family = train->tuple.remote.family;
     int fd = udp->sockets[family == 6 ? GW_UDP_V6 : GW_UDP_V4].fd;
-    if (!train->may_be_cut || fd < 0)
-        return send_train(udp, train, done, now);
-    set_may_be_cut(fd, family, true);
+    enum discovery how = train->may_be_cut ? CUT : USUAL;
+    if (how == CUT && fd >= 0)
+        set_discovery(fd, family, CUT);
     int err = send_train(udp, train, done, now);
-    set_may_be_cut(fd, family, false);
+    if (err == -EMSGSIZE && how == USUAL && (!train->heeds_icmp || train->stride <= GW_PAYLOAD_START)) {
+        how = PROBES;
+        set_discovery(fd, family, how);
+        udp->stats.send_errors--;
+        udp->stats.send_retried++;
+        err = send_train(udp, train, done, now);
+    }
+    if (how != USUAL && fd >= 0)
+        set_discovery(fd, family, USUAL);
     return err;
 }

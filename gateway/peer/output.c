@@ -45,6 +45,7 @@ static void begin_train(struct gw_train *train, const struct gw_tuple *tuple)
     train->stride = train->last_len = 0;
     train->ecn = 0;
     train->may_be_cut = false;
+    train->heeds_icmp = false;
 }
 
 static void add_datagram(struct gw_train *train, size_t len)
@@ -330,11 +331,14 @@ static size_t stock_cap(const struct gw_peer *peer, const struct gw_path *path)
 }
 
 /* One that has not said yet what it is may be one, unless it came by a relay. */
+bool gw_peer_heeds_icmp(const struct gw_peer *peer, const struct gw_path *path)
+{
+    return !gw_tuple_is_relay(&path->tuple) && (peer->kind != GW_PEER_PEERGATE || gw_peer_is_stock(peer));
+}
+
 static size_t packet_cap(const struct gw_peer *peer, const struct gw_path *path)
 {
-    bool is_ours =
-        gw_tuple_is_relay(&path->tuple) || (peer->kind == GW_PEER_PEERGATE && !gw_peer_is_stock(peer));
-    return is_ours ? path->mtu.len : stock_cap(peer, path);
+    return gw_peer_heeds_icmp(peer, path) ? stock_cap(peer, path) : path->mtu.len;
 }
 
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now)
@@ -486,6 +490,7 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
         b.limit = allowance;
     b.may_send_data = gw_peer_may_send_data(peer, b.suite);
     begin_train(train, &path->tuple);
+    train->heeds_icmp = gw_peer_heeds_icmp(peer, path);
     /* Turn by turn: bulk flows and packets share what the path carries. */
     bool packets_first = peer->queues.is_packets_turn && gw_peer_queues_have_packets(&peer->queues) &&
                          !gw_peer_hello_is_due(peer, now);

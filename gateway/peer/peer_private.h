@@ -259,6 +259,8 @@ void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mo
                        uint16_t longest);
 
 /* ---- output.c */
+/* Is what ICMP says of the path's size all that is known of it? As a train's heeds_icmp. */
+bool gw_peer_heeds_icmp(const struct gw_peer *peer, const struct gw_path *path);
 /* May lanes send IP packets, with which key pair and seal, and how long datagrams? false: the engine has to. */
 bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
                       size_t *cap);

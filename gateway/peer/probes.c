@@ -33,6 +33,7 @@ bool gw_probes_output(struct gw_probe_queue *queue, struct gw_train *train)
     train->count = 1;
     train->ecn = 0;
     train->may_be_cut = false;
+    train->heeds_icmp = false;
     return true;
 }
 

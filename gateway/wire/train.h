@@ -64,6 +64,8 @@ struct gw_train {
     uint16_t last_len;
     uint8_t ecn;     /* the two ECN bits of the IP header (RFC 3168) */
     bool may_be_cut; /* the network may fragment its datagrams; nobody sets it on receiving */
+    bool
+        heeds_icmp; /* to somebody who answers no probe of ours: what ICMP says of the path's size is all that is known; nor this */
 };
 
 static inline size_t gw_train_len(const struct gw_train *t)

@@ -351,6 +351,36 @@ static void test_full_socket_keeps_all(void **state)
     assert_int_equal(receive(ends, GW_UDP_V4, 10).bytes, 1000);
 }
 
+/* What ICMP may have said is too large goes all the same, but not to those of whose path nothing else is known; down to 1200 bytes it is believed there. */
+static void test_too_large_says_icmp(void **state)
+{
+    static const struct {
+        uint16_t len;
+        bool heeds_icmp;
+        int err;
+    } table[] = {{1472, false, 0},
+                 {1200, false, 0},
+                 {1472, true, -EMSGSIZE},
+                 {1201, true, -EMSGSIZE},
+                 {1200, true, 0}};
+    struct ends *ends = *state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct gw_train train = make_train(ends, "127.0.0.1", table[i].len, 4, table[i].len);
+        unsigned done = 0;
+        memset(&calls, 0, sizeof calls);
+        train.heeds_icmp = table[i].heeds_icmp;
+        calls.send_errnos[0] = EMSGSIZE;
+        uint64_t errors = ends->a.stats.send_errors;
+        assert_int_equal(gw_udp_send(&ends->a, &train, &done, start), table[i].err);
+        assert_int_equal(done, table[i].err == 0 ? 4 : 0);
+        assert_int_equal(ends->a.stats.send_errors - errors, table[i].err != 0);
+        if (table[i].err == 0)
+            assert_int_equal(receive(ends, GW_UDP_V4, 4).bytes, 4u * table[i].len);
+        assert_int_equal(option_of(ends->a.sockets[GW_UDP_V4].fd, IPPROTO_IP, IP_MTU_DISCOVER),
+                         IP_PMTUDISC_DO);
+    }
+}
+
 static void test_lost(void **state)
 {
     static const int errnos[] = {ENOBUFS,  EPERM,    EACCES, ENETUNREACH, EHOSTUNREACH,
@@ -361,6 +391,7 @@ static void test_lost(void **state)
         unsigned done = 0;
         memset(&calls, 0, sizeof calls);
         calls.send_errnos[0] = errnos[i];
+        calls.send_errnos[1] = errnos[i] == EMSGSIZE ? EMSGSIZE : 0; /* by the interface, so again */
         assert_int_equal(gw_udp_send(&ends->a, &train, &done, start), -errnos[i]);
         assert_int_equal(done, 0);
         assert_int_equal(ends->a.stats.send_errors, i + 1);
@@ -547,6 +578,7 @@ int main(void)
         T(test_too_large_for_a_slot),
         T(test_full_socket_keeps_the_rest),
         T(test_full_socket_keeps_all),
+        T(test_too_large_says_icmp),
         T(test_lost),
         T(test_lost_halfway),
         T(test_told_for_an_earlier_one),
