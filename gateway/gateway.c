@@ -419,6 +419,15 @@ static void refuse_relayed(struct gw_peer *peer, struct gw_mono now, const struc
         gw_peer_mtu_refused(peer, path, now, frames->stride - GW_PATH_RELAY_OVERHEAD);
 }
 
+static void unsent_initiation(struct gateway *gateway, struct gw_mono now, const struct gw_train *train)
+{
+    struct gw_initiation msg;
+    memcpy(&msg, train->slab, sizeof msg);
+    struct gw_session *session = gw_session_of_initiation(&gateway->host.local, &msg);
+    if (session)
+        gw_peer_initiation_unsent(gw_session_owner(session), now);
+}
+
 void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const struct gw_train *train,
                             int err)
 {
@@ -428,6 +437,8 @@ void gw_gateway_send_failed(struct gateway *gateway, struct gw_mono now, const s
                                   : NULL;
     if (relayed && err == -EMSGSIZE)
         refuse_relayed(relayed, now, train);
+    if (gw_message_gate(train->slab, train->stride) == GW_MESSAGE_INITIATION)
+        unsent_initiation(gateway, now, train);
     gw_gateway_path_failed(gateway, now, &train->tuple, train->stride, err);
 }
 

@@ -57,6 +57,12 @@ static void on_wanted(struct gw_peer *peer, struct gw_mono now, void *ctx)
     gw_discovery_peer_wanted(gateway->discovery, peer, now);
 }
 
+static void on_proven(struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    struct gateway *gateway = ctx;
+    gw_discovery_peer_proven(gateway->discovery, peer, now);
+}
+
 static void on_quiet(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *relay, void *ctx)
 {
     struct gateway *gateway = ctx;
@@ -91,6 +97,7 @@ void gw_hooks_init(struct gateway *gateway)
                                                  .on_control = on_control,
                                                  .on_changed = on_changed,
                                                  .on_wanted = on_wanted,
+                                                 .on_proven = on_proven,
                                                  .on_quiet = on_quiet,
                                                  .take_check = take_check,
                                                  .on_check_answered = on_check_answered,

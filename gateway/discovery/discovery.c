@@ -141,6 +141,18 @@ void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *pe
         gw_reach_wanted(peer->reach, now);
 }
 
+/* An anchor knows where we are again: so may the peers behind it. */
+void gw_discovery_peer_proven(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now)
+{
+    gw_list_for_each (node, &discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        struct gw_relay_channel *channel =
+            peer->anchor_use ? gw_relay_channel_of(reach, peer->anchor_use) : NULL;
+        if (channel && gw_map_node_is_linked(&channel->by_id))
+            gw_peer_relay_works(reach->peer, now, &channel->tuple);
+    }
+}
+
 void gw_discovery_look_again(struct gw_discovery *discovery, struct gw_mono now)
 {
     gw_list_for_each (node, &discovery->anchors)

@@ -36,6 +36,7 @@ void gw_discovery_peer_changed(struct gw_discovery *discovery, struct gw_peer *p
 bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
                           const peergate_Control *message, struct gw_mono now);
 
+void gw_discovery_peer_proven(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 void gw_discovery_peer_wanted(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 
 /* The network is another one. */

@@ -58,16 +58,29 @@ static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from
     return is_much || (gain >= GW_PATH_GAIN_LEAST_NS && is_part);
 }
 
+/* Of those that answered; doubted: also before our own side changed. */
+static const struct gw_path *best_other(const struct gw_paths *paths, const struct gw_path *current,
+                                        bool doubted)
+{
+    const struct gw_path *best = NULL;
+    for (unsigned i = 0; i < paths->count; i++) {
+        const struct gw_path *path = &paths->list[i];
+        if (path != current && path->is_validated && (doubted || !path->is_doubted) &&
+            (!best || cost(paths, path) < cost(paths, best)))
+            best = path;
+    }
+    return best;
+}
+
 bool gw_paths_choose(struct gw_paths *paths, struct gw_mono now)
 {
     const struct gw_path *current = paths->current < 0 ? NULL : &paths->list[paths->current];
-    const struct gw_path *best = NULL;
     bool is_lost = !current || !current->is_validated;
-    for (unsigned i = 0; i < paths->count; i++) {
-        const struct gw_path *path = &paths->list[i];
-        if (path != current && path->is_validated && (!best || cost(paths, path) < cost(paths, best)))
-            best = path;
-    }
+    const struct gw_path *best = best_other(paths, current, false);
+    if (best && !is_lost && current->is_doubted && cost(paths, best) < LAST_RESORT_NS)
+        is_lost = true;
+    if (!best && is_lost)
+        best = best_other(paths, current, true);
     if (!best)
         return false;
     if (is_lost)

@@ -10,6 +10,8 @@
 #define ASK_AGAIN_NS GW_S(5)
 #define ASK_CREDIT 200u /* bytes, as if they had come from there: for the challenges */
 #define ASK_BACK_NS GW_S(1)
+#define FOLLOW_PART \
+    3 /* of the silence: a proven path of the same kind that the peer sends on is followed sooner */
 
 void gw_paths_init(struct gw_paths *paths)
 {
@@ -40,6 +42,27 @@ bool gw_paths_set_policy(struct gw_paths *paths, struct gw_mono now, enum gw_pat
         is_changed |= gw_paths_remove(paths, now, &tuple);
     }
     return gw_paths_choose(paths, now) || is_changed;
+}
+
+void gw_paths_doubt(struct gw_paths *paths, const struct gw_path *but)
+{
+    for (unsigned i = 0; i < paths->count; i++) {
+        struct gw_path *path = &paths->list[i];
+        if (path == but)
+            continue;
+        path->is_doubted = true;
+        if (path->is_validated) /* an answer that is on its way is to a question from before */
+            path->challenge_at = GW_NEVER;
+    }
+}
+
+bool gw_paths_are_doubted(const struct gw_paths *paths)
+{
+    for (unsigned i = 0; i < paths->count; i++) {
+        if (paths->list[i].is_validated && !paths->list[i].is_doubted)
+            return false;
+    }
+    return true;
 }
 
 struct gw_path *gw_paths_current(struct gw_paths *paths)
@@ -106,26 +129,39 @@ static void validate(struct gw_path *path)
     if (!path->is_validated) /* else a probe may be under way, which goes on */
         path->challenge_at = GW_NEVER;
     path->is_validated = true;
+    path->is_doubted = false;
 }
 
 /* ---- what comes in */
+
+/* What is used only while there is nothing else. */
+static bool is_last_resort(const struct gw_paths *paths, const struct gw_tuple *tuple)
+{
+    return gw_tuple_is_carrier(tuple) || (gw_tuple_is_relay(tuple) && paths->policy == GW_PATH_DIRECT);
+}
 
 /* Something came over a path that we know, while we send on another one. */
 static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path *current, struct gw_mono now,
                    bool proves_round_trip, bool was_validated, int64_t silence_ns, struct gw_random *random)
 {
     bool is_silent = gw_mono_sub(now, current->last_received) > silence_ns;
+    bool is_unanswered = !gw_mono_is_never(current->awaiting) &&
+                         gw_mono_sub(now, current->awaiting) > silence_ns / FOLLOW_PART;
     if (gw_tuple_same_kind(&path->tuple, &current->tuple) || !current->is_validated) {
         /* Who only sends from there, and does not hear what goes there, is not followed a second time. */
-        bool may_follow = is_silent && (path->is_validated || path->challenge_tries <= TRIES_UNPROVEN);
+        bool may_follow = path->is_validated ? is_silent || is_unanswered
+                                             : is_silent && path->challenge_tries <= TRIES_UNPROVEN;
         return (may_follow || proves_round_trip) && gw_paths_make_current(paths, path, now);
     }
     /* Each side chooses its own way, so that the peer sends by the relay or a carrier says nothing of our direct path, and the other way round: it is asked. */
-    if (is_silent && was_validated)
+    if ((is_silent || is_unanswered) && (was_validated || proves_round_trip))
         gw_path_probe(current, now, random);
-    else if (path->is_validated)
-        return gw_paths_choose(paths, now);
-    return false;
+    /* It made new keys by another way than the one that we do not hear of it by any more: it has lost that one. If not, it answers there, and we are back. */
+    if (is_silent && proves_round_trip && !is_last_resort(paths, &path->tuple))
+        return gw_paths_make_current(paths, path, now);
+    if (is_silent && was_validated)
+        return false;
+    return path->is_validated && gw_paths_choose(paths, now);
 }
 
 /* Was it silent when it was last asked? Then it is asked as soon as it speaks: the peer may have been away, and be back. Who spoke and did not answer waits. */
@@ -227,6 +263,7 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct 
         path = find_answered(paths, path, from);
         bool was_validated = path->is_validated;
         path->is_validated = true;
+        path->is_doubted = false;
         path->challenge_at = GW_NEVER;
         learn_answer(path, now, random);
         /* The peer has left the current path if nothing came over it since the new one appeared. (A relay's channel appears by itself.) */
@@ -240,14 +277,55 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct 
     return false;
 }
 
+/* Now, and often: a series that is under way was begun from, or to, somewhere else, and may wait for long before its next challenge. Its answer still counts. */
+static void hurry(struct gw_path *path, struct gw_mono now, struct gw_random *random)
+{
+    gw_path_probe(path, now, random);
+    path->challenge_at = gw_mono_min(path->challenge_at, now);
+    if (path->challenge_tries > 1)
+        path->challenge_tries = 1;
+}
+
 void gw_paths_add_relay(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                         struct gw_random *random)
 {
     struct gw_path *path = gw_paths_find(paths, tuple);
     if (!path)
         add(paths, now, tuple, random);
+    else if (path->is_doubted)
+        hurry(path, now, random);
     else if (!path->is_validated || path->rtt_ns == 0)
         gw_path_probe(path, now, random);
+}
+
+/* The peer's way to the relay is another one, and may carry less. */
+static void forget_relayed_sizes(struct gw_paths *paths)
+{
+    for (unsigned i = 0; i < paths->count; i++) {
+        struct gw_path *path = &paths->list[i];
+        if (gw_tuple_is_relay(&path->tuple))
+            gw_mtu_init(&path->mtu, gw_path_start(&path->tuple));
+    }
+}
+
+bool gw_paths_peer_moved(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *from,
+                         uint8_t number, struct gw_random *random)
+{
+    struct gw_path *current = gw_paths_current(paths), *path = gw_paths_find(paths, from);
+    if (number != paths->moves) { /* it says so at every place where it asks */
+        paths->moves = number;
+        gw_paths_doubt(paths, path);
+        forget_relayed_sizes(paths);
+        if (current && current != path)
+            gw_path_probe(current, now, random);
+    }
+    if (path && path->moves != number) {
+        path->moves = number;
+        path->is_doubted = false; /* it is there now */
+        if (!path->is_validated)
+            hurry(path, now, random);
+    }
+    return gw_paths_choose(paths, now);
 }
 
 bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
@@ -347,17 +425,22 @@ static unsigned tries_of(const struct gw_path *path)
     return is_heard ? 2 * GW_PATH_PROBE_TRIES : GW_PATH_PROBE_TRIES;
 }
 
+bool gw_path_take_challenge(struct gw_path *path, struct gw_mono now)
+{
+    if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries_of(path))
+        return false;
+    if (path->challenge_tries++ == 0)
+        path->challenge_began = now;
+    path->challenge_sent = now;
+    path->challenge_at = gw_mono_add(now, interval_of(path));
+    return true;
+}
+
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now)
 {
     for (unsigned i = 0; i < paths->count; i++) {
-        struct gw_path *path = &paths->list[i];
-        if (!gw_mono_due(path->challenge_at, now) || path->challenge_tries >= tries_of(path))
-            continue;
-        if (path->challenge_tries++ == 0)
-            path->challenge_began = now;
-        path->challenge_sent = now;
-        path->challenge_at = gw_mono_add(now, interval_of(path));
-        return path;
+        if (gw_path_take_challenge(&paths->list[i], now))
+            return &paths->list[i];
     }
     return NULL;
 }

@@ -33,6 +33,8 @@
 struct gw_path {
     struct gw_tuple tuple;
     bool is_validated;
+    bool is_doubted; /* it answered, but before our own side changed; another one that answers comes first */
+    uint8_t moves;   /* the number of the peer's last move that it told from there */
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
     uint8_t challenge_tries;     /* sent so far in this series */
     struct gw_mono challenge_at; /* when the next one is due, or the verdict; GW_NEVER = none */
@@ -64,6 +66,7 @@ struct gw_paths {
     unsigned count;
     int current; /* index, -1 = none */
     struct gw_mono switched;
+    uint8_t moves; /* the number that the peer gave its last move */
 };
 
 void gw_paths_init(struct gw_paths *paths);
@@ -74,6 +77,14 @@ static inline bool gw_paths_allow(const struct gw_paths *paths, const struct gw_
 {
     return paths->policy != GW_PATH_RELAY || gw_tuple_is_relay(tuple);
 }
+/* Our own address may be another one, or the network forgot us: each has to answer anew, and until the current one has, the first other one that does takes its place. but: not that one; NULL. */
+void gw_paths_doubt(struct gw_paths *paths, const struct gw_path *but);
+/* Has none answered since? */
+bool gw_paths_are_doubted(const struct gw_paths *paths);
+/* The peer says, from there, that it may be somewhere else than it was (number: another one each time): what is known of all other places is doubted, and the current
+ * one asked. Returns true when the path to send on changed. */
+bool gw_paths_peer_moved(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *from,
+                         uint8_t number, struct gw_random *random);
 /* Forgets all. */
 void gw_paths_clear(struct gw_paths *paths);
 struct gw_path *gw_paths_current(struct gw_paths *paths); /* NULL when none */
@@ -128,6 +139,8 @@ enum gw_path_doubt {
  * end by nothing but quiet.) */
 enum gw_path_doubt gw_paths_doubt_relay(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns);
 
+/* Is a challenge of this path due? Counts the try and arms the next one. */
+bool gw_path_take_challenge(struct gw_path *path, struct gw_mono now);
 /* The path whose challenge is due, or NULL; counts the try and arms the next one. */
 struct gw_path *gw_paths_take_challenge(struct gw_paths *paths, struct gw_mono now);
 /* When gw_paths_expire or gw_paths_take_challenge has something to do. */

@@ -10,16 +10,15 @@
 
 #define FOUND_TRIES 3u /* initiations to a place where the peer answered a probe */
 
-/* How many of config.endpoints may be used. */
-static unsigned usable_endpoints(const struct gw_peer *peer)
+unsigned gw_peer_usable_endpoints(const struct gw_peer *peer)
 {
     return peer->config.path == GW_PATH_RELAY ? 0 : peer->config.endpoint_count;
 }
 
 bool gw_peer_has_address(const struct gw_peer *peer)
 {
-    return usable_endpoints(peer) > 0 || peer->paths.current >= 0 || peer->endpoints.relay_count > 0 ||
-           peer->endpoints.found_tries > 0;
+    return gw_peer_usable_endpoints(peer) > 0 || peer->paths.current >= 0 ||
+           peer->endpoints.relay_count > 0 || peer->endpoints.found_tries > 0;
 }
 
 bool gw_peer_has_endpoint(const struct gw_peer *peer)
@@ -36,7 +35,7 @@ static void remember_asked(struct gw_endpoints *endpoints, const struct gw_tuple
 static struct gw_tuple known_place(struct gw_peer *peer)
 {
     struct gw_endpoints *endpoints = &peer->endpoints;
-    unsigned i = endpoints->next++ % (usable_endpoints(peer) + endpoints->relay_count);
+    unsigned i = endpoints->next++ % (gw_peer_usable_endpoints(peer) + endpoints->relay_count);
     if (i < endpoints->relay_count)
         return endpoints->relays[i];
     return (struct gw_tuple){.remote = peer->config.endpoints[i - endpoints->relay_count],
@@ -48,11 +47,19 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
     struct gw_endpoints *endpoints = &peer->endpoints;
     struct gw_path *current = gw_paths_current(&peer->paths);
     unsigned attempt = endpoints->attempts++;
-    bool has_known = usable_endpoints(peer) + endpoints->relay_count > 0;
-    (void)now;
+    bool has_known = gw_peer_usable_endpoints(peer) + endpoints->relay_count > 0;
     if (endpoints->found_tries > 0) {
         endpoints->found_tries--;
         *out = endpoints->found;
+        remember_asked(endpoints, out);
+        return true;
+    }
+    if (!endpoints->is_instead)
+        endpoints->unsent = 0;
+    endpoints->is_instead = false;
+    if (attempt > 0)
+        gw_peer_due_again(peer);
+    if (gw_peer_due_take(peer, now, out)) {
         remember_asked(endpoints, out);
         return true;
     }
@@ -99,13 +106,18 @@ void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tup
 
 /* ---- relays and carriers */
 
-static bool add_place(struct gw_endpoints *endpoints, const struct gw_tuple *tuple)
+static bool is_place(const struct gw_endpoints *endpoints, const struct gw_tuple *tuple)
 {
     for (unsigned i = 0; i < endpoints->relay_count; i++) {
         if (gw_tuple_equal(&endpoints->relays[i], tuple))
-            return false;
+            return true;
     }
-    if (endpoints->relay_count == GW_PEER_RELAYS_MAX)
+    return false;
+}
+
+static bool add_place(struct gw_endpoints *endpoints, const struct gw_tuple *tuple)
+{
+    if (is_place(endpoints, tuple) || endpoints->relay_count == GW_PEER_RELAYS_MAX)
         return false;
     endpoints->relays[endpoints->relay_count++] = *tuple;
     return true;
@@ -115,19 +127,17 @@ void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw
 {
     struct gw_endpoints *endpoints = &peer->endpoints;
     struct gw_session_stats session;
-    if (!add_place(endpoints, tuple))
+    bool is_new = add_place(endpoints, tuple);
+    if (!is_new && !is_place(endpoints, tuple))
         return;
     gw_session_stats(peer->session, &session);
     /* Where a handshake waits, it is this channel's turn, not that of a path that may be gone. */
-    if (session.state == GW_SESSION_HANDSHAKING) {
-        endpoints->next = endpoints->relay_count - 1;
-        endpoints->attempts = ATTEMPTS_ON_PATH + 1;
-    }
-    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE ||
-        session.state == GW_SESSION_HANDSHAKING)
-        gw_session_kick(peer->session, now);
-    else if (session.state == GW_SESSION_ESTABLISHED)
+    if (is_new && session.state == GW_SESSION_HANDSHAKING)
+        gw_peer_due_add(peer, tuple);
+    if (session.state == GW_SESSION_ESTABLISHED)
         gw_paths_add_relay(&peer->paths, now, tuple, peer->host->random);
+    else if (is_new && session.state != GW_SESSION_IDLE)
+        gw_session_kick(peer->session, now);
     gw_peer_mark_ready(peer); /* an initiation may wait for an address */
 }
 
@@ -173,6 +183,7 @@ void gw_peer_remove_place(struct gw_peer *peer, struct gw_mono now, const struct
         if (gw_tuple_equal(&endpoints->relays[i], tuple))
             endpoints->relays[i--] = endpoints->relays[--endpoints->relay_count];
     }
+    gw_peer_due_remove(peer, tuple);
     bool was_used = gw_paths_current(&peer->paths) != NULL;
     if (gw_paths_remove(&peer->paths, now, tuple))
         gw_peer_path_changed(peer, now);
@@ -181,47 +192,6 @@ void gw_peer_remove_place(struct gw_peer *peer, struct gw_mono now, const struct
 }
 
 /* ---- paths */
-
-#define IN_USE_NS GW_S(30) /* sent to so lately */
-
-/* Is it worth packets to know at once where it can be reached now? */
-static bool is_cared_for(const struct gw_peer *peer, const struct gw_path *current, struct gw_mono now)
-{
-    bool is_in_use =
-        !gw_mono_is_never(current->last_sent) && gw_mono_sub(now, current->last_sent) < IN_USE_NS;
-    return is_in_use || peer->config.is_anchor || peer->anchor_use;
-}
-
-void gw_peer_kick(struct gw_peer *peer, struct gw_mono now)
-{
-    struct gw_session_stats session;
-    struct gw_path *current = gw_paths_current(&peer->paths);
-    gw_session_kick(peer->session, now);
-    gw_session_stats(peer->session, &session);
-    peer->is_retry_due = true;
-    gw_peer_mark_ready(peer);
-    if (!current || session.state != GW_SESSION_ESTABLISHED || gw_peer_is_stock(peer) ||
-        !is_cared_for(peer, current, now))
-        return;
-    /* Our side of every path may be another one now: all that is known is asked at once, from whatever address we have. Not the relays: they have to learn of
-     * our new address themselves first, and what they do not forward until then is no sign. */
-    struct gw_addr was_at = current->tuple.remote;
-    bool was_direct = gw_tuple_is_direct(&current->tuple);
-    for (unsigned i = 0; i < peer->paths.count; i++) {
-        struct gw_path *path = &peer->paths.list[i];
-        if (path->is_validated && gw_tuple_is_direct(&path->tuple))
-            gw_path_probe(path, now, peer->host->random);
-    }
-    for (unsigned i = 0; i < usable_endpoints(peer); i++) {
-        struct gw_tuple tuple = {.remote = peer->config.endpoints[i], .link = GW_LINK_PRIMARY};
-        gw_paths_ask(&peer->paths, now, &tuple, peer->host->random);
-    }
-    if (was_direct) {
-        struct gw_tuple tuple = {.remote = was_at, .link = GW_LINK_PRIMARY};
-        gw_paths_ask(&peer->paths, now, &tuple, peer->host->random);
-    }
-    gw_peer_rearm(peer);
-}
 
 bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple)
 {
@@ -257,6 +227,8 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
                                         is_current ? 0 : gw_peer_silence(peer), peer->host->random);
     if (!path || gw_mono_due(path->challenge_at, now)) /* a challenge is due */
         gw_peer_mark_ready(peer);
+    if (proves_round_trip)
+        gw_peer_proven(peer, now);
     if (is_changed)
         gw_peer_path_changed(peer, now);
 }
@@ -291,6 +263,7 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
     peer->endpoints.is_refusal_logged = false;
     peer->endpoints.attempts = 0;
     peer->endpoints.found_tries = 0;
+    peer->endpoints.due_count = 0;
     gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, tuple));
 }
 
@@ -300,6 +273,9 @@ void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple,
         return; /* a path that we do not want is not shown to work */
     peer->host->hooks.on_challenged(peer, peer->host->now, tuple, peer->host->hooks.ctx);
     gw_paths_asked(&peer->paths, peer->host->now, tuple, peer->host->random);
+    uint8_t moves = body.len > GW_PATH_CHALLENGE_LEN ? body.data[GW_PATH_CHALLENGE_LEN] : 0;
+    if (moves > 0 && gw_paths_peer_moved(&peer->paths, peer->host->now, tuple, moves, peer->host->random))
+        gw_peer_path_changed(peer, peer->host->now);
     if (peer->path_response_count == GW_PATH_RESPONSES_MAX)
         return; /* the peer asks again */
     struct gw_path_response *response = &peer->path_responses[peer->path_response_count++];

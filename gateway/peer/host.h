@@ -28,6 +28,8 @@ struct gw_peer_hooks {
     void (*on_changed)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* It is to be reached, and the addresses that are known do not answer, or there are none. Called again and again while that is so. */
     void (*on_wanted)(struct gw_peer *peer, struct gw_mono now, void *ctx);
+    /* A path to it has answered, the first one since gw_peer_kick. */
+    void (*on_proven)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* Data came by that relay, and then nothing for a while. */
     void (*on_quiet)(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *relay, void *ctx);
     /* The next PATH_CHALLENGE to an address that is no path yet: where to and with which 8 bytes; false: none is due. */

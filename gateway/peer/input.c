@@ -89,6 +89,7 @@ static bool path_response_frame(struct packet *packet, struct gw_view body)
                           : gw_paths_answered(&peer->paths, packet->now, &packet->train->tuple, body.data,
                                               peer->host->random);
     current = gw_paths_current(&peer->paths);
+    gw_peer_proven(peer, packet->now);
     if (is_changed)
         gw_peer_path_changed(peer, packet->now);
     else if (!was_proven && current && current->is_validated)

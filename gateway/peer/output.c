@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
-#define CHALLENGE_MAX 80u   /* a sealed PATH_CHALLENGE is no longer */
+#define CHALLENGE_MAX 80u   /* a sealed PATH_CHALLENGE is no longer, with a PATH_RESPONSE neither */
 #define ATTEMPTS_ALONE 1u   /* so many initiations go unanswered before anchors are asked */
 
 /* A train under construction on one path with one key. */
@@ -104,6 +104,16 @@ static void write_challenge(struct gw_writer *w, enum gw_frame_type type,
     gw_frame_finish(w, &body);
 }
 
+/* A path's own: says, too, that we may be somewhere else. */
+static void write_path_challenge(struct gw_writer *w, const struct gw_peer *peer, const struct gw_path *path)
+{
+    struct gw_writer body = gw_frame_begin(w, GW_FRAME_PATH_CHALLENGE, GW_PATH_CHALLENGE_LEN + 1u);
+    gw_write_bytes(&body, path->challenge, GW_PATH_CHALLENGE_LEN);
+    if (peer->is_doubted)
+        gw_write_u8(&body, peer->moves);
+    gw_frame_finish(w, &body);
+}
+
 /* In a packet of its own; returns its length. */
 static size_t write_only_challenge(struct gw_train *train, enum gw_frame_type type,
                                    const uint8_t challenge[GW_PATH_CHALLENGE_LEN])
@@ -126,25 +136,36 @@ static bool output_check(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     return output_single(peer, kp, now, train, &tuple, len, true);
 }
 
+/* What is to be asked there goes in front, in the same packet: whoever learns by the answer that the way is open learns, before it uses it, what it has to answer for it. */
+static bool output_response(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                            struct gw_train *train)
+{
+    struct gw_path_response response = peer->path_responses[--peer->path_response_count];
+    struct gw_path *path = gw_paths_find(&peer->paths, &response.tuple);
+    struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, 64);
+    bool asks = path && gw_path_allowance(path) >= CHALLENGE_MAX && gw_path_take_challenge(path, now);
+    if (asks)
+        write_path_challenge(&w, peer, path);
+    gw_peer_rearm(peer);
+    write_challenge(&w, GW_FRAME_PATH_RESPONSE, response.challenge);
+    return output_single(peer, kp, now, train, &response.tuple, gw_writer_len(&w), asks);
+}
+
 static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                               struct gw_train *train)
 {
-    if (peer->path_response_count > 0) {
-        struct gw_path_response response = peer->path_responses[--peer->path_response_count];
-        size_t len = write_only_challenge(train, GW_FRAME_PATH_RESPONSE, response.challenge);
-        return output_single(peer, kp, now, train, &response.tuple, len, false);
-    }
+    if (peer->path_response_count > 0)
+        return output_response(peer, kp, now, train);
     if (gw_peer_is_stock(peer))
         return false;
     struct gw_path *path = gw_paths_take_challenge(&peer->paths, now);
     gw_peer_rearm(peer);
-    if (!path)
+    if (!path || gw_path_allowance(path) < CHALLENGE_MAX)
         return output_check(peer, kp, now, train);
-    size_t len = write_only_challenge(train, GW_FRAME_PATH_CHALLENGE, path->challenge);
-    if (gw_path_allowance(path) < CHALLENGE_MAX)
-        return output_check(peer, kp, now, train);
+    struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, 64);
+    write_path_challenge(&w, peer, path);
     struct gw_tuple tuple = path->tuple;
-    return output_single(peer, kp, now, train, &tuple, len, true);
+    return output_single(peer, kp, now, train, &tuple, gw_writer_len(&w), true);
 }
 
 /* A datagram of the size that is tried, on the current path: a challenge and padding. The first on a key pair has the second HELLO. It is no data: that it stays
@@ -511,9 +532,10 @@ static void doubt_relay(struct gw_peer *peer, struct gw_mono now)
         return;
     enum gw_path_doubt doubt = gw_paths_doubt_relay(&peer->paths, now, gw_peer_silence(peer));
     gw_peer_rearm(peer);
-    if (doubt == GW_PATH_UNANSWERED)
+    if (doubt == GW_PATH_UNANSWERED) {
+        gw_peer_try_relays(peer, now);
         hooks->on_wanted(peer, now, hooks->ctx);
-    else if (doubt == GW_PATH_QUIET)
+    } else if (doubt == GW_PATH_QUIET)
         hooks->on_quiet(peer, now, &path->tuple, hooks->ctx);
 }
 

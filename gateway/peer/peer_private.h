@@ -103,6 +103,10 @@ struct gw_endpoints {
     bool is_findable;                       /* there are anchors that may know where it is */
     struct gw_tuple sent_to[GW_INITIATORS]; /* where the last initiations went */
     unsigned sent_count;
+    struct gw_tuple due[GW_INITIATORS]; /* the next ones go there, beside each other */
+    unsigned due_count;
+    unsigned unsent; /* initiations that could not leave since the last retry */
+    bool is_instead; /* the next one is instead of such a one */
     bool is_refusal_logged;
     struct gw_tuple response_tuple; /* where our last response went */
 };
@@ -148,6 +152,8 @@ struct gw_peer {
     struct gw_mux *mux;
     struct gw_mux_events mux_events; /* of the mux; ctx is this peer */
     bool has_mux_bound;      /* the mux belongs to remote_instance; else it waits for the first HELLO */
+    bool is_doubted;         /* gw_peer_kick, and no path has answered since */
+    uint8_t moves;           /* gw_peer_kick, counted; never 0 then */
     bool is_retry_due;       /* the peer may be there again: flows ask at the next safe point */
     bool is_unreachable_due; /* the session failed: streams end at the next safe point */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
@@ -360,6 +366,23 @@ void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now);
  * until one is taken again. */
 void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
+/* How many of config.endpoints may be used. */
+unsigned gw_peer_usable_endpoints(const struct gw_peer *peer);
+
+/* ---- wake.c */
+/* The next initiations go there, before all other places. */
+void gw_peer_due_add(struct gw_peer *peer, const struct gw_tuple *tuple);
+void gw_peer_due_remove(struct gw_peer *peer, const struct gw_tuple *tuple);
+/* The first of them, and another initiation beside it if there are more. */
+bool gw_peer_due_take(struct gw_peer *peer, struct gw_mono now, struct gw_tuple *out);
+/* The initiations stayed unanswered: to all places again, if streams wait. */
+void gw_peer_due_again(struct gw_peer *peer);
+/* Nothing can be sent where the last one was to go (the machine has no way there): another place has its turn. */
+void gw_peer_initiation_unsent(struct gw_peer *peer, struct gw_mono now);
+/* A path answered. */
+void gw_peer_proven(struct gw_peer *peer, struct gw_mono now);
+/* The relay is proven again after gw_peer_kick, so its channel may be asked. */
+void gw_peer_relay_works(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Our addresses changed, or time passed that we know nothing of: handshakes that wait are due, and where the peer can be reached is asked anew. */
 void gw_peer_kick(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,

@@ -208,6 +208,13 @@ static struct gw_noise_initiator *find_waiting(struct gw_session_local *local, c
     return node == NULL ? NULL : gw_map_entry(node, struct gw_noise_initiator, by_index);
 }
 
+struct gw_session *gw_session_of_initiation(struct gw_session_local *local, const struct gw_initiation *msg)
+{
+    const struct gw_noise_initiator *slot = find_waiting(local, msg->sender);
+
+    return slot == NULL ? NULL : slot->session;
+}
+
 /* The handshake that slot began is done: kp is its key pair. */
 static void commit_response(struct gw_session *session, const struct gw_noise_initiator *slot,
                             struct gw_keypair *kp, struct gw_mono now)

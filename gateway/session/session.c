@@ -266,6 +266,11 @@ void gw_session_kick(struct gw_session *session, struct gw_mono now)
     gw_timers_kicked(session, now);
 }
 
+void gw_session_ask_beside(struct gw_session *session, struct gw_mono now)
+{
+    gw_timers_hurried(session, now);
+}
+
 void gw_session_doubt(struct gw_session *session, struct gw_mono now)
 {
     gw_timers_doubted(session, now);

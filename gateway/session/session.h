@@ -127,6 +127,8 @@ int gw_session_consume_initiation(struct gw_session_local *local, const struct g
                                   uint8_t unknown_key[GW_KEY_LEN]);
 /* Fresh ephemeral, fresh timestamp; arms the retry. 0, GW_E_LIMIT (20 ms since the last), or GW_E_NOMEM. Clears GW_WANT_INITIATION in any case. */
 int gw_session_create_initiation(struct gw_session *session, struct gw_mono now, struct gw_initiation *msg);
+/* Whose message of ours it is, as long as it may be answered; else NULL. */
+struct gw_session *gw_session_of_initiation(struct gw_session_local *local, const struct gw_initiation *msg);
 /* On 0 *out is the session; its new key pair is the current one (after crossing initiations, it may be the other that stays current).
  * A response to any of the last GW_INITIATORS initiations, but not to one older than was answered already. GW_E_UNKNOWN index, GW_E_AUTH, GW_E_NOMEM. */
 int gw_session_consume_response(struct gw_session_local *local, const struct gw_response *msg,
@@ -156,6 +158,8 @@ void gw_session_packets_received(struct gw_session *session, struct gw_keypair *
 unsigned gw_session_wants(const struct gw_session *session); /* enum gw_session_want bits */
 /* The link changed or the machine woke: try again at once (resets backoff). An established session stays as it is. */
 void gw_session_kick(struct gw_session *session, struct gw_mono now);
+/* The last initiation went to one of several places: another one, as soon as their spacing allows, to which the next retry counts as to the last. Nothing happens without a series. */
+void gw_session_ask_beside(struct gw_session *session, struct gw_mono now);
 /* What was sent stays without an answer: a handshake asks whether the peer still has our keys. They stay in use meanwhile. */
 void gw_session_doubt(struct gw_session *session, struct gw_mono now);
 

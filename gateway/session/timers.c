@@ -437,6 +437,16 @@ void gw_timers_kicked(struct gw_session *session, struct gw_mono now)
     gw_session_update_state(session, now);
 }
 
+/* Not a retry: another place is asked beside the last one. */
+void gw_timers_hurried(struct gw_session *session, struct gw_mono now)
+{
+    if (!is_series_on(&session->timers) || session->timers.attempts == 0)
+        return;
+    session->timers.attempts--;
+    want_initiation(session, now);
+    arm(session);
+}
+
 /* As on_unanswered, only sooner. */
 void gw_timers_doubted(struct gw_session *session, struct gw_mono now)
 {

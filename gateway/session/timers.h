@@ -72,6 +72,7 @@ void gw_timers_packets_sent(struct gw_session *session, const struct gw_keypair 
 void gw_timers_packets_received(struct gw_session *session, const struct gw_keypair *kp, struct gw_mono now,
                                 bool is_data);
 void gw_timers_kicked(struct gw_session *session, struct gw_mono now);
+void gw_timers_hurried(struct gw_session *session, struct gw_mono now);
 void gw_timers_doubted(struct gw_session *session, struct gw_mono now);
 void gw_timers_keepalive_interval_changed(struct gw_session *session, struct gw_mono now);
 

@@ -23,7 +23,13 @@ static void *must(void *pointer)
 
 struct gw_mono sim_now(const struct sim_node *node)
 {
-    return node->net->clock.now;
+    return gw_mono_add(node->net->clock.now, node->slept_ns);
+}
+
+static void arm(struct sim_node *node)
+{
+    struct gw_mono at = gw_gateway_next_deadline(node->gateway);
+    sim_clock_at(&node->net->clock, &node->wake, gw_mono_add(at, -node->slept_ns));
 }
 
 static struct gw_wall read_wall(struct gw_wallclock *clock)
@@ -100,6 +106,8 @@ void sim_node_pump(struct sim_node *node)
 {
     struct gw_mono now = sim_now(node);
     struct gw_train train = {.slab = node->slab};
+    if (node->is_asleep)
+        return;
     while (gw_gateway_handshake(node->gateway, now))
         ;
     while (gw_gateway_output(node->gateway, now, &train)) {
@@ -110,20 +118,36 @@ void sim_node_pump(struct sim_node *node)
         else
             send_train(node, &train);
     }
-    sim_clock_at(&node->net->clock, &node->wake, gw_gateway_next_deadline(node->gateway));
+    arm(node);
 }
 
 static void on_wake(struct sim_clock *clock, struct sim_event *event)
 {
     struct sim_node *node = gw_container_of(event, struct sim_node, wake);
-    gw_gateway_expire(node->gateway, clock->now);
+    (void)clock;
+    gw_gateway_expire(node->gateway, sim_now(node));
+    sim_node_pump(node);
+}
+
+void sim_node_sleep(struct sim_node *node)
+{
+    node->is_asleep = true;
+    sim_clock_cancel(&node->net->clock, &node->wake);
+}
+
+void sim_node_wake(struct sim_node *node, int64_t more_ns)
+{
+    node->is_asleep = false;
+    node->slept_ns += more_ns;
+    gw_gateway_kick(node->gateway, sim_now(node));
+    gw_gateway_expire(node->gateway, sim_now(node));
     sim_node_pump(node);
 }
 
 void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const void *datagram, size_t len,
                       uint8_t ecn)
 {
-    if (node->is_down)
+    if (node->is_down || node->is_asleep)
         return;
     memcpy(node->slab, datagram, len);
     struct gw_train train = {.tuple = *tuple,
@@ -155,7 +179,7 @@ static void start_gateway(struct sim_node *node)
     int err = gw_gateway_new(&node->gateway, &node->params, sim_now(node));
     if (err)
         abort();
-    sim_clock_at(&node->net->clock, &node->wake, gw_gateway_next_deadline(node->gateway));
+    arm(node);
 }
 
 struct sim_node *sim_net_add(struct sim_net *net, const char *addr)

@@ -27,6 +27,8 @@ struct sim_node {
     struct sim_event wake;
     uint8_t *slab;
     bool is_down; /* hears and sends nothing */
+    bool is_asleep;
+    int64_t slept_ns; /* so far its clock is ahead of the net's */
     void *user;
     /* A test's eye on what leaves: false drops it. */
     bool (*filter)(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len);
@@ -59,6 +61,10 @@ struct sim_node *sim_net_add(struct sim_net *net, const char *addr);
 void sim_node_restart(struct sim_node *node);
 /* The node is seen at another address from now on (a NAT's new mapping). */
 void sim_node_move(struct sim_node *node, const char *addr);
+/* The machine is suspended: no timer runs, nothing is sent, what arrives is lost. */
+void sim_node_sleep(struct sim_node *node);
+/* ... and wakes, as its clock says more_ns later than it is in the net, and is told so (gw_gateway_kick). */
+void sim_node_wake(struct sim_node *node, int64_t more_ns);
 /* What `node` knows of `other`: key, address, the defaults; changed by the test before gw_gateway_add_peer. */
 struct gw_peer_config sim_peer_config(const struct sim_node *node, const struct sim_node *other);
 /* Adds it with those; returns the peer. */
@@ -73,6 +79,7 @@ void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const
 /* Sends what the node has to send; called by itself after input and deadlines, by a test after it used the gateway from outside. */
 void sim_node_pump(struct sim_node *node);
 void sim_net_run(struct sim_net *net, int64_t duration_ns);
+/* As the node's clock has it. */
 struct gw_mono sim_now(const struct sim_node *node);
 
 #endif

@@ -301,6 +301,131 @@ static void test_comes_back(void **state)
     assert_ptr_equal(gw_paths_take_challenge(&scene.paths, scene.now), gw_paths_find(&scene.paths, &tuple));
 }
 
+/* ---- one of the two is elsewhere */
+
+/* A direct path that we send on, and a relay; both have answered. */
+static void begin_with_relay(struct scene *scene)
+{
+    struct gw_tuple direct = place(1), by_relay = relay();
+    begin(scene);
+    gw_paths_add_relay(&scene->paths, scene->now, &by_relay, &random_bytes);
+    answers(scene, &by_relay, &by_relay, GW_MS(50));
+    if (!gw_mono_is_never(gw_paths_find(&scene->paths, &direct)->challenge_at))
+        answers(scene, &direct, &direct, GW_MS(50));
+    assert_int_equal(sent_to(scene), 1);
+}
+
+static bool is_on_relay(struct scene *scene)
+{
+    return gw_tuple_is_relay(&gw_paths_current(&scene->paths)->tuple);
+}
+
+/* We woke: whatever answers first is sent on; if that is the relay, only until the direct path does, too. */
+static void test_doubted(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin_with_relay(&scene);
+    gw_paths_doubt(&scene.paths, NULL);
+    gw_path_probe(gw_paths_find(&scene.paths, &direct), scene.now, &random_bytes);
+    gw_paths_add_relay(&scene.paths, scene.now, &by_relay, &random_bytes);
+    assert_int_equal(sent_to(&scene), 1); /* as long as nobody knows better */
+    assert_true(gw_paths_are_doubted(&scene.paths));
+    assert_true(answers(&scene, &by_relay, &by_relay, GW_MS(50)));
+    assert_true(is_on_relay(&scene));
+    assert_true(answers(&scene, &direct, &direct, 0));
+    assert_int_equal(sent_to(&scene), 1);
+}
+
+/* The direct path answers first, and nothing changes. */
+static void test_doubt_was_wrong(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin_with_relay(&scene);
+    gw_paths_doubt(&scene.paths, NULL);
+    gw_path_probe(gw_paths_find(&scene.paths, &direct), scene.now, &random_bytes);
+    gw_paths_add_relay(&scene.paths, scene.now, &by_relay, &random_bytes);
+    assert_false(answers(&scene, &direct, &direct, GW_MS(50)));
+    assert_false(answers(&scene, &by_relay, &by_relay, 0));
+    assert_int_equal(sent_to(&scene), 1);
+}
+
+/* What was asked before we woke, and is answered now, proves nothing. */
+static void test_answer_from_before(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1);
+    uint8_t challenge[GW_PATH_CHALLENGE_LEN];
+    (void)state;
+    begin_with_relay(&scene);
+    struct gw_path *path = gw_paths_find(&scene.paths, &direct);
+    gw_path_probe(path, scene.now, &random_bytes);
+    memcpy(challenge, path->challenge, sizeof challenge);
+    passes(&scene, GW_MS(50));
+    gw_paths_doubt(&scene.paths, NULL);
+    gw_path_probe(path, scene.now, &random_bytes);
+    passes(&scene, GW_MS(50));
+    gw_paths_answered(&scene.paths, scene.now, &direct, challenge, &random_bytes);
+    assert_true(gw_paths_are_doubted(&scene.paths));
+    answers(&scene, &direct, &direct, 0);
+    assert_false(gw_paths_are_doubted(&scene.paths));
+}
+
+/* The peer says by the relay that it is elsewhere: it is sent to there at once, what the relay carries is not known any more, and the direct path is asked. Said again, it is no news. */
+static void test_peer_moved(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin_with_relay(&scene);
+    struct gw_path *path = gw_paths_find(&scene.paths, &by_relay);
+    path->mtu.len = 1456;
+    assert_true(gw_paths_peer_moved(&scene.paths, scene.now, &by_relay, 1, &random_bytes));
+    assert_true(is_on_relay(&scene));
+    assert_int_equal(path->mtu.len, gw_path_start(&by_relay));
+    assert_true(answers(&scene, &direct, &direct, GW_MS(50)));
+    assert_int_equal(sent_to(&scene), 1);
+    assert_false(gw_paths_peer_moved(&scene.paths, scene.now, &by_relay, 1, &random_bytes));
+    assert_int_equal(sent_to(&scene), 1);
+    assert_true(gw_paths_peer_moved(&scene.paths, scene.now, &by_relay, 2, &random_bytes));
+    assert_true(is_on_relay(&scene));
+}
+
+/* It says so from a place that is no path: whether it can be sent to there, an answer tells. */
+static void test_peer_moved_to_unproven(void **state)
+{
+    struct scene scene;
+    struct gw_tuple elsewhere = place(7);
+    (void)state;
+    begin_with_relay(&scene);
+    assert_false(gw_paths_peer_moved(&scene.paths, scene.now, &elsewhere, 1, &random_bytes));
+    assert_int_equal(sent_to(&scene), 1);
+    assert_false(hears(&scene, 7, false));
+    assert_true(answers(&scene, &elsewhere, &elsewhere, GW_MS(50)));
+    assert_int_equal(sent_to(&scene), 7);
+}
+
+/* New keys come by the relay while nothing comes over the direct path: the peer has lost that. If it has not, its answer brings us back. */
+static void test_new_keys_by_relay(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin_with_relay(&scene);
+    hears(&scene, 1, false);
+    assert_false(gw_paths_received(&scene.paths, scene.now, &by_relay, 100, true, true,
+                                   GW_PATH_RULE_CHALLENGE, SILENCE, &random_bytes));
+    passes(&scene, GW_S(1));
+    assert_true(gw_paths_received(&scene.paths, scene.now, &by_relay, 100, true, true, GW_PATH_RULE_CHALLENGE,
+                                  SILENCE, &random_bytes));
+    assert_true(is_on_relay(&scene));
+    assert_true(answers(&scene, &direct, &direct, GW_MS(50)));
+    assert_int_equal(sent_to(&scene), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +437,12 @@ int main(void)
         cmocka_unit_test(test_slow_answer),
         cmocka_unit_test(test_carrier_is_the_last_resort),
         cmocka_unit_test(test_comes_back),
+        cmocka_unit_test(test_doubted),
+        cmocka_unit_test(test_doubt_was_wrong),
+        cmocka_unit_test(test_answer_from_before),
+        cmocka_unit_test(test_peer_moved),
+        cmocka_unit_test(test_peer_moved_to_unproven),
+        cmocka_unit_test(test_new_keys_by_relay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
