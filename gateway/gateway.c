@@ -80,7 +80,8 @@ int gw_gateway_new(struct gateway **out, const struct gw_gateway_params *params,
     err = gw_handshakes_init(gateway);
     if (err)
         goto no_handshakes;
-    err = gw_discovery_new(&gateway->discovery, &gateway->host);
+    err = gw_discovery_new(&gateway->discovery, &gateway->host,
+                           params->anchor.is_enabled && params->anchor.is_auto);
     if (err)
         goto no_handshakes;
     gateway->is_anchor_auto = params->anchor.is_auto;
@@ -590,6 +591,16 @@ bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struc
     if (use)
         gw_anchor_use_view(use, now, out);
     return use != NULL;
+}
+
+void gw_gateway_public_view(const struct gateway *gateway, struct gw_public_view *out)
+{
+    gw_discovery_public_view(gateway->discovery, out);
+}
+
+void gw_gateway_try_inbound(struct gateway *gateway, struct gw_mono now)
+{
+    gw_discovery_try_inbound(gateway->discovery, now);
 }
 
 void gw_gateway_nat_view(const struct gateway *gateway, struct gw_nat_behaviour *out)

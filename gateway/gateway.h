@@ -100,6 +100,9 @@ const struct gw_stun *gw_gateway_stun(const struct gateway *gateway);
 /* The anchors that we use; index from 0. false: no more. */
 bool gw_gateway_anchor_view(const struct gateway *gateway, unsigned index, struct gw_mono now,
                             struct gw_anchor_view *out);
+/* Whether anybody can reach this node, as far as that is known; and tries anew whether what nobody asked for gets in. */
+void gw_gateway_public_view(const struct gateway *gateway, struct gw_public_view *out);
+void gw_gateway_try_inbound(struct gateway *gateway, struct gw_mono now);
 /* The NAT in front of this node, as measured. */
 void gw_gateway_nat_view(const struct gateway *gateway, struct gw_nat_behaviour *out);
 /* How the peer is, or is not, reached. */

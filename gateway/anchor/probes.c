@@ -16,7 +16,7 @@ static uint16_t second_port(struct gw_anchor *anchor)
     const struct gw_gateway_events *events = anchor->host->events;
     if (anchor->has_tried_second || !events->open_link)
         return anchor->second_port;
-    int port = events->open_link(anchor->host->gateway, GW_ANCHOR_SECOND_LINK, events->ctx);
+    int port = events->open_link(anchor->host->gateway, GW_ANCHOR_SECOND_LINK, true, events->ctx);
     anchor->has_tried_second = true;
     anchor->second_port = port > 0 ? (uint16_t)port : 0;
     if (port < 0)
@@ -82,10 +82,13 @@ void gw_anchor_answer_nat_probe(struct gw_anchor *anchor, struct gw_anchor_clien
     if (request->is_answer)
         return;
     if (request->send_to != 0) {
-        struct gw_tuple tuple = {.remote = seen, .link = GW_LINK_PRIMARY};
+        struct gw_tuple tuple = {.remote = seen,
+                                 .link = request->by_other_port ? GW_ANCHOR_SECOND_LINK : GW_LINK_PRIMARY};
+        bool has_port = !request->by_other_port || anchor->second_port != 0;
         struct gw_probe probe = {.seq = SEQ_UNASKED};
         tuple.remote.port = (uint16_t)request->send_to;
-        if (request->send_to <= 65535 && has_token(client, now) && gw_candidate_is_usable(&tuple.remote))
+        if (has_port && request->send_to <= 65535 && has_token(client, now) &&
+            gw_candidate_is_usable(&tuple.remote))
             send(anchor, client, &tuple, &probe);
         return;
     }

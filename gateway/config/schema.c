@@ -413,8 +413,8 @@ static const struct gw_key network_keys[] = {
     {"role", GW_TYPE_ENUM, NETWORK(role), .choices = own_roles, .fallback = "dynamic",
      .doc =
          "`anchor`: reachable from anywhere, and every peer that this node knows may find the peers it "
-         "shares with others through it. `auto`: that while there is no NAT before it, as far as an anchor of its own "
-         "can see, or `advertise` is set."},
+         "shares with others through it. `auto`: that while there is neither a NAT nor a firewall before it, as an anchor "
+         "of its own finds out, or `advertise` is set."},
     {"relay", GW_TYPE_BOOL, NETWORK(relay), .fallback = "false",
      .doc =
          "Relay between the `peers` of this node that have no direct way and no anchor to help them: sealed, and unreadable here. "

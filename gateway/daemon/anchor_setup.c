@@ -8,6 +8,8 @@
 #include "gateway/daemon/json.h"
 #include "gateway/link/interfaces.h"
 
+#include <string.h>
+
 #define INTERFACES_MAX 64u
 
 void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config)
@@ -181,6 +183,44 @@ json_t *gw_anchor_setup_nat_json(const struct gw_network *network, struct gw_mon
     json_object_set_new(object, "measured_s",
                         gw_mono_is_never(nat.measured) ? json_null() : gw_json_ago(nat.measured, now));
     return object;
+}
+
+json_t *gw_anchor_setup_public_json(const struct gw_network *network, struct gw_mono now)
+{
+    static const char *const roles[] = {[GW_CONFIG_ROLE_DYNAMIC] = "dynamic",
+                                        [GW_CONFIG_ROLE_ANCHOR] = "anchor",
+                                        [GW_CONFIG_ROLE_AUTO] = "auto"};
+    struct gw_public_view view;
+    char at[GW_ADDR_STRLEN];
+    gw_gateway_public_view(network->gateway, &view);
+    json_t *object = json_pack("{s:s,s:b,s:s,s:b}", "role", roles[network->files->config->role], "reachable",
+                               gw_public_is(view.reason), "reason", gw_public_reason_names[view.reason],
+                               "testing", view.is_running);
+    json_object_set_new(object, "address",
+                        gw_addr_is_set(&view.at) ? json_string(gw_addr_format(&view.at, at)) : json_null());
+    json_object_set_new(object, "tested_s",
+                        gw_mono_is_never(view.measured) ? json_null() : gw_json_ago(view.measured, now));
+    return object;
+}
+
+const char *gw_anchor_setup_public_text(const char *reason)
+{
+    static const struct {
+        enum gw_public_reason reason;
+        const char *text;
+    } table[] = {
+        {GW_PUBLIC_ADVERTISED, "`advertise` says where anybody reaches it"},
+        {GW_PUBLIC_OPEN, "what nobody asked for gets in"},
+        {GW_PUBLIC_FIREWALL, "a firewall drops what nobody asked for: open the UDP port there"},
+        {GW_PUBLIC_UNTESTED, "no anchor has tried yet whether a firewall is before it"},
+        {GW_PUBLIC_NAT, "a NAT is before it"},
+        {GW_PUBLIC_UNSEEN, "no anchor of its own has said where it sees it"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strcmp(gw_public_reason_names[table[i].reason], reason) == 0)
+            return table[i].text;
+    }
+    return "";
 }
 
 static json_t *tls_json(const struct gw_network *network)

@@ -24,6 +24,10 @@ void gw_anchor_setup_describe_path(json_t *object, const struct gw_peer *peer, c
 void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network, struct gw_mono now);
 /* The NAT in front of it, as measured (docs/CONTROL.md, `nat`). */
 json_t *gw_anchor_setup_nat_json(const struct gw_network *network, struct gw_mono now);
+/* Whether anybody can reach it, and how that is known (docs/CONTROL.md, `public`). */
+json_t *gw_anchor_setup_public_json(const struct gw_network *network, struct gw_mono now);
+/* What a person reads of that: why a node with `role: auto` is no anchor, say. "" where there is nothing to say. */
+const char *gw_anchor_setup_public_text(const char *reason);
 /* What it does as an anchor itself; null when it is none. */
 json_t *gw_anchor_setup_serving_json(const struct gw_network *network);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `netcheck`: what the network around this node lets through. The daemon is asked; where none runs, one is made for these few seconds that has the networks' ports and anchors and nothing
  * else. */
+#include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/netcheck.h"
 #include "gateway/daemon/table.h"
@@ -124,6 +125,19 @@ static void print_mapping(const json_t *network)
     print_line("", text);
 }
 
+/* Where it was tried, or need not be. */
+static void print_public(const json_t *network)
+{
+    const json_t *public = json_object_get(network, "public");
+    const char *reason = gw_json_text(public, "reason");
+    char text[256];
+    if (strcmp(reason, "nat") == 0 || strcmp(reason, "unseen") == 0)
+        return;
+    snprintf(text, sizeof text, "%s: %s", gw_json_text(public, "address"),
+             gw_anchor_setup_public_text(reason));
+    print_line("from outside", text);
+}
+
 /* Anchors and STUN servers: who, how, how far. */
 static void print_asked(const json_t *network, const char *list, const char *title, const char *name)
 {
@@ -152,6 +166,7 @@ static void print_answer(const json_t *answer)
                sentence(network));
         print_family(network, "ipv4", "IPv4");
         print_family(network, "ipv6", "IPv6");
+        print_public(network);
         print_mapping(network);
         print_asked(network, "stun", "STUN", "server");
         print_asked(network, "anchors", "anchor", "name");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `status` and `peers`: what the daemon is and whom it reaches, for people or as JSON. */
+#include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
 #include "gateway/daemon/table.h"
@@ -252,6 +253,23 @@ static void print_self(const json_t *answer)
            gw_json_text(answer, "version"));
 }
 
+/* Of each network with `role: auto` where that comes to nothing. */
+static void print_no_anchor(const json_t *answer)
+{
+    const json_t *network;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "networks"), i, network)
+    {
+        const json_t *public = json_object_get(network, "public");
+        const char *at = gw_json_text(public, "address");
+        if (strcmp(gw_json_text(public, "role"), "auto") == 0 &&
+            !json_is_true(json_object_get(public, "reachable")))
+            printf("\nthis node is no anchor (role: auto): %s%s%s%s\n",
+                   gw_anchor_setup_public_text(gw_json_text(public, "reason")), *at ? " (" : "", at,
+                   *at ? ")" : "");
+    }
+}
+
 /* The anchors that are used, and what this node does as one. */
 static void print_anchors(const json_t *answer)
 {
@@ -279,6 +297,7 @@ static void print_anchors(const json_t *answer)
                                                                    : "relays between its peers",
                (int)gw_json_int(serving, "clients"), (int)gw_json_int(serving, "channels"),
                gw_text_bytes(text, gw_json_real(serving, "relayed_bytes")));
+    print_no_anchor(answer);
 }
 
 /* The command with the network that was asked for, if one was. */

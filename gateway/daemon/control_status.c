@@ -178,6 +178,7 @@ static struct networks_json describe_networks(const struct gw_daemon *daemon, co
         json_t *object = json_object();
         add_identity(object, network);
         json_object_set_new(object, "nat", gw_anchor_setup_nat_json(network, now));
+        json_object_set_new(object, "public", gw_anchor_setup_public_json(network, now));
         json_array_append_new(all.networks, object);
         add_peers(all.peers, network, now);
         gw_anchor_setup_add_anchors(all.anchors, network, now);

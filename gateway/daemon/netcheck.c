@@ -125,9 +125,11 @@ static bool is_waiting_for(const struct gw_netcheck *check, const struct gw_netw
     struct gw_stun_view server;
     struct gw_anchor_view anchor;
     struct gw_nat_behaviour nat;
+    struct gw_public_view public;
     bool is_asking = check->waited_ms < SILENT_MS;
     gw_gateway_nat_view(network->gateway, &nat);
-    if (nat.is_measuring)
+    gw_gateway_public_view(network->gateway, &public);
+    if (nat.is_measuring || public.is_running)
         return true;
     for (uint8_t family = 4; family <= 6; family += 2) {
         bool is_running;
@@ -221,6 +223,7 @@ int gw_netcheck_new(struct gw_netcheck **out, struct gw_daemon *daemon, const st
         if (!is_meant(check, network))
             continue;
         gw_gateway_ask_stun(network->gateway, now);
+        gw_gateway_try_inbound(network->gateway, now);
         gw_port_mapping_probe(&network->outside.mapping, now);
     }
     *out = check;

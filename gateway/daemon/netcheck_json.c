@@ -225,5 +225,6 @@ json_t *gw_netcheck_json(const struct gw_network *network, enum gw_netcheck_tcp 
     json_object_set_new(object, "stun", servers_json(network));
     json_object_set_new(object, "anchors", anchors);
     json_object_set_new(object, "nat", gw_anchor_setup_nat_json(network, now));
+    json_object_set_new(object, "public", gw_anchor_setup_public_json(network, now));
     return object;
 }

@@ -115,11 +115,11 @@ static int make_identity(struct gw_network *network, const struct gw_config *con
     return err;
 }
 
-static int open_link(struct gateway *gateway, uint32_t number, void *ctx)
+static int open_link(struct gateway *gateway, uint32_t number, bool with_v6, void *ctx)
 {
     struct gw_network *network = ctx;
     (void)gateway;
-    return gw_link_open(network->link, number);
+    return gw_link_open(network->link, number, with_v6);
 }
 
 static void close_link(struct gateway *gateway, uint32_t number, void *ctx)

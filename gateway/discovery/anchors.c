@@ -187,6 +187,8 @@ static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t li
                     use->tags, use->tags == 1 ? "" : "s");
     if (!use->is_neighbour && !use->is_registered && use->discovery->measure.result.anchors < 2)
         gw_measure_renew(use->discovery, now, false);
+    if (!use->is_registered && gw_discovery_is_own(use->discovery, &use->observed))
+        gw_inbound_renew(use->discovery, now);
     use->is_round_due = false;
     use->is_registered = true;
     use->round_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
@@ -327,6 +329,8 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
     if (gw_addr_is_set(&use->observed) && !gw_addr_same_ip(&use->observed, &observed.addr))
         gw_measure_renew(use->discovery, now, true);
     use->observed = observed.addr;
+    if (gw_discovery_is_own(use->discovery, &use->observed))
+        gw_inbound_renew(use->discovery, now);
     gw_log_debug("anchor %s sees us at %s", gw_peer_name(use->peer), gw_addr_log(&observed.addr, text));
     gw_discovery_observed(use->discovery, now);
 }
@@ -443,6 +447,7 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
     struct gw_deadlines *deadlines = &use->discovery->host->deadlines;
     end_channels(use, use->discovery->host->now, false);
     gw_measure_forget(use->discovery, use, use->discovery->host->now);
+    gw_inbound_forget(use->discovery, use, use->discovery->host->now);
     use->discovery->slots[use->slot] = NULL;
     use->peer->anchor_use = NULL;
     gw_list_remove(&use->node);

@@ -89,15 +89,6 @@ static void send_punch(struct gw_reach *reach, uint32_t number, bool is_answer, 
         gw_log_debug("%s: cannot say that we punch: %s", gw_peer_name(reach->peer), gw_strerror(err));
 }
 
-static bool is_own(const struct gw_discovery *discovery, const struct gw_addr *addr)
-{
-    for (unsigned i = 0; i < discovery->own_count; i++) {
-        if (gw_addr_equal(&discovery->own[i].addr, addr))
-            return true;
-    }
-    return false;
-}
-
 bool gw_direct_take_addresses(struct gw_reach *reach, const peergate_Address *addresses, unsigned count,
                               struct gw_mono now)
 {
@@ -106,7 +97,7 @@ bool gw_direct_take_addresses(struct gw_reach *reach, const peergate_Address *ad
     bool is_new = false;
     for (unsigned i = 0; i < taken; i++) {
         bool is_known = gw_punch_knows(&reach->direct.punch, &list[i].addr);
-        if (!is_own(reach->discovery, &list[i].addr) &&
+        if (!gw_discovery_is_own(reach->discovery, &list[i].addr) &&
             (is_known || gw_bucket_take(&reach->direct.named, NAMED_RATE, NAMED_BURST, 1, now)))
             is_new |= gw_punch_add(&reach->direct.punch, now, &list[i], GW_LINK_PRIMARY, false,
                                    reach->discovery->host->random);

@@ -11,7 +11,7 @@
 
 #define OWN_MAX (GW_CANDIDATES_MAX - 2u) /* two places are for observed addresses */
 
-int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host)
+int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host, bool watches_public)
 {
     struct gw_discovery *discovery = calloc(1, sizeof *discovery);
     if (!discovery)
@@ -24,7 +24,8 @@ int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host)
     gw_map_init(&discovery->tokens, GW_TOKEN_ID_LEN, seed);
     gw_list_init(&discovery->anchors);
     gw_list_init(&discovery->reaches);
-    if (gw_links_init(&discovery->links, host) != 0 || gw_measure_init(discovery) != 0) {
+    if (gw_links_init(&discovery->links, host) != 0 || gw_measure_init(discovery) != 0 ||
+        gw_inbound_init(discovery, watches_public) != 0) {
         free(discovery);
         return GW_E_NOMEM;
     }
@@ -37,6 +38,7 @@ void gw_discovery_free(struct gw_discovery *discovery)
 {
     if (!discovery)
         return;
+    gw_inbound_fini(discovery);
     gw_measure_fini(discovery);
     gw_links_fini(&discovery->links);
     gw_map_fini(&discovery->tokens);
@@ -218,8 +220,10 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
         }
         return true;
     case peergate_Control_nat_probe_tag:
-        if (use && message->body.nat_probe.is_answer)
+        if (use && message->body.nat_probe.is_answer) {
             gw_measure_answer(discovery, use, message->number, &message->body.nat_probe, now);
+            gw_inbound_answer(discovery, use, message->number, &message->body.nat_probe, now);
+        }
         return message->body.nat_probe.is_answer;
     case peergate_Control_initiate_punch_tag:
         initiate_input(discovery, use, message, now);
@@ -252,6 +256,11 @@ static bool is_offered(const struct gw_candidate *list, unsigned count, const st
             return true;
     }
     return false;
+}
+
+bool gw_discovery_is_own(const struct gw_discovery *discovery, const struct gw_addr *addr)
+{
+    return gw_addr_is_set(addr) && is_offered(discovery->own, discovery->own_count, addr);
 }
 
 /* Peers that we have a session with hear of it, and what failed is tried anew. */
@@ -324,6 +333,7 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
     discovery->own_count = own_count;
     renew_all(discovery, now);
     gw_measure_renew(discovery, now, true);
+    gw_inbound_renew(discovery, now);
     take_back(discovery, now, old, old_count);
     tell_peers(discovery, now);
 }
@@ -339,21 +349,6 @@ void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono no
         memcpy(discovery->observed, list, count * sizeof *list);
     discovery->observed_count = count;
     tell_again(discovery, now);
-}
-
-bool gw_discovery_is_public(const struct gw_discovery *discovery)
-{
-    for (unsigned i = 0; i < discovery->own_count; i++) {
-        if (discovery->own[i].kind == GW_CANDIDATE_CONFIGURED)
-            return true;
-    }
-    gw_list_for_each (node, &discovery->anchors) {
-        const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
-        if (!use->is_neighbour && gw_addr_is_set(&use->observed) &&
-            is_offered(discovery->own, discovery->own_count, &use->observed))
-            return true;
-    }
-    return false;
 }
 
 void gw_discovery_observed(struct gw_discovery *discovery, struct gw_mono now)

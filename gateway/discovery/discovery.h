@@ -12,8 +12,8 @@
 
 struct gw_discovery;
 
-/* host is borrowed for life. 0 or GW_E_NOMEM. */
-int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host);
+/* host is borrowed for life. watches_public: whether this node can be reached is looked at again and again. 0 or GW_E_NOMEM. */
+int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host, bool watches_public);
 /* Every peer must be gone. NULL is fine. */
 void gw_discovery_free(struct gw_discovery *discovery);
 
@@ -25,9 +25,17 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
 /* Where STUN servers see this node; offered behind those, as far as there is room. Copied; at most GW_CANDIDATES_MAX are kept. */
 void gw_discovery_set_observed(struct gw_discovery *discovery, struct gw_mono now, const struct gw_addr *list,
                                unsigned count);
-/* As far as it can tell, anybody can reach this node: an anchor sees it at an address of its own, so no NAT is between, or the owner says where (`advertise`). A firewall is
- * not looked for. */
-bool gw_discovery_is_public(const struct gw_discovery *discovery);
+/* Can anybody reach this node? The owner says where (`advertise`), or an anchor sees it at an address of its own, so no NAT is between, and what nobody asked for got in there, so no firewall
+ * is either. */
+void gw_discovery_public_view(const struct gw_discovery *discovery, struct gw_public_view *out);
+static inline bool gw_discovery_is_public(const struct gw_discovery *discovery)
+{
+    struct gw_public_view view;
+    gw_discovery_public_view(discovery, &view);
+    return gw_public_is(view.reason);
+}
+/* Tries again whether what nobody asked for gets in. */
+void gw_discovery_try_inbound(struct gw_discovery *discovery, struct gw_mono now);
 
 /* From gw_peer_hooks. control: true when the message was ours. */
 void gw_discovery_peer_known(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);

@@ -2,7 +2,7 @@
 /* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
  *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c   without a relay
- *   measure.c     our own NAT      links.c   further sockets      probes.c   type 7
+ *   measure.c     our own NAT      inbound.c   a firewall in front of us      links.c   further sockets      probes.c   type 7
  *   carrier.c     an anchor where UDP does not get through      neighbours.c   peers that relay, where no anchor does
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
@@ -10,6 +10,7 @@
 
 #include "gateway/base/ratelimit.h"
 #include "gateway/discovery/discovery.h"
+#include "gateway/discovery/inbound.h"
 #include "gateway/discovery/links.h"
 #include "gateway/discovery/measure.h"
 #include "gateway/peer/message.h"
@@ -181,6 +182,7 @@ struct gw_discovery {
     struct gw_map tokens; /* gw_token by id */
     struct gw_links links;
     struct gw_measure measure; /* of our NAT */
+    struct gw_inbound inbound; /* of our firewall */
     uint64_t instance;         /* ours, towards anchors */
     struct gw_candidate own[GW_CANDIDATES_MAX];
     unsigned own_count;
@@ -356,6 +358,8 @@ bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
 void gw_relay_channel_end(struct gw_relay_channel *channel, struct gw_mono now, bool keeps_path);
 
 /* ---- discovery.c */
+/* Is it one of those that gw_discovery_set_addresses was given? */
+bool gw_discovery_is_own(const struct gw_discovery *discovery, const struct gw_addr *addr);
 /* What we offer: our own addresses and the observed ones. Returns how many, at most GW_CANDIDATES_MAX. */
 unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Address *out);
 /* An anchor sees us at another address than before. */

@@ -75,7 +75,7 @@ int gw_links_open(struct gw_links *links, struct gw_mono now, uint32_t *link, ui
         links->next = number + 1 < GW_LINKS_MAX ? number + 1 : GW_LINK_FIRST;
         if (links->state[number] != CLOSED)
             continue;
-        int got = events->open_link(links->host->gateway, number, events->ctx);
+        int got = events->open_link(links->host->gateway, number, false, events->ctx);
         if (got < 0)
             return got;
         links->state[number] = HELD;

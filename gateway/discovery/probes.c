@@ -37,7 +37,9 @@ bool gw_discovery_probe_input(struct gw_discovery *discovery, struct gw_mono now
     struct gw_probe probe;
     if (!token || gw_mono_due(token->expires, now) || !gw_probe_open(&probe, datagram, token->key))
         return false;
-    if (token->reach)
+    if (token == &discovery->inbound.token)
+        gw_inbound_probe(discovery, now, from, &probe);
+    else if (token->reach)
         gw_meet_probe(token->reach, now, from, &probe);
     else
         gw_measure_probe(discovery, now, token, from, &probe);

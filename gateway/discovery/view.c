@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+const char *const gw_public_reason_names[GW_PUBLIC_REASONS] = {"advertised", "open", "firewall",
+                                                               "untested",   "nat",  "unseen"};
+
 static_assert(GW_VIEW_CANDIDATES_MAX >= GW_CHECKS_MAX && GW_VIEW_ANCHORS_MAX >= GW_ANCHORS_MAX &&
                   GW_VIEW_PATHS_MAX >= GW_PATHS_MAX,
               "everything has its place");
@@ -78,4 +81,54 @@ void gw_discovery_reach_view(const struct gw_peer *peer, struct gw_reach_view *o
     out->next_attempt = direct->at;
     view_candidates(&direct->punch, out);
     view_anchors(peer->reach, out);
+}
+
+/* ---- this node itself */
+
+static bool is_advertised(const struct gw_discovery *discovery, struct gw_addr *at)
+{
+    for (unsigned i = 0; i < discovery->own_count; i++) {
+        if (discovery->own[i].kind != GW_CANDIDATE_CONFIGURED)
+            continue;
+        *at = discovery->own[i].addr;
+        return true;
+    }
+    return false;
+}
+
+/* As the anchors see it; own: as one of those that it has itself, if any does. */
+static bool is_seen(const struct gw_discovery *discovery, bool own, struct gw_addr *at)
+{
+    gw_list_for_each (node, &discovery->anchors) {
+        const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
+        if (use->is_neighbour || !gw_addr_is_set(&use->observed) ||
+            (own && !gw_discovery_is_own(discovery, &use->observed)))
+            continue;
+        *at = use->observed;
+        return true;
+    }
+    return false;
+}
+
+void gw_discovery_public_view(const struct gw_discovery *discovery, struct gw_public_view *out)
+{
+    const struct gw_inbound *inbound = &discovery->inbound;
+    bool is_tried = inbound->answer != GW_NAT_UNTESTED && gw_discovery_is_own(discovery, &inbound->at);
+    *out = (struct gw_public_view){.measured = is_tried ? inbound->measured : GW_NEVER,
+                                   .is_running = inbound->is_due || inbound->step != GW_INBOUND_IDLE};
+    if (is_advertised(discovery, &out->at))
+        out->reason = GW_PUBLIC_ADVERTISED;
+    else if (is_tried)
+        out->reason = inbound->answer == GW_NAT_YES ? GW_PUBLIC_OPEN : GW_PUBLIC_FIREWALL;
+    else if (is_seen(discovery, true, &out->at))
+        out->reason = GW_PUBLIC_UNTESTED;
+    else
+        out->reason = is_seen(discovery, false, &out->at) ? GW_PUBLIC_NAT : GW_PUBLIC_UNSEEN;
+    if (is_tried && out->reason != GW_PUBLIC_ADVERTISED)
+        out->at = inbound->at;
+}
+
+void gw_discovery_try_inbound(struct gw_discovery *discovery, struct gw_mono now)
+{
+    gw_inbound_renew(discovery, now);
 }

@@ -25,6 +25,30 @@ struct gw_anchor_view {
     int64_t rtt_ns;          /* 0 = unknown */
 };
 
+/* Can anybody reach this node, and how is that known? */
+enum gw_public_reason {
+    GW_PUBLIC_ADVERTISED, /* the owner says so */
+    GW_PUBLIC_OPEN, /* an anchor sees it at an address of its own, and what nobody asked for gets in there */
+    GW_PUBLIC_FIREWALL, /* ... does not get in */
+    GW_PUBLIC_UNTESTED, /* ... nobody has tried that yet, or could */
+    GW_PUBLIC_NAT,      /* anchors see it elsewhere */
+    GW_PUBLIC_UNSEEN,   /* no anchor has said where it sees it */
+    GW_PUBLIC_REASONS
+};
+extern const char *const gw_public_reason_names
+    [GW_PUBLIC_REASONS]; /* "advertised", "open", "firewall", "untested", "nat", "unseen" */
+static inline bool gw_public_is(enum gw_public_reason reason)
+{
+    return reason == GW_PUBLIC_ADVERTISED || reason == GW_PUBLIC_OPEN;
+}
+
+struct gw_public_view {
+    enum gw_public_reason reason;
+    struct gw_addr at;       /* the address in question; family 0: none is */
+    struct gw_mono measured; /* when it was tried last whether something gets in; GW_NEVER */
+    bool is_running;         /* it is being tried, or about to be */
+};
+
 #define GW_VIEW_CANDIDATES_MAX 100u
 #define GW_VIEW_ANCHORS_MAX 8u
 #define GW_VIEW_PATHS_MAX 8u

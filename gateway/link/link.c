@@ -102,9 +102,10 @@ static void on_further_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_further *further = arg;
     const struct gw_link *link = further->owner;
-    (void)fd, (void)what;
+    (void)what;
     if (link->gateway)
-        receive(further->owner, &further->udp, GW_UDP_V4, &further->is_closed);
+        receive(further->owner, &further->udp,
+                fd == further->udp.sockets[GW_UDP_V6].fd ? GW_UDP_V6 : GW_UDP_V4, &further->is_closed);
 }
 
 void gw_link_input(struct gw_link *link, struct gw_train *train)
@@ -136,7 +137,7 @@ static bool send_train(struct gw_link *link, struct gw_mono now)
     link->is_waiting = err == GW_E_AGAIN;
     if (link->is_waiting) {
         unsigned family = link->train.tuple.remote.family == 6 ? GW_UDP_V6 : GW_UDP_V4;
-        event_add(further ? further->writable : link->writable[family], NULL);
+        event_add(further ? further->writable[family] : link->writable[family], NULL);
         return false;
     }
     if (err != 0)
@@ -237,7 +238,7 @@ int gw_link_new(struct gw_link **out, struct gw_loop *loop, const struct gw_udp_
         free(link);
         return err;
     }
-    gw_furthers_init(&link->furthers, &params->listen[GW_UDP_V4]);
+    gw_furthers_init(&link->furthers, params->listen);
     link->loop = loop;
     link->hook.run = turn;
     *out = link;
@@ -304,12 +305,18 @@ void gw_link_free(struct gw_link *link)
     free(link);
 }
 
-int gw_link_open(struct gw_link *link, uint32_t number)
+int gw_link_open(struct gw_link *link, uint32_t number, bool with_v6)
 {
-    if (link->udp.sockets[GW_UDP_V4].fd < 0)
+    const struct gw_further_params params = {
+        .number = number,
+        .skip = {!gw_link_has(link, GW_UDP_V4), !with_v6 || !gw_link_has(link, GW_UDP_V6)},
+        .base = gw_loop_base(link->loop),
+        .owner = link,
+        .on_readable = on_further_readable,
+        .on_writable = on_writable};
+    if (params.skip[GW_UDP_V4] && params.skip[GW_UDP_V6])
         return -EAFNOSUPPORT;
-    return gw_further_open(&link->furthers, gw_loop_base(link->loop), number, link, on_further_readable,
-                           on_writable);
+    return gw_further_open(&link->furthers, &params);
 }
 
 void gw_link_close(struct gw_link *link, uint32_t number)

@@ -26,8 +26,8 @@ void gw_link_input(struct gw_link *link, struct gw_train *train);
 void gw_link_detach(struct gw_link *link);
 /* For gw_gateway_events.on_forward: sends the train from where it lies, if nothing of ours waits for the socket. */
 unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, struct gw_mono now);
-/* A further IPv4 socket, as in gw_gateway_events.open_link and close_link. */
-int gw_link_open(struct gw_link *link, uint32_t number);
+/* A further socket, as in gw_gateway_events.open_link and close_link. */
+int gw_link_open(struct gw_link *link, uint32_t number, bool with_v6);
 void gw_link_close(struct gw_link *link, uint32_t number);
 /* Lanes receive for it from now on, or no longer: meanwhile it only sends. What came in between is theirs. */
 void gw_link_set_receiving(struct gw_link *link, bool is_receiving);

@@ -34,9 +34,9 @@ struct gw_gateway_events {
     /* A CONTROL message (protobuf body, lent) from a peer of ours. May be NULL. */
     void (*on_control)(struct gateway *gateway, struct gw_peer *peer, struct gw_view body, struct gw_mono now,
                        void *ctx);
-    /* Opens a further IPv4 UDP socket, which becomes the link with this number (1 to 1023), on a port of the system's choice: returns the port, or -errno. Trains
-     * come from it and go to it by the tuple's link. May be NULL: there are none, and then close_link too. */
-    int (*open_link)(struct gateway *gateway, uint32_t link, void *ctx);
+    /* Opens a further UDP socket, which becomes the link with this number (1 to 1023), on a port of the system's choice: returns the port, or -errno. IPv4, and with_v6 also IPv6 on the
+     * same port, as far as this machine has them. Trains come from it and go to it by the tuple's link. May be NULL: there are none, and then close_link too. */
+    int (*open_link)(struct gateway *gateway, uint32_t link, bool with_v6, void *ctx);
     void (*close_link)(struct gateway *gateway, uint32_t link, void *ctx);
     /* An anchor does not answer by UDP: a carrier to it may (gw_gateway_carrier_up). Told again and again while that is so. May be NULL. */
     void (*on_carrier_wanted)(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx);

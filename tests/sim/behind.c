@@ -48,12 +48,12 @@ static int carry(struct sim_node *node, const struct gw_train *train, const uint
     return 0;
 }
 
-static int open_link(struct gateway *gateway, uint32_t link, void *ctx)
+static int open_link(struct gateway *gateway, uint32_t link, bool with_v6, void *ctx)
 {
     struct sim_node *node = ctx;
     struct sim_place *place = node->place;
     (void)gateway;
-    if (!sim_end_ip(&place->end, 4))
+    if (!sim_end_ip(&place->end, 4) && !(with_v6 && sim_end_ip(&place->end, 6)))
         return -EAFNOSUPPORT;
     place->open_links++;
     place->most_links = place->open_links > place->most_links ? place->open_links : place->most_links;

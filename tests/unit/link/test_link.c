@@ -276,10 +276,10 @@ static void test_the_last_word_is_sent(void **state)
 static void test_further_sockets(void **state)
 {
     struct world *world = *state;
-    assert_int_equal(gw_link_open(world->to, 0), -EINVAL);
-    int port = gw_link_open(world->to, 5), from_port = gw_link_open(world->from, 7);
+    assert_int_equal(gw_link_open(world->to, 0, false), -EINVAL);
+    int port = gw_link_open(world->to, 5, false), from_port = gw_link_open(world->from, 7, false);
     assert_true(port > 0 && from_port > 0);
-    assert_int_equal(gw_link_open(world->to, 5), -EINVAL);
+    assert_int_equal(gw_link_open(world->to, 5, false), -EINVAL);
     uint16_t primary = world->sender.to.port;
     world->sender.to.port = (uint16_t)port;
     world->sender.link = 7;
@@ -302,6 +302,27 @@ static void test_further_sockets(void **state)
     assert_int_equal(world->receiver.last_tuple.link, 0);
 }
 
+/* One of both families: by IPv6 too it leaves from that port, and takes what comes there. */
+static void test_further_of_both_families(void **state)
+{
+    struct world *world = *state;
+    if (!gw_link_has(world->to, GW_UDP_V6))
+        skip();
+    int port = gw_link_open(world->to, 1, true), from_port = gw_link_open(world->from, 1, true);
+    assert_true(port > 0 && from_port > 0);
+    world->sender.link = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        gw_addr_parse_ip(&world->sender.to, i == 0 ? "::1" : "127.0.0.1", (uint16_t)port);
+        world->sender.to_send = 1;
+        world->receiver.stop_when_received = 20 * (i + 1);
+        run(world);
+        assert_int_equal(world->receiver.last_tuple.link, 1);
+        assert_int_equal(world->receiver.last_tuple.remote.family, i == 0 ? 6 : 4);
+        assert_int_equal(world->receiver.last_tuple.remote.port, from_port);
+    }
+    gw_link_close(world->to, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -317,6 +338,7 @@ int main(void)
         T(test_receive_errors_do_not_spin),
         T(test_the_last_word_is_sent),
         T(test_further_sockets),
+        T(test_further_of_both_families),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
