@@ -436,7 +436,7 @@ static const struct gw_key network_keys[] = {
          "The HTTP proxy that TLS connections to anchors go through, http://[USER:PASSWORD@]HOST:PORT, where a network lets nothing else out; `none`: straight, whatever the environment says."},
     {"port_mapping", GW_TYPE_ENUM, NETWORK(port_mapping), .choices = port_mappings, .fallback = "auto",
      .doc =
-         "`auto`: where this machine has only private IPv4 addresses, ask the router to forward the port to it, by PCP, NAT-PMP or UPnP, and peers are told. It ends with the daemon."},
+         "`auto`: where this machine has only private IPv4 addresses, ask the router to forward the port to it, by PCP, NAT-PMP or UPnP; and where it has a global IPv6 address, to let the port through its firewall, by PCP. Peers are told. It ends with the daemon."},
     {"protocol", GW_TYPE_SECTION, .section = &protocol_section},
     {"security", GW_TYPE_SECTION, .section = &security_section},
     {"peers", GW_TYPE_SECTION, GW_LIST, NETWORK(peers), .section = &peer_section, .max_count = 4096,

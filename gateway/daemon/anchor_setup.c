@@ -80,17 +80,21 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
 {
     const struct gw_config_network *config = network->files->config;
     struct gw_addr found[INTERFACES_MAX];
-    struct gw_candidate list[INTERFACES_MAX + 5];
-    struct gw_addr mapped;
+    struct gw_candidate list[INTERFACES_MAX + 6];
+    struct gw_addr mapped, pinhole;
     unsigned count = 0, found_count = gw_interfaces_list(found, INTERFACES_MAX);
     for (size_t i = 0; i < config->advertise.count && i < 4; i++)
         list[count++] = (struct gw_candidate){config->advertise.items[i].addr, GW_CANDIDATE_CONFIGURED};
     if (gw_port_mapping_external(&network->outside.mapping, &mapped))
         list[count++] = (struct gw_candidate){mapped, GW_CANDIDATE_MAPPED};
+    if (gw_port_mapping_external(&network->outside.pinhole, &pinhole) && is_listened_on(config, &pinhole))
+        list[count++] = (struct gw_candidate){pinhole, GW_CANDIDATE_MAPPED};
     for (unsigned i = 0; i < found_count; i++) {
         if (is_virtual(network, &found[i]) || !is_listened_on(config, &found[i]))
             continue;
         found[i].port = gw_link_port(network->link);
+        if (gw_addr_equal(&found[i], &pinhole))
+            continue;
         list[count++] = (struct gw_candidate){found[i], GW_CANDIDATE_HOST};
     }
     gw_gateway_set_candidates(network->gateway, now, list, count);

@@ -108,18 +108,24 @@ static void print_family(const json_t *network, const char *key, const char *tit
     print_line("", text);
 }
 
-static void print_mapping(const json_t *network)
+static void print_mapping(const json_t *network, const char *key, const char *title)
 {
-    const json_t *mapping = json_object_get(network, "port_mapping");
+    const json_t *mapping = json_object_get(network, key);
     const char *protocol = gw_json_text(mapping, "protocol"), *reason = gw_json_text(mapping, "reason");
     char text[256];
     if (*protocol)
         snprintf(text, sizeof text, "%s, by %s", gw_json_text(mapping, "external"), protocol);
     else
         snprintf(text, sizeof text, "%s%s%s", gw_json_text(mapping, "state"), *reason ? ": " : "", reason);
-    print_line("port mapping", text);
+    print_line(title, text);
     if (!*gw_json_text(mapping, "router"))
         return;
+    if (!json_object_get(mapping, "upnp")) {
+        snprintf(text, sizeof text, "router %s; PCP: %s", gw_json_text(mapping, "router"),
+                 yes_no(mapping, "pcp"));
+        print_line("", text);
+        return;
+    }
     snprintf(text, sizeof text, "router %s; PCP: %s, NAT-PMP: %s, UPnP: %s", gw_json_text(mapping, "router"),
              yes_no(mapping, "pcp"), yes_no(mapping, "nat_pmp"), yes_no(mapping, "upnp"));
     print_line("", text);
@@ -167,7 +173,8 @@ static void print_answer(const json_t *answer)
         print_family(network, "ipv4", "IPv4");
         print_family(network, "ipv6", "IPv6");
         print_public(network);
-        print_mapping(network);
+        print_mapping(network, "port_mapping", "port mapping");
+        print_mapping(network, "pinhole", "IPv6 pinhole");
         print_asked(network, "stun", "STUN", "server");
         print_asked(network, "anchors", "anchor", "name");
     }

@@ -146,7 +146,8 @@ static bool is_waiting_for(const struct gw_netcheck *check, const struct gw_netw
         if (!anchor.is_neighbour && (!anchor.is_connected || anchor.rtt_ns == 0 || is_to_measure))
             return true;
     }
-    return gw_port_mapping_is_probing(&network->outside.mapping);
+    return gw_port_mapping_is_probing(&network->outside.mapping) ||
+           gw_port_mapping_is_probing(&network->outside.pinhole);
 }
 
 /* Nobody answers who was asked. */
@@ -225,6 +226,7 @@ int gw_netcheck_new(struct gw_netcheck **out, struct gw_daemon *daemon, const st
         gw_gateway_ask_stun(network->gateway, now);
         gw_gateway_try_inbound(network->gateway, now);
         gw_port_mapping_probe(&network->outside.mapping, now);
+        gw_port_mapping_probe(&network->outside.pinhole, now);
     }
     *out = check;
     return 0;

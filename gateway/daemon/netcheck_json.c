@@ -154,25 +154,24 @@ static json_t *family_json(const struct gw_network *network, uint8_t family, str
 
 /* ---- the rest */
 
-static json_t *mapping_json(const struct gw_network *network)
+static json_t *mapping_json(const struct gw_port_mapping *mapping)
 {
-    const struct gw_port_mapping *mapping = &network->outside.mapping;
     const struct gw_portmap *portmap = &mapping->portmap;
     const char *reason, *state = gw_port_mapping_state(mapping, &reason);
-    struct gw_addr external, router = mapping->router;
+    struct gw_addr external;
+    const struct gw_addr router = mapping->router;
     char text[GW_ADDR_STRLEN];
     json_t *object = json_object();
     gw_port_mapping_external(mapping, &external);
-    router.port = 0;
-    gw_addr_format(&router, text);
-    if (gw_addr_is_set(&router))
-        text[strlen(text) - 2] = '\0';
+    gw_addr_format_ip(&router, text);
     json_object_set_new(object, "state", json_string(state));
     json_object_set_new(object, "reason", text_or_null(reason));
     json_object_set_new(object, "protocol", text_or_null(gw_port_mapping_protocol(mapping)));
     json_object_set_new(object, "external", addr_or_null(&external));
     json_object_set_new(object, "router", gw_addr_is_set(&router) ? json_string(text) : json_null());
     json_object_set_new(object, "pcp", json_boolean(portmap->has_pcp));
+    if (mapping->family == 6)
+        return object; /* the others have no IPv6 */
     json_object_set_new(object, "nat_pmp", json_boolean(portmap->has_pmp));
     json_object_set_new(object, "upnp", json_boolean(mapping->igd.is_found));
     return object;
@@ -221,7 +220,8 @@ json_t *gw_netcheck_json(const struct gw_network *network, enum gw_netcheck_tcp 
                         tcp == GW_TCP_NOT_TRIED ? json_null() : json_boolean(tcp == GW_TCP_WORKS));
     json_object_set_new(object, "ipv4", family_json(network, 4, now));
     json_object_set_new(object, "ipv6", family_json(network, 6, now));
-    json_object_set_new(object, "port_mapping", mapping_json(network));
+    json_object_set_new(object, "port_mapping", mapping_json(&network->outside.mapping));
+    json_object_set_new(object, "pinhole", mapping_json(&network->outside.pinhole));
     json_object_set_new(object, "stun", servers_json(network));
     json_object_set_new(object, "anchors", anchors);
     json_object_set_new(object, "nat", gw_anchor_setup_nat_json(network, now));

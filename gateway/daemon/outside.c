@@ -55,26 +55,40 @@ int gw_outside_init(struct gw_outside *outside, struct gw_loop *loop, struct gat
 {
     outside->gateway = gateway;
     outside->endpoints = endpoints;
-    return gw_port_mapping_init(&outside->mapping, loop, secret, on_change, ctx);
+    int err = gw_port_mapping_init(&outside->mapping, 4, loop, secret, on_change, ctx);
+    return err ? err : gw_port_mapping_init(&outside->pinhole, 6, loop, secret, on_change, ctx);
 }
 
 void gw_outside_fini(struct gw_outside *outside)
 {
     gw_lookup_free(outside->lookup);
     outside->lookup = NULL;
+    gw_port_mapping_fini(&outside->pinhole);
     gw_port_mapping_fini(&outside->mapping);
+}
+
+static bool listens_by_v6(const struct gw_config_network *config)
+{
+    for (size_t i = 0; i < config->listen.count; i++) {
+        if (config->listen.items[i].family == 6)
+            return true;
+    }
+    return config->listen.count == 0;
 }
 
 void gw_outside_apply(struct gw_outside *outside, const struct gw_config_network *config, uint16_t port,
                       struct gw_mono now)
 {
-    outside->mapping.port = port;
+    bool is_wanted = config->port_mapping == GW_CONFIG_PORT_MAPPING_AUTO;
+    outside->mapping.port = outside->pinhole.port = port;
     apply_stun(outside, config, now);
-    gw_port_mapping_refresh(&outside->mapping, config->port_mapping == GW_CONFIG_PORT_MAPPING_AUTO, now);
+    gw_port_mapping_refresh(&outside->mapping, is_wanted, now);
+    gw_port_mapping_refresh(&outside->pinhole, is_wanted && listens_by_v6(config), now);
 }
 
 void gw_outside_kick(struct gw_outside *outside, struct gw_mono now)
 {
     gw_lookup_again(outside->lookup);
     gw_port_mapping_refresh(&outside->mapping, outside->mapping.is_wanted, now);
+    gw_port_mapping_refresh(&outside->pinhole, outside->pinhole.is_wanted, now);
 }

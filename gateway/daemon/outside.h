@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a network finds out where it is reached from outside, beside what anchors tell: the STUN servers of its configuration, and the port that the router forwards. */
+/* How a network finds out where it is reached from outside, beside what anchors tell: the STUN servers of its configuration, and the port that the router forwards, or lets through. */
 #ifndef GATEWAY_DAEMON_OUTSIDE_H
 #define GATEWAY_DAEMON_OUTSIDE_H
 
@@ -12,10 +12,11 @@ struct gw_outside {
     struct gw_lookup *lookup; /* of the STUN servers that are names; NULL = none is */
     struct gw_config_endpoint stun[GW_STUN_SERVERS_MAX];
     size_t stun_count;
-    struct gw_port_mapping mapping;
+    struct gw_port_mapping mapping; /* of IPv4 */
+    struct gw_port_mapping pinhole; /* of IPv6 */
 };
 
-/* on_change: gw_port_mapping_external is another one. Everything is borrowed for life; secret is read now. 0 or GW_E_NOMEM. */
+/* on_change: gw_port_mapping_external of either is another one. Everything is borrowed for life; secret is read now. 0 or GW_E_NOMEM. */
 int gw_outside_init(struct gw_outside *outside, struct gw_loop *loop, struct gateway *gateway,
                     struct gw_endpoints *endpoints, const uint8_t secret[32], void (*on_change)(void *ctx),
                     void *ctx);

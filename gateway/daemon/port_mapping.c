@@ -3,17 +3,16 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/daemon/pcp_socket.h"
 #include "gateway/link/route.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define READS_MAX 8
-#define ANNOUNCE_GROUP 0xe0000001u /* 224.0.0.1 */
 
 static void turn(struct gw_port_mapping *mapping, struct gw_mono now);
 
@@ -31,46 +30,6 @@ static void close_sockets(struct gw_port_mapping *mapping)
         close(mapping->announced_fd);
     mapping->readable = mapping->announced = NULL;
     mapping->fd = mapping->announced_fd = -1;
-}
-
-/* Connected to the router: only its answers come in, and its ICMP errors. */
-static int open_socket(const struct gw_addr *router, struct gw_addr *client)
-{
-    struct sockaddr_storage at;
-    socklen_t len = (socklen_t)gw_addr_to_sockaddr(router, &at);
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)&at, len) == 0) {
-        len = sizeof at;
-        if (getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
-            gw_addr_from_sockaddr(client, (const struct sockaddr *)&at) == 0) {
-            client->port = 0;
-            return fd;
-        }
-    }
-    int err = -errno;
-    close(fd);
-    return err;
-}
-
-/* What the router tells everybody (RFC 6887, 14.1; RFC 6886, 3.2.1). Others in this machine listen on the port too. Without it a restart is noticed at the next renewal. */
-static int open_announced(unsigned interface)
-{
-    const struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(GW_PCP_CLIENT_PORT)};
-    const struct ip_mreqn group = {.imr_multiaddr = {htonl(ANNOUNCE_GROUP)}, .imr_ifindex = (int)interface};
-    const int on = 1;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, (const struct sockaddr *)&at, sizeof at) == 0 &&
-        setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group) == 0)
-        return fd;
-    int err = -errno;
-    close(fd);
-    gw_log_debug("the router's announcements are not heard: %s", gw_strerror(err));
-    return err;
 }
 
 static bool is_from_router(const struct gw_port_mapping *mapping, const struct sockaddr_storage *from)
@@ -124,7 +83,7 @@ static void send_due(struct gw_port_mapping *mapping, struct gw_mono now)
 /* UPnP begins when the others are quiet, and ends when they are not. */
 static void choose(struct gw_port_mapping *mapping, struct gw_mono now)
 {
-    bool is_quiet = gw_portmap_is_quiet(&mapping->portmap, now);
+    bool is_quiet = mapping->family == 4 && gw_portmap_is_quiet(&mapping->portmap, now);
     if (mapping->igd.state == GW_IGD_OFF && is_quiet && gw_addr_is_set(&mapping->router))
         gw_igd_start(&mapping->igd, &mapping->router, &mapping->client, mapping->port);
     else if (mapping->igd.state != GW_IGD_OFF && mapping->portmap.state == GW_PORTMAP_MAPPED)
@@ -135,7 +94,8 @@ static void arm(struct gw_port_mapping *mapping, struct gw_mono now)
 {
     struct gw_mono next =
         gw_mono_min(gw_portmap_next_deadline(&mapping->portmap), gw_igd_next_deadline(&mapping->igd));
-    if (mapping->portmap.state == GW_PORTMAP_ASKING && mapping->igd.state == GW_IGD_OFF)
+    if (mapping->family == 4 && mapping->portmap.state == GW_PORTMAP_ASKING &&
+        mapping->igd.state == GW_IGD_OFF)
         next = gw_mono_min(next, gw_mono_add(mapping->portmap.began, GW_PORTMAP_QUIET_NS));
     if (gw_mono_is_never(next)) {
         evtimer_del(mapping->timer);
@@ -185,6 +145,12 @@ static bool is_private(const struct gw_addr *addr)
            (ip[0] == 100 && (ip[1] & 0xc0) == 64);
 }
 
+/* Of a machine whose only IPv4 addresses are such, or with a global IPv6 address, which a firewall may be before. */
+static bool may_need(const struct gw_addr *client)
+{
+    return client->family == 6 ? (client->ip[0] & 0xe0) == 0x20 : is_private(client);
+}
+
 static void give_back(struct gw_port_mapping *mapping, bool may_wait)
 {
     uint8_t out[GW_PCP_REQUEST_MAX];
@@ -215,11 +181,11 @@ void gw_port_mapping_refresh(struct gw_port_mapping *mapping, bool is_wanted, st
     struct gw_addr client = {.family = 0};
     int fd = -1;
     mapping->is_wanted = is_wanted;
-    if (gw_route_default(&route, 4) == 0 && route.router.family == 4) {
+    if (gw_route_default(&route, mapping->family) == 0 && route.router.family == mapping->family) {
         route.router.port = GW_PCP_PORT;
-        fd = open_socket(&route.router, &client);
+        fd = gw_pcp_socket_open(&route.router, &client);
     }
-    bool is_needed = is_wanted && fd >= 0 && is_private(&client);
+    bool is_needed = is_wanted && fd >= 0 && may_need(&client);
     if (is_needed && gw_addr_equal(&route.router, &mapping->router) &&
         gw_addr_equal(&client, &mapping->client)) {
         close(fd);
@@ -238,7 +204,7 @@ void gw_port_mapping_refresh(struct gw_port_mapping *mapping, bool is_wanted, st
     mapping->router = route.router;
     mapping->client = client;
     mapping->fd = fd;
-    mapping->announced_fd = open_announced(route.interface);
+    mapping->announced_fd = gw_pcp_socket_open_announced(mapping->family, route.interface);
     if (watch(mapping))
         gw_portmap_start(&mapping->portmap, now, &client, mapping->port, mapping->nonce);
     else
@@ -248,14 +214,15 @@ void gw_port_mapping_refresh(struct gw_port_mapping *mapping, bool is_wanted, st
 
 /* ---- life */
 
-int gw_port_mapping_init(struct gw_port_mapping *mapping, struct gw_loop *loop, const uint8_t secret[32],
-                         void (*on_change)(void *ctx), void *ctx)
+int gw_port_mapping_init(struct gw_port_mapping *mapping, uint8_t family, struct gw_loop *loop,
+                         const uint8_t secret[32], void (*on_change)(void *ctx), void *ctx)
 {
-    static const char label[] = "peergate port mapping nonce v1";
+    static const char label4[] = "peergate port mapping nonce v1", label6[] = "peergate pinhole nonce v1";
+    const char *label = family == 6 ? label6 : label4;
     uint8_t digest[crypto_generichash_BYTES];
     *mapping = (struct gw_port_mapping){
-        .loop = loop, .fd = -1, .announced_fd = -1, .on_change = on_change, .ctx = ctx};
-    crypto_generichash(digest, sizeof digest, (const uint8_t *)label, sizeof label - 1, secret, 32);
+        .family = family, .loop = loop, .fd = -1, .announced_fd = -1, .on_change = on_change, .ctx = ctx};
+    crypto_generichash(digest, sizeof digest, (const uint8_t *)label, strlen(label), secret, 32);
     memcpy(mapping->nonce, digest, sizeof mapping->nonce);
     gw_portmap_init(&mapping->portmap, gw_random_system());
     gw_igd_init(&mapping->igd, loop, on_igd, mapping);
@@ -281,7 +248,8 @@ bool gw_port_mapping_probe(struct gw_port_mapping *mapping, struct gw_mono now)
     if (!gw_addr_is_set(&mapping->router))
         return false;
     gw_portmap_probe(&mapping->portmap, now);
-    gw_igd_find(&mapping->igd, &mapping->router, &mapping->client);
+    if (mapping->family == 4)
+        gw_igd_find(&mapping->igd, &mapping->router, &mapping->client);
     turn(mapping, now);
     return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A network's UDP port, forwarded by the router where this machine is behind one: PCP and NAT-PMP (gateway/portmap) first, UPnP (igd.h) where those are not answered. This is their
- * socket, their timer, and who decides which; for IPv4. */
+ * socket, their timer, and who decides which. For IPv4; and for IPv6, by PCP alone, a pinhole in the router's firewall. */
 #ifndef GATEWAY_DAEMON_PORT_MAPPING_H
 #define GATEWAY_DAEMON_PORT_MAPPING_H
 
@@ -8,6 +8,7 @@
 #include "gateway/portmap/portmap.h"
 
 struct gw_port_mapping {
+    uint8_t family;
     struct gw_loop *loop; /* NULL before gw_port_mapping_init */
     uint16_t port;        /* the network's; set before gw_port_mapping_refresh */
     uint8_t nonce[GW_PCP_NONCE_LEN];
@@ -16,15 +17,15 @@ struct gw_port_mapping {
     int fd, announced_fd;          /* -1 */
     struct event *readable, *announced, *timer;
     struct gw_portmap portmap;
-    struct gw_igd igd;
+    struct gw_igd igd;            /* OFF of IPv6 */
     struct gw_addr told;          /* external, as it was when on_change was called last */
     void (*on_change)(void *ctx); /* gw_port_mapping_external */
     void *ctx;
 };
 
-/* secret: a key of this node's, from which the mapping's nonce follows, so that it can be taken over after a restart. 0 or GW_E_NOMEM. */
-int gw_port_mapping_init(struct gw_port_mapping *mapping, struct gw_loop *loop, const uint8_t secret[32],
-                         void (*on_change)(void *ctx), void *ctx);
+/* family: 4 or 6. secret: a key of this node's, from which the mapping's nonce follows, so that it can be taken over after a restart. 0 or GW_E_NOMEM. */
+int gw_port_mapping_init(struct gw_port_mapping *mapping, uint8_t family, struct gw_loop *loop,
+                         const uint8_t secret[32], void (*on_change)(void *ctx), void *ctx);
 /* Gives the mapping back: a datagram, or with UPnP up to two seconds. Safe without init, and twice. */
 void gw_port_mapping_fini(struct gw_port_mapping *mapping);
 /* At the start, after a reload, when the network changed: which router, and is it wanted? A mapping of the same router is asked for again. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PCP is asked first. A router that knows only NAT-PMP says so, or says nothing: then it is asked for its address outside by that, which changes nothing there, and for
+/* PCP is asked first (for IPv6, alone). A router that knows only NAT-PMP says so, or says nothing: then it is asked for its address outside by that, which changes nothing there, and for
  * the mapping when it has answered. */
 #include "gateway/portmap/portmap.h"
 
@@ -59,6 +59,12 @@ void gw_portmap_init(struct gw_portmap *portmap, struct gw_random *random)
     end_asks(portmap);
 }
 
+/* Asked for IPv6: a firewall's pinhole. */
+static bool is_pinhole(const struct gw_portmap *portmap)
+{
+    return portmap->map.client.family == 6;
+}
+
 static void begin(struct gw_portmap *portmap, struct gw_mono now)
 {
     end_asks(portmap);
@@ -67,7 +73,8 @@ static void begin(struct gw_portmap *portmap, struct gw_mono now)
     portmap->expires = portmap->renew_at = portmap->again_at = GW_NEVER;
     portmap->began = now;
     ask(portmap, GW_PORTMAP_PCP_MAP, now);
-    ask(portmap, GW_PORTMAP_PMP_ADDRESS, gw_mono_add(now, PMP_LATER_NS));
+    if (!is_pinhole(portmap))
+        ask(portmap, GW_PORTMAP_PMP_ADDRESS, gw_mono_add(now, PMP_LATER_NS));
 }
 
 void gw_portmap_start(struct gw_portmap *portmap, struct gw_mono now, const struct gw_addr *client,
@@ -110,7 +117,7 @@ void gw_portmap_probe(struct gw_portmap *portmap, struct gw_mono now)
         return;
     portmap->is_probing = true;
     ask(portmap, GW_PORTMAP_PCP_ANNOUNCE, now);
-    if (!portmap->asks[GW_PORTMAP_PMP_ADDRESS].is_running)
+    if (!is_pinhole(portmap) && !portmap->asks[GW_PORTMAP_PMP_ADDRESS].is_running)
         ask(portmap, GW_PORTMAP_PMP_ADDRESS, now);
 }
 
@@ -167,6 +174,12 @@ static void fail(struct gw_portmap *portmap, enum gw_portmap_state state, struct
     portmap->again_at = gw_mono_add(now, wait_ns);
 }
 
+static void nobody_answers(struct gw_portmap *portmap, struct gw_mono now)
+{
+    fail(portmap, GW_PORTMAP_SILENT, now, portmap->again_ns);
+    portmap->again_ns = portmap->again_ns * 2 < AGAIN_MAX_NS ? portmap->again_ns * 2 : AGAIN_MAX_NS;
+}
+
 static bool refused(struct gw_portmap *portmap, const struct gw_pcp_response *response, struct gw_mono now)
 {
     bool was_mapped = portmap->state == GW_PORTMAP_MAPPED;
@@ -174,7 +187,9 @@ static bool refused(struct gw_portmap *portmap, const struct gw_pcp_response *re
     wait = response->version == GW_PMP ? AGAIN_NS : wait;
     portmap->version = response->version;
     portmap->result = response->result;
-    gw_log_info("the router forwards no port by %s: %s", response->version == GW_PCP ? "PCP" : "NAT-PMP",
+    gw_log_info("the router %s by %s: %s",
+                is_pinhole(portmap) ? "lets no IPv6 port through" : "forwards no port",
+                response->version == GW_PCP ? "PCP" : "NAT-PMP",
                 gw_pcp_result_text(response->version, response->result));
     fail(portmap, GW_PORTMAP_REFUSED, now,
          wait < REFUSED_MIN_NS   ? REFUSED_MIN_NS
@@ -217,7 +232,8 @@ static bool mapped(struct gw_portmap *portmap, const struct gw_pcp_response *res
     if (response->version == GW_PCP)
         portmap->map.external = external;
     if (is_new)
-        gw_log_info("the router forwards %s to this node, by %s, for %u s", gw_addr_log(&external, text),
+        gw_log_info("the router %s %s to this node, by %s, for %u s",
+                    is_pinhole(portmap) ? "lets through" : "forwards", gw_addr_log(&external, text),
                     response->version == GW_PCP ? "PCP" : "NAT-PMP", portmap->lifetime_s);
     return is_new;
 }
@@ -253,7 +269,8 @@ static bool map_input(struct gw_portmap *portmap, const struct gw_pcp_response *
         external = portmap->outside;
         external.port = response->external.port;
     }
-    if (response->lifetime_s == 0 || external.family != 4 || !gw_candidate_is_usable(&external)) {
+    if (response->lifetime_s == 0 || external.family != portmap->map.client.family ||
+        !gw_candidate_is_usable(&external)) {
         gw_log_info("what the router says of the port that it forwards makes no sense");
         bool was_mapped = portmap->state == GW_PORTMAP_MAPPED;
         fail(portmap, GW_PORTMAP_SILENT, now, portmap->again_ns);
@@ -289,6 +306,8 @@ static void no_pcp(struct gw_portmap *portmap, struct gw_mono now)
     bool was_asked = portmap->asks[GW_PORTMAP_PCP_MAP].is_running;
     end_ask(portmap, GW_PORTMAP_PCP_MAP);
     end_ask(portmap, GW_PORTMAP_PCP_ANNOUNCE);
+    if (is_pinhole(portmap) && portmap->state == GW_PORTMAP_ASKING)
+        nobody_answers(portmap, now);
     if (was_asked && portmap->asks[GW_PORTMAP_PMP_ADDRESS].is_running &&
         portmap->asks[GW_PORTMAP_PMP_ADDRESS].tries == 0)
         portmap->asks[GW_PORTMAP_PMP_ADDRESS].next = now;
@@ -305,6 +324,8 @@ bool gw_portmap_input(struct gw_portmap *portmap, struct gw_mono now, const uint
             no_pcp(portmap, now);
         return false;
     }
+    if (response.version == GW_PMP && is_pinhole(portmap))
+        return false; /* it was not asked, and has nothing to say about IPv6 */
     *(response.version == GW_PCP ? &portmap->has_pcp : &portmap->has_pmp) = true;
     bool is_answer = response.kind == GW_PCP_MAP && !is_announced; /* by which it is there again */
     if (has_forgotten(&portmap->epoch, response.epoch_s, now) && !is_answer)
@@ -359,10 +380,8 @@ bool gw_portmap_expire(struct gw_portmap *portmap, struct gw_mono now)
         ask(portmap, portmap->version == GW_PCP ? GW_PORTMAP_PCP_MAP : GW_PORTMAP_PMP_ADDRESS, now);
         portmap->renew_at = gw_mono_add(now, until_renewal(portmap));
     }
-    if (portmap->state == GW_PORTMAP_ASKING && !is_asking(portmap)) {
-        fail(portmap, GW_PORTMAP_SILENT, now, portmap->again_ns);
-        portmap->again_ns = portmap->again_ns * 2 < AGAIN_MAX_NS ? portmap->again_ns * 2 : AGAIN_MAX_NS;
-    }
+    if (portmap->state == GW_PORTMAP_ASKING && !is_asking(portmap))
+        nobody_answers(portmap, now);
     if (gw_mono_due(portmap->again_at, now))
         begin(portmap, now);
     return false;

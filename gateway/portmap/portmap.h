@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One UDP port forwarded by the router, by PCP or, where it knows only that, NAT-PMP: asked for, renewed at half of its life, asked for anew when the router has forgotten
+/* One UDP port forwarded by the router, by PCP or, where it knows only that, NAT-PMP, or (IPv6) let through by its firewall, by PCP: asked for, renewed at half of its life, asked for anew when the router has forgotten
  * it (its epoch), given back at the end. What the router says is believed only where it answers a request of ours, and bounded in how often it makes us speak. Leaf: the caller has
  * the socket, which is connected to the router's port GW_PCP_PORT, and hears its announcements. */
 #ifndef GATEWAY_PORTMAP_PORTMAP_H
@@ -66,7 +66,7 @@ struct gw_portmap {
 };
 
 void gw_portmap_init(struct gw_portmap *portmap, struct gw_random *random);
-/* From the beginning: another router, another address of ours, another port. client: our address towards the router. nonce: the same for this port of this node whenever it asks, and nobody
+/* From the beginning: another router, another address of ours, another port. client: our address, that is asked for and that the requests come from: IPv4 or IPv6. nonce: the same for this port of this node whenever it asks, and nobody
  * else's to know: with another one a router does not give a mapping back that it still has (RFC 6887, 11.3). */
 void gw_portmap_start(struct gw_portmap *portmap, struct gw_mono now, const struct gw_addr *client,
                       uint16_t port, const uint8_t nonce[GW_PCP_NONCE_LEN]);

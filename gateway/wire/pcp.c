@@ -41,9 +41,13 @@ const char *gw_pcp_result_text(enum gw_pcp_version version, unsigned result)
 
 /* ---- requests */
 
-/* IPv4 as ::ffff:a.b.c.d; an address that is not set as ::ffff:0.0.0.0, "any". */
-static void write_ip(struct gw_writer *w, const struct gw_addr *addr)
+/* IPv4 as ::ffff:a.b.c.d; an address that is not set as ::ffff:0.0.0.0 or ::, "any". */
+static void write_ip(struct gw_writer *w, const struct gw_addr *addr, bool is_v6)
 {
+    if (is_v6) {
+        gw_write_bytes(w, addr->ip, sizeof addr->ip);
+        return;
+    }
     gw_write_zeros(w, 10);
     gw_write_u16_be(w, 0xffff);
     gw_write_bytes(w, addr->ip, 4);
@@ -56,7 +60,7 @@ static void write_header(struct gw_writer *w, uint8_t opcode, uint32_t lifetime_
     gw_write_u8(w, opcode);
     gw_write_u16_be(w, 0);
     gw_write_u32_be(w, lifetime_s);
-    write_ip(w, client);
+    write_ip(w, client, client->family == 6);
 }
 
 size_t gw_pcp_encode_map(uint8_t out[GW_PCP_REQUEST_MAX], const struct gw_pcp_map *map)
@@ -68,7 +72,7 @@ size_t gw_pcp_encode_map(uint8_t out[GW_PCP_REQUEST_MAX], const struct gw_pcp_ma
     gw_write_zeros(&w, 3);
     gw_write_u16_be(&w, map->internal_port);
     gw_write_u16_be(&w, map->external_port);
-    write_ip(&w, &map->external);
+    write_ip(&w, &map->external, map->client.family == 6);
     return gw_writer_len(&w);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What a router is asked to forward a port with: PCP (RFC 6887, MAP and ANNOUNCE) and its predecessor NAT-PMP (RFC 6886), which share a port and the place of the version.
- * Client side only, for UDP and IPv4. */
+ * Client side only, for UDP. By IPv6, which only PCP has, no port is forwarded: a firewall lets it through, a pinhole (RFC 6887, 2.3). */
 #ifndef GATEWAY_WIRE_PCP_H
 #define GATEWAY_WIRE_PCP_H
 
 #include "gateway/wire/addr.h"
 
 #define GW_PCP_PORT 5351u        /* of the router */
-#define GW_PCP_CLIENT_PORT 5350u /* where it announces that it has restarted: 224.0.0.1 */
+#define GW_PCP_CLIENT_PORT 5350u /* where it announces that it has restarted: 224.0.0.1, ff02::1 */
 #define GW_PCP_NONCE_LEN 12u
 #define GW_PCP_REQUEST_MAX 60u
 #define GW_PCP_MESSAGE_MAX 1100u
@@ -29,8 +29,8 @@ struct gw_pcp_map {
     uint8_t nonce[GW_PCP_NONCE_LEN];       /* PCP */
     uint32_t lifetime_s;                   /* 0 ends the mapping */
     uint16_t internal_port, external_port; /* external: a wish, 0 = any */
-    struct gw_addr client;                 /* PCP: our address towards the router, IPv4 */
-    struct gw_addr external;               /* PCP: a wish; family 0 = any */
+    struct gw_addr client;                 /* PCP: our address, of the family that is asked for */
+    struct gw_addr external;               /* PCP: a wish; family 0 = any of the client's family */
 };
 
 /* Returns the length. */

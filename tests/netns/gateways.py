@@ -3,7 +3,7 @@
 router; coturn, a STUN and TURN server with two addresses.
 
     home = internet.home("home", "nft")
-    igd = Igd(home)                      # maps ports for the home's machines; igd.mappings()
+    igd = Igd(home)                      # maps ports for the home's machines; igd.mappings(), with v6=True also igd.pinholes()
     stun = coturn(anchor)                # on ANCHOR's addresses, port 3478, without a login"""
 import re
 
@@ -24,7 +24,7 @@ max_lifetime=86400
 secure_mode=yes
 notify_interval=30
 uuid=00000000-0000-4000-8000-0000000000{number:02x}
-ipv6_disable=yes
+ipv6_disable={no_v6}
 upnp_table_name=upnp
 upnp_nat_table_name=upnp
 upnp_forward_chain=miniupnpd
@@ -39,6 +39,7 @@ table inet upnp {
     chain forward {
         type filter hook forward priority 0
         jump miniupnpd
+        iifname "%s" meta nfproto ipv6 ct state new drop
     }
     chain miniupnpd { }
     chain prerouting {
@@ -58,14 +59,20 @@ table inet upnp {
 class Igd:
     """miniupnpd on the router of a home of kind nft, nft-bare or nft-random."""
 
-    def __init__(self, home, upnp=True, pmp=True):
+    def __init__(self, home, upnp=True, pmp=True, v6=False):
         needs("miniupnpd")
         check(home.router, "miniupnpd wants an nft home: its rules are the kernel's")
         self.home, self.router = home, home.router
-        self.router.nft(CHAINS)
+        self.router.nft(CHAINS % home.outer.short)
+        if v6:  # one firewall, in which a pinhole can be; and the router as its advertisements would name it
+            self.router.nft("delete table ip6 firewall")
+            self.router.ip("-6", "addr", "flush", "dev", "lan", "scope", "link")
+            self.router.ip("addr", "add", "fe80::1/64", "dev", "lan", "nodad")
+            for host in home.hosts:
+                host.ip("-6", "route", "replace", "default", "via", "fe80::1", "dev", "wan")
         config = home.internet.ground.folder / f"miniupnpd-{home.short}.conf"
         config.write_text(MINIUPNPD.format(wan=home.outer.short, lan="lan", http=HTTP_PORT, number=home.number,
-                                           pmp="yes" if pmp else "no", upnp="yes" if upnp else "no"))
+                                           pmp="yes" if pmp else "no", no_v6="no" if v6 else "yes", upnp="yes" if upnp else "no"))
         self.words = ["miniupnpd", "-d", "-f", config, "-P", config.with_suffix(".pid")]
         self.runs = 0
         self.start()
@@ -96,6 +103,12 @@ class Igd:
                 protocol = "tcp" if re.search(r"@nh,72,8 (0x0?6|6)\b|tcp", line) else "udp"
                 found[protocol, int(outside.group(1))] = (target.group(1), int(target.group(2)))
         return found
+
+
+    def pinholes(self):
+        """{port} of what the IPv6 firewall lets through now."""
+        rules = self.router.run("nft", "-n", "list", "chain", "inet", "upnp", "miniupnpd")
+        return {int(port) for port in re.findall(r"dport (\d+) .*accept", rules)}
 
 
 def coturn(namespace, *options, addresses=ANCHOR, port=3478, threads=1):

@@ -365,6 +365,61 @@ def upnp_lies(ground):
     router.close()
 
 
+def pinhole(ground):
+    """IPv6: no NAT, but a firewall, in which PCP opens the port; what that is for is tried from outside. And the router's restart."""
+    needs("nft", "miniupnpd")
+    internet = Internet(ground)
+    anchor, far_place = internet.anchor(), internet.machine("far", "2a00:fffe::8")
+    home = internet.home("home", "nft", v6=True)
+    hub, node, far = ground.node(anchor, "hub"), ground.node(home.host, "node"), ground.node(far_place, "far")
+    own = f"[{home.own(0)[1]}]:{PORT}"
+    hub_entry = {"name": "hub", "peer_id": hub.peer_id, "endpoint": f"[{ANCHOR[2]}]:{PORT}"}
+    hub.configure({"port": PORT, "role": "anchor", "peers": [{"name": one.name, "peer_id": one.peer_id} for one in (node, far)]})
+
+    def configure(**config):
+        #  What the node knows of `far` is no address, and there is no anchor: nobody asks, and nothing goes out first.
+        node.configure({"port": PORT, "role": "auto", "peers": [{"name": "far", "peer_id": far.peer_id}], **config})
+    far.configure({"port": PORT, "peers": [{"name": "node", "peer_id": node.peer_id, "endpoint": own}]})
+    until(lambda: all("tentative" not in at.run("ip", "addr") for at in (home.host, home.router)), "the home is settled", 5)
+    igd = Igd(home, v6=True)
+    configure(port_mapping="off")
+    for one in (hub, node, far):
+        one.up()
+    check(far.ping("node", count=2, seconds=10)[1] == 0 and not igd.pinholes(), "the firewall lets strangers in")
+    configure()
+    node.cli("reload")
+    node.logged(f"the router lets through {own} to this node, by PCP", 10)
+    check(igd.pinholes() == {PORT}, f"pinholes: {igd.pinholes()}")
+    until(lambda: far.ping("node", count=1, seconds=10)[1] == 1, "the node is reached from outside", 20)
+    ground.step("a pinhole, through which the node is reached by who was never sent anything")
+
+    configure(anchors=[hub_entry])
+    far.configure({"port": PORT, "anchors": [hub_entry], "peers": [{"name": "node", "peer_id": node.peer_id}]})
+    for one in (node, far):
+        one.cli("reload")
+
+    def offered():
+        far.ping("node", count=1)
+        return [one for one in far.ask("why", host="node")["candidates"] if one["address"] == own and one["kind"] == "mapped"]
+    until(offered, lambda: f"peers are told: {far.ask('why', host='node')['candidates']}", 20)
+    found = json.loads(node.cli("netcheck", "--json", seconds=30))["networks"][0]
+    check(found["pinhole"]["state"] == "mapped" and found["pinhole"]["external"] == own and found["pinhole"]["pcp"] and
+          found["pinhole"]["router"].startswith("fe80::1%"), f"{found['pinhole']}")
+    check(found["public"]["reason"] == "open" and found["public"]["address"] == own, f"an anchor gets in as well: {found['public']}")
+    check("IPv6 pinhole" in node.cli("netcheck", seconds=30), "netcheck shows it")
+    ground.step("it is offered to peers, netcheck shows it, and with `role: auto` it makes the node an anchor")
+
+    time.sleep(3)  # its epoch has to have moved for its restart to show
+    igd.stop()
+    check(not igd.pinholes(), "pinholes stay when the router is off")
+    igd.start()
+    until(lambda: igd.pinholes() == {PORT}, "the router that restarted has the pinhole again", 30)
+    ground.step("miniupnpd restarted, announced it, and has the pinhole again")
+    node.stop()
+    until(lambda: not igd.pinholes(), f"the pinhole is given back: {igd.pinholes()}", 3)
+    ground.step("given back at the end")
+
+
 def reached(ground):
     """What it is for: two homes with random ports for each destination have no way to each other but a relay; with one port forwarded they have."""
     needs("nft", "miniupnpd")
@@ -440,7 +495,7 @@ def off(ground):
 
 
 def main():
-    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, reached, unprivileged, off]):
+    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, pinhole, reached, unprivileged, off]):
         with Ground("portmap") as ground:
             part(ground)
 

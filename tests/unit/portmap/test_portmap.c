@@ -88,6 +88,22 @@ static bool pcp_answer(const uint8_t *own_nonce, uint8_t result, uint32_t lifeti
     return input(out, sizeof out);
 }
 
+static bool pcp_answer6(uint16_t port, const uint8_t ip[16])
+{
+    uint8_t out[60];
+    struct gw_writer w = gw_writer_of(out, sizeof out);
+    gw_write_u32_be(&w, 0x02810000u);
+    gw_write_u32_be(&w, 120);
+    gw_write_u32_be(&w, epoch);
+    gw_write_zeros(&w, 12);
+    gw_write_bytes(&w, nonce, sizeof nonce);
+    gw_write_u32_be(&w, 17u << 24);
+    gw_write_u16_be(&w, port);
+    gw_write_u16_be(&w, port);
+    gw_write_bytes(&w, ip, 16);
+    return input(out, sizeof out);
+}
+
 static bool pmp_address(void)
 {
     uint8_t out[12] = {0, 128};
@@ -344,6 +360,46 @@ static void test_probe(void **state)
     is_external("11.0.1.1:6000");
 }
 
+/* IPv6: PCP alone, and the answer has to be an IPv6 address that others can use. What NAT-PMP says has nothing to do with it. */
+static void test_pinhole(void **state)
+{
+    static const uint8_t no_pcp[8] = {0, 129, 0, 1, 0, 0, 0, 50}, there[24] = {2, 0x80};
+    const struct gw_addr client = {.family = 6, .ip = {0x2a, 0, [15] = 2}};
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        gw_portmap_init(&portmap, &seeded.random);
+        gw_portmap_start(&portmap, now, &client, 5000, nonce);
+        assert_int_equal(take(), 'P');
+        assert_memory_equal(last + 8, client.ip, 16);
+        if (i == 0) {
+            assert_false(pmp_address());
+            assert_false(input(no_pcp, sizeof no_pcp));
+            assert_int_equal(portmap.state, GW_PORTMAP_SILENT);
+            assert_false(take());
+            continue;
+        }
+        if (i == 1) { /* an IPv4 address is no answer */
+            assert_false(pcp_answer(nonce, 0, 120, 5000, 5000, outside));
+            assert_int_equal(portmap.state, GW_PORTMAP_SILENT);
+            continue;
+        }
+        uint8_t ip[16] = {0x2a, 0, [15] = 2};
+        ip[0] = i == 2 ? 0xfe : 0x2a;
+        ip[1] = i == 2 ? 0x80 : 0;
+        assert_int_equal(pcp_answer6(5000, ip), i == 3);
+        assert_int_equal(portmap.state, i == 3 ? GW_PORTMAP_MAPPED : GW_PORTMAP_SILENT);
+    }
+    is_external("[2a00::2]:5000");
+    assert_false(announce(0x80, 1)); /* it has restarted */
+    until('P');
+    assert_memory_equal(last + 44, client.ip, 16);
+    gw_portmap_probe(&portmap, now);
+    assert_int_equal(take(), 'A');
+    assert_false(input(there, sizeof there));
+    assert_false(take());
+    assert_true(portmap.has_pcp && !portmap.has_pmp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup(test_refused, setup),   cmocka_unit_test_setup(test_expires, setup),
         cmocka_unit_test_setup(test_restarted, setup), cmocka_unit_test_setup(test_lies, setup),
         cmocka_unit_test_setup(test_probe, setup),     cmocka_unit_test_setup(test_renew, setup),
+        cmocka_unit_test_setup(test_pinhole, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

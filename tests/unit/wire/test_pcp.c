@@ -43,6 +43,24 @@ static void test_requests(void **state)
     assert_int_equal(out[0] | out[1], 0);
 }
 
+/* A pinhole: addresses as they are, and :: for any. */
+static void test_pinhole_request(void **state)
+{
+    static const uint8_t own[16] = {0x2a, 0, [15] = 2}, any[16];
+    uint8_t out[GW_PCP_REQUEST_MAX];
+    struct gw_pcp_map six = map;
+    (void)state;
+    six.client = (struct gw_addr){.family = 6, .ip = {0x2a, 0, [15] = 2}};
+    assert_int_equal(gw_pcp_encode_map(out, &six), 60);
+    assert_memory_equal(out + 8, own, sizeof own);
+    assert_memory_equal(out + 44, any, sizeof any);
+    six.external = six.client;
+    assert_int_equal(gw_pcp_encode_map(out, &six), 60);
+    assert_memory_equal(out + 44, own, sizeof own);
+    assert_int_equal(gw_pcp_encode_announce(out, &six.client), 24);
+    assert_memory_equal(out + 8, own, sizeof own);
+}
+
 static const uint8_t pcp_answer[60] = {2, 0x81, 0, 0,  0,  0,  0,  120, 0, 0,    0,    77,   0,    0,    0,
                                        0, 0,    0, 0,  0,  0,  0,  0,   0, 1,    2,    3,    4,    5,    6,
                                        7, 8,    9, 10, 11, 12, 17, 0,   0, 0,    0xca, 0x6c, 0x17, 0x71, 0,
@@ -108,7 +126,8 @@ static void test_pmp(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_requests), cmocka_unit_test(test_pcp),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_requests),
+                                       cmocka_unit_test(test_pinhole_request), cmocka_unit_test(test_pcp),
                                        cmocka_unit_test(test_pmp)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
