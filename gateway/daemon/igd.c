@@ -13,7 +13,9 @@
 #define AGAIN_MAX_NS GW_S(7200)
 #define RENEW_MIN_NS GW_S(2)
 #define RUN_MIN_NS GW_S(20)
-#define RENEW_MAX_NS GW_S(900) /* UPnP's routers do not say that they have restarted */
+#define RENEW_MAX_NS GW_S(900) /* not all of UPnP's routers say that they have restarted, or are heard */
+#define ALIVE_NS GW_S(1)       /* so long after it has said that it is there */
+#define ALIVE_EVERY_NS GW_S(30)
 #define PROGRAM "/proc/self/exe"
 
 const char *const gw_igd_state_names[GW_IGD_STATES] = {"off", "asking", "mapped", "refused", "silent"};
@@ -22,6 +24,8 @@ void gw_igd_init(struct gw_igd *igd, struct gw_loop *loop, void (*on_change)(voi
 {
     *igd = (struct gw_igd){
         .loop = loop, .at = GW_NEVER, .again_ns = AGAIN_NS, .on_change = on_change, .ctx = ctx};
+    igd->ran = igd->doubt_at = igd->heard = GW_NEVER;
+    gw_igd_notify_init(&igd->notify);
 }
 
 /* ---- what it said */
@@ -85,6 +89,24 @@ static void on_end(int status, const char *said, void *ctx)
     take_line(igd, &line);
     if (igd->task == GW_IGD_MAP && before == GW_IGD_MAPPED && igd->state != GW_IGD_MAPPED && was_known)
         igd->at = gw_loop_now(igd->loop); /* it may be elsewhere since it restarted: searched for once */
+    igd->at = gw_mono_min(igd->at, igd->doubt_at);
+    igd->doubt_at = GW_NEVER;
+    igd->on_change(igd->ctx);
+}
+
+/* What anybody in the local network can say in the router's name is worth one run now and then. */
+static void on_alive(bool is_anew, void *ctx)
+{
+    struct gw_igd *igd = ctx;
+    struct gw_mono now = gw_loop_now(igd->loop), at = gw_mono_add(now, ALIVE_NS);
+    bool is_known = !is_anew && igd->state == GW_IGD_MAPPED, was_heard = !gw_mono_is_never(igd->heard);
+    if (is_known || (was_heard && gw_mono_before(now, igd->heard)))
+        return;
+    if (was_heard)
+        at = gw_mono_max(at, gw_mono_add(igd->heard, ALIVE_EVERY_NS));
+    gw_log_debug("the router says that it is there%s", is_anew ? ", anew" : "");
+    igd->heard = at;
+    gw_igd_doubt(igd, at);
     igd->on_change(igd->ctx);
 }
 
@@ -132,6 +154,7 @@ void gw_igd_start(struct gw_igd *igd, const struct gw_addr *router, const struct
     igd->client = *client;
     igd->port = port;
     igd->state = GW_IGD_ASKING;
+    gw_igd_notify_open(&igd->notify, gw_loop_base(igd->loop), router, client, on_alive, igd);
     start(igd, GW_IGD_MAP);
 }
 
@@ -163,6 +186,18 @@ void gw_igd_expire(struct gw_igd *igd, struct gw_mono now)
         start(igd, GW_IGD_MAP);
 }
 
+void gw_igd_doubt(struct gw_igd *igd, struct gw_mono at)
+{
+    if (igd->state == GW_IGD_OFF)
+        return;
+    if (!gw_mono_is_never(igd->ran))
+        at = gw_mono_max(at, gw_mono_add(igd->ran, RUN_MIN_NS));
+    if (igd->run)
+        igd->doubt_at = gw_mono_min(igd->doubt_at, at);
+    else
+        igd->at = gw_mono_min(igd->at, at);
+}
+
 void gw_igd_renew(struct gw_igd *igd, struct gw_mono now)
 {
     if (igd->state != GW_IGD_OFF && !igd->run)
@@ -173,12 +208,13 @@ void gw_igd_stop(struct gw_igd *igd, bool may_wait)
 {
     gw_sysdns_run_kill(igd->run);
     igd->run = NULL;
+    gw_igd_notify_close(&igd->notify);
     if (igd->state == GW_IGD_MAPPED)
         start(igd, GW_IGD_UNMAP);
     igd->state = GW_IGD_OFF;
     igd->external = (struct gw_addr){.family = 0};
     igd->url[0] = '\0';
-    igd->at = GW_NEVER;
+    igd->at = igd->doubt_at = igd->heard = GW_NEVER;
     if (!may_wait)
         return;
     gw_sysdns_run_free(igd->run);

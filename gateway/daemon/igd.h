@@ -6,6 +6,7 @@
 
 #include "frontends/dns/system/run.h"
 #include "gateway/daemon/igd_line.h"
+#include "gateway/daemon/igd_notify.h"
 #include "gateway/link/loop.h"
 #include "gateway/wire/addr.h"
 
@@ -36,6 +37,9 @@ struct gw_igd {
     char reason[GW_IGD_REASON_MAX]; /* of REFUSED */
     struct gw_mono at;              /* the next request; GW_NEVER */
     struct gw_mono ran;             /* the last run's beginning */
+    struct gw_mono doubt_at;        /* while a run is under way: when the next is wanted; else GW_NEVER */
+    struct gw_mono heard;           /* when the last run that the router's own words led to was wanted */
+    struct gw_igd_notify notify;    /* while it is not OFF */
     int64_t again_ns;
     void (*on_change)(void *ctx);
     void *ctx;
@@ -52,6 +56,8 @@ bool gw_igd_is_busy(const struct gw_igd *igd);
 /* Asked for by the owner's timer: what is due. GW_NEVER when nothing is. */
 struct gw_mono gw_igd_next_deadline(const struct gw_igd *igd);
 void gw_igd_expire(struct gw_igd *igd, struct gw_mono now);
+/* Asks at that time, or a little later, whether the mapping is still there. */
+void gw_igd_doubt(struct gw_igd *igd, struct gw_mono at);
 /* Asks whether the mapping is still there. */
 void gw_igd_renew(struct gw_igd *igd, struct gw_mono now);
 /* Gives the mapping back where there is one. may_wait: the daemon ends, so until that is done, two seconds at most. */

@@ -130,6 +130,13 @@ static void close_link(struct gateway *gateway, uint32_t number, void *ctx)
         gw_link_close(network->link, number);
 }
 
+static void on_seen_elsewhere(struct gateway *gateway, struct gw_mono now, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    gw_outside_doubt(&network->outside, now);
+}
+
 static int make_link(struct gw_network *network, struct gw_diag *diag)
 {
     const struct gw_config_network *config = network->files->config;
@@ -191,6 +198,7 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
                                                          .on_forward = on_forward,
                                                          .open_link = open_link,
                                                          .close_link = close_link,
+                                                         .on_seen_elsewhere = on_seen_elsewhere,
                                                          .on_carrier_wanted = on_carrier_wanted,
                                                          .ctx = network};
     int err = gw_fleet_setup_new(&network->fleet, network->params.loop, network->files->config);

@@ -92,3 +92,9 @@ void gw_outside_kick(struct gw_outside *outside, struct gw_mono now)
     gw_port_mapping_refresh(&outside->mapping, outside->mapping.is_wanted, now);
     gw_port_mapping_refresh(&outside->pinhole, outside->pinhole.is_wanted, now);
 }
+
+void gw_outside_doubt(struct gw_outside *outside, struct gw_mono now)
+{
+    gw_port_mapping_doubt(&outside->mapping, now);
+    gw_port_mapping_doubt(&outside->pinhole, now);
+}

@@ -25,6 +25,8 @@ void gw_outside_fini(struct gw_outside *outside);
 /* As the configuration says from now on, for the port that the network has. */
 void gw_outside_apply(struct gw_outside *outside, const struct gw_config_network *config, uint16_t port,
                       struct gw_mono now);
+/* Somebody outside sees us elsewhere: is what the router was asked for still there? Safe within an event of the engine's, and before init. */
+void gw_outside_doubt(struct gw_outside *outside, struct gw_mono now);
 /* The network changed. (The engine asks the STUN servers by itself.) */
 void gw_outside_kick(struct gw_outside *outside, struct gw_mono now);
 

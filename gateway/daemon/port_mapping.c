@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define READS_MAX 8
+#define DOUBT_EVERY_NS GW_S(30)
 
 static void turn(struct gw_port_mapping *mapping, struct gw_mono now);
 
@@ -212,6 +213,24 @@ void gw_port_mapping_refresh(struct gw_port_mapping *mapping, bool is_wanted, st
     turn(mapping, now);
 }
 
+static bool is_ahead(struct gw_mono at, struct gw_mono now)
+{
+    return !gw_mono_is_never(at) && gw_mono_before(now, at);
+}
+
+void gw_port_mapping_doubt(struct gw_port_mapping *mapping, struct gw_mono now)
+{
+    struct gw_mono at = now;
+    if (!mapping->loop || !gw_addr_is_set(&mapping->router) || is_ahead(mapping->doubted, now))
+        return;
+    if (!gw_mono_is_never(mapping->doubted))
+        at = gw_mono_max(at, gw_mono_add(mapping->doubted, DOUBT_EVERY_NS));
+    mapping->doubted = at;
+    gw_portmap_renew(&mapping->portmap, at);
+    gw_igd_doubt(&mapping->igd, at);
+    arm(mapping, now);
+}
+
 /* ---- life */
 
 int gw_port_mapping_init(struct gw_port_mapping *mapping, uint8_t family, struct gw_loop *loop,
@@ -220,8 +239,13 @@ int gw_port_mapping_init(struct gw_port_mapping *mapping, uint8_t family, struct
     static const char label4[] = "peergate port mapping nonce v1", label6[] = "peergate pinhole nonce v1";
     const char *label = family == 6 ? label6 : label4;
     uint8_t digest[crypto_generichash_BYTES];
-    *mapping = (struct gw_port_mapping){
-        .family = family, .loop = loop, .fd = -1, .announced_fd = -1, .on_change = on_change, .ctx = ctx};
+    *mapping = (struct gw_port_mapping){.family = family,
+                                        .doubted = GW_NEVER,
+                                        .loop = loop,
+                                        .fd = -1,
+                                        .announced_fd = -1,
+                                        .on_change = on_change,
+                                        .ctx = ctx};
     crypto_generichash(digest, sizeof digest, (const uint8_t *)label, strlen(label), secret, 32);
     memcpy(mapping->nonce, digest, sizeof mapping->nonce);
     gw_portmap_init(&mapping->portmap, gw_random_system());

@@ -18,6 +18,7 @@ struct gw_port_mapping {
     struct event *readable, *announced, *timer;
     struct gw_portmap portmap;
     struct gw_igd igd;            /* OFF of IPv6 */
+    struct gw_mono doubted;       /* the last time; GW_NEVER */
     struct gw_addr told;          /* external, as it was when on_change was called last */
     void (*on_change)(void *ctx); /* gw_port_mapping_external */
     void *ctx;
@@ -30,6 +31,8 @@ int gw_port_mapping_init(struct gw_port_mapping *mapping, uint8_t family, struct
 void gw_port_mapping_fini(struct gw_port_mapping *mapping);
 /* At the start, after a reload, when the network changed: which router, and is it wanted? A mapping of the same router is asked for again. */
 void gw_port_mapping_refresh(struct gw_port_mapping *mapping, bool is_wanted, struct gw_mono now);
+/* Something outside looks as if the router had lost the mapping: asks for it again, soon, but not often. Nothing happens at once; safe without init. */
+void gw_port_mapping_doubt(struct gw_port_mapping *mapping, struct gw_mono now);
 /* Asks the router what it speaks, for netcheck: false when there is none to ask. Done when gw_port_mapping_is_probing says so, within a few seconds. */
 bool gw_port_mapping_probe(struct gw_port_mapping *mapping, struct gw_mono now);
 bool gw_port_mapping_is_probing(const struct gw_port_mapping *mapping);

@@ -326,8 +326,11 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
     if (gw_candidate_decode(&observed, address) != 0 || gw_addr_equal(&observed.addr, &use->observed) ||
         !gw_bucket_take(&use->observations, GW_OBSERVED_RATE, GW_OBSERVED_BURST, 1, now))
         return;
+    const struct gw_peer_host *host = use->discovery->host;
     if (gw_addr_is_set(&use->observed) && !gw_addr_same_ip(&use->observed, &observed.addr))
         gw_measure_renew(use->discovery, now, true);
+    if (gw_addr_is_set(&use->observed) && host->events->on_seen_elsewhere)
+        host->events->on_seen_elsewhere(host->gateway, now, host->events->ctx);
     use->observed = observed.addr;
     if (gw_discovery_is_own(use->discovery, &use->observed))
         gw_inbound_renew(use->discovery, now);

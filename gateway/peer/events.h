@@ -38,6 +38,8 @@ struct gw_gateway_events {
      * same port, as far as this machine has them. Trains come from it and go to it by the tuple's link. May be NULL: there are none, and then close_link too. */
     int (*open_link)(struct gateway *gateway, uint32_t link, bool with_v6, void *ctx);
     void (*close_link)(struct gateway *gateway, uint32_t link, void *ctx);
+    /* An anchor sees this node at another address than before: what leads here from outside may be gone. May be NULL. */
+    void (*on_seen_elsewhere)(struct gateway *gateway, struct gw_mono now, void *ctx);
     /* An anchor does not answer by UDP: a carrier to it may (gw_gateway_carrier_up). Told again and again while that is so. May be NULL. */
     void (*on_carrier_wanted)(struct gateway *gateway, struct gw_peer *peer, struct gw_mono now, void *ctx);
     void *ctx;

@@ -92,9 +92,9 @@ void gw_portmap_renew(struct gw_portmap *portmap, struct gw_mono now)
 {
     struct gw_mono soonest = gw_mono_add(portmap->began, BEGIN_MIN_NS); /* a network that flaps */
     if (portmap->state == GW_PORTMAP_MAPPED && !portmap->asks[GW_PORTMAP_PCP_MAP].is_running)
-        portmap->renew_at = now;
+        portmap->renew_at = gw_mono_min(portmap->renew_at, now);
     else if (portmap->state == GW_PORTMAP_REFUSED || portmap->state == GW_PORTMAP_SILENT)
-        portmap->again_at = gw_mono_max(now, soonest);
+        portmap->again_at = gw_mono_min(portmap->again_at, gw_mono_max(now, soonest));
 }
 
 void gw_portmap_stop(struct gw_portmap *portmap)

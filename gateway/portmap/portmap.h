@@ -70,7 +70,7 @@ void gw_portmap_init(struct gw_portmap *portmap, struct gw_random *random);
  * else's to know: with another one a router does not give a mapping back that it still has (RFC 6887, 11.3). */
 void gw_portmap_start(struct gw_portmap *portmap, struct gw_mono now, const struct gw_addr *client,
                       uint16_t port, const uint8_t nonce[GW_PCP_NONCE_LEN]);
-/* The network changed, and router and addresses are the same: is the mapping still there? */
+/* The network changed, or what is seen from outside, and router and addresses are the same: is the mapping still there? It is asked then (`now`, or later). */
 void gw_portmap_renew(struct gw_portmap *portmap, struct gw_mono now);
 /* No router, or not wanted any more. */
 void gw_portmap_stop(struct gw_portmap *portmap);

@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: MIT
 peergate_fuzz(NAME portmap SOURCES fuzz_portmap.c DEPS gw_portmap gw_base)
+peergate_fuzz(NAME ssdp SOURCES fuzz_ssdp.c DEPS gw_portmap gw_base)
 peergate_fuzz(NAME igd_line SOURCES fuzz_igd_line.c ${CMAKE_SOURCE_DIR}/gateway/daemon/igd_line.c DEPS gw_wire gw_base)

@@ -74,7 +74,7 @@ class Igd:
         config.write_text(MINIUPNPD.format(wan=home.outer.short, lan="lan", http=HTTP_PORT, number=home.number,
                                            pmp="yes" if pmp else "no", no_v6="no" if v6 else "yes", upnp="yes" if upnp else "no"))
         self.words = ["miniupnpd", "-d", "-f", config, "-P", config.with_suffix(".pid")]
-        self.runs = 0
+        self.runs, self.pmp = 0, pmp
         self.start()
 
     def start(self):
@@ -83,7 +83,7 @@ class Igd:
 
         def listens():
             check(self.program.alive(), f"miniupnpd ended: {self.program.text()[-1000:]}")
-            return f":{HTTP_PORT} " in self.router.run("ss", "-Hltn") and f":{PMP_PORT} " in self.router.run("ss", "-Hlun")
+            return f":{HTTP_PORT} " in self.router.run("ss", "-Hltn") and (not self.pmp or f":{PMP_PORT} " in self.router.run("ss", "-Hlun"))
         until(listens, "miniupnpd listens")
 
     def stop(self):

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from ground import Ground, PEERGATE, check, chosen, needs, run, until
+from ground import Ground, PEERGATE, check, chosen, ip, needs, run, until
 from natground import ANCHOR, Internet
 from gateways import LAN, PMP_PORT, Igd
 
@@ -155,18 +155,83 @@ def renewal(ground):
     router.close()
 
 
-def restart(ground):
+def comes_back(ground, protocol, **options):
+    """The router restarts: it says so, by a multicast, and is asked again long before it is time to."""
     anchor, home, node = lab(ground)
-    igd = Igd(home)
+    igd = Igd(home, **options)
+    if protocol == "NAT-PMP":
+        drop(home, f"udp dport {PMP_PORT} @th,64,8 2 drop")
     node.up()
-    forwarded(node, "PCP")
+    forwarded(node, protocol, 20)
     time.sleep(5)  # its epoch has to have moved for its restart to show
     igd.stop()
     check(not igd.mappings(), "mappings stay when the router is off")
     igd.start()
-    until(lambda: is_mapped(igd, PORT), "the router that restarted has the mapping again", 30)
+    began = time.monotonic()
+    until(lambda: is_mapped(igd, PORT), "the router that restarted has the mapping again", 75)
+    ground.step(f"{protocol}: miniupnpd restarted, announced it, and has the mapping again after {time.monotonic() - began:.1f} s")
+    return anchor, home, node, igd
+
+
+def restart(ground):
+    node = comes_back(ground, "PCP")[2]
     check("the router has restarted" in node.log(), node.log()[-500:])
-    ground.step("miniupnpd restarted, announced it, and has the mapping again")
+
+
+def restart_pmp(ground):
+    node = comes_back(ground, "NAT-PMP")[2]
+    check("the router has restarted" in node.log(), node.log()[-500:])
+
+
+def restart_upnp(ground):
+    """As UPnP says it; and whoever else says so is not heard."""
+    anchor, home, node, igd = comes_back(ground, "UPnP", pmp=False)
+    neighbour = ground.namespace("other")  # another machine in the home
+    ip("link", "add", "name", "wan", "netns", neighbour.name, "type", "veth", "peer", "name", "other", "netns", home.router.name)
+    home.router.ip("link", "set", "other", "master", "lan", "up")
+    neighbour.ip("addr", "add", "192.168.1.66/24", "dev", "wan")
+    neighbour.ip("link", "set", "wan", "up")
+    neighbour.ip("route", "add", "default", "dev", "wan")
+    time.sleep(25)  # whatever the router's own words led to is over
+    before = node.log().count("the router says that it is there")
+    sock, witness = neighbour.socket(kind=socket.SOCK_DGRAM), home.host.socket(kind=socket.SOCK_DGRAM)
+    witness.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    witness.bind(("239.255.255.250", 1900))
+    witness.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.255.255.250") + socket.inet_aton(HOST))
+    witness.settimeout(5)
+    for boot in range(50):
+        sock.sendto(("NOTIFY * HTTP/1.1\r\nNT: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\nNTS: ssdp:alive\r\n"
+                     f"BOOTID.UPNP.ORG: {boot}\r\n\r\n").encode(), ("239.255.255.250", 1900))
+    until(lambda: witness.recvfrom(2000)[1][0] == "192.168.1.66", "what the neighbour says gets here", 10)
+    time.sleep(1)
+    check(node.log().count("the router says that it is there") == before and node.status(), "a neighbour is heard in the router's name")
+    ground.step("a neighbour that says it is the router is not heard")
+
+
+def seen_elsewhere(ground):
+    """The line gets another address, and the router does not say so (or is not heard): the anchor sees the node elsewhere, so the router is asked."""
+    anchor, home, node = lab(ground)
+    hub = ground.node(anchor, "hub")
+    hub.configure({"port": PORT, "role": "anchor", "peers": [{"name": "node", "peer_id": node.peer_id}]})
+    node.configure({"port": PORT, "anchors": [{"name": "hub", "peer_id": hub.peer_id, "endpoint": f"{ANCHOR[0]}:{PORT}", "keepalive_interval": "5s"}]})
+    igd = Igd(home, pmp=False)
+    for one in (hub, node):
+        one.up()
+    forwarded(node, "UPnP", 20)
+    home.host.nft("table inet deaf { chain in { type filter hook input priority 0; ip daddr 239.255.255.250 drop; }; }")
+    device, other = home.outer.short, "11.0.1.77"
+    until(lambda: node.ask("status")["anchors"][0]["observed"] == f"{home.public}:{PORT}", "the anchor sees the old address", 10)
+    home.router.ip("addr", "add", f"{other}/32", "dev", device)
+    home.outer.ip("-4", "route", "add", other, "via", "inet6", "fe80::2", "dev", home.router.short)
+    home.router.ip("-4", "route", "replace", "default", "via", "inet6", "fe80::1", "dev", device, "src", other)
+    home.router.ip("addr", "del", f"{home.public}/32", "dev", device)
+    began = time.monotonic()
+
+    def external():
+        return json.loads(node.cli("netcheck", "--json", seconds=40))["networks"][0]["port_mapping"]["external"]
+    node.logged(f"the router forwards {other}:{PORT} to this node, by UPnP", 70)
+    ground.step(f"the new address outside is known {time.monotonic() - began:.1f} s after the line got it")
+    check(external() == f"{other}:{PORT}", f"{external()}")
 
 
 def moved(ground):
@@ -495,7 +560,7 @@ def off(ground):
 
 
 def main():
-    for part in chosen([pcp, pmp, upnp, renewal, restart, moved, refused, silent, lies, upnp_lies, pinhole, reached, unprivileged, off]):
+    for part in chosen([pcp, pmp, upnp, renewal, restart, restart_pmp, restart_upnp, seen_elsewhere, moved, refused, silent, lies, upnp_lies, pinhole, reached, unprivileged, off]):
         with Ground("portmap") as ground:
             part(ground)
 
