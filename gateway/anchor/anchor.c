@@ -93,7 +93,7 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
     client->peer = peer;
     gw_registrant_init(&client->registrant);
     gw_list_init(&client->sides);
-    client->asked_where = GW_NEVER;
+    client->asked_where = client->spoke = GW_NEVER;
     gw_bucket_init(&client->requests, GW_ANCHOR_REQUEST_RATE, now);
     gw_bucket_init(&client->punches, GW_ANCHOR_PUNCH_BURST, now);
     gw_bucket_init(&client->called, GW_ANCHOR_PUNCH_BURST, now);

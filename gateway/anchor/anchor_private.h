@@ -89,8 +89,13 @@ struct gw_anchor_client {
     struct gw_anchor_punch punch;     /* the one that it asked for last, and the number of its request */
     uint32_t punch_number;
     struct gw_mono punch_expires;
-    bool has_nat; /* as it said when it asked for a punch last */
+    /* As it said when it asked for a punch last. */
+    bool has_nat;
     peergate_Nat nat;
+    struct gw_mono spoke; /* when that was; GW_NEVER */
+    uint8_t spoke_tag[GW_TAG_LEN];
+    bool has_vouch;
+    peergate_Vouch vouch;
     struct gw_anchor_token token;
     struct gw_list sides; /* of its channels */
     unsigned channel_count;

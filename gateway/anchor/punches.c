@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define START_MAX_MS 5000
+#define WORDS_NS GW_S(5)
 
 void gw_anchor_initiate(struct gw_anchor_client *to, uint32_t number, const struct gw_anchor_punch *punch,
                         int64_t start_ns, peergate_Control *message, struct gw_mono now)
@@ -53,15 +54,39 @@ static const struct gw_anchor_punch *punch_of(struct gw_anchor *anchor, struct g
     return punch;
 }
 
+/* What the other one said of itself; what it said for this very occasion only if that is now, and of this tag. */
+static void add_words(peergate_InitiatePunch *initiate, const struct gw_anchor_client *about,
+                      const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
+{
+    bool is_of_now = !gw_mono_is_never(about->spoke) && gw_mono_sub(now, about->spoke) < WORDS_NS &&
+                     memcmp(about->spoke_tag, tag, sizeof about->spoke_tag) == 0;
+    initiate->has_nat = about->has_nat;
+    initiate->nat = about->nat;
+    initiate->nat.has_last &= is_of_now;
+    initiate->has_vouch = about->has_vouch && is_of_now;
+    initiate->vouch = about->vouch;
+}
+
+static void remember(struct gw_anchor_client *client, const peergate_PunchMeNow *request, struct gw_mono now)
+{
+    client->has_nat = request->has_nat;
+    client->nat = request->nat;
+    client->has_vouch = request->has_vouch;
+    client->vouch = request->vouch;
+    client->spoke = now;
+    memcpy(client->spoke_tag, request->tag, sizeof client->spoke_tag);
+}
+
 /* Half of the longer round trip is how long the slower one takes to hear of it. */
 static void send(struct gw_anchor_client *to, const struct gw_anchor_client *about, uint32_t number,
-                 const struct gw_anchor_punch *punch, struct gw_mono now)
+                 const struct gw_anchor_punch *punch, const peergate_PunchMeNow *request, struct gw_mono now)
 {
     peergate_Control message = peergate_Control_init_zero;
     peergate_InitiatePunch *initiate = &message.body.initiate_punch;
     initiate->addresses_count = (pb_size_t)gw_anchor_addresses(about, initiate->addresses);
-    initiate->has_nat = about->has_nat;
-    initiate->nat = about->nat;
+    initiate->again = request->again;
+    initiate->is_complete = request->again > 0 && request->is_answer;
+    add_words(initiate, about, punch->tag, now);
     gw_anchor_initiate(to, number, punch, (gw_peer_rtt(about->peer) - gw_peer_rtt(to->peer)) / 2, &message,
                        now);
 }
@@ -71,8 +96,7 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
 {
     const peergate_PunchMeNow *request = &message->body.punch_me_now;
     struct gw_anchor_client *other = gw_anchor_other(anchor, client, request->tag, now);
-    client->has_nat = request->has_nat;
-    client->nat = request->nat;
+    remember(client, request, now);
     if (!gw_bucket_take(&client->punches, GW_ANCHOR_PUNCH_RATE, GW_ANCHOR_PUNCH_BURST, 1, now)) {
         anchor->stats.refused_rate++;
         gw_anchor_refuse_punch(client, message->number, request->tag,
@@ -88,6 +112,6 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
         return;
     }
     anchor->stats.punches++;
-    send(other, client, 0, punch, now);
-    send(client, other, message->number, punch, now);
+    send(other, client, 0, punch, request, now);
+    send(client, other, message->number, punch, request, now);
 }

@@ -172,6 +172,8 @@ static void go_on(struct gw_reach *reach, struct gw_mono now)
 void gw_reach_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen)
 {
     struct gw_direct *direct = &reach->direct;
+    if (has_seen || reach->meet.is_measuring)
+        gw_meet_measured(reach, now, has_seen);
     if (direct->waits == GW_DIRECT_WAITS_NOT) {
         if (direct->has_hesitated && direct->number == 0 && !direct->punch.is_running &&
             gw_mono_before(now, direct->at) && gw_peer_rtt(reach->peer) > 0)
@@ -226,7 +228,9 @@ static void expire_attempt(struct gw_reach *reach, struct gw_mono now)
             failed(reach, now);
     } else if (gw_mono_due(direct->review_at, now)) {
         direct->review_at = GW_NEVER;
-        if (!direct->punch.has_proven)
+        if (!direct->punch.has_proven && reach->meet.step == GW_MEET_PUNCHING)
+            gw_meet_review(reach, now);
+        else if (!direct->punch.has_proven)
             try_again(reach, now);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
- *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c   without a relay
+ *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c, meet_further.c   without a relay
  *   measure.c     our own NAT      inbound.c   a firewall in front of us      links.c   further sockets      probes.c   type 7
  *   carrier.c     an anchor where UDP does not get through      neighbours.c   peers that relay, where no anchor does
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
@@ -133,6 +133,8 @@ struct gw_direct {
 
 enum gw_meet_step { GW_MEET_IDLE, GW_MEET_ASKING, GW_MEET_INITIATING, GW_MEET_PUNCHING };
 #define GW_MEET_TOKENS 8u
+#define GW_MEET_FURTHER_MAX 2u  /* rounds of an attempt, behind the plain one */
+#define GW_MEET_FURTHER_LEFT 4u /* INITIATE_PUNCHes for them: a try may be lost */
 
 /* Meeting a peer without a session (meet.c). */
 struct gw_meet {
@@ -146,6 +148,17 @@ struct gw_meet {
     uint8_t seen[GW_MEET_TOKENS][GW_TOKEN_ID_LEN]; /* tokens that were taken: each once */
     unsigned seen_count;
     struct gw_bucket unasked; /* attempts that somebody else asks for */
+    /* Further rounds (meet_further.c). */
+    unsigned slot;     /* of the anchor that the attempt goes by */
+    unsigned again;    /* of the round that is being arranged */
+    bool is_arranging; /* until both have spoken */
+    bool is_measuring; /* first: which port our NAT gives next */
+    bool has_plain;    /* the plain round is begun if nothing comes of it */
+    unsigned further_tries;
+    unsigned further_left;     /* INITIATE_PUNCHes that are still answered in the attempt */
+    struct gw_mono further_at; /* the next try; GW_NEVER */
+    struct gw_addr vouched;    /* where the peer says itself that it is seen; family 0: it did not */
+    uint64_t vouch_time;       /* of the newest vouch */
 };
 
 /* Where we and a peer see each other. */
@@ -287,6 +300,33 @@ void gw_meet_probe(struct gw_reach *reach, struct gw_mono now, const struct gw_t
                    const struct gw_probe *probe);
 /* Checks that are due, as probes. */
 void gw_meet_output(struct gw_reach *reach, struct gw_mono now);
+
+/* Holds the token of the message, for the attempt under way. false: it is not a new one. */
+bool gw_meet_take_token(struct gw_reach *reach, const peergate_InitiatePunch *initiate, struct gw_mono now);
+
+/* May an attempt begin that INITIATE_PUNCH is about? number 0: it is not ours. */
+bool gw_meet_may_begin(struct gw_reach *reach, uint32_t number, const peergate_InitiatePunch *initiate,
+                       struct gw_mono now);
+/* It was arranged for, and nothing came of it. */
+void gw_meet_not_begun(struct gw_reach *reach, struct gw_mono now);
+
+/* ---- meet_further.c */
+/* Asks for that round, or answers. */
+void gw_meet_arrange(struct gw_reach *reach, unsigned again, struct gw_mono now);
+/* Instead of beginning what the other one asks for. */
+void gw_meet_answer(struct gw_reach *reach, const struct gw_anchor_use *use,
+                    const peergate_InitiatePunch *initiate, struct gw_mono now);
+/* Begins a round, of an attempt without a session. */
+void gw_meet_begun(struct gw_reach *reach, struct gw_mono start, unsigned again);
+/* A round has led nowhere yet: is another kind worth it? */
+void gw_meet_review(struct gw_reach *reach, struct gw_mono now);
+void gw_meet_further_step(struct gw_reach *reach, struct gw_mono now);
+/* A brief measuring is over. */
+void gw_meet_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen);
+void gw_meet_further_end(struct gw_reach *reach);
+/* true: it was about a further round. */
+bool gw_meet_further_input(struct gw_reach *reach, const struct gw_anchor_use *use, uint32_t number,
+                           const peergate_InitiatePunch *initiate, struct gw_mono now);
 
 /* ---- direct.c */
 void gw_direct_init(struct gw_direct *direct, struct gw_mono now);

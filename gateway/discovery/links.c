@@ -16,7 +16,10 @@ static bool is_used(const struct gw_links *links, uint32_t link)
 {
     const struct gw_map *peers = &links->host->peers;
     for (struct gw_map_node *node = gw_map_first(peers); node; node = gw_map_next(peers, node)) {
-        const struct gw_paths *paths = &gw_map_entry(node, struct gw_peer, by_key)->paths;
+        const struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);
+        const struct gw_paths *paths = &peer->paths;
+        if (peer->endpoints.found_tries > 0 && peer->endpoints.found.link == link)
+            return true; /* a handshake is about to go there */
         for (unsigned i = 0; i < paths->count; i++) {
             if (paths->list[i].tuple.link == link)
                 return true;

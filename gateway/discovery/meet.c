@@ -91,7 +91,9 @@ static void send_punch(struct gw_reach *reach, struct gw_anchor_use *use, struct
 void gw_meet_step(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_meet *meet = &reach->meet;
-    if (meet->step == GW_MEET_PUNCHING || !gw_mono_due(meet->at, now))
+    if (meet->is_arranging)
+        gw_meet_further_step(reach, now);
+    if (meet->step == GW_MEET_PUNCHING || meet->is_arranging || !gw_mono_due(meet->at, now))
         return;
     struct gw_anchor_use *use = is_wished(reach, now) ? anchor_to_ask(reach, now) : NULL;
     if (!use) {
@@ -122,8 +124,24 @@ void gw_meet_info(struct gw_reach *reach, const peergate_EndpointInfo *info, str
     if (reach->meet.step != GW_MEET_ASKING)
         return;
     enter(reach, GW_MEET_INITIATING, now);
-    gw_meet_step(reach, now);
+    struct gw_anchor_use *use = gw_round_wants_measure(reach) ? anchor_to_ask(reach, now) : NULL;
+    if (use) {
+        reach->meet.slot = use->slot;
+        reach->meet.is_asker = true;
+        reach->direct.again = 0;
+        gw_meet_arrange(reach, 1, now); /* not the plain round: it would use up what can be foretold */
+    } else {
+        gw_meet_step(reach, now);
+    }
     gw_reach_rearm(reach, now);
+}
+
+void gw_meet_not_begun(struct gw_reach *reach, struct gw_mono now)
+{
+    if (reach->meet.is_asker)
+        failed(reach, now);
+    else
+        enter(reach, GW_MEET_IDLE, now);
 }
 
 /* ---- INITIATE_PUNCH */
@@ -139,8 +157,8 @@ static bool is_token_new(struct gw_meet *meet, const uint8_t token[GW_TOKEN_ID_L
 }
 
 /* Ours was asked for; of the others, few are taken. */
-static bool may_begin(struct gw_reach *reach, uint32_t number, const peergate_InitiatePunch *initiate,
-                      struct gw_mono now)
+bool gw_meet_may_begin(struct gw_reach *reach, uint32_t number, const peergate_InitiatePunch *initiate,
+                       struct gw_mono now)
 {
     struct gw_meet *meet = &reach->meet;
     bool is_ours = number != 0;
@@ -152,28 +170,53 @@ static bool may_begin(struct gw_reach *reach, uint32_t number, const peergate_In
     return is_ours || gw_bucket_take(&meet->unasked, UNASKED_RATE, UNASKED_BURST, 1, now);
 }
 
+static bool take_token(struct gw_reach *reach, const peergate_InitiatePunch *initiate, struct gw_mono now)
+{
+    struct gw_token *token = &reach->meet.token;
+    if (!gw_token_set(reach->discovery, token, reach->peer->session, reach->peer->config.public_key,
+                      initiate->token, initiate->secret, now))
+        return false;
+    token->reach = reach;
+    return true;
+}
+
+bool gw_meet_take_token(struct gw_reach *reach, const peergate_InitiatePunch *initiate, struct gw_mono now)
+{
+    return is_token_new(&reach->meet, initiate->token) && take_token(reach, initiate, now);
+}
+
 void gw_meet_initiate_input(struct gw_reach *reach, struct gw_anchor_use *use, uint32_t number,
                             const peergate_InitiatePunch *initiate, struct gw_mono now)
 {
     struct gw_meet *meet = &reach->meet;
+    if (gw_meet_further_input(reach, use, number, initiate, now)) {
+        gw_reach_rearm(reach, now);
+        return;
+    }
     if (number != 0 && initiate->refusal != peergate_Refusal_REFUSAL_NONE) {
         if (meet->step == GW_MEET_INITIATING && number == meet->number)
             failed(reach, now);
         gw_reach_rearm(reach, now);
         return;
     }
-    if (!reach->is_through[use->slot] || !may_begin(reach, number, initiate, now) ||
-        !gw_token_set(reach->discovery, &meet->token, reach->peer->session, reach->peer->config.public_key,
-                      initiate->token, initiate->secret, now))
+    if (!reach->is_through[use->slot] || !gw_meet_may_begin(reach, number, initiate, now))
         return;
-    meet->token.reach = reach;
+    if (!take_token(reach, initiate, now))
+        return;
     meet->is_asker = number != 0;
+    meet->slot = use->slot;
     gw_direct_take_addresses(reach, initiate->addresses, initiate->addresses_count, now);
     gw_round_told(&reach->direct, initiate->has_nat, &initiate->nat);
+    if (number == 0 && gw_round_wants_measure(reach)) {
+        gw_meet_answer(reach, use, initiate, now);
+        gw_reach_rearm(reach, now);
+        return;
+    }
     uint32_t start_ms = initiate->start_ms < START_MAX_MS ? initiate->start_ms : START_MAX_MS;
     gw_log_debug("%s: anchor %s says when to punch", gw_peer_name(reach->peer), gw_peer_name(use->peer));
+    meet->further_left = GW_MEET_FURTHER_LEFT;
     enter(reach, GW_MEET_PUNCHING, GW_NEVER);
-    gw_round_begin(reach, gw_mono_add(now, GW_MS(start_ms)), 0);
+    gw_meet_begun(reach, gw_mono_add(now, GW_MS(start_ms)), 0);
     gw_reach_rearm(reach, now);
 }
 
@@ -231,6 +274,7 @@ void gw_meet_over(struct gw_reach *reach, struct gw_mono now)
 {
     if (reach->meet.step != GW_MEET_PUNCHING)
         return;
+    gw_meet_further_end(reach);
     if (!reach->direct.punch.has_proven && reach->meet.is_asker)
         failed(reach, now);
     else
@@ -241,6 +285,7 @@ void gw_meet_end(struct gw_reach *reach)
 {
     struct gw_meet *meet = &reach->meet;
     gw_token_clear(reach->discovery, &meet->token);
+    gw_meet_further_end(reach);
     meet->step = GW_MEET_IDLE;
     meet->failures = 0;
     meet->at = reach->discovery->host->now;
@@ -249,5 +294,6 @@ void gw_meet_end(struct gw_reach *reach)
 void gw_meet_init(struct gw_reach *reach, struct gw_mono now)
 {
     reach->meet.at = now;
+    reach->meet.further_at = GW_NEVER;
     gw_bucket_init(&reach->meet.unasked, UNASKED_BURST, now);
 }

@@ -205,7 +205,9 @@ void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_mono at = gw_mono_min(reach->step_at, gw_direct_next_deadline(reach));
     if (reach->meet.step != GW_MEET_IDLE || gw_reach_is_wanted(reach, now))
-        at = gw_mono_min(at, reach->meet.step == GW_MEET_PUNCHING ? GW_NEVER : wake_for_meet(reach, now));
+        at = gw_mono_min(at, reach->meet.step == GW_MEET_PUNCHING || reach->meet.is_arranging
+                                 ? reach->meet.further_at
+                                 : wake_for_meet(reach, now));
     (void)now;
     gw_deadline_arm(&reach->discovery->host->deadlines, &reach->deadline, at);
 }

@@ -117,11 +117,14 @@ void gw_round_ask_anchor(struct gw_reach *reach, const struct gw_anchor_use *use
     gw_peer_send_message(use->peer, now, &message);
 }
 
-/* Does the peer itself say, too, that it is seen there? */
-static bool is_confirmed(const struct gw_direct *direct)
+/* Does the peer itself say, too, that it is seen there? Without a session, all that the anchor hands on may be the anchor's, but a vouch. */
+static bool is_confirmed(const struct gw_reach *reach)
 {
+    const struct gw_direct *direct = &reach->direct;
     if (direct->witness.family != 4)
         return false;
+    if (reach->meet.step == GW_MEET_PUNCHING)
+        return gw_addr_same_ip(&reach->meet.vouched, &direct->witness);
     for (unsigned i = 0; i < direct->punch.count; i++) {
         const struct gw_check *check = &direct->punch.checks[i];
         if (check->remote.kind == GW_CANDIDATE_OBSERVED && !check->is_predicted &&
@@ -148,7 +151,7 @@ static void plan_search(struct gw_reach *reach, struct gw_punch_plan *plan)
 {
     struct gw_direct *direct = &reach->direct;
     bool with_sockets;
-    if (!may_search(reach, &with_sockets) || !is_confirmed(direct))
+    if (!may_search(reach, &with_sockets) || !is_confirmed(reach))
         return;
     direct->search = (struct gw_search_plan){.target = direct->witness};
     if (with_sockets) {

@@ -60,8 +60,10 @@ static bool parse_number(struct text text, uint32_t *out)
             return false;
         number = number * 10 + (unsigned)(text.at[i] - '0');
     }
+    if (text.len == 0 || number > UINT32_MAX)
+        return false;
     *out = (uint32_t)number;
-    return text.len > 0 && number <= UINT32_MAX;
+    return true;
 }
 
 void gw_ssdp_parse(struct gw_ssdp_notify *out, const char *text, size_t len)
@@ -80,7 +82,7 @@ void gw_ssdp_parse(struct gw_ssdp_notify *out, const char *text, size_t len)
         else if (is_header(line, "NT", &value))
             is_gateway = value.len > strlen(GATEWAY) && strncasecmp(value.at, GATEWAY, strlen(GATEWAY)) == 0;
         else if (is_header(line, "BOOTID.UPNP.ORG", &value))
-            out->has_boot = parse_number(value, &out->boot);
+            out->has_boot |= parse_number(value, &out->boot);
     }
     out->kind = is_gateway ? kind : GW_SSDP_OTHER;
 }

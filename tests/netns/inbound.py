@@ -106,7 +106,7 @@ def asked(ground):
 def test():
     needs("ip", "nft")
     for part in chosen((by_itself, asked)):
-        with Ground("inbound", limit=250) as ground:
+        with Ground("inbound") as ground:
             part(ground)
 
 

@@ -48,12 +48,12 @@ def kind(node, peer):
     return path["kind"] if path else "none"
 
 
-def meet(nodes, limit):
-    """Seconds until connected, and until both are direct; None: not within the limit, which begins anew when they are connected."""
+def meet(nodes, limit, first=CONNECTED * PATIENCE):
+    """Seconds until connected, and until both are direct; None: not within `first`, and the limit, which begins anew when they are connected."""
     left, right = nodes
     began, connected, direct = time.monotonic(), None, None
     pinging = Pinging(left, right.name)
-    while direct is None and time.monotonic() - began < (CONNECTED * PATIENCE if connected is None else connected + limit):
+    while direct is None and time.monotonic() - began < (first if connected is None else connected + limit):
         kinds = kind(left, right.name), kind(right, left.name)
         now = time.monotonic() - began
         if connected is None and "none" not in kinds:
@@ -116,9 +116,23 @@ def unrelayed():
         check(direct is not None, f"without a relay: direct {text(direct)}")
 
 
+def unrelayed_hard():
+    """An anchor that relays nothing: its words are enough for foretold ports and for a search."""
+    for a, b in (("symmetric-sequential", "port-restricted"), ("nft", "symmetric-random"), ("nft-random", "port-restricted")):
+        with Ground("kinds") as ground:
+            internet = Internet(ground)
+            internet.anchors = internet.anchor()
+            nodes = ends(ground, internet, a, b, relays=False)
+            connected, direct = meet(nodes, DIRECT * PATIENCE, first=SEARCH * PATIENCE)
+            ground.step(f"{a} x {b}, no relay: direct {text(direct)}")
+            check(direct is not None, f"{a} x {b}, without a relay: direct {text(direct)}")
+            serving = ground.nodes[-1].status()["networks"][0]["anchor"]
+            check(serving["relayed_datagrams"] == 0 and serving["channels"] == 0, f"{serving}")
+
+
 def test():
     needs("nft", "ip")
-    for part in chosen([some, unrelayed]):
+    for part in chosen([some, unrelayed, unrelayed_hard]):
         part()
 
 

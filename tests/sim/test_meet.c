@@ -84,6 +84,13 @@ static void end(void)
     sim_net_fini(&net);
 }
 
+static uint64_t relayed(void)
+{
+    struct gw_anchor_stats stats;
+    assert_true(gw_gateway_anchor_stats(anchor->gateway, &stats));
+    return stats.relayed_bytes + stats.channels;
+}
+
 static int64_t time_to_meet(int64_t limit_ns)
 {
     static struct sim_client client;
@@ -113,6 +120,34 @@ static void test_kinds(void **state)
         end();
     }
     print_message("36 pairs met, the slowest after %lld ms\n", (long long)(slowest / GW_MS(1)));
+}
+
+/* Where the plain round leads nowhere: ports in a row are foretold, one side's random ones are searched for, and the anchor's messages are all that they have. */
+static void test_further(void **state)
+{
+    (void)state;
+    static const struct {
+        enum nat_kind a, b;
+        int64_t limit_ns;
+    } table[] = {
+        {NAT_KIND_SYMMETRIC_SEQUENTIAL, NAT_KIND_PORT_RESTRICTED, GW_S(8)},
+        {NAT_KIND_PORT_RESTRICTED, NAT_KIND_SYMMETRIC_SEQUENTIAL, GW_S(8)},
+        {NAT_KIND_SYMMETRIC_SEQUENTIAL, NAT_KIND_SYMMETRIC_SEQUENTIAL, GW_S(15)},
+        {NAT_KIND_SYMMETRIC_RANDOM, NAT_KIND_PORT_RESTRICTED, GW_S(15)},
+        {NAT_KIND_PORT_RESTRICTED, NAT_KIND_SYMMETRIC_RANDOM, GW_S(15)},
+        {NAT_KIND_LINUX_RANDOM, NAT_KIND_CGNAT_DOUBLE, GW_S(15)},
+    };
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
+        begin(table[i].a, table[i].b, 300 + i);
+        int64_t took = time_to_meet(table[i].limit_ns);
+        print_message("%s x %s: %lld ms, %llu probes\n", nat_kind_name(table[i].a), nat_kind_name(table[i].b),
+                      (long long)(took / GW_MS(1)), (unsigned long long)probes);
+        assert_true(took < table[i].limit_ns);
+        assert_int_equal(probe_bytes_max, GW_PROBE_LEN);
+        assert_in_range(probes, 1, 2 * (2048 + 512 + 400));
+        assert_int_equal(relayed(), 0);
+        end();
+    }
 }
 
 /* No way: five attempts, further and further apart, and then silence until something changes. */
@@ -187,6 +222,67 @@ static void test_forged(void **state)
     end();
 }
 
+/* A further round as the anchor would have it: the other side is behind a hard NAT, seen at that address, and has vouched for it so. */
+static void make_up(struct gw_peer *to, const uint8_t *tag, uint8_t token, const struct gw_addr *seen,
+                    const peergate_Vouch *vouch)
+{
+    struct gw_candidate candidate = {*seen, GW_CANDIDATE_OBSERVED};
+    for (unsigned i = 0; i < 2; i++) {
+        peergate_Control message = {.which_body = peergate_Control_initiate_punch_tag};
+        peergate_InitiatePunch *punch = &message.body.initiate_punch;
+        memcpy(punch->tag, tag, sizeof punch->tag);
+        memset(punch->token, token + (int)i, sizeof punch->token);
+        gw_candidate_encode(&punch->addresses[punch->addresses_count++], &candidate);
+        punch->has_nat = true;
+        punch->nat.mapping = GW_NAT_ADDRESS_PORT;
+        punch->nat.ports = GW_NAT_PORTS_RANDOM;
+        punch->again = 1;
+        punch->is_complete = i == 1;
+        punch->has_vouch = vouch != NULL;
+        if (vouch)
+            punch->vouch = *vouch;
+        gw_peer_send_message(to, net.clock.now, &message);
+        sim_node_pump(anchor);
+        sim_net_run(&net, GW_MS(1));
+    }
+}
+
+/* Its word alone makes nobody search: 2,048 packets would go to whom it names. Nor does a vouch of somebody else's, or an old one. */
+static void test_made_up(void **state)
+{
+    (void)state;
+    peergate_Vouch vouch = {.has_seen = true, .time = UINT64_MAX};
+    struct gw_candidate candidate = {.kind = GW_CANDIDATE_OBSERVED};
+    begin(NAT_KIND_PORT_RESTRICTED, NAT_KIND_PORT_RESTRICTED, 20);
+    uint8_t tag[GW_TAG_LEN];
+    memcpy(tag, tag_of_pair(), sizeof tag);
+    gw_addr_parse(&candidate.addr, "66.6.6.6:1000");
+    gw_candidate_encode(&vouch.seen, &candidate);
+    for (unsigned i = 0; i < 2; i++) {
+        to_victim = 0;
+        make_up(anchor_to_b, tag, (uint8_t)(10 + 2 * i), &candidate.addr, i == 0 ? NULL : &vouch);
+        sim_net_run(&net, GW_S(30));
+        assert_in_range(to_victim, 1, 100); /* it has begun, and searched for nobody */
+    }
+    end();
+
+    begin(NAT_KIND_SYMMETRIC_RANDOM, NAT_KIND_PORT_RESTRICTED, 21);
+    memcpy(tag, tag_of_pair(), sizeof tag);
+    assert_true(time_to_meet(GW_S(15)) < GW_S(15));
+    assert_true(anchor_to_a->anchor_client->has_vouch);
+    vouch = anchor_to_a->anchor_client->vouch;
+    assert_int_equal(gw_candidate_decode(&candidate, &vouch.seen), 0);
+    victim = candidate.addr;
+    a->is_down = true; /* and somebody else has its address */
+    sim_net_run(&net, GW_S(900));
+    to_victim = 0;
+    make_up(anchor_to_b, tag, 30, &victim, &vouch);
+    sim_net_run(&net, GW_S(30));
+    print_message("%llu packets for an old vouch\n", (unsigned long long)to_victim);
+    assert_in_range(to_victim, 1, 100);
+    end();
+}
+
 /* Probes with a right token and a wrong mac, or of other lengths, are no more than noise to both. */
 static void test_noise(void **state)
 {
@@ -214,10 +310,8 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_never),
-        cmocka_unit_test(test_forged),
-        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_kinds),  cmocka_unit_test(test_further), cmocka_unit_test(test_never),
+        cmocka_unit_test(test_forged), cmocka_unit_test(test_made_up), cmocka_unit_test(test_noise),
     };
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
