@@ -31,6 +31,25 @@ static void on_sweep(struct gw_deadline *deadline, struct gw_mono now)
         gw_deadline_arm(&anchor->host->deadlines, &anchor->sweep, gw_mono_add(now, SWEEP_NS));
 }
 
+static void take_limits(struct gw_anchor *anchor, const struct gw_anchor_params *params)
+{
+    struct gw_anchor_params *mine = &anchor->params;
+    mine->relays = params->relays;
+    mine->max_tags = params->max_tags ? params->max_tags : MAX_TAGS;
+    mine->max_channels = params->max_channels ? params->max_channels : MAX_CHANNELS;
+    mine->max_per_client = params->max_per_client ? params->max_per_client : MAX_PER_CLIENT;
+    mine->rate = params->rate;
+    mine->total_rate = params->total_rate;
+    mine->volume = params->volume;
+}
+
+void gw_anchor_set_limits(struct gw_anchor *anchor, const struct gw_anchor_params *params, struct gw_mono now)
+{
+    take_limits(anchor, params);
+    if (!params->relays)
+        gw_anchor_channels_stop(anchor, now);
+}
+
 int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struct gw_anchor_params *params,
                   struct gw_mono now)
 {
@@ -40,12 +59,7 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
         return GW_E_NOMEM;
     anchor->host = host;
     anchor->params = *params;
-    if (anchor->params.max_tags == 0)
-        anchor->params.max_tags = MAX_TAGS;
-    if (anchor->params.max_channels == 0)
-        anchor->params.max_channels = MAX_CHANNELS;
-    if (anchor->params.max_per_client == 0)
-        anchor->params.max_per_client = MAX_PER_CLIENT;
+    take_limits(anchor, params);
     anchor->instance = gw_random_u64(host->random);
     gw_bucket_init(&anchor->total, gw_anchor_burst(params->total_rate), now);
     gw_random_fill(host->random, seed, sizeof seed);

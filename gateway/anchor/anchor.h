@@ -17,6 +17,10 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
                   struct gw_mono now);
 /* Every peer must be gone. NULL is fine. */
 void gw_anchor_free(struct gw_anchor *anchor);
+/* What may be relayed from now on, also by the channels that there are: `relays`, the rates, the volume and the maxima of params; the rest of it is for
+ * gw_anchor_new. Where nothing is relayed any more, channels end, and their clients are told. */
+void gw_anchor_set_limits(struct gw_anchor *anchor, const struct gw_anchor_params *params,
+                          struct gw_mono now);
 
 /* From gw_peer_hooks. True: the message was an anchor's to answer. */
 bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const peergate_Control *message,

@@ -158,6 +158,8 @@ void gw_anchor_grant(struct gw_anchor *anchor, struct gw_channel_side *side, uin
                      struct gw_mono now);
 /* What may pass it in this hour has passed: says so to its clients, once a second at most. */
 void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now);
+/* Ends all, and tells their clients that nothing is relayed any more. */
+void gw_anchor_channels_stop(struct gw_anchor *anchor, struct gw_mono now);
 static inline struct gw_channel_side *gw_channel_other_side(struct gw_channel_side *side)
 {
     return side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];

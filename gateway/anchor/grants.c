@@ -193,6 +193,18 @@ static void refuse(struct gw_anchor *anchor, struct gw_anchor_client *client, co
     gw_peer_send_message(client->peer, now, &message);
 }
 
+/* Unasked: nothing passes it any more. */
+static void tell_both(const struct gw_channel *channel, peergate_Refusal refusal, struct gw_mono now)
+{
+    peergate_Control message = {.which_body = peergate_Control_channel_grant_tag};
+    message.body.channel_grant.refusal = refusal;
+    memcpy(message.body.channel_grant.tag, channel->tag, GW_TAG_LEN);
+    for (unsigned i = 0; i < 2; i++) {
+        if (channel->sides[i].client)
+            gw_peer_send_message(channel->sides[i].client->peer, now, &message);
+    }
+}
+
 void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now)
 {
     bool was_told_now =
@@ -200,12 +212,19 @@ void gw_anchor_tell_spent(struct gw_channel *channel, struct gw_mono now)
     if (was_told_now)
         return;
     channel->spent_told = now;
-    peergate_Control message = {.which_body = peergate_Control_channel_grant_tag};
-    message.body.channel_grant.refusal = peergate_Refusal_REFUSAL_VOLUME;
-    memcpy(message.body.channel_grant.tag, channel->tag, GW_TAG_LEN);
-    for (unsigned i = 0; i < 2; i++) {
-        if (channel->sides[i].client)
-            gw_peer_send_message(channel->sides[i].client->peer, now, &message);
+    tell_both(channel, peergate_Refusal_REFUSAL_VOLUME, now);
+}
+
+void gw_anchor_channels_stop(struct gw_anchor *anchor, struct gw_mono now)
+{
+    gw_list_for_each (node, &anchor->clients) {
+        struct gw_anchor_client *client = gw_list_entry(node, struct gw_anchor_client, node);
+        while (!gw_list_is_empty(&client->sides)) {
+            struct gw_channel *channel =
+                gw_list_entry(client->sides.next, struct gw_channel_side, of_client)->channel;
+            tell_both(channel, peergate_Refusal_REFUSAL_NO_RELAY, now);
+            gw_anchor_channel_free(anchor, channel);
+        }
     }
 }
 

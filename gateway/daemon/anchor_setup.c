@@ -27,6 +27,15 @@ void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config
                                      .volume = (uint64_t)config->anchor.volume};
 }
 
+void gw_anchor_setup_limits(struct gw_network *network, struct gw_mono now)
+{
+    struct gw_anchor *anchor = gw_gateway_anchor(network->gateway);
+    struct gw_anchor_params params;
+    gw_anchor_setup_params(&params, network->files->config);
+    if (anchor && params.is_enabled) /* another role waits for a restart, and so does what goes with it */
+        gw_anchor_set_limits(anchor, &params, now);
+}
+
 /* ---- addresses */
 
 /* An address inside of the tunnel leads nowhere from outside of it. */

@@ -8,8 +8,10 @@
 
 #include <jansson.h>
 
-/* What the configuration allows, for gw_gateway_params. Changing it needs a restart. */
+/* What the configuration allows, for gw_gateway_params. Changing `role`, `relay` and the fleet needs a restart. */
 void gw_anchor_setup_params(struct gw_anchor_params *out, const struct gw_config_network *config);
+/* Tells the engine what may be relayed, after a reload. */
+void gw_anchor_setup_limits(struct gw_network *network, struct gw_mono now);
 /* Tells the engine this machine's addresses: at the start, after a reload, when the network changed. Virtual addresses of ours are left out. */
 void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now);
 

@@ -102,6 +102,7 @@ void gw_network_use(struct gw_network *network, const struct gw_network_files *f
     apply_addresses(network);
     gw_outside_apply(&network->outside, files->config, gw_link_port(network->link),
                      gw_loop_now(network->params.loop));
+    gw_anchor_setup_limits(network, gw_loop_now(network->params.loop));
     gw_anchor_setup_addresses(network, gw_loop_now(network->params.loop));
     gw_carrier_setup_use(&network->carriers, files->config);
 }

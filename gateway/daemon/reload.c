@@ -116,6 +116,9 @@ static void warn_of_network(const struct gw_config_network *old, const struct gw
         {"listen", have_other_addresses(old, fresh)},
         {"role", old->role != fresh->role},
         {"relay", old->relay != fresh->relay},
+        {"anchor.directory", differs(old->anchor.directory, fresh->anchor.directory)},
+        {"anchor.fleet_key",
+         memcmp(&old->anchor.fleet_key, &fresh->anchor.fleet_key, sizeof old->anchor.fleet_key) != 0},
         {"hostname", differs(old->hostname, fresh->hostname)},
         {"network", differs(old->name, fresh->name)},
         {"identity", differs(old->identity, fresh->identity)},
@@ -132,7 +135,13 @@ static void warn_of_restart(const struct gw_daemon *daemon, const struct gw_conf
     const struct changed_key keys[] = {
         {"tun.enabled", old->tun.enabled != fresh->tun.enabled},
         {"tun.mtu", old->tun.mtu != fresh->tun.mtu},
+        {"tun.fd", old->tun.fd != fresh->tun.fd},
+        {"name", fresh->tun.enabled && differs(old->interface, fresh->interface)},
+        {"netstack.max_connections", old->netstack.max_connections != fresh->netstack.max_connections},
+        {"netstack.max_half_open", old->netstack.max_half_open != fresh->netstack.max_half_open},
+        {"netstack.max_associations", old->netstack.max_associations != fresh->netstack.max_associations},
         {"control.socket", differs(old->control.socket, fresh->control.socket)},
+        {"control.mode", old->control.mode != fresh->control.mode},
     };
     warn_of_keys(keys, sizeof keys / sizeof *keys, fresh, 0, diag);
     gw_list_for_each (node, &daemon->networks) {

@@ -310,10 +310,12 @@ void gw_reach_granted(struct gw_reach *reach, struct gw_anchor_use *use, uint32_
         return;
     if (grant->refusal != peergate_Refusal_REFUSAL_NONE) {
         struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
-        bool is_spent = grant->refusal == peergate_Refusal_REFUSAL_VOLUME;
-        if (number == 0 && !is_spent)
+        /* Also of the channel that there is, and unasked: its volume has passed, or the anchor was told to relay no more. */
+        bool is_over = grant->refusal == peergate_Refusal_REFUSAL_VOLUME ||
+                       grant->refusal == peergate_Refusal_REFUSAL_NO_RELAY;
+        if (number == 0 && !is_over)
             return;
-        if (is_spent && channel) {
+        if (is_over && channel) {
             gw_peer_tell(reach->peer, now, GW_LOG_INFO, "%s %s relays no more to it: %s",
                          gw_anchor_use_kind(use), gw_peer_name(use->peer), reason_of(grant->refusal));
             gw_relay_channel_end(channel, now, false);

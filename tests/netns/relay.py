@@ -87,6 +87,17 @@ def test():
         check(received > 0, f"{received} of {sent} pings answered through the relay")
         ground.step(f"ping through the relay: {min(times):.2f} ms at best")
 
+        # What its owner forbids ends at once, not with the channels that there are.
+        before = anchor.config
+        anchor.configure({**before, "anchor": {"relay": False}})
+        check(anchor.cli("reload") == "", "the anchor's reload warns of nothing")
+        until(lambda: laptop.ping("home")[1] == 0, "nothing is relayed any more")
+        check(anchor.status()["anchor"]["channels"] == 0, "and the anchor has no channels")
+        anchor.configure(before)
+        anchor.cli("reload")
+        until(lambda: laptop.ping("home")[1] == 1, "it is relayed again", 60)
+        ground.step("anchor.relay: false, and true again, on reload")
+
         # An anchor that is killed and comes back without memory, under a peer that goes on.
         anchor.kill()
         anchor.up()

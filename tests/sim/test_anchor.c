@@ -922,6 +922,48 @@ static void test_volume_of_a_channel(void **state)
     sim_net_fini(&net);
 }
 
+/* What the owner changes while it runs holds at once, also for the channels that there are. */
+static void test_limits_change(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(56, &(struct sim_link_params){.delay_ns = DELAY});
+    make_anchor();
+    sim_net_run(&net, GW_S(30));
+    struct gw_anchor *serving = gw_gateway_anchor(anchor->gateway);
+    struct gw_anchor_params params = anchor->params.anchor;
+    sim_client_start(&client, a, a_to_b, "echo", 1000);
+    sim_net_run(&net, GW_S(1));
+    assert_true(sim_client_is_done(&client));
+    assert_int_equal(stats_of(anchor).channels, 1);
+
+    params.rate = 20000;
+    gw_anchor_set_limits(serving, &params, sim_now(anchor));
+    sim_client_start(&client, a, a_to_b, "sink", 2000000);
+    uint64_t before = stats_of(anchor).relayed_bytes;
+    sim_net_run(&net, GW_S(5));
+    assert_in_range(stats_of(anchor).relayed_bytes - before, 20000, 200000); /* a burst, and five seconds */
+
+    params.relays = false;
+    gw_anchor_set_limits(serving, &params, sim_now(anchor));
+    assert_int_equal(stats_of(anchor).channels, 0);
+    before = stats_of(anchor).relayed_bytes;
+    sim_net_run(&net, GW_S(2));
+    assert_int_equal(asked_of(a_to_b, 0).refusal, peergate_Refusal_REFUSAL_NO_RELAY);
+    assert_int_equal(asked_of(b_to_a, 0).refusal, peergate_Refusal_REFUSAL_NO_RELAY);
+    assert_false(asked_of(a_to_b, 0).has_channel);
+    sim_net_run(&net, GW_S(20));
+    assert_int_equal(stats_of(anchor).relayed_bytes, before);
+    assert_int_equal(stats_of(anchor).channels, 0);
+
+    params.relays = true;
+    params.rate = 0;
+    gw_anchor_set_limits(serving, &params, sim_now(anchor));
+    sim_net_run(&net, GW_S(90));
+    assert_int_equal(client.sent, 2000000);
+    sim_net_fini(&net);
+}
+
 /* ---- an anchor that lies */
 
 static unsigned to_victim;
@@ -1054,6 +1096,7 @@ int main(void)
         cmocka_unit_test(test_limits_of_a_channel),
         cmocka_unit_test(test_volume_of_a_channel),
         cmocka_unit_test(test_limit_of_all),
+        cmocka_unit_test(test_limits_change),
         cmocka_unit_test(test_auto),
         cmocka_unit_test(test_lies_about_addresses),
         cmocka_unit_test(test_lies_about_channels),
