@@ -74,6 +74,8 @@ static const char *sentence(const json_t *network)
          "captive: something here answers for addresses that nobody has; log in to this network first"},
         {"no-answer",
          "nobody answers, by UDP or TCP: is this machine cut off, or are those who were asked down?"},
+        {"not-running",
+         "nobody listens where the anchors and STUN servers should be: their machines are reached, by UDP too, and say so"},
         {"offline", "offline: there is no default route"},
         {"nobody-to-ask", "unknown: there is nobody to ask; configure `anchors` or `stun`"},
     };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Two steps. First UDP: STUN servers and router are asked anew, anchors' sessions are there or being made. Only where nobody answers by that, TCP: to the same machines, and to an
- * address that is nobody's (192.0.2.1, RFC 5737), which only a captive portal answers for. */
+ * address that is nobody's (192.0.2.1, RFC 5737), which only a captive portal answers for. A machine that refuses the datagram itself (ICMP) shows that UDP gets there, and that its program is not running. */
 #include "gateway/daemon/netcheck.h"
 
 #include "gateway/base/err.h"
+#include "gateway/link/refused.h"
 #include "gateway/link/route.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #define UDP_MS 7000
 #define SILENT_MS 3500 /* who has not answered by then */
 #define TCP_MS 2000
-#define TCP_MAX 8u
+#define TCP_MAX 16u
 #define HTTPS_PORT 443u
 
 struct attempt {
@@ -23,6 +24,7 @@ struct attempt {
     struct event *event;
     int fd;
     bool is_nobody; /* at 192.0.2.1 */
+    struct gw_addr to;
 };
 
 struct gw_netcheck {
@@ -35,6 +37,7 @@ struct gw_netcheck {
     struct attempt attempts[TCP_MAX];
     unsigned attempt_count, running;
     enum gw_netcheck_tcp tcp;
+    bool is_refused; /* UDP arrived somewhere */
     gw_netcheck_fn *on_done;
     void *ctx;
 };
@@ -61,6 +64,40 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
         check->tcp = GW_TCP_WORKS;
 }
 
+static void begin(struct attempt *attempt, const struct timeval *limit)
+{
+    if (!attempt->event || event_add(attempt->event, limit) != 0) {
+        if (attempt->event)
+            event_free(attempt->event);
+        close(attempt->fd);
+        return;
+    }
+    attempt->check->attempt_count++;
+    attempt->check->running++;
+}
+
+static void on_refused(evutil_socket_t fd, short what, void *arg)
+{
+    struct attempt *attempt = arg;
+    attempt->check->running--;
+    if ((what & EV_READ) && gw_refused_is(fd, &attempt->to))
+        attempt->check->is_refused = true;
+}
+
+/* Does the machine itself say that nobody listens at its UDP port? */
+static void ask_by_udp(struct gw_netcheck *check, const struct gw_addr *to)
+{
+    const struct timeval limit = {.tv_sec = TCP_MS / 1000};
+    if (check->attempt_count == TCP_MAX)
+        return;
+    struct attempt *attempt = &check->attempts[check->attempt_count];
+    *attempt = (struct attempt){.check = check, .to = *to, .fd = gw_refused_ask(to)};
+    if (attempt->fd < 0)
+        return;
+    attempt->event = event_new(gw_loop_base(check->daemon->loop), attempt->fd, EV_READ, on_refused, attempt);
+    begin(attempt, &limit);
+}
+
 static void connect_to(struct gw_netcheck *check, const struct gw_addr *addr, uint16_t port, bool is_nobody)
 {
     const struct timeval limit = {.tv_sec = TCP_MS / 1000};
@@ -78,26 +115,23 @@ static void connect_to(struct gw_netcheck *check, const struct gw_addr *addr, ui
     if (connect(attempt->fd, (const struct sockaddr *)&at, len) == 0 || errno == EINPROGRESS)
         attempt->event =
             event_new(gw_loop_base(check->daemon->loop), attempt->fd, EV_WRITE, on_connected, attempt);
-    if (!attempt->event || event_add(attempt->event, &limit) != 0) {
-        if (attempt->event)
-            event_free(attempt->event);
-        close(attempt->fd);
-        return;
-    }
-    check->attempt_count++;
-    check->running++;
+    begin(attempt, &limit);
 }
 
 static void connect_all(struct gw_netcheck *check, const struct gw_network *network, struct gw_mono now)
 {
     struct gw_stun_view server;
     struct gw_anchor_view anchor;
-    for (unsigned i = 0; gw_stun_view(gw_gateway_stun(network->gateway), i, &server); i++)
+    for (unsigned i = 0; gw_stun_view(gw_gateway_stun(network->gateway), i, &server); i++) {
         connect_to(check, &server.server, server.server.port, false);
+        ask_by_udp(check, &server.server);
+    }
     for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &anchor); i++) {
         const struct gw_peer_config *config = gw_peer_config(anchor.peer);
-        for (unsigned k = 0; !anchor.is_neighbour && k < config->endpoint_count && k < 2; k++)
+        for (unsigned k = 0; !anchor.is_neighbour && k < config->endpoint_count && k < 2; k++) {
             connect_to(check, &config->endpoints[k], HTTPS_PORT, false);
+            ask_by_udp(check, &config->endpoints[k]);
+        }
     }
 }
 
@@ -192,10 +226,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     if (is_waiting && check->waited_ms < (check->is_tcp ? TCP_MS + LOOK_MS : UDP_MS))
         return;
-    if (!check->is_tcp && is_udp_missing(check, now))
+    if (!check->is_tcp && is_udp_missing(check, now)) {
         begin_tcp(check, now);
-    else
-        done(check, now);
+        return;
+    }
+    if (check->is_refused && check->tcp == GW_TCP_WORKS)
+        check->tcp = GW_TCP_WORKS_AND_UDP;
+    done(check, now);
 }
 
 /* ---- life */

@@ -22,7 +22,8 @@ enum gw_netcheck_tcp {
     GW_TCP_NOT_TRIED,
     GW_TCP_BLOCKED,
     GW_TCP_WORKS,
-    GW_TCP_CAPTURED, /* somebody answers for an address that nobody has */
+    GW_TCP_WORKS_AND_UDP, /* it arrives: the machine there says that nobody listens */
+    GW_TCP_CAPTURED,      /* somebody answers for an address that nobody has */
 };
 json_t *gw_netcheck_json(const struct gw_network *network, enum gw_netcheck_tcp tcp, struct gw_mono now);
 /* Does anybody answer by UDP, of IPv4 or IPv6 (4, 6; 0: either)? *is_asked: there is somebody to ask. */

@@ -200,6 +200,8 @@ static const char *verdict(bool has_udp, bool is_asked, bool has_route, enum gw_
         return "udp";
     if (!is_asked)
         return "nobody-to-ask";
+    if (tcp == GW_TCP_WORKS_AND_UDP)
+        return "not-running";
     return tcp == GW_TCP_CAPTURED ? "captive" : tcp == GW_TCP_WORKS ? "udp-blocked" : "no-answer";
 }
 
@@ -217,7 +219,9 @@ json_t *gw_netcheck_json(const struct gw_network *network, enum gw_netcheck_tcp 
                         json_string(verdict(has_udp, is_asked, has_route || has_udp, tcp)));
     json_object_set_new(object, "udp", is_asked ? json_boolean(has_udp) : json_null());
     json_object_set_new(object, "tcp",
-                        tcp == GW_TCP_NOT_TRIED ? json_null() : json_boolean(tcp == GW_TCP_WORKS));
+                        tcp == GW_TCP_NOT_TRIED
+                            ? json_null()
+                            : json_boolean(tcp == GW_TCP_WORKS || tcp == GW_TCP_WORKS_AND_UDP));
     json_object_set_new(object, "ipv4", family_json(network, 4, now));
     json_object_set_new(object, "ipv6", family_json(network, 6, now));
     json_object_set_new(object, "port_mapping", mapping_json(&network->outside.mapping));

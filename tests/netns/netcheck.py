@@ -186,6 +186,17 @@ def without(ground):
     status, _, error = nodes["nobody"].cli("netcheck", "--network", "none", should=False)
     check(status == 1 and "none" in error, error)
     portal.close()
+    #  The anchor's machine is there, its program is not: that is no blocked UDP. A router that refuses UDP in its place is.
+    away = {"port": PORT, "port_mapping": "off", "anchors": [{"name": "hub", "peer_id": nodes["blocked"].peer_id, "endpoint": "9.9.9.9:7000"}]}
+    asking = ground.node(internet.home("asking", "nft").host, "asking", away)
+    found, _ = netcheck(asking, 40)
+    check(found["verdict"] == "not-running" and found["udp"] is False and found["tcp"] is True, f"{found}")
+    check("nobody listens" in asking.cli("netcheck", seconds=30), "for people")
+    refusing = internet.home("refusing", "nft")
+    refusing.router.nft("table ip guard { chain out { type filter hook forward priority 0; meta l4proto udp reject with icmp type port-unreachable; }; }")
+    found, _ = netcheck(ground.node(refusing.host, "refusing", away), 40)
+    check(found["verdict"] == "udp-blocked", f"{found}")
+    ground.step("an anchor that is not running: not-running; behind a router that refuses UDP: udp-blocked")
 
 
 def router(ground):
