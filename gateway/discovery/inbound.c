@@ -56,6 +56,7 @@ static void end_round(struct gw_discovery *discovery, bool got_in, struct gw_mon
     struct gw_addr dropped = inbound->dropped;
     bool was_asked = got_in || gw_addr_is_set(&dropped);
     stop(discovery);
+    inbound->is_wanted &= !was_asked;
     if (got_in) {
         inbound->misses = 0;
         conclude(discovery, GW_NAT_YES, &inbound->target, now);
@@ -175,14 +176,32 @@ void gw_inbound_probe(struct gw_discovery *discovery, struct gw_mono now, const 
 
 /* ---- life */
 
+static bool is_seen_at_home(const struct gw_discovery *discovery)
+{
+    gw_list_for_each (node, &discovery->anchors) {
+        const struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
+        if (!use->is_neighbour && gw_discovery_is_own(discovery, &use->observed))
+            return true;
+    }
+    return false;
+}
+
 void gw_inbound_renew(struct gw_discovery *discovery, struct gw_mono now)
 {
     struct gw_inbound *inbound = &discovery->inbound;
     inbound->asked = 0; /* whoever was asked already may see us elsewhere now */
-    if (inbound->step != GW_INBOUND_IDLE)
+    if (!inbound->is_watched && !inbound->is_wanted)
         return;
+    if (inbound->step != GW_INBOUND_IDLE || !is_seen_at_home(discovery))
+        return; /* an anchor that sees us at an address of our own comes by here */
     inbound->is_due = true;
     arm(discovery, gw_mono_add(now, SETTLE_NS));
+}
+
+void gw_inbound_try(struct gw_discovery *discovery, struct gw_mono now)
+{
+    discovery->inbound.is_wanted = true;
+    gw_inbound_renew(discovery, now);
 }
 
 void gw_inbound_yield(struct gw_discovery *discovery, struct gw_mono now)

@@ -10,7 +10,8 @@ enum gw_inbound_step { GW_INBOUND_IDLE, GW_INBOUND_TOKEN, GW_INBOUND_PROBE };
 
 struct gw_inbound {
     struct gw_deadline deadline;
-    bool is_watched; /* asked again and again: an anchor's role hangs on it */
+    bool is_watched; /* tried by itself, again and again: an anchor's role hangs on it */
+    bool is_wanted;  /* somebody asks, and nothing has been tried since */
     bool is_due;     /* a round is to be begun, when the deadline comes */
     enum gw_inbound_step step;
     struct gw_anchor_use *use; /* who is asked now; NULL while IDLE */
@@ -30,7 +31,9 @@ struct gw_inbound {
 
 int gw_inbound_init(struct gw_discovery *discovery, bool is_watched);
 void gw_inbound_fini(struct gw_discovery *discovery);
-/* Something changed, or the owner asks: soon, once for all that changes at a time. */
+/* Somebody asks: soon, or when an anchor first sees us at an address of our own. */
+void gw_inbound_try(struct gw_discovery *discovery, struct gw_mono now);
+/* Something changed: soon, once for all that changes at a time, if it matters to anybody. */
 void gw_inbound_renew(struct gw_discovery *discovery, struct gw_mono now);
 /* The measuring of the NAT takes the anchors' tokens: what runs begins anew behind it. */
 void gw_inbound_yield(struct gw_discovery *discovery, struct gw_mono now);

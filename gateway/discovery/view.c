@@ -130,5 +130,5 @@ void gw_discovery_public_view(const struct gw_discovery *discovery, struct gw_pu
 
 void gw_discovery_try_inbound(struct gw_discovery *discovery, struct gw_mono now)
 {
-    gw_inbound_renew(discovery, now);
+    gw_inbound_try(discovery, now);
 }

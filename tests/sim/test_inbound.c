@@ -182,13 +182,34 @@ static void test_addresses(void **state)
     end();
 }
 
+/* Who is no candidate for an anchor tries nothing by itself; asked before its anchors are there, it does as soon as they are. */
+static void test_only_when_asked(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        begin(NAT_KIND_OPEN, 6, 1, 43 + i); /* by IPv6, so that nothing else measures */
+        node->params.anchor.is_enabled = node->params.anchor.is_auto = false;
+        sim_node_restart(node);
+        know(node, anchors[0], true, 6);
+        tell_addresses(6);
+        if (i == 1)
+            gw_gateway_try_inbound(node->gateway, sim_now(node));
+        sim_net_run(&net, GW_S(300));
+        struct gw_public_view view;
+        gw_gateway_public_view(node->gateway, &view);
+        assert_int_equal(view.reason, i == 0 ? GW_PUBLIC_UNTESTED : GW_PUBLIC_OPEN);
+        assert_false(view.is_running);
+        assert_int_equal(unasked, i);
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_firewall_goes_and_comes),
-        cmocka_unit_test(test_one_of_two),
-        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_lines),           cmocka_unit_test(test_firewall_goes_and_comes),
+        cmocka_unit_test(test_one_of_two),      cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_only_when_asked),
     };
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
