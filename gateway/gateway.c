@@ -353,6 +353,16 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
     return true;
 }
 
+bool gw_gateway_dismiss(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                        struct gw_train *train)
+{
+    gateway->host.now = now;
+    if (!gw_peer_dismiss(peer, now, train) || !wrap(gateway, now, train))
+        return false;
+    gateway->host.stats.datagrams_sent += train->count;
+    return true;
+}
+
 bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now)
 {
     return gw_mono_sub(now, gateway->host.shared_at) < GW_SHARED_NS;

@@ -70,7 +70,11 @@ int gw_gateway_add_peer(struct gateway *gateway, struct gw_mono now, const struc
 /* What can change without a new session changes in place (name, endpoints, keepalive, policies); PSKs apply to the next handshake. */
 int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
                            const struct gw_peer_config *config);
-/* The session ends at once, streams with UNREACHABLE. */
+/* The last datagram to a peer that is to be removed because it may not have a session with this node any more, as gw_gateway_output fills it: its streams and the
+ * session end there at once. false: there is nobody to be told. */
+bool gw_gateway_dismiss(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                        struct gw_train *train);
+/* The session ends at once, streams with UNREACHABLE. The peer hears nothing of it. */
 void gw_gateway_remove_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer);
 struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t public_key[GW_KEY_LEN]);
 /* In order of adding: NULL starts, NULL ends. */

@@ -61,6 +61,9 @@ static const struct text texts[] = {
         {REP_FAILURE, 502, "Bad Gateway",
          "this node and the peer do not agree on `seal`, so nothing can pass between them",
          "One has `seal: required`, the other `seal: forbidden` or no hardware for it; `peergate status` says which key to change."},
+    [GW_OUTCOME_SHUT_OUT] =
+        {REP_NOT_ALLOWED, 403, "Forbidden", "the peer does not list this node, or not any more",
+         "On the peer, `peergate authorize` this node's peer ID (see it with `peergate id`); a line with `expires` may have ended."},
     [GW_OUTCOME_STOCK_PEER] =
         {REP_HOST_UNREACHABLE, 502, "Bad Gateway",
          "the peer takes packets only, and there is no address to send them from or to",
@@ -124,6 +127,8 @@ enum gw_outcome gw_outcome_of_reason(unsigned long long reason)
         return GW_OUTCOME_UNREACHABLE;
     case GW_REASON_NO_SEAL:
         return GW_OUTCOME_NO_SEAL;
+    case GW_REASON_SHUT_OUT:
+        return GW_OUTCOME_SHUT_OUT;
     case GW_REASON_LIMIT:
     case GW_REASON_NO_MEMORY:
         return GW_OUTCOME_OVERLOADED;
@@ -151,6 +156,8 @@ enum gw_outcome gw_outcome_of_error(int err)
         return GW_OUTCOME_OVERLOADED;
     case GW_E_NO_SEAL:
         return GW_OUTCOME_NO_SEAL;
+    case GW_E_SHUT_OUT:
+        return GW_OUTCOME_SHUT_OUT;
     case -EPROTONOSUPPORT:
     case -EADDRNOTAVAIL:
         return GW_OUTCOME_STOCK_PEER;

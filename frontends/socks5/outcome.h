@@ -20,6 +20,7 @@ enum gw_outcome {
     GW_OUTCOME_UNKNOWN_NAME,
     GW_OUTCOME_NOT_OURS,   /* not a name of ours, and the policy does not pass it on */
     GW_OUTCOME_NO_SEAL,    /* this node and the peer do not agree on `seal` */
+    GW_OUTCOME_SHUT_OUT,   /* the peer has ended the session: this node may have none with it */
     GW_OUTCOME_STOCK_PEER, /* a stock WireGuard peer has no flows */
     GW_OUTCOME_OVERLOADED, /* a limit here or there */
     GW_OUTCOME_SHUTTING_DOWN,

@@ -47,6 +47,8 @@ static const char *own_words(enum gw_err err)
         return "timed out";
     case GW_E_NO_SEAL:
         return "this node and the peer do not agree on `seal`";
+    case GW_E_SHUT_OUT:
+        return "the peer does not list this node, or not any more";
     }
     return NULL;
 }

@@ -25,7 +25,8 @@ enum gw_err {
     /* What happens to a stream; see gateway/flow/reason.h for what crosses the wire. */
     GW_E_CLOSED = -1011,
     GW_E_TIMEOUT = -1012,
-    GW_E_NO_SEAL = -1013, /* one side requires a seal that the other does not offer */
+    GW_E_NO_SEAL = -1013,  /* one side requires a seal that the other does not offer */
+    GW_E_SHUT_OUT = -1014, /* the peer says that this node may have no session with it */
     GW_E_AGAIN = -EAGAIN,
 };
 

@@ -28,3 +28,6 @@ const char *gw_advice_on_seal(enum gw_seal_conflict conflict)
 {
     return on_seal[conflict];
 }
+
+const char gw_advice_shut_out[] =
+    "it has ended the session: it does not list this node's key, or not any more";

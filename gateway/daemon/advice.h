@@ -8,4 +8,7 @@
 /* To stand behind the peer's name and a colon; without a full stop. NULL for GW_SEAL_AGREED. */
 const char *gw_advice_on_seal(enum gw_seal_conflict conflict);
 
+/* The same for a peer that has ended the session. */
+extern const char gw_advice_shut_out[];
+
 #endif

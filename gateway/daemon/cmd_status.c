@@ -18,7 +18,16 @@ static const struct {
     {"failed", "unreachable", GW_RED},
     {"idle", "idle", GW_DIM},
     {"no seal", "no seal", GW_RED}, /* connected, and nothing can pass */
+    {"shut out", "shut out", GW_RED},
 };
+
+/* The session's, or what is in its way. */
+static const char *state_of(const json_t *peer)
+{
+    if (json_is_object(json_object_get(peer, "seal_conflict")))
+        return "no seal";
+    return json_is_object(json_object_get(peer, "shut_out")) ? "shut out" : gw_json_text(peer, "state");
+}
 
 static void state_cell(struct gw_table_row *row, unsigned *column, const char *state)
 {
@@ -64,9 +73,7 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
     if (!row)
         return;
     name_cell(row, &column, peer, are_several);
-    state_cell(row, &column,
-               json_is_object(json_object_get(peer, "seal_conflict")) ? "no seal"
-                                                                      : gw_json_text(peer, "state"));
+    state_cell(row, &column, state_of(peer));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_seconds(text, gw_json_real(peer, "since_s")));
     gw_table_cell(row, &column, GW_PLAIN, "%s",
                   strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
@@ -89,6 +96,14 @@ static void print_seal(const json_t *peer)
     const json_t *conflict = json_object_get(peer, "seal_conflict");
     if (json_is_object(conflict))
         printf("%s: %s\n", name_of(peer), gw_json_text(conflict, "text"));
+}
+
+static void print_shut_out(const json_t *peer)
+{
+    const json_t *shut_out = json_object_get(peer, "shut_out");
+    if (json_is_object(shut_out))
+        printf("%s: %s; there, `peergate authorize` and `reload` would let it in\n", name_of(peer),
+               gw_json_text(shut_out, "text"));
 }
 
 /* Why a peer that is there does not connect. */
@@ -118,6 +133,7 @@ static void print_peers(const json_t *answer)
     json_array_foreach(json_object_get(answer, "peers"), i, peer)
     {
         print_seal(peer);
+        print_shut_out(peer);
         print_clock(peer);
     }
     json_array_foreach(json_object_get(answer, "refused_peers"), i, peer)

@@ -93,6 +93,8 @@ void gw_connect_open_flow(struct connect *connect, struct gw_peer *peer)
         return;
     if (err == GW_E_NO_SEAL)
         say_and_end(connect, now, gw_reason_name(GW_REASON_NO_SEAL), gw_reason_sentence(GW_REASON_NO_SEAL));
+    else if (err == GW_E_SHUT_OUT)
+        say_and_end(connect, now, gw_reason_name(GW_REASON_SHUT_OUT), gw_reason_sentence(GW_REASON_SHUT_OUT));
     else if (err == -EHOSTUNREACH)
         say_and_end(connect, now, gw_reason_name(GW_REASON_UNREACHABLE),
                     "no address of the peer is known: it needs an `endpoint`, or an anchor that both use");

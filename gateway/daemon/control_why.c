@@ -3,6 +3,7 @@
 #include "gateway/daemon/daemon.h"
 
 #include "gateway/base/err.h"
+#include "gateway/daemon/advice.h"
 #include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/json.h"
 #include "gateway/wire/control.pb.h"
@@ -281,6 +282,10 @@ static struct answer conclude(const struct gw_peer *peer, const struct gw_peer_s
                               const struct gw_reach_view *view, struct gw_mono now)
 {
     bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
+    if (!gw_mono_is_never(status->shut_out_at))
+        return (struct answer){
+            gw_advice_shut_out,
+            "there, `peergate authorize` this node's peer ID, or take `expires` from its line, and `reload`"};
     if (!is_up)
         return not_reached(peer, view);
     if (gw_tuple_is_carrier(&status->path))

@@ -56,12 +56,21 @@ static json_t *seal_conflict(const struct gw_peer_status *status)
                      gw_advice_on_seal(status->seal_conflict));
 }
 
+static json_t *shut_out(const struct gw_peer_status *status, struct gw_mono now)
+{
+    if (gw_mono_is_never(status->shut_out_at))
+        return json_null();
+    return json_pack("{s:o,s:s}", "since_s", gw_json_ago(status->shut_out_at, now), "text",
+                     gw_advice_shut_out);
+}
+
 static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_peer_status *status,
                     struct gw_mono now)
 {
     json_object_set_new(object, "state", json_string(gw_session_state_names[status->session.state]));
     json_object_set_new(object, "path", way(peer, status, now));
     json_object_set_new(object, "seal_conflict", seal_conflict(status));
+    json_object_set_new(object, "shut_out", shut_out(status, now));
     json_object_set_new(object, "path_policy", json_string(gw_path_policy_names[gw_peer_config(peer)->path]));
 }
 

@@ -44,6 +44,13 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
     network->params.events->on_peer(network, peer, now, network->params.events->ctx);
 }
 
+static void on_dismiss(struct gw_peer *peer, struct gw_mono now, void *ctx)
+{
+    const struct gw_network *network = ctx;
+    if (network->link)
+        gw_link_dismiss(network->link, peer, now);
+}
+
 static void on_peer_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_network *network = ctx;
@@ -272,6 +279,7 @@ static int build(struct gw_network *network, const struct gw_config *config, str
         return err;
     gw_peers_init(&network->peers, network->gateway, network->params.endpoints, &network->addresses,
                   network->params.connected);
+    network->peers.on_dismiss = on_dismiss;
     network->peers.on_gone = on_peer_gone;
     network->peers.ctx = network;
     gw_peer_services_init(&network->peer_services, loop, network->services, gw_random_system());

@@ -296,6 +296,8 @@ static void sweep(const struct applying *run)
             gw_log_info("%s: removed: it %s", name_of(peers, known->peer), gw_verdict_sentences[verdict]);
         else
             gw_log_info("%s: removed", name_of(peers, known->peer));
+        if (peers->on_dismiss)
+            peers->on_dismiss(known->peer, run->now, peers->ctx);
         remove_peer(peers, known, run->now);
         run->change->removed++;
     }
@@ -371,9 +373,12 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
         gw_log_info("%s: does not answer any more", name);
         break;
     case GW_SESSION_FAILED:
-        gw_log_info(
-            "%s: no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time",
-            name);
+        if (!gw_mono_is_never(status->shut_out_at))
+            gw_log_warn("%s: %s. Trying again from time to time", name, gw_advice_shut_out);
+        else
+            gw_log_info(
+                "%s: no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time",
+                name);
         gw_lookup_again(known->lookup);
         break;
     case GW_SESSION_IDLE:

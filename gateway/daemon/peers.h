@@ -18,6 +18,8 @@ struct gw_peers {
     const char
         *suffix; /* what the log says behind their names: the network, if there are several; else NULL */
     char shown[2 * GW_PEER_NAME_MAX + 2];
+    /* Before a peer is removed that may have no session any more: it is to be told. NULL: nobody does. */
+    void (*on_dismiss)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     /* Before a peer is removed. NULL: nobody asks. */
     void (*on_gone)(struct gw_peer *peer, struct gw_mono now, void *ctx);
     void *ctx;

@@ -23,6 +23,7 @@ static const struct {
     [GW_REASON_SHUTTING_DOWN] = {"shutting-down", "the daemon is shutting down"},
     [GW_REASON_SERVICE_UNREACHABLE] = {"service-unreachable", "the peer cannot reach the service's host"},
     [GW_REASON_NO_SEAL] = {"no-seal", "this node and the peer do not agree on `seal`, so nothing can pass"},
+    [GW_REASON_SHUT_OUT] = {"shut-out", "the peer does not list this node, or not any more"},
 };
 static_assert(sizeof texts / sizeof texts[0] == GW_REASON_COUNT, "every reason has a name");
 

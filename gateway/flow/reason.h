@@ -18,7 +18,8 @@ enum gw_reason {
     GW_REASON_UNREACHABLE = 10,         /* local only: no session with the peer */
     GW_REASON_SHUTTING_DOWN = 11,       /* the daemon ends */
     GW_REASON_SERVICE_UNREACHABLE = 12, /* the service's host or network cannot be reached from the peer */
-    GW_REASON_NO_SEAL = 13, /* local only: one side requires a seal that the other does not offer */
+    GW_REASON_NO_SEAL = 13,  /* local only: one side requires a seal that the other does not offer */
+    GW_REASON_SHUT_OUT = 14, /* local only: the peer ended the session, this node may have none with it */
     GW_REASON_COUNT
 };
 

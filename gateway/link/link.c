@@ -27,6 +27,8 @@ static const struct turn short_turn = {2, 3 * GW_TRAIN_BYTES / 2, 1, GW_US(50)};
 #define RECEIVE_TRAINS 64u
 /* What is left to be said at the end takes so long at most. */
 #define FAREWELL_NS GW_MS(20)
+/* Nothing can be said again to a peer that is gone: a lost datagram or two should not be all. */
+#define DISMISSALS 3u
 /* Handshakes get a tenth of the turn: a ninth of what the rest took, and at least time for one. */
 #define HANDSHAKE_SHARE 9
 #define HANDSHAKE_NS_MAX GW_MS(2)
@@ -171,6 +173,19 @@ static bool send_trains(struct gw_link *link, struct gw_mono now)
             until = at + turn->send_ns;
         else if (at >= until)
             return true;
+    }
+}
+
+void gw_link_dismiss(struct gw_link *link, struct gw_peer *peer, struct gw_mono now)
+{
+    for (unsigned i = 0; i < DISMISSALS && link->gateway; i++) {
+        if (link->is_waiting && !send_train(link, now))
+            return;
+        gw_slabs_touch(&link->slabs, now);
+        link->train = (struct gw_train){.slab = link->slabs.send};
+        link->done = 0;
+        if (!gw_gateway_dismiss(link->gateway, now, peer, &link->train) || !send_train(link, now))
+            return;
     }
 }
 

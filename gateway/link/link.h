@@ -24,6 +24,9 @@ void gw_link_set_carriers(struct gw_link *link, struct gw_carriers *carriers);
 void gw_link_input(struct gw_link *link, struct gw_train *train);
 /* Sends what the gateway still has to say (one last time, for a moment) and forgets it. */
 void gw_link_detach(struct gw_link *link);
+/* Tells a peer that gw_gateway_remove_peer is about to remove that it may have no session with this node any more (gw_gateway_dismiss). Not while the gateway
+ * works on input. */
+void gw_link_dismiss(struct gw_link *link, struct gw_peer *peer, struct gw_mono now);
 /* For gw_gateway_events.on_forward: sends the train from where it lies, if nothing of ours waits for the socket. */
 unsigned gw_link_forward(struct gw_link *link, const struct gw_train *train, struct gw_mono now);
 /* A further socket, as in gw_gateway_events.open_link and close_link. */

@@ -150,6 +150,17 @@ void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw
     peer->mux_tuple = path->tuple;
 }
 
+/* Somebody waits for a session. */
+static void knock(struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
+        gw_session_kick(peer->session, now); /* not at the pace of the backoff */
+    gw_session_want_send(peer->session, now);
+    gw_peer_mark_ready(peer);
+}
+
 int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open,
                  const struct gw_stream_ops *ops, void *user, struct gw_stream **out)
 {
@@ -159,7 +170,11 @@ int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open 
     if (peer->seal_conflict != GW_SEAL_AGREED)
         return GW_E_NO_SEAL;
     if (!gw_peer_has_endpoint(peer))
-        return -EHOSTUNREACH;
+        return gw_peer_is_shut_out(peer) ? GW_E_SHUT_OUT : -EHOSTUNREACH;
+    if (gw_peer_was_just_shut_out(peer, now)) {
+        knock(peer, now);
+        return GW_E_SHUT_OUT;
+    }
     struct gw_mux *mux = gw_peer_flows(peer, now);
     if (!mux)
         return GW_E_NOMEM;
@@ -167,11 +182,6 @@ int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open 
     if (err)
         return err;
     peer->host->shared_at = now;
-    struct gw_session_stats session;
-    gw_session_stats(peer->session, &session);
-    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
-        gw_session_kick(peer->session, now); /* somebody waits: not at the pace of the backoff */
-    gw_session_want_send(peer->session, now);
-    gw_peer_mark_ready(peer);
+    knock(peer, now);
     return 0;
 }

@@ -190,6 +190,10 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
     case GW_FRAME_PATH_RESPONSE:
         asks = path_response_frame(packet, frame->body);
         break;
+    case GW_FRAME_DISMISS:
+        gw_peer_dismiss_input(packet->peer, packet->kp);
+        asks = false;
+        break;
     case GW_FRAME_FRAG:
         frag_frame(packet, frame->body);
         break;

@@ -79,9 +79,8 @@ static bool output_initiation(struct gw_peer *peer, struct gw_mono now, struct g
 
 /* ---- single packets that go to an address of their own */
 
-/* Seals len bytes of frames at slab[17..] as the train's only datagram. */
-static bool output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
-                          struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len, bool asks)
+bool gw_peer_output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                           struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len, bool asks)
 {
     begin_train(train, tuple);
     train->slab[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
@@ -133,7 +132,7 @@ static bool output_check(struct gw_peer *peer, struct gw_keypair *kp, struct gw_
     if (!hooks->take_check(peer, now, &tuple, nonce, hooks->ctx))
         return false;
     size_t len = write_only_challenge(train, GW_FRAME_PATH_CHALLENGE, nonce);
-    return output_single(peer, kp, now, train, &tuple, len, true);
+    return gw_peer_output_single(peer, kp, now, train, &tuple, len, true);
 }
 
 /* What is to be asked there goes in front, in the same packet: whoever learns by the answer that the way is open learns, before it uses it, what it has to answer for it. */
@@ -148,7 +147,7 @@ static bool output_response(struct gw_peer *peer, struct gw_keypair *kp, struct 
         write_path_challenge(&w, peer, path);
     gw_peer_rearm(peer);
     write_challenge(&w, GW_FRAME_PATH_RESPONSE, response.challenge);
-    return output_single(peer, kp, now, train, &response.tuple, gw_writer_len(&w), asks);
+    return gw_peer_output_single(peer, kp, now, train, &response.tuple, gw_writer_len(&w), asks);
 }
 
 static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
@@ -165,7 +164,7 @@ static bool output_path_frame(struct gw_peer *peer, struct gw_keypair *kp, struc
     struct gw_writer w = gw_writer_of(train->slab + GW_DATA_HEADER_LEN + 1, 64);
     write_path_challenge(&w, peer, path);
     struct gw_tuple tuple = path->tuple;
-    return output_single(peer, kp, now, train, &tuple, gw_writer_len(&w), true);
+    return gw_peer_output_single(peer, kp, now, train, &tuple, gw_writer_len(&w), true);
 }
 
 /* A datagram of the size that is tried, on the current path: a challenge and padding. The first on a key pair has the second HELLO. It is no data: that it stays
@@ -564,9 +563,10 @@ void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mo
 
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)
 {
+    gw_peer_dismissed(peer, now);
     if (peer->is_unreachable_due) {
         gw_peer_queues_drop_packets(&peer->queues);
-        gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);
+        gw_peer_flows_end(peer, now, gw_peer_is_shut_out(peer) ? GW_REASON_SHUT_OUT : GW_REASON_UNREACHABLE);
     }
     gw_peer_keepalive_fit(peer, now);
     gw_peer_hello_expire(peer, now);

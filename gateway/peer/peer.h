@@ -34,8 +34,9 @@ enum gw_seal_conflict {
 extern const char *const gw_seal_conflict_names[GW_SEAL_CONFLICT_COUNT];
 
 /* A flow to a service of the peer: works at once, whatever the session's state; what is written waits for it. A failed session ends it with
- * UNREACHABLE, a conflict about the seal with NO_SEAL. Same results as gw_stream_open; -EPROTONOSUPPORT to a stock WireGuard peer,
- * GW_E_NO_SEAL (also of the functions below) when the conflict is known already. */
+ * UNREACHABLE, a conflict about the seal with NO_SEAL, a peer that ends the session with SHUT_OUT. Same results as gw_stream_open; -EPROTONOSUPPORT to a
+ * stock WireGuard peer, GW_E_NO_SEAL (also of the functions below) when the conflict is known already, GW_E_SHUT_OUT in the minute after the peer ended the session
+ * (each such call asks it again, so one that lets us in again is there for the next). */
 int gw_peer_open(struct gw_peer *peer, struct gw_mono now, const struct gw_open *open,
                  const struct gw_stream_ops *ops, void *user, struct gw_stream **out);
 
@@ -97,6 +98,8 @@ struct gw_peer_status {
     enum gw_mtu_state mtu_state; /* whether that is its last word */
     enum gw_suite sending_suite;
     enum gw_seal_conflict seal_conflict;
+    struct gw_mono
+        shut_out_at; /* the peer ended the session then, since this node may have none with it; GW_NEVER: no, or not the last one */
     uint8_t peer_suites;
     char hello_name[64];                  /* display name that the peer gave itself; "" = none */
     struct gw_packet_queue_stats packets; /* IP packets to it */

@@ -6,7 +6,8 @@
  *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
  *   alias.c   its IPv4 address here, and as it has it itself
  *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from
- *   seal.c    which seal is used, and whether both agree            tell.c    the log's lines about the peer, bounded */
+ *   seal.c    which seal is used, and whether both agree            tell.c    the log's lines about the peer, bounded
+ *   dismiss.c the end, when one side may have no session any more */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
@@ -151,11 +152,13 @@ struct gw_peer {
 
     struct gw_mux *mux;
     struct gw_mux_events mux_events; /* of the mux; ctx is this peer */
-    bool has_mux_bound;      /* the mux belongs to remote_instance; else it waits for the first HELLO */
-    bool is_doubted;         /* gw_peer_kick, and no path has answered since */
-    uint8_t moves;           /* gw_peer_kick, counted; never 0 then */
-    bool is_retry_due;       /* the peer may be there again: flows ask at the next safe point */
-    bool is_unreachable_due; /* the session failed: streams end at the next safe point */
+    bool has_mux_bound;         /* the mux belongs to remote_instance; else it waits for the first HELLO */
+    bool is_doubted;            /* gw_peer_kick, and no path has answered since */
+    uint8_t moves;              /* gw_peer_kick, counted; never 0 then */
+    bool is_retry_due;          /* the peer may be there again: flows ask at the next safe point */
+    bool is_unreachable_due;    /* the session failed: streams end at the next safe point */
+    bool is_dismissed_due;      /* the peer has ended the session: so do we, at the next safe point */
+    struct gw_mono shut_out_at; /* when it did; GW_NEVER = it has not, or there is one again */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
     uint64_t full_acked_seen;           /* gw_mux_full_acked, when last looked at */
     unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
@@ -271,6 +274,10 @@ bool gw_peer_heeds_icmp(const struct gw_peer *peer, const struct gw_path *path);
 bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
                       size_t *cap);
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
+/* Seals frames_len bytes of frames, which lie at slab[17..], as the train's only datagram, to an address of its own. asks: it wants an answer. */
+bool gw_peer_output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
+                           struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len,
+                           bool asks);
 /* The path to a peer that answers no probes does not take datagrams of this length: shorter ones, for a while. */
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now);
 
@@ -293,6 +300,17 @@ void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw
                        enum gw_suite suite);
 /* May flows be sent now (the peer is one of ours, or surely will be)? */
 bool gw_peer_flows_may_send(const struct gw_peer *peer);
+
+/* ---- dismiss.c */
+/* The last datagram to a peer that may have no session with this node any more; gw_peer_free follows. false: nobody is there who would understand it. */
+bool gw_peer_dismiss(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
+/* It came, on this key pair. */
+void gw_peer_dismiss_input(struct gw_peer *peer, const struct gw_keypair *kp);
+/* If is_dismissed_due: the session is over. */
+void gw_peer_dismissed(struct gw_peer *peer, struct gw_mono now);
+/* The last session ended so; and that was a moment ago. */
+bool gw_peer_is_shut_out(const struct gw_peer *peer);
+bool gw_peer_was_just_shut_out(const struct gw_peer *peer, struct gw_mono now);
 
 /* ---- queue.c */
 void gw_peer_queues_init(struct gw_peer_queues *queues);

@@ -271,6 +271,13 @@ void gw_session_ask_beside(struct gw_session *session, struct gw_mono now)
     gw_timers_hurried(session, now);
 }
 
+void gw_session_end(struct gw_session *session, struct gw_mono now)
+{
+    gw_keyring_clear(session);
+    (void)gw_session_forget_initiations(session, GW_NEVER);
+    gw_timers_ended(session, now);
+}
+
 void gw_session_doubt(struct gw_session *session, struct gw_mono now)
 {
     gw_timers_doubted(session, now);

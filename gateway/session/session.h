@@ -81,7 +81,7 @@ struct gw_session_events {
                      void *ctx);
     /* A new key pair became the current one (HELLO is due on it). */
     void (*on_keypair)(struct gw_session *session, struct gw_keypair *kp, void *ctx);
-    /* A key pair dies; forget pointers to it. In gw_session_consume_*, when a timer runs, or in gw_session_free; never in
+    /* A key pair dies; forget pointers to it. In gw_session_consume_*, when a timer runs, in gw_session_end or gw_session_free; never in
      * gw_session_packets_received: the key pairs of a train live for as long as the train. */
     void (*on_keypair_gone)(struct gw_session *session, struct gw_keypair *kp, void *ctx);
     /* A timer added a bit to gw_session_wants (in a call by the gateway, the gateway asks itself). */
@@ -160,6 +160,9 @@ unsigned gw_session_wants(const struct gw_session *session); /* enum gw_session_
 void gw_session_kick(struct gw_session *session, struct gw_mono now);
 /* The last initiation went to one of several places: another one, as soon as their spacing allows, to which the next retry counts as to the last. Nothing happens without a series. */
 void gw_session_ask_beside(struct gw_session *session, struct gw_mono now);
+/* The peer says that there is no session any more: all keys are wiped, and it is as when handshakes gave up (FAILED), tried again from time to time. Not
+ * while a train is worked through. */
+void gw_session_end(struct gw_session *session, struct gw_mono now);
 /* What was sent stays without an answer: a handshake asks whether the peer still has our keys. They stay in use meanwhile. */
 void gw_session_doubt(struct gw_session *session, struct gw_mono now);
 

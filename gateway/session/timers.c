@@ -447,6 +447,23 @@ void gw_timers_hurried(struct gw_session *session, struct gw_mono now)
     arm(session);
 }
 
+/* As on_give_up, without keys that would have to grow old. */
+void gw_timers_ended(struct gw_session *session, struct gw_mono now)
+{
+    struct gw_timers *timers = &session->timers;
+
+    end_series(session);
+    session->wants = 0;
+    recover(timers);
+    timers->sweep_at = timers->zero_at = timers->key_expires_at = timers->initiations_end_at = GW_NEVER;
+    timers->keepalive_at = timers->unanswered_at = timers->silent_at = GW_NEVER;
+    timers->has_failed = true;
+    timers->is_wanted = false;
+    arm_reconnect(session, now);
+    arm(session);
+    gw_session_update_state(session, now);
+}
+
 /* As on_unanswered, only sooner. */
 void gw_timers_doubted(struct gw_session *session, struct gw_mono now)
 {

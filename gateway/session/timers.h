@@ -73,6 +73,8 @@ void gw_timers_packets_received(struct gw_session *session, const struct gw_keyp
                                 bool is_data);
 void gw_timers_kicked(struct gw_session *session, struct gw_mono now);
 void gw_timers_hurried(struct gw_session *session, struct gw_mono now);
+/* All keys and initiations are gone: failed, until it is tried again. */
+void gw_timers_ended(struct gw_session *session, struct gw_mono now);
 void gw_timers_doubted(struct gw_session *session, struct gw_mono now);
 void gw_timers_keepalive_interval_changed(struct gw_session *session, struct gw_mono now);
 

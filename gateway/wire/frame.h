@@ -30,7 +30,9 @@ enum gw_frame_type {
     GW_FRAME_PING = 0x0d,
     GW_FRAME_PATH_CHALLENGE = 0x0e,
     GW_FRAME_PATH_RESPONSE = 0x0f,
-    GW_FRAME_FRAG = 0x10, /* reserved: an IP packet cut in two */
+    GW_FRAME_FRAG = 0x10, /* an IP packet cut in two */
+    GW_FRAME_DISMISS =
+        0x11, /* the receiver may have no session with the sender, who has forgotten this one */
 };
 
 struct gw_frame {

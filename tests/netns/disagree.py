@@ -112,6 +112,7 @@ def rights(scene):
     sentence = "laptop: is refused like a stranger: it has a right that has expired"
     check(home.status()["refused_peers"][0]["reason"]["code"] == "expired", f"status: {home.status()['refused_peers']}")
     check(sentence in home.cli("status"), f"status prints: {home.cli('status')}")
+    expect_shut_out(scene, held)
     expect_silence(scene)
     check(home.log().count(sentence) == 1, f"home logs it {home.log().count(sentence)} times")
 
@@ -120,18 +121,46 @@ def rights(scene):
     home.cli("reload")
     home.logged("laptop: may connect again")
     until(lambda: laptop.ping("home")[1] == 1, "laptop is let in again", 30)
-    held.close()
+    check(laptop.peer("home")["shut_out"] is None, f"let in again: {laptop.peer('home')}")
     scene.expect_echo("authorized again")
+    held = socks_connect(scene.laptop_at, ("127.0.0.1", 1080), "echo.home.demo.p2p", 7)
     check("revoked" in home.cli("deauthorize", laptop.peer_id), "deauthorize does not revoke one of `peers`")
     home.cli("reload")
     check(home.status()["peers"] == [] and home.status()["refused_peers"][0]["reason"]["code"] == "revoked", "deauthorized")
     check("it has had its right revoked" in home.cli("status"), f"status prints: {home.cli('status')}")
+    expect_shut_out(scene, held)
     expect_silence(scene)
     scene.stop()
     home.up()
     check(home.status()["peers"] == [], "a restart lets a revoked peer in")
     home.cli("authorize", laptop.peer_id)
     home.stop()
+
+
+def expect_shut_out(scene, held):
+    """laptop was told, so nobody there waits for home."""
+    laptop = scene.laptop
+    held.settimeout(10)
+    try:
+        check(held.recv(1) == b"", "a connection of before goes on")
+    except ConnectionResetError:
+        pass
+    held.close()
+    code, _, sock = socks_request(scene.laptop_at, ("127.0.0.1", 1080), 1, "echo.home.demo.p2p", 7, seconds=10)
+    sock.close()
+    check(code == 2, f"the proxy answers {code}")
+    laptop.logged("echo.home.demo.p2p port 7: the peer does not list this node, or not any more")
+    page = scene.laptop_at.run("curl", "-sS", "--noproxy", "", "-x", "http://127.0.0.1:1080", "http://echo.home.demo.p2p:7/")
+    check("403" in page and "does not list this node" in page, f"the HTTP answer: {page}")
+    status, out, err = scene.nc("home", "echo")
+    check(status == 1 and not out and "does not list this node" in err, f"nc: {status}, {out!r}, {err}")
+    found = laptop.peer("home")
+    check(found["state"] != "established" and "ended the session" in found["shut_out"]["text"], f"status: {found}")
+    text = laptop.cli("status")
+    check(re.search(r"^home +shut out ", text, re.M) and "home: it has ended the session" in text, f"status: {text}")
+    text = laptop.cli("why", "home")
+    check("home: it has ended the session" in text and "authorize" in text, f"why: {text}")
+    laptop.logged("home: it has ended the session: it does not list this node's key, or not any more")
 
 
 def expect_silence(scene):

@@ -13,9 +13,9 @@
 #include <cmocka.h>
 
 static const int all_values[] = {
-    GW_OK,           GW_E_NOMEM,  GW_E_INVAL,   GW_E_MALFORMED, GW_E_AUTH,    GW_E_REPLAY,
-    GW_E_UNKNOWN,    GW_E_LIMIT,  GW_E_STATE,   GW_E_EXPIRED,   GW_E_TOO_BIG, GW_E_CONFIG,
-    GW_E_PERMISSION, GW_E_CLOSED, GW_E_TIMEOUT, GW_E_NO_SEAL,   GW_E_AGAIN,
+    GW_OK,           GW_E_NOMEM,  GW_E_INVAL,   GW_E_MALFORMED, GW_E_AUTH,     GW_E_REPLAY,
+    GW_E_UNKNOWN,    GW_E_LIMIT,  GW_E_STATE,   GW_E_EXPIRED,   GW_E_TOO_BIG,  GW_E_CONFIG,
+    GW_E_PERMISSION, GW_E_CLOSED, GW_E_TIMEOUT, GW_E_NO_SEAL,   GW_E_SHUT_OUT, GW_E_AGAIN,
 };
 #define COUNT (sizeof all_values / sizeof all_values[0])
 
@@ -41,7 +41,7 @@ static void test_own_values_are_a_dense_range(void **state)
         own += all_values[i] < -1000;
     for (int err = -1001; err > -1001 - (int)own; err--)
         assert_null(strstr(gw_strerror(err), "unknown error"));
-    assert_string_equal(gw_strerror(-1001 - (int)own), "unknown error -1014");
+    assert_string_equal(gw_strerror(-1001 - (int)own), "unknown error -1015");
 }
 
 static void test_system_errors_are_the_systems(void **state)

@@ -19,6 +19,7 @@ struct gateway {
     struct gw_loop *loop;
     struct gw_addr to;
     unsigned to_send, stride, per_train; /* trains that are left to be pulled */
+    unsigned to_dismiss;
     unsigned pulled, received, received_trains, failed, last_failure;
     unsigned handshakes_left, handshakes, handshake_us;
     unsigned expired;
@@ -65,6 +66,21 @@ bool gw_gateway_output(struct gateway *gateway, struct gw_mono now, struct gw_tr
     train->tuple.remote = gateway->to;
     train->tuple.link = gateway->link;
     memset(train->slab, 1, gw_train_len(train));
+    return true;
+}
+
+/* Its own datagrams, whatever else is to be pulled. */
+bool gw_gateway_dismiss(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                        struct gw_train *train)
+{
+    (void)now, (void)peer;
+    if (gateway->to_dismiss == 0)
+        return false;
+    gateway->to_dismiss--;
+    train->stride = train->last_len = (uint16_t)gateway->stride;
+    train->count = 1;
+    train->tuple.remote = gateway->to;
+    memset(train->slab, 2, gw_train_len(train));
     return true;
 }
 
@@ -272,6 +288,28 @@ static void test_the_last_word_is_sent(void **state)
     run(world);
 }
 
+/* At once, also where a train waits for the socket; never more often than a few times. */
+static void test_dismissals(void **state)
+{
+    struct world *world = *state;
+    world->sender.to_dismiss = 1;
+    gw_link_dismiss(world->from, NULL, gw_loop_now(world->loop));
+    assert_int_equal(gw_link_stats(world->from)->datagrams_sent, 1);
+    world->sender.to_dismiss = 1000;
+    gw_link_dismiss(world->from, NULL, gw_loop_now(world->loop));
+    unsigned sent = 1000 - world->sender.to_dismiss;
+    assert_true(sent > 0 && sent < 10);
+    /* A full socket: the first waits, as any train does, and no more are asked for. */
+    memset(&calls, 0, sizeof calls);
+    calls.send_errnos[0] = calls.send_errnos[1] = EAGAIN;
+    gw_link_dismiss(world->from, NULL, gw_loop_now(world->loop));
+    assert_int_equal(1000 - world->sender.to_dismiss, sent + 1);
+    gw_link_dismiss(world->from, NULL, gw_loop_now(world->loop));
+    assert_int_equal(1000 - world->sender.to_dismiss, sent + 1);
+    world->receiver.stop_when_received = sent + 2;
+    run(world);
+}
+
 /* A train for a further socket leaves from that one's port; what comes there is of that link; closed, it takes nothing more. */
 static void test_further_sockets(void **state)
 {
@@ -337,6 +375,7 @@ int main(void)
         T(test_handshakes_all_get_done),
         T(test_receive_errors_do_not_spin),
         T(test_the_last_word_is_sent),
+        T(test_dismissals),
         T(test_further_sockets),
         T(test_further_of_both_families),
     };
