@@ -210,6 +210,13 @@ void gw_client_print_json(const json_t *object)
     fflush(stdout);
 }
 
+void gw_client_print_json_line(const json_t *object)
+{
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    putchar('\n');
+    fflush(stdout);
+}
+
 /* --- members --- */
 
 const char *gw_json_text(const json_t *object, const char *key)

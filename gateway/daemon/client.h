@@ -29,8 +29,10 @@ json_t *gw_client_receive(struct gw_client *client);
 json_t *gw_client_receive_ok(struct gw_client *client);
 /* Open, one request, one answer, close. With --json the answer was printed already and an empty object is returned. */
 json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request);
-/* Prints a line of JSON on stdout. */
+/* Prints it on stdout, for programs that people look at, too. */
 void gw_client_print_json(const json_t *object);
+/* The same as one line: of several. */
+void gw_client_print_json_line(const json_t *object);
 
 /* Members of an answer, with a default for what is absent. */
 const char *gw_json_text(const json_t *object, const char *key);

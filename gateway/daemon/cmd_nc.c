@@ -287,6 +287,18 @@ static void on_interrupt(int signo)
     shutdown(interrupted_fd, SHUT_RDWR);
 }
 
+/* What the daemon says while it listens: the connections that came to nothing. */
+static void tell_events(const struct gw_cmd_context *ctx, struct gw_client *client, const char *destination)
+{
+    for (json_t *line; (line = gw_client_receive(client)) != NULL; json_decref(line)) {
+        if (strcmp(gw_json_text(line, "event"), "failed") != 0)
+            continue;
+        gw_cmd_fail(ctx, "a connection to %s failed: %s", destination, gw_json_text(line, "sentence"));
+        if (ctx->json)
+            gw_client_print_json_line(line);
+    }
+}
+
 static int forward(struct gw_cmd_context *ctx, json_t *request, const char *destination)
 {
     struct gw_client client;
@@ -300,7 +312,7 @@ static int forward(struct gw_cmd_context *ctx, json_t *request, const char *dest
         return GW_EXIT_FAILED;
     }
     if (ctx->json)
-        gw_client_print_json(answer);
+        gw_client_print_json_line(answer);
     else
         printf("listening on %s for %s; Ctrl-C ends it\n", gw_json_text(answer, "listen"), destination);
     fflush(stdout);
@@ -308,7 +320,7 @@ static int forward(struct gw_cmd_context *ctx, json_t *request, const char *dest
     interrupted_fd = client.fd;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
-    json_decref(gw_client_receive(&client));
+    tell_events(ctx, &client, destination);
     gw_client_close(&client);
     return is_interrupted ? GW_EXIT_OK : gw_cmd_fail(ctx, "the daemon has ended");
 }
@@ -335,7 +347,8 @@ const struct gw_command gw_cmd_forward = {
     .summary = "listen on a local port for a service of a peer",
     .usage = "usage: peergate forward [--class CLASS] LISTEN HOST:PORT|HOST:SERVICE\n\n"
              "Every connection to LISTEN (a port, ADDRESS:PORT or unix:PATH) becomes one to that\n"
-             "service of the peer, until Ctrl-C. A port alone is one of 127.0.0.1.\n\n"
+             "service of the peer, until Ctrl-C. A port alone is one of 127.0.0.1. When one fails,\n"
+             "says why; with --json also as a line of JSON.\n\n"
              "  peergate forward 8080 home.demo:web\n\n" CLASS_HELP,
     .run = run_forward,
 };

@@ -73,13 +73,6 @@ static json_t *make_request(const char *host, unsigned pings, double seconds)
                      (int)(seconds * 1000));
 }
 
-static void print_json(const json_t *line)
-{
-    json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
-    putchar('\n');
-    fflush(stdout);
-}
-
 /* false: the daemon refused, and the person was told. */
 static bool converse(struct gw_client *client, const char *host, struct tally *tally)
 {
@@ -92,7 +85,7 @@ static bool converse(struct gw_client *client, const char *host, struct tally *t
         if (!is_ok)
             gw_cmd_fail(client->ctx, "%s", gw_json_text(line, "error"));
         if (client->ctx->json)
-            print_json(line);
+            gw_client_print_json_line(line);
         else if (is_ok && !is_done)
             print_line(line, host);
         if (is_ok && !is_done)

@@ -69,17 +69,19 @@ void gw_connects_fini(struct gw_connects *all, struct gw_mono now)
         gw_connect_end(gw_list_entry(node, struct connect, node), now);
 }
 
-void gw_connect_log_failure(const struct connect *connect, const char *sentence)
+void gw_connect_tell_failure(const struct connect *connect, const char *code, const char *sentence)
 {
     if (connect->open.service[0])
         gw_log_info("%s of %s: %s", connect->open.service, connect->host, sentence);
     else
         gw_log_info("port %u of %s: %s", connect->open.port, connect->host, sentence);
+    if (connect->on_failed)
+        connect->on_failed(code, sentence, connect->group);
 }
 
 void gw_connect_fail(struct connect *connect, const char *code, const char *sentence)
 {
-    gw_connect_log_failure(connect, sentence);
+    gw_connect_tell_failure(connect, code, sentence);
     char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
     if (line && send(connect->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         gw_log_debug("control: nobody listens to the answer");
@@ -201,6 +203,7 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     connect->rest_len = params->rest_len;
     connect->wants_json = params->wants_json;
     connect->group = params->group;
+    connect->on_failed = params->on_failed;
     connect->has_class = params->has_class;
     connect->open.class_ = (uint8_t)params->class_;
     connect->open.port = params->port;

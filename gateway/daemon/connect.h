@@ -33,7 +33,9 @@ struct gw_connect_params {
     enum gw_class class_;
     bool wants_json;   /* a control client: tell it how it went */
     const char *token; /* copied; who waits for its end (verdict.h); NULL = nobody */
-    const void *group; /* for gw_connects_end_group; NULL = none */
+    void *group;       /* for gw_connects_end_group, and on_failed; NULL = none */
+    /* Why it came to nothing, or broke; not when the client itself gave up. From within calls of this file's or from the loop. NULL: only the log is told. */
+    void (*on_failed)(const char *code, const char *sentence, void *group);
 };
 
 void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *params);

@@ -33,7 +33,7 @@ static const struct gw_splice_events saying_events = {.on_end = on_said};
 static void say_and_end(struct connect *connect, struct gw_mono now, const char *code, const char *sentence)
 {
     char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
-    gw_connect_log_failure(connect, sentence);
+    gw_connect_tell_failure(connect, code, sentence);
     gw_splice_set_owner(connect->splice, &saying_events, connect);
     gw_splice_say_and_close(connect->splice, now, line ? line : "", line ? strlen(line) : 0);
     free(line);
@@ -59,7 +59,7 @@ static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long l
     (void)splice, (void)now;
     bool is_good = reason == GW_REASON_NONE;
     if (!is_good && reason != GW_REASON_CANCELLED)
-        gw_connect_log_failure(connect, gw_reason_sentence(reason));
+        gw_connect_tell_failure(connect, gw_reason_name(reason), gw_reason_sentence(reason));
     gw_verdict_tell(&connect->all->verdicts, connect->token, gw_reason_name(reason),
                     is_good ? NULL : gw_reason_sentence(reason));
     connect->splice = NULL;

@@ -11,6 +11,8 @@ static void on_pump_end(struct gw_pump *pump, struct gw_mono now, enum gw_reason
     struct connect *connect = user;
     bool is_good = reason == GW_REASON_NONE;
     (void)pump, (void)now;
+    if (!is_good && reason != GW_REASON_CANCELLED)
+        gw_connect_tell_failure(connect, gw_reason_name(reason), gw_reason_sentence(reason));
     gw_verdict_tell(&connect->all->verdicts, connect->token, gw_reason_name(reason),
                     is_good ? NULL : gw_reason_sentence(reason));
     connect->pump = NULL;

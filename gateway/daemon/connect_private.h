@@ -22,7 +22,8 @@ struct connect {
     bool wants_json;
     bool is_looking_up; /* the resolver still has a pointer here */
     bool is_ended;      /* while it looks up: to be freed by the answer */
-    const void *group;
+    void *group;
+    void (*on_failed)(const char *code, const char *sentence, void *group);
     struct gw_splice *splice;
     struct gw_dial *dial;
     struct gw_pair *pair;
@@ -34,7 +35,8 @@ struct connect {
 /* connect.c. Those that end it free it. */
 void gw_connect_free(struct connect *connect);
 void gw_connect_end(struct connect *connect, struct gw_mono now);
-void gw_connect_log_failure(const struct connect *connect, const char *sentence);
+/* For the log, and whoever wants to know. */
+void gw_connect_tell_failure(const struct connect *connect, const char *code, const char *sentence);
 /* The connection is still raw, and ours: says why, closes. */
 void gw_connect_fail(struct connect *connect, const char *code, const char *sentence);
 /* An answer before the first byte; a fresh socket buffer has room for one line. */

@@ -92,7 +92,7 @@ int gw_control_detach(struct gw_control_client *client, uint8_t **rest, size_t *
 /* --- answers --- */
 
 /* It has not read what it asked for before. */
-static bool is_behind(const struct gw_control_client *client)
+bool gw_control_is_behind(const struct gw_control_client *client)
 {
     return evbuffer_get_length(bufferevent_get_output(client->io)) > GW_CONTROL_UNREAD_MAX;
 }
@@ -111,7 +111,7 @@ static void send_line(struct gw_control_client *client, char *line)
         return;
     }
     struct evbuffer *output = bufferevent_get_output(client->io);
-    if (is_behind(client)) {
+    if (gw_control_is_behind(client)) {
         free(line);
         gw_log_warn("control: a client does not read its answers: closed");
         client->is_ending = true;
@@ -198,7 +198,7 @@ static void read_lines(struct gw_control_client *client)
     if (client->is_reading)
         return;
     client->is_reading = true;
-    while (!client->is_gone && !client->task && !is_behind(client)) {
+    while (!client->is_gone && !client->task && !gw_control_is_behind(client)) {
         size_t len;
         struct evbuffer *input = bufferevent_get_input(client->io);
         char *line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF);

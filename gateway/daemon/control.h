@@ -48,6 +48,9 @@ void gw_control_reply(struct gw_control_client *client, json_t *reply);
 __attribute__((format(printf, 3, 4))) void gw_control_fail(struct gw_control_client *client, const char *code,
                                                            const char *format, ...);
 
+/* It leaves a megabyte unread: a line that comes by itself would close the connection. */
+bool gw_control_is_behind(const struct gw_control_client *client);
+
 /* A command that answers later. Embed one; begin it within run. cancel is called when the client goes away or the daemon ends: free what is behind it. */
 struct gw_control_task {
     void (*cancel)(struct gw_control_task *task);

@@ -79,6 +79,7 @@ struct forward {
     struct gw_listener *listener;
     json_t *request;
     struct gw_connect_params params; /* strings in request */
+    uint64_t left_out;               /* failures that the client was not told, since it does not read */
 };
 
 static void free_forward(struct forward *forward)
@@ -95,6 +96,24 @@ static void on_cancel(struct gw_control_task *task)
     free_forward(forward);
 }
 
+/* The person at the command hears what the program at the port cannot be told. */
+static void on_failed(const char *code, const char *sentence, void *group)
+{
+    struct forward *forward = group;
+    json_t *event;
+    if (!forward->task.client)
+        return;
+    if (gw_control_is_behind(forward->task.client)) {
+        forward->left_out++;
+        return;
+    }
+    event = json_pack("{s:s,s:s,s:s}", "event", "failed", "code", code, "sentence", sentence);
+    if (forward->left_out > 0)
+        json_object_set_new(event, "left_out", json_integer((json_int_t)forward->left_out));
+    forward->left_out = 0;
+    gw_control_reply(forward->task.client, event);
+}
+
 static void on_client(struct gw_listener *listener, int fd, struct gw_mono now, void *user)
 {
     struct forward *forward = user;
@@ -102,6 +121,7 @@ static void on_client(struct gw_listener *listener, int fd, struct gw_mono now, 
     (void)listener, (void)now;
     params.fd = fd;
     params.group = forward;
+    params.on_failed = on_failed;
     gw_connect_start(&forward->daemon->connects, &params);
 }
 

@@ -160,6 +160,28 @@ def nc(scene):
     check(status == 2, f"nc to port 70000: {status}, {err}")
 
 
+def forward_failures(scene):
+    """Whoever typed `forward` hears what the program at the port cannot be told."""
+    for port, more in ((8081, []), (8082, ["--json"])):
+        process = scene.start_cli("forward", *more, port, "home:nothing", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        first = process.stdout.readline()
+        check(f"127.0.0.1:{port}" in first, f"forward says {first!r}")
+        for _ in range(2):
+            with scene.laptop_at:
+                sock = socket.create_connection(("127.0.0.1", port), 2 * REPLY)
+            sock.settimeout(2 * REPLY)
+            check(sock.recv(1) == b"", "a service that is not listed answers")
+            sock.close()
+            said = process.stderr.readline()
+            check("home:nothing failed: the peer has no such service" in said, f"forward says {said!r}")
+            if more:
+                line = json.loads(process.stdout.readline())
+                check((line["event"], line["code"]) == ("failed", "not-listed"), f"forward --json says {line}")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=2 * REPLY)
+        check((process.returncode, out, err) == (0, "", ""), f"forward after Ctrl-C: {process.returncode}, {out!r}, {err!r}")
+
+
 def forward(scene):
     scene.ground.step("forward: a local port, until Ctrl-C")
     with scene.laptop_at:
@@ -171,6 +193,7 @@ def forward(scene):
     check(status == 1 and "8080" in err and "has it" in err, f"forward to a port in use: {status}, {err}")
     status, _, err = scene.laptop.cli("forward", "nonsense", "home:web", should=False)
     check(status == 1 and "no address to listen on" in err, f"forward from nonsense: {status}, {err}")
+    forward_failures(scene)
     held = scene.laptop_at.socket()
     held.connect(("127.0.0.1", 8080))
     held.settimeout(2 * REPLY)
