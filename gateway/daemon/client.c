@@ -50,8 +50,8 @@ static int connect_to(const char *path)
 static void tell_program(const struct gw_cmd_context *ctx, const char *code, json_t *error)
 {
     json_t *answer = json_pack("{s:b,s:s,s:o}", "ok", 0, "code", code, "error", error);
-    if (ctx->json && ctx->command != &gw_cmd_nc && answer)
-        gw_client_print_json(answer);
+    if (ctx->json && !ctx->command->is_raw && answer)
+        gw_client_print_json(ctx, answer);
     json_decref(answer);
 }
 
@@ -66,8 +66,11 @@ bool gw_client_open(struct gw_client *client, const struct gw_cmd_context *ctx)
     case ENOENT:
     case ECONNREFUSED:
         tell_program(ctx, "no-daemon", json_sprintf("no daemon is running for %s", ctx->dir));
-        gw_cmd_fail(ctx, "no daemon is running for %s\nStart it with `peergate --dir %s up`.", ctx->dir,
-                    ctx->dir);
+        if (ctx->command == &gw_cmd_down)
+            gw_cmd_fail(ctx, "no daemon is running for %s", ctx->dir);
+        else
+            gw_cmd_fail(ctx, "no daemon is running for %s\nStart it with `peergate --dir %s up`.", ctx->dir,
+                        ctx->dir);
         break;
     case EACCES:
     case EPERM:
@@ -179,7 +182,7 @@ json_t *gw_client_receive_ok(struct gw_client *client)
     if (json_is_true(json_object_get(line, "ok")))
         return line;
     if (client->ctx->json)
-        gw_client_print_json(line);
+        gw_client_print_json(client->ctx, line);
     gw_cmd_fail(client->ctx, "%s", gw_json_text(line, "error"));
     json_decref(line);
     return NULL;
@@ -197,21 +200,23 @@ json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request)
         answer = gw_client_receive_ok(&client);
     gw_client_close(&client);
     if (answer && ctx->json) {
-        gw_client_print_json(answer);
+        gw_client_print_json(ctx, answer);
         json_object_clear(answer);
     }
     return answer;
 }
 
-void gw_client_print_json(const json_t *object)
+void gw_client_print_json(const struct gw_cmd_context *ctx, const json_t *object)
 {
+    gw_cmd_json_printed(ctx);
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     putchar('\n');
     fflush(stdout);
 }
 
-void gw_client_print_json_line(const json_t *object)
+void gw_client_print_json_line(const struct gw_cmd_context *ctx, const json_t *object)
 {
+    gw_cmd_json_printed(ctx);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     putchar('\n');
     fflush(stdout);

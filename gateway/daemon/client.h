@@ -30,9 +30,9 @@ json_t *gw_client_receive_ok(struct gw_client *client);
 /* Open, one request, one answer, close. With --json the answer was printed already and an empty object is returned. */
 json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request);
 /* Prints it on stdout, for programs that people look at, too. */
-void gw_client_print_json(const json_t *object);
+void gw_client_print_json(const struct gw_cmd_context *ctx, const json_t *object);
 /* The same as one line: of several. */
-void gw_client_print_json_line(const json_t *object);
+void gw_client_print_json_line(const struct gw_cmd_context *ctx, const json_t *object);
 
 /* Members of an answer, with a default for what is absent. */
 const char *gw_json_text(const json_t *object, const char *key);

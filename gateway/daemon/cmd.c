@@ -4,9 +4,11 @@
 #include "gateway/daemon/cmd.h"
 
 #include "gateway/base/err.h"
+#include "gateway/config/diag.h"
 #include "gateway/config/dir.h"
 #include "gateway/config/nearest.h"
 
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,9 +24,19 @@ struct command_line {
     bool is_incomplete; /* --dir is last */
 };
 
+static bool is_first(const struct gw_cmd_context *ctx)
+{
+    return ctx->told && ctx->told->sentence[0] == '\0';
+}
+
 __attribute__((format(printf, 2, 0))) static void print_error(const struct gw_cmd_context *ctx,
                                                               const char *format, va_list args)
 {
+    va_list again;
+    va_copy(again, args);
+    if (is_first(ctx))
+        vsnprintf(ctx->told->sentence, sizeof ctx->told->sentence, format, again);
+    va_end(again);
     fflush(stdout);
     fprintf(stderr, ctx->command ? "peergate %s: " : "peergate%s: ", ctx->command ? ctx->command->name : "");
     vfprintf(stderr, format, args);
@@ -51,6 +63,21 @@ int gw_cmd_fail(const struct gw_cmd_context *ctx, const char *format, ...)
     print_error(ctx, format, args);
     va_end(args);
     return GW_EXIT_FAILED;
+}
+
+void gw_cmd_json_printed(const struct gw_cmd_context *ctx)
+{
+    if (ctx->told)
+        ctx->told->is_json_printed = true;
+}
+
+void gw_cmd_print_diag(const struct gw_cmd_context *ctx, const struct gw_diag *diag)
+{
+    gw_diag_print(diag, stderr);
+    for (size_t i = 0; i < diag->count && is_first(ctx); i++) {
+        if (diag->entries[i].severity == GW_DIAG_ERROR)
+            snprintf(ctx->told->sentence, sizeof ctx->told->sentence, "%s", diag->entries[i].text);
+    }
 }
 
 bool gw_cmd_path(const struct gw_cmd_context *ctx, const char *name, char *out, size_t out_len)
@@ -240,10 +267,24 @@ static int help(const struct gw_command *const *commands, size_t count, const ch
 
 /* ---- dispatch */
 
+/* A sentence may quote what a file or an argument says, in whatever encoding. */
+static void print_failure(const struct gw_cmd_told *told, int status)
+{
+    json_t *sentence = json_string(told->sentence);
+    json_t *answer =
+        json_pack("{s:b,s:s,s:o}", "ok", 0, "code", status == GW_EXIT_USAGE ? "usage" : "failed", "error",
+                  sentence ? sentence : json_string("it failed, for a reason that is not UTF-8"));
+    json_dumpf(answer, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(answer);
+}
+
 static int run_command(const struct gw_command *command, const struct command_line *line, int argc,
                        char **argv)
 {
-    struct gw_cmd_context ctx = {.command = command, .json = line->json, .verbose = line->verbose};
+    struct gw_cmd_told told = {0};
+    struct gw_cmd_context ctx = {
+        .command = command, .json = line->json, .verbose = line->verbose, .told = &told};
     char dir[GW_DIR_PATH_MAX];
     int err = gw_dir_choose(dir, line->dir);
     if (err)
@@ -251,6 +292,8 @@ static int run_command(const struct gw_command *command, const struct command_li
                            gw_strerror(err));
     ctx.dir = dir;
     int status = command->run(&ctx, argc, argv);
+    if (ctx.json && status != GW_EXIT_OK && !command->is_raw && !told.is_json_printed && told.sentence[0])
+        print_failure(&told, status);
     /* An earlier write may have failed, and nothing be left to flush. */
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == GW_EXIT_OK)
         return gw_cmd_fail(&ctx, "cannot write to standard output: %s", strerror(errno));
@@ -278,5 +321,9 @@ int gw_cmd_main(const struct gw_command *const *commands, size_t count, int argc
     if (line.help)
         return help(commands, count, word);
     const struct gw_command *command = find_command(commands, count, word);
-    return command ? run_command(command, &line, argc - 1, argv + 1) : unknown_command(commands, count, word);
+    if (command)
+        return run_command(command, &line, argc - 1, argv + 1);
+    if (word[0] == '-')
+        return gw_cmd_usage_error(&nothing, "there is no option %s", word);
+    return unknown_command(commands, count, word);
 }

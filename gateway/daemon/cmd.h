@@ -16,12 +16,20 @@ enum gw_exit {
 };
 
 struct gw_command;
+struct gw_diag;
+
+/* With --json a failure is told to a program, too: by what the command prints itself, or else by its first sentence. */
+struct gw_cmd_told {
+    bool is_json_printed;
+    char sentence[1024];
+};
 
 struct gw_cmd_context {
     const struct gw_command *command;
-    const char *dir; /* the folder with identity.key, config.yaml ...; absolute, never NULL */
-    bool json;       /* --json: what a program may read, on stdout, nothing else there */
-    int verbose;     /* how many -v */
+    const char *dir;          /* the folder with identity.key, config.yaml ...; absolute, never NULL */
+    bool json;                /* --json: what a program may read, on stdout, nothing else there */
+    int verbose;              /* how many -v */
+    struct gw_cmd_told *told; /* NULL: nobody asks */
 };
 
 struct gw_command {
@@ -31,6 +39,7 @@ struct gw_command {
     /* argv[0] is the command's name; the common options are gone; argv[argc] is NULL. Returns an enum
      * gw_exit. */
     int (*run)(struct gw_cmd_context *ctx, int argc, char **argv);
+    bool is_raw; /* stdout is somebody else's: no JSON of ours there */
 };
 
 /* An option of one command, for gw_cmd_options. Exactly one of flag and value is set. */
@@ -53,6 +62,11 @@ __attribute__((format(printf, 2, 3))) int gw_cmd_usage_error(const struct gw_cmd
  * to do. */
 __attribute__((format(printf, 2, 3))) int gw_cmd_fail(const struct gw_cmd_context *ctx, const char *format,
                                                       ...);
+
+/* The command has printed JSON, which says how it went. */
+void gw_cmd_json_printed(const struct gw_cmd_context *ctx);
+/* What is wrong with files, on stderr; the first error is the sentence for a program. */
+void gw_cmd_print_diag(const struct gw_cmd_context *ctx, const struct gw_diag *diag);
 
 /* DIR/name into out; false (out is "") when it does not fit. */
 bool gw_cmd_path(const struct gw_cmd_context *ctx, const char *name, char *out, size_t out_len);

@@ -60,7 +60,7 @@ static void check_folder(const struct gw_config *config, struct gw_diag *diag)
 }
 
 /* What is wrong, for a program. */
-static void print_json(const struct gw_diag *diag)
+static void print_json(const struct gw_cmd_context *ctx, const struct gw_diag *diag)
 {
     json_t *errors = json_array(), *warnings = json_array();
     for (size_t i = 0; i < diag->count; i++) {
@@ -72,7 +72,7 @@ static void print_json(const struct gw_diag *diag)
     }
     json_t *all =
         json_pack("{s:b,s:s,s:o,s:o}", "ok", 0, "code", "bad-files", "errors", errors, "warnings", warnings);
-    gw_client_print_json(all);
+    gw_client_print_json(ctx, all);
     json_decref(all);
 }
 
@@ -87,7 +87,7 @@ static int check(struct gw_cmd_context *ctx, const char *path)
     if (config && diag.errors == 0)
         gw_config_print(stdout, config, ctx->json ? GW_PRINT_JSON : GW_PRINT_YAML, false);
     else if (ctx->json)
-        print_json(&diag);
+        print_json(ctx, &diag);
     int status = diag.errors || !config ? GW_EXIT_FAILED : GW_EXIT_OK;
     gw_config_free(config);
     gw_diag_clear(&diag);

@@ -109,7 +109,7 @@ static int doctor(struct gw_cmd_context *ctx, const char *name)
     gw_dns_doctor_judge(&report, &seen);
     if (ctx->json) {
         json_t *object = gw_dns_report_json(&report);
-        gw_client_print_json(object);
+        gw_client_print_json(ctx, object);
         json_decref(object);
     } else {
         gw_dns_report_print(&report, stdout);

@@ -92,7 +92,7 @@ static int check_template(struct init *init)
     if (!err)
         snprintf(init->name, sizeof init->name, "%s", config->top.name);
     gw_config_free(config);
-    gw_cmd_finish(&diag, err);
+    gw_cmd_finish(init->ctx, &diag, err);
     return err ? GW_EXIT_USAGE : GW_EXIT_OK;
 }
 
@@ -137,7 +137,7 @@ static int finish_init(const struct init *init, const char *path, bool is_new)
     if (!err)
         print_next_step(init, gw_peer_id_format(identity->ed25519, peer_id), is_new);
     gw_identity_free(identity);
-    return gw_cmd_finish(&diag, err);
+    return gw_cmd_finish(init->ctx, &diag, err);
 }
 
 static int init_folder(const struct init *init)
@@ -231,7 +231,7 @@ static int make_further(struct further *further)
     if (!err)
         print_next_of_further(further, gw_peer_id_format(identity->ed25519, peer_id), is_new);
     gw_identity_free(identity);
-    return gw_cmd_finish(&diag, err);
+    return gw_cmd_finish(further->init->ctx, &diag, err);
 }
 
 /* There is a node already: is it in this network, or is it to be? */
@@ -260,7 +260,7 @@ static int run_init(struct gw_cmd_context *ctx, int argc, char **argv)
         status = check_template(&init);
     if (!status && init.network)
         status = gw_cmd_load_config(ctx, &config, &diag);
-    gw_cmd_finish(&diag, 0);
+    gw_cmd_finish(ctx, &diag, 0);
     if (!status)
         status = config ? init_network(&init, config) : init_folder(&init);
     gw_config_free(config);

@@ -67,8 +67,10 @@ static int show_ids(struct gw_cmd_context *ctx, const struct gw_config *config, 
 {
     const struct gw_config_network *network = NULL;
     int status = GW_EXIT_OK;
-    if (ctx->json)
+    if (ctx->json) {
         printf("{\"networks\": [");
+        gw_cmd_json_printed(ctx);
+    }
     for (bool is_first = true; (network = gw_config_next_network(config, network)); is_first = false)
         status |= show_id(ctx, network, network->name, is_first, diag);
     if (ctx->json)
@@ -97,7 +99,7 @@ static int run_id(struct gw_cmd_context *ctx, int argc, char **argv)
             putchar('\n');
     }
     gw_config_free(config);
-    gw_cmd_finish(&diag, 0);
+    gw_cmd_finish(ctx, &diag, 0);
     return status;
 }
 
@@ -133,7 +135,7 @@ static int run_genkey(struct gw_cmd_context *ctx, int argc, char **argv)
     gw_random_fill(gw_random_system(), secret, sizeof secret);
     secret[0] &= 248; /* clamped, as X25519 would */
     secret[31] = (secret[31] & 127) | 64;
-    puts(gw_key_base64_format(secret, text));
+    printf(ctx->json ? "{\"private_key\": \"%s\"}\n" : "%s\n", gw_key_base64_format(secret, text));
     gw_wipe(secret, sizeof secret);
     gw_wipe(text, sizeof text);
     return GW_EXIT_OK;
@@ -142,7 +144,7 @@ static int run_genkey(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_genkey = {
     .name = "genkey",
     .summary = "print a new X25519 private key, as WireGuard has them",
-    .usage = "usage: peergate genkey\n\n"
+    .usage = "usage: peergate genkey [--json]\n\n"
              "Prints a new private key in base64, for `private_key` in a configuration or for\n"
              "a stock WireGuard peer. It is stored nowhere.\n",
     .run = run_genkey,
@@ -176,7 +178,7 @@ static int run_pubkey(struct gw_cmd_context *ctx, int argc, char **argv)
     if (wrong)
         return gw_cmd_fail(ctx, "%s", wrong);
     crypto_scalarmult_base(public_key, secret);
-    puts(gw_key_base64_format(public_key, text));
+    printf(ctx->json ? "{\"public_key\": \"%s\"}\n" : "%s\n", gw_key_base64_format(public_key, text));
     gw_wipe(secret, sizeof secret);
     return GW_EXIT_OK;
 }
@@ -184,7 +186,7 @@ static int run_pubkey(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_pubkey = {
     .name = "pubkey",
     .summary = "print the public key of a private key on standard input",
-    .usage = "usage: peergate pubkey < PRIVATE-KEY\n\n"
+    .usage = "usage: peergate pubkey [--json] < PRIVATE-KEY\n\n"
              "Reads a private key in base64, as genkey prints it, and prints its public key.\n",
     .run = run_pubkey,
 };
@@ -229,7 +231,7 @@ static int authorize(struct gw_cmd_context *ctx, const char *network, const stru
         printf("%s %s in %s\n", is_replaced ? "changed" : "authorized", what->peer, path);
     if (!status && !err)
         tell_of_reload(ctx);
-    err = gw_cmd_finish(&diag, err);
+    err = gw_cmd_finish(ctx, &diag, err);
     return status ? status : err;
 }
 
@@ -319,7 +321,7 @@ static int deauthorize(struct gw_cmd_context *ctx, const char *network, const ch
     int err = status ? 0 : line ? say_no(ctx, path, peer, line, &diag) : take_out(ctx, path, peer, &diag);
     if (!status && !err)
         tell_of_reload(ctx);
-    err = gw_cmd_finish(&diag, err);
+    err = gw_cmd_finish(ctx, &diag, err);
     return status ? status : err;
 }
 

@@ -246,6 +246,7 @@ const struct gw_command gw_cmd_nc = {
              "reached, says why and exits with 1. For ssh:\n\n"
              "  ssh -o ProxyCommand='peergate nc %h %p' laptop.demo\n\n" CLASS_HELP,
     .run = run_nc,
+    .is_raw = true,
 };
 
 /* --- forward --- */
@@ -295,7 +296,7 @@ static void tell_events(const struct gw_cmd_context *ctx, struct gw_client *clie
             continue;
         gw_cmd_fail(ctx, "a connection to %s failed: %s", destination, gw_json_text(line, "sentence"));
         if (ctx->json)
-            gw_client_print_json_line(line);
+            gw_client_print_json_line(ctx, line);
     }
 }
 
@@ -312,7 +313,7 @@ static int forward(struct gw_cmd_context *ctx, json_t *request, const char *dest
         return GW_EXIT_FAILED;
     }
     if (ctx->json)
-        gw_client_print_json_line(answer);
+        gw_client_print_json_line(ctx, answer);
     else
         printf("listening on %s for %s; Ctrl-C ends it\n", gw_json_text(answer, "listen"), destination);
     fflush(stdout);

@@ -34,7 +34,7 @@ static json_t *check_alone(struct gw_cmd_context *ctx, const char *name)
     const struct gw_daemon_params params = {
         .dir = ctx->dir, .verbose = ctx->verbose, .log = &log, .is_check = true};
     if (gw_daemon_new(&alone.daemon, &params, &diag) != 0) {
-        gw_diag_print(&diag, stderr);
+        gw_cmd_print_diag(ctx, &diag);
         gw_diag_clear(&diag);
         return NULL;
     }
@@ -199,7 +199,7 @@ static int run(struct gw_cmd_context *ctx, int argc, char **argv)
         print_answer(answer);
     else if (is_alone) {
         json_object_set_new(answer, "ok", json_true());
-        gw_client_print_json(answer);
+        gw_client_print_json(ctx, answer);
     }
     json_decref(answer);
     return GW_EXIT_OK;

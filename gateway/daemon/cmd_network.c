@@ -47,9 +47,9 @@ int gw_cmd_choose_network(struct gw_cmd_context *ctx, const struct gw_config *co
     return GW_EXIT_OK;
 }
 
-int gw_cmd_finish(struct gw_diag *diag, int err)
+int gw_cmd_finish(const struct gw_cmd_context *ctx, struct gw_diag *diag, int err)
 {
-    gw_diag_print(diag, stderr);
+    gw_cmd_print_diag(ctx, diag);
     gw_diag_clear(diag);
     return err ? GW_EXIT_FAILED : GW_EXIT_OK;
 }

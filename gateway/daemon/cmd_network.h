@@ -12,6 +12,6 @@ int gw_cmd_load_config(struct gw_cmd_context *ctx, struct gw_config **out, struc
 int gw_cmd_choose_network(struct gw_cmd_context *ctx, const struct gw_config *config, const char *name,
                           const struct gw_config_network **out);
 /* Prints and forgets; returns the status that follows. */
-int gw_cmd_finish(struct gw_diag *diag, int err);
+int gw_cmd_finish(const struct gw_cmd_context *ctx, struct gw_diag *diag, int err);
 
 #endif

@@ -85,7 +85,7 @@ static bool converse(struct gw_client *client, const char *host, struct tally *t
         if (!is_ok)
             gw_cmd_fail(client->ctx, "%s", gw_json_text(line, "error"));
         if (client->ctx->json)
-            gw_client_print_json_line(line);
+            gw_client_print_json_line(client->ctx, line);
         else if (is_ok && !is_done)
             print_line(line, host);
         if (is_ok && !is_done)

@@ -94,12 +94,17 @@ static int run_daemon(struct gw_cmd_context *ctx, const struct up_options *optio
     const struct gw_daemon_params params = {.dir = ctx->dir, .verbose = ctx->verbose, .log = &log};
     err = gw_daemon_new(&daemon, &params, &diag);
     if (err != 0) {
-        gw_diag_print(&diag, stderr);
+        gw_cmd_print_diag(ctx, &diag);
         gw_diag_clear(&diag);
         return GW_EXIT_FAILED;
     }
     gw_daemon_log_diag(&diag);
     gw_diag_clear(&diag);
+    if (ctx->json) {
+        json_t *ready = gw_daemon_ready_json(daemon);
+        gw_client_print_json_line(ctx, ready);
+        json_decref(ready);
+    }
     if (ready_fd >= 0) {
         leave_terminal();
         if (write(ready_fd, "", 1) != 1)
@@ -168,7 +173,7 @@ static int run(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_up = {
     .name = "up",
     .summary = "start the daemon (in the foreground; Ctrl-C ends it)",
-    .usage = "usage: peergate up [-b] [--log FILE | --syslog] [--cores]\n\n"
+    .usage = "usage: peergate up [-b] [--log FILE | --syslog] [--cores] [--json]\n\n"
              "Starts the daemon of the folder: its peers, its services, its proxy. It logs to\n"
              "stderr and ends with Ctrl-C; -v says more.\n\n"
              "  -b, --background   return as soon as it listens; it then logs to DIR/peergate.log\n"
@@ -176,6 +181,7 @@ const struct gw_command gw_cmd_up = {
              "  --syslog           log to syslog\n"
              "  --cores            let it be debugged: cores are written, and other programs of\n"
              "                     the user may look into its memory, where the keys are\n\n"
+             "With --json a line on stdout says that it listens, and where.\n"
              "SIGHUP, or `peergate reload`, reads the files again.\n",
     .run = run,
 };

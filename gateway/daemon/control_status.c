@@ -213,6 +213,21 @@ json_t *gw_daemon_services_json(const struct gw_daemon *daemon, const struct gw_
     return list;
 }
 
+json_t *gw_daemon_ready_json(const struct gw_daemon *daemon)
+{
+    json_t *object =
+        json_pack("{s:b,s:s,s:i,s:s}", "ok", 1, "event", "ready", "pid", (int)getpid(), "dir", daemon->dir);
+    json_t *list = json_array();
+    gw_list_for_each (node, &daemon->networks) {
+        json_t *network = json_object();
+        add_identity(network, gw_list_entry(node, struct gw_network, node));
+        json_array_append_new(list, network);
+    }
+    json_object_set_new(object, "networks", list);
+    json_object_set_new(object, "proxies", proxies(daemon));
+    return object;
+}
+
 bool gw_control_network(struct gw_daemon *daemon, struct gw_control_client *client, const json_t *request,
                         const struct gw_network **only)
 {

@@ -109,6 +109,8 @@ bool gw_control_network(struct gw_daemon *daemon, struct gw_control_client *clie
                         const struct gw_network **only);
 /* This node's services in a network, or in all (NULL), as JSON. */
 json_t *gw_daemon_services_json(const struct gw_daemon *daemon, const struct gw_network *only);
+/* That it listens, for whoever started it. */
+json_t *gw_daemon_ready_json(const struct gw_daemon *daemon);
 /* Their names. */
 json_t *gw_daemon_networks_json(const struct gw_daemon *daemon, const struct gw_network *only);
 /* The DNS server and the virtual router; null where there is none. */

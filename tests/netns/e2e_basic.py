@@ -103,7 +103,8 @@ def before_it_runs(scene):
     scene.ground.step("without a daemon")
     for words in (["status"], ["ping", "home"], ["nc", "home", "echo"], ["down"], ["reload"]):
         status, _, err = scene.laptop.cli(*words, should=False)
-        check(status == 1 and "no daemon is running for" in err and " up`" in err, f"{words}: {status}, {err}")
+        check(status == 1 and "no daemon is running for" in err, f"{words}: {status}, {err}")
+        check((" up`" in err) == (words != ["down"]), f"{words} advises {err}")
         status, out, err = scene.laptop.cli("--json", *words, should=False)
         told = out == "" if words[0] == "nc" else json.loads(out)["code"] == "no-daemon"
         check(status == 1 and told and "no daemon is running for" in err, f"{words} --json: {status}, {out}, {err}")
@@ -317,7 +318,9 @@ def ended(scene):
     check(status == 1 and "shut" in err, f"nc over the peer's Ctrl-C: {status}, {err}")
     scene.home.daemon = None
 
-    scene.home.cli("up", "-b")
+    ready = json.loads(scene.home.cli("up", "-b", "--json"))
+    check((ready["event"], ready["networks"][0]["port"]) == ("ready", 7001), f"up -b --json says {ready}")
+    check(ready["networks"][0]["peer_id"] == scene.home.peer_id and os.path.exists(f"/proc/{ready['pid']}"), f"up -b --json says {ready}")
     until(lambda: scene.laptop.ping("home")[1] == 1, "laptop reaches home in the background", 30)
     check("listening on UDP port 7001" in (scene.home.dir / "peergate.log").read_text(), "no log of the daemon in the background")
     status, _, err = scene.home.cli("up", "-b", should=False)
@@ -331,6 +334,9 @@ def ended(scene):
     for words in (["up"], ["up", "-b"]):
         status, _, err = scene.home.cli(*words, should=False)
         check(status == 1 and "7001" in err and "in use" in err, f"{words} with its port taken: {status}, {err}")
+        status, out, err = scene.home.cli("--json", *words, should=False)
+        told = json.loads(out)
+        check(status == 1 and told["ok"] is False and "7001" in told["error"] and "in use" in err, f"--json {words}: {status}, {out}, {err}")
     taken.close()
 
 

@@ -42,6 +42,15 @@ expect 2 "something is missing" authorize
 expect 2 '"y" is one argument too many' authorize x y
 expect 2 "--services needs a value" authorize x --services
 
+expect 2 "there is no option --bogus" --bogus
+expect 2 "there is no option -x" -x status
+for words in "authorize hello" "authorize" "deauthorize $peer" "id" "dns nothing" "id --jsn"; do
+    # shellcheck disable=SC2086
+    "$PEERGATE_BIN" --json $words >"$dir/out" 2>"$dir/err" </dev/null && failures=$((failures + 1))
+    python3 -c 'import json, sys; told = json.load(open(sys.argv[1])); assert told["ok"] is False and told["error"] in open(sys.argv[2]).read()' \
+        "$dir/out" "$dir/err" || { echo "FAILED: --json $words: $(cat "$dir/out" "$dir/err")"; failures=$((failures + 1)); }
+done
+
 # --- init and id
 expect 1 "there is no identity yet; \`peergate init\` makes one" id
 expect 2 "hostname: expected a name" init --hostname 'a b'
@@ -65,6 +74,9 @@ chmod 600 "$dir/node/identity.key"
 # --- genkey and pubkey do what wg does, to the byte
 key=$("$PEERGATE_BIN" genkey)
 same "length of a key" ${#key} 44
+same "pubkey --json" "$(printf '%s' "$key" | "$PEERGATE_BIN" pubkey --json)" "{\"public_key\": \"$(printf '%s' "$key" | "$PEERGATE_BIN" pubkey)\"}"
+[[ $("$PEERGATE_BIN" genkey --json) =~ ^'{"private_key": "'[A-Za-z0-9+/]{43}'="}'$ ]] || failures=$((failures + 1))
+expect 1 '"error": "Key is not the correct length or format"' --json pubkey
 if command -v wg >/dev/null; then
     for input in "$key" "$(wg genkey)" "$key  " "" x "$key x" "${key}x" " $key" "${key%=}" "${key%?=}B=" "$(printf '%s\n\n\t' "$key")" \
         AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= //////////////////////////////////////////8=; do
