@@ -90,11 +90,12 @@ static json_t *proxy_stats(const struct gw_daemon *daemon)
     if (!daemon->socks5)
         return json_null();
     gw_socks5_stats(daemon->socks5, &stats);
-    return GW_JSON_COUNTERS({"clients_open", stats.clients_open},
-                            {"associations_open", stats.associations_open},
-                            {"clients_total", stats.clients_total}, {"refused_auth", stats.refused_auth},
-                            {"refused_policy", stats.refused_policy}, {"failed", stats.failed},
-                            {"timed_out", stats.timed_out}, {"malformed", stats.malformed});
+    return GW_JSON_COUNTERS(
+        {"clients_open", stats.clients_open}, {"associations_open", stats.associations_open},
+        {"clients_total", stats.clients_total}, {"refused_auth", stats.refused_auth},
+        {"refused_policy", stats.refused_policy}, {"failed", stats.failed}, {"timed_out", stats.timed_out},
+        {"malformed", stats.malformed}, {"datagrams_in", stats.datagrams_in},
+        {"datagrams_out", stats.datagrams_out}, {"datagrams_dropped", stats.datagrams_dropped});
 }
 
 static json_t *service_stats(const struct gw_network *network)
@@ -115,7 +116,8 @@ static json_t *drops(const struct gw_network *network)
         {"malformed", stats.dropped_malformed}, {"unknown", stats.dropped_unknown},
         {"auth", stats.dropped_auth}, {"replay", stats.dropped_replay}, {"mac", stats.dropped_mac},
         {"limit", stats.dropped_limit}, {"queue", stats.dropped_queue}, {"inner", stats.dropped_inner},
-        {"handshakes_queued", stats.handshakes_queued}, {"cookies_sent", stats.cookies_sent});
+        {"too_long", stats.dropped_too_long}, {"handshakes_queued", stats.handshakes_queued},
+        {"cookies_sent", stats.cookies_sent});
 }
 
 static json_t *link_stats(const struct gw_network *network)

@@ -347,6 +347,13 @@ bool gw_mux_has_streams(const struct gw_mux *mux)
     return mux->streams.len > 0;
 }
 
+void gw_mux_lose_long_datagram(struct gw_mux *mux, uint64_t id, size_t len)
+{
+    mux->datagrams_dropped++;
+    if (mux->events.on_too_long)
+        mux->events.on_too_long(mux, len, gw_mux_datagram_max(mux, id), mux->events.ctx);
+}
+
 void gw_mux_stats(const struct gw_mux *mux, struct gw_mux_stats *out)
 {
     const struct gw_recovery *recovery = &mux->recovery;

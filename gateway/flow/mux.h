@@ -31,6 +31,8 @@ struct gw_mux_events {
      * often. */
     void (*on_output)(struct gw_mux *mux, void *ctx);
     void *ctx;
+    /* A datagram of len bytes is lost, since a packet of the path carries max at most. From gw_stream_send_datagram, too. May be NULL. */
+    void (*on_too_long)(struct gw_mux *mux, size_t len, size_t max, void *ctx);
 };
 
 struct gw_mux_params {
@@ -89,9 +91,9 @@ struct gw_mux_stats {
     int64_t srtt_ns, min_rtt_ns;          /* 0 = unknown */
     uint64_t cwnd, inflight, pacing_rate; /* bytes, bytes, bytes a second (0 = unlimited) */
     uint64_t packets_sent, packets_lost, packets_spurious, bytes_sent,
-        bytes_received; /* stream and datagram payload bytes */
-    uint64_t datagrams_dropped;
-    uint64_t violations; /* frames of the peer that broke the protocol */
+        bytes_received;         /* stream and datagram payload bytes */
+    uint64_t datagrams_dropped; /* ours: waited too long, found the queue full, or longer than a packet */
+    uint64_t violations;        /* frames of the peer that broke the protocol */
     uint32_t streams_open, streams_total;
     const char *cc_name;
 };

@@ -129,6 +129,8 @@ uint64_t gw_mux_receive_limit(const struct gw_mux *mux);
 uint64_t gw_mux_send_limit(const struct gw_mux *mux);
 /* The longest datagram of that stream that the path carries. */
 size_t gw_mux_datagram_max(const struct gw_mux *mux, uint64_t id);
+/* One is longer, and so is lost: counted and told. */
+void gw_mux_lose_long_datagram(struct gw_mux *mux, uint64_t id, size_t len);
 /* Resets the stream whose reader has been blocked longest, in whatever mux. false: there is none that has earned
  * it. */
 bool gw_mux_make_room(struct gw_mux *mux);

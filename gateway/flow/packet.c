@@ -187,7 +187,7 @@ static size_t write_datagram(struct out *out, struct gw_stream *stream)
         return 0;
     size_t body = gw_varint_len(stream->id) + datagram->len;
     if (datagram->len > gw_mux_datagram_max(mux, stream->id)) { /* the path has become narrower */
-        mux->datagrams_dropped++;
+        gw_mux_lose_long_datagram(mux, stream->id, datagram->len);
         gw_datagrams_pop(stream->datagrams, mux->budget);
         return 0;
     }

@@ -179,8 +179,10 @@ int gw_stream_send_datagram(struct gw_stream *stream, struct gw_mono now, const 
     unsigned dropped = 0;
     if (!may_write(stream) || stream->datagrams == NULL)
         return GW_E_STATE;
-    if (len > gw_mux_datagram_max(mux, stream->id))
+    if (len > gw_mux_datagram_max(mux, stream->id)) {
+        gw_mux_lose_long_datagram(mux, stream->id, len);
         return GW_E_TOO_BIG;
+    }
     gw_mux_enter(mux, now);
     int err =
         gw_datagrams_push(stream->datagrams, mux->budget, gw_mux_send_limit(mux), now, data, len, &dropped);

@@ -51,10 +51,11 @@ struct gw_gateway_stats {
     uint64_t dropped_unknown;   /* no such index, no such peer */
     uint64_t dropped_auth;      /* a wrong tag or handshake */
     uint64_t dropped_replay;
-    uint64_t dropped_mac;   /* a handshake by somebody who does not know our key */
-    uint64_t dropped_limit; /* handshakes beyond the rate of their address */
-    uint64_t dropped_queue; /* handshakes or replies beyond their queue */
-    uint64_t dropped_inner; /* an opened packet that makes no sense */
+    uint64_t dropped_mac;      /* a handshake by somebody who does not know our key */
+    uint64_t dropped_limit;    /* handshakes beyond the rate of their address */
+    uint64_t dropped_queue;    /* handshakes or replies beyond their queue */
+    uint64_t dropped_inner;    /* an opened packet that makes no sense */
+    uint64_t dropped_too_long; /* a datagram of ours that no packet of the path carries */
     uint64_t handshakes_queued, cookies_sent;
     uint64_t send_errors;
 };

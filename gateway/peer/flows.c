@@ -10,6 +10,7 @@
 #define IP_UDP_V4 28u
 #define IP_UDP_V6 48u
 #define RTT_HINT_MAX_NS GW_S(10)
+#define TELL_TOO_LONG_NS GW_S(60)
 #define GONE_PROBES 4u /* unanswered: the peer may have forgotten our keys */
 
 static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct gw_open *open,
@@ -31,12 +32,28 @@ static void on_output(struct gw_mux *mux, void *ctx)
     gw_peer_mark_ready(ctx);
 }
 
+/* Nobody else would say so: to the program that sent it, it is one datagram that was lost, and again each time. */
+static void on_too_long(struct gw_mux *mux, size_t len, size_t max, void *ctx)
+{
+    struct gw_peer *peer = ctx;
+    struct gw_peer_host *host = peer->host;
+    (void)mux;
+    host->stats.dropped_too_long++;
+    peer->too_long++;
+    if (!gw_mono_due(peer->too_long_tell_at, host->now))
+        return;
+    peer->too_long_tell_at = gw_mono_add(host->now, TELL_TOO_LONG_NS);
+    gw_peer_tell(peer, host->now, GW_LOG_WARN,
+                 "a datagram of %zu bytes is lost: the path carries %zu at most (%llu so far)", len, max,
+                 (unsigned long long)peer->too_long);
+}
+
 struct gw_mux *gw_peer_flows(struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_peer_host *host = peer->host;
     if (peer->mux)
         return peer->mux;
-    peer->mux_events = (struct gw_mux_events){on_open, on_output, peer};
+    peer->mux_events = (struct gw_mux_events){on_open, on_output, peer, on_too_long};
     struct gw_mux_params params = {
         .deadlines = &host->deadlines,
         .random = host->random,

@@ -171,6 +171,8 @@ struct gw_peer {
         bool is_data, is_highest;
     } received;
     int64_t ping_rtt_ns;
+    uint64_t too_long; /* datagrams of flows that no packet of the path carries */
+    struct gw_mono too_long_tell_at;
     struct gw_peer_told told;
     /* Its clock was told of since it last began a handshake that was taken: how many those were then; UINT64_MAX = never. */
     uint64_t clock_told_at;

@@ -278,6 +278,10 @@ def udp(scene):
             check(got[2] == b"echo:" + data, f"the answer from {host} is {got[2][:40]!r}")
             check(got[1] == port, f"the answer from {host} is said to come from {got[:2]}")
     scene.ground.step(f"    answers are said to come from {got[:2]}")
+    lost = scene.laptop.status()["drops"]["too_long"]
+    association.send("udp-echo.home.demo.p2p", 9000, pattern(4000))
+    until(lambda: scene.laptop.status()["drops"]["too_long"] == lost + 1, "a datagram that no packet carries is counted")
+    scene.laptop.logged("home: a datagram of 4000 bytes is lost: the path carries 1")
     association.send("udp-echo.home.demo.p2p", 9000, b"whole")
     check(association.receive() is not None, "no answer to a whole datagram")
     seen = len(scene.home_udp.seen)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes into packets, and in which order. */
+#include "gateway/base/err.h"
 #include "solo.h"
 
 #include <setjmp.h>
@@ -32,9 +33,17 @@ static void on_open(struct gw_mux *mux, struct gw_stream *stream, const struct g
     gw_stream_accept(stream, at, &ops, NULL);
 }
 
+static size_t lost_len, lost_max; /* of the last datagram that no packet carries */
+static void on_too_long(struct gw_mux *mux, size_t len, size_t max, void *ctx)
+{
+    (void)mux, (void)ctx;
+    lost_len = len;
+    lost_max = max;
+}
+
 static int set_up(void **state)
 {
-    static const struct gw_mux_events events = {.on_open = on_open};
+    static const struct gw_mux_events events = {.on_open = on_open, .on_too_long = on_too_long};
     (void)state;
     solo_init(&solo, &events, 64u << 20);
     return 0;
@@ -294,6 +303,14 @@ static void test_datagrams_share_packets(void **state)
     assert_in_range(gw_mux_output(solo.mux, solo.now, buf, 500), 1, 20);
     assert_int_equal(gw_mux_output(solo.mux, solo.now, buf, 500), 0);
     assert_int_equal(solo.mux->datagrams_dropped, 1);
+    assert_int_equal(lost_len, 900);
+    assert_in_range(lost_max, 400, 499);
+    /* One that never did is refused at once, and as lost. */
+    assert_int_equal(gw_stream_send_datagram(stream, solo.now, data, lost_max + 1), GW_E_TOO_BIG);
+    assert_int_equal(lost_len, lost_max + 1);
+    assert_int_equal(solo.mux->datagrams_dropped, 2);
+    assert_int_equal(gw_stream_send_datagram(stream, solo.now, data, lost_max), 0);
+    assert_true(gw_mux_output(solo.mux, solo.now, buf, 500) > lost_max);
     assert_false(gw_mux_has_output(solo.mux, solo.now));
 }
 
