@@ -10,6 +10,7 @@
 #include "gateway/config/redis_url.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -205,4 +206,16 @@ int gw_check_network(const struct gw_loading *loading, struct gw_config_network 
     if (!err)
         err = gw_check_peers(loading, network);
     return err ? err : check_services(loading, network);
+}
+
+void gw_config_check_service_files(const struct gw_config *config, const struct gw_config_network *network,
+                                   struct gw_diag *diag)
+{
+    for (size_t i = 0; i < network->services.count; i++) {
+        const struct gw_config_service *service = &network->services.items[i];
+        if (service->authorized_keys && access(service->authorized_keys, F_OK) != 0 && errno == ENOENT)
+            gw_diag_warning(diag, config->path, (unsigned)service->line,
+                            "services.%s.authorized_keys: there is no file %s, so nobody may use it",
+                            service->name, service->authorized_keys);
+    }
 }

@@ -264,6 +264,10 @@ void gw_config_to_peer(struct gw_peer_config *out, const struct gw_config_networ
 bool gw_config_check_self(const struct gw_config *config, const struct gw_config_network *network,
                           const uint8_t x25519[GW_KEY_LEN], struct gw_diag *diag);
 
+/* Warns of services whose own authorized_keys is not there, so that nobody may use them. */
+void gw_config_check_service_files(const struct gw_config *config, const struct gw_config_network *network,
+                                   struct gw_diag *diag);
+
 /* The node's identity in a network as the configuration has it: the file, its X25519 key replaced by private_key where
  * there is one; private_key alone when there is no file. 0, or as gw_identity_load (diag says why; *out is
  * NULL). */

@@ -30,6 +30,7 @@ static void check_network(const struct gw_config *config, const struct gw_config
     }
     gw_authorized_keys_load(&keys, network->security.authorized_keys_file, diag);
     gw_authorized_keys_free(keys);
+    gw_config_check_service_files(config, network, diag);
     for (size_t i = 0; i < network->services.count; i++) {
         if (!network->services.items[i].authorized_keys)
             continue;

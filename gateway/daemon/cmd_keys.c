@@ -3,6 +3,7 @@
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
 #include "gateway/daemon/cmd_network.h"
+#include "gateway/daemon/wall.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/random.h"
@@ -218,6 +219,22 @@ static int find_authorized_keys(struct gw_cmd_context *ctx, const char *name, ch
     return fits ? status : gw_cmd_fail(ctx, "the path of authorized_keys is too long");
 }
 
+/* A date of the past, a mistyped year say, lets nobody in. */
+static void warn_of_past(const char *path, const char *peer)
+{
+    struct gw_authorized_keys *keys = NULL;
+    struct gw_diag ignored = {0};
+    struct gw_peer_key key;
+    const char *why;
+    if (gw_peer_key_parse(&key, peer, &why) == 0 && gw_authorized_keys_load(&keys, path, &ignored) == 0) {
+        const struct gw_authorized_key *found = gw_authorized_keys_find(keys, key.x25519);
+        if (found && gw_authorized_key_is_expired(found, gw_wall_now()))
+            fprintf(stderr, "warning: its `expires` is in the past: it may not connect.\n");
+    }
+    gw_authorized_keys_free(keys);
+    gw_diag_clear(&ignored);
+}
+
 static int authorize(struct gw_cmd_context *ctx, const char *network, const struct gw_authorize *what)
 {
     char path[GW_DIR_PATH_MAX];
@@ -229,8 +246,10 @@ static int authorize(struct gw_cmd_context *ctx, const char *network, const stru
         printf("{\"authorized\": \"%s\", \"replaced\": %s}\n", what->peer, is_replaced ? "true" : "false");
     else if (!status && !err)
         printf("%s %s in %s\n", is_replaced ? "changed" : "authorized", what->peer, path);
-    if (!status && !err)
+    if (!status && !err) {
+        warn_of_past(path, what->peer);
         tell_of_reload(ctx);
+    }
     err = gw_cmd_finish(ctx, &diag, err);
     return status ? status : err;
 }

@@ -92,6 +92,7 @@ static int load_networks(struct gw_files *files, struct gw_diag *diag)
         int err = gw_authorized_keys_load(&of->keys, network->security.authorized_keys_file, diag);
         if (err == 0)
             err = load_service_keys(of, diag);
+        gw_config_check_service_files(files->config, network, diag);
         if (err == 0 && network != &files->config->top)
             err = load_names(of, diag);
         if (err != 0)

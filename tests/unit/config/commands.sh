@@ -96,6 +96,8 @@ fi
 expect 0 "authorized $peer" authorize "$peer" --services ssh,web --comment "a friend"
 expect 0 "changed $peer" authorize --expires=2027-01-01 "$peer"
 same "the line" "$(tail -n 1 "$dir/node/authorized_keys")" "expires=\"2027-01-01\" $peer a friend"
+expect 0 'is in the past: it may not connect' authorize --expires=2020-01-01 "$peer"
+[[ $("$PEERGATE_BIN" authorize --expires=2999-01-01 "$peer" 2>&1) != *past* ]] || failures=$((failures + 1))
 expect 1 'expires: expected a date such as 2027-01-01' authorize "$peer" --expires soon
 expect 1 "expected a peer ID (12D3KooW...) or a base64 key" authorize hello
 expect 0 '{"deauthorized": "12D3KooW' deauthorize --json "$peer"
@@ -122,6 +124,11 @@ expect 1 "bad.yaml:1: prot: unknown key; did you mean port?" config check "$dir/
 expect 1 '"line": 1' config check --json "$dir/bad.yaml"
 expect 1 '"text": "'"$dir/bad.yaml:1: prot: unknown key; did you mean port?" config check --json "$dir/bad.yaml"
 expect 1 '"ok": false' config check --json "$dir/nothing"
+printf 'services: {web: {local_address: "127.0.0.1:80", authorized_keys: %s}}\n' "$dir/friends" >"$dir/served.yaml"
+expect 0 "warning: $dir/served.yaml:1: services.web.authorized_keys: there is no file $dir/friends, so nobody may use it" config check "$dir/served.yaml"
+: >"$dir/friends"
+chmod 600 "$dir/friends"
+[[ $("$PEERGATE_BIN" config check "$dir/served.yaml" 2>&1) != *"there is no file"* ]] || failures=$((failures + 1))
 printf 'private_key: %s\n' "$key" >"$dir/open.yaml"
 chmod 644 "$dir/open.yaml"
 expect 1 "chmod 600 $dir/open.yaml" config check "$dir/open.yaml"
