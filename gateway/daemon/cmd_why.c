@@ -15,8 +15,9 @@ static void print_paths(const json_t *answer)
     json_array_foreach(json_object_get(answer, "paths"), i, path)
     {
         const json_t *rtt = json_object_get(path, "rtt_ms");
-        printf("  %s %s %s%s", json_is_true(json_object_get(path, "used")) ? "*" : " ",
-               gw_json_path_kind(path), gw_json_text(path, "endpoint"),
+        const char *local = gw_json_text(path, "local");
+        printf("  %s %s %s%s%s%s", json_is_true(json_object_get(path, "used")) ? "*" : " ",
+               gw_json_path_kind(path), gw_json_text(path, "endpoint"), *local ? " from " : "", local,
                json_is_true(json_object_get(path, "works")) ? "" : ", does not answer");
         if (json_is_number(rtt))
             printf(", round trip %s", gw_text_ms(text, json_number_value(rtt)));

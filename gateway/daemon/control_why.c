@@ -103,11 +103,16 @@ static json_t *candidates(const struct gw_reach_view *view, struct gw_mono now)
 
 static json_t *paths(const struct gw_peer *peer, const struct gw_reach_view *view, struct gw_mono now)
 {
+    char at[GW_ADDR_STRLEN];
     json_t *list = json_array();
     for (unsigned i = 0; i < view->path_count; i++) {
         const struct gw_path_view *path = &view->paths[i];
         json_t *object = json_pack("{s:b,s:b}", "used", path->is_current, "works", path->is_validated);
         gw_anchor_setup_describe_path(object, peer, &path->tuple, now);
+        /* Paths to one address that differ by ours. */
+        bool has_local = gw_tuple_is_direct(&path->tuple) && gw_addr_is_set(&path->tuple.local);
+        json_object_set_new(object, "local",
+                            has_local ? json_string(gw_addr_format_ip(&path->tuple.local, at)) : json_null());
         json_object_set_new(object, "rtt_ms", path->rtt_ns > 0 ? gw_json_ms(path->rtt_ns) : json_null());
         json_array_append_new(list, object);
     }

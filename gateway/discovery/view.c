@@ -15,10 +15,13 @@ static void view_paths(const struct gw_peer *peer, struct gw_reach_view *out)
 {
     for (unsigned i = 0; i < peer->paths.count; i++) {
         const struct gw_path *path = &peer->paths.list[i];
+        bool is_current = (int)i == peer->paths.current;
+        /* No challenge went there: what is known of the peer was measured on it. */
+        int64_t rtt_ns = path->rtt_ns == 0 && is_current ? gw_peer_rtt(peer) : path->rtt_ns;
         out->paths[out->path_count++] = (struct gw_path_view){.tuple = path->tuple,
-                                                              .is_current = (int)i == peer->paths.current,
+                                                              .is_current = is_current,
                                                               .is_validated = path->is_validated,
-                                                              .rtt_ns = path->rtt_ns};
+                                                              .rtt_ns = rtt_ns};
     }
 }
 

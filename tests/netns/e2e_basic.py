@@ -120,6 +120,9 @@ def commands(scene):
     peer = scene.laptop.peer("home")
     check((peer["state"], peer["protocol"], peer["source"]) == ("established", "peergate", "config"), f"{peer}")
     check(peer["path"]["endpoint"] == "10.77.0.2:7001" and peer["bytes_sent"] > 0 and peer["since_s"] >= 0, f"{peer}")
+    way = json.loads(scene.laptop.cli("why", "--json", "home"))["paths"][0]
+    check(way["used"] and way["rtt_ms"] > 0 and way["local"] == "10.77.0.1", f"why: {way}")
+    check("* direct 10.77.0.2:7001 from 10.77.0.1, round trip " in scene.laptop.cli("why", "home"), f"why prints {scene.laptop.cli('why', 'home')}")
     text = scene.laptop.cli("status")
     check("home  connected" in text and "\x1b" not in text, f"status printed:\n{text}")
     for name in ("home", "home.demo", "home.demo.p2p", "web.home.demo.p2p", scene.home.peer_id):
