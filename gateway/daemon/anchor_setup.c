@@ -151,7 +151,7 @@ void gw_anchor_setup_describe_path(json_t *object, const struct gw_peer *peer, c
 static const char *state_of(const struct gw_anchor_view *view)
 {
     if (!view->is_connected)
-        return "unreachable";
+        return view->is_connecting ? "connecting" : "unreachable";
     if (view->is_refused && !view->is_registered)
         return "refused";
     return view->is_registered ? "registered" : "registering";

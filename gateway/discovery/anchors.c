@@ -21,6 +21,7 @@
 #define RETRY_MAX_NS GW_S(5)
 #define DOUBT_TRIES 1u      /* unanswered: does the anchor still have our keys? */
 #define SILENT_TRIES 2u     /* unanswered: others are asked, for as long as it says nothing */
+#define PATIENCE_NS GW_S(2) /* of a person who looks: initiations go out after 0, 0.3, 0.9 s */
 #define SETTLE_NS GW_MS(50) /* changes come in groups */
 #define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
@@ -465,10 +466,13 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
 
 void gw_anchor_use_view(const struct gw_anchor_use *use, struct gw_mono now, struct gw_anchor_view *out)
 {
-    (void)now;
+    struct gw_session_stats session;
+    gw_session_stats(use->peer->session, &session);
     *out = (struct gw_anchor_view){.peer = use->peer,
                                    .is_neighbour = use->is_neighbour,
                                    .is_connected = is_connected(use),
+                                   .is_connecting = session.state == GW_SESSION_HANDSHAKING &&
+                                                    gw_mono_sub(now, session.state_since) < PATIENCE_NS,
                                    .is_registered = use->is_registered,
                                    .is_refused = use->refusal != peergate_Refusal_REFUSAL_NONE,
                                    .refusal = use->refusal,

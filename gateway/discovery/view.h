@@ -17,6 +17,7 @@ struct gw_anchor_view {
     struct gw_peer *peer;
     bool is_neighbour; /* no anchor, but a peer that relays */
     bool is_connected;
+    bool is_connecting; /* it was asked a moment ago, and can hardly have answered */
     bool is_registered;
     bool is_refused;         /* it answers, but does not serve us: see refusal */
     unsigned refusal;        /* peergate_Refusal of the last registration */

@@ -108,6 +108,22 @@ static void test_register(void **state)
     sim_net_fini(&net);
 }
 
+/* Asked a moment ago is not "does not answer". */
+static void test_silent_anchor(void **state)
+{
+    (void)state;
+    three_nodes(3, &(struct sim_link_params){.delay_ns = DELAY});
+    anchor->is_down = true;
+    sim_net_run(&net, GW_MS(100));
+    assert_true(view_of(a).is_connecting && !view_of(a).is_connected);
+    sim_net_run(&net, GW_S(5));
+    assert_false(view_of(a).is_connecting || view_of(a).is_connected);
+    anchor->is_down = false;
+    sim_net_run(&net, GW_S(20));
+    assert_true(view_of(a).is_registered && !view_of(a).is_connecting);
+    sim_net_fini(&net);
+}
+
 static void test_register_on_bad_links(void **state)
 {
     (void)state;
@@ -1069,6 +1085,7 @@ int main(void)
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_register),
+        cmocka_unit_test(test_silent_anchor),
         cmocka_unit_test(test_register_on_bad_links),
         cmocka_unit_test(test_many_peers),
         cmocka_unit_test(test_not_an_anchor),
