@@ -40,15 +40,12 @@ int gw_journal_write(const char *path, const struct gw_changes *a, const struct 
     return err;
 }
 
-int gw_journal_read(struct gw_changes *out, const char *path, unsigned *bad)
+int gw_journal_read_file(struct gw_changes *out, FILE *file, unsigned *bad)
 {
     char line[GW_CHANGE_LINE_MAX + 2];
     struct gw_change change;
     int err = 0;
     *bad = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return errno == ENOENT ? 0 : -errno;
     while (err == 0 && fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
         if (gw_change_parse(&change, line) == 0)
@@ -56,7 +53,17 @@ int gw_journal_read(struct gw_changes *out, const char *path, unsigned *bad)
         else
             (*bad)++;
     }
-    fclose(file);
     gw_changes_finish(out);
+    return err;
+}
+
+int gw_journal_read(struct gw_changes *out, const char *path, unsigned *bad)
+{
+    *bad = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return errno == ENOENT ? 0 : -errno;
+    int err = gw_journal_read_file(out, file, bad);
+    fclose(file);
     return err;
 }

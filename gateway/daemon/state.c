@@ -1,36 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* The lease file is one line: seconds and nanoseconds of the wall clock, "1790000000.000000000". */
 #include "gateway/daemon/state.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/config/atomic_file.h"
+#include "gateway/daemon/lease.h"
 #include "gateway/session/session.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #define RETRY_NS GW_S(60)
 
-static bool parse_lease(struct gw_wall *lease, const char *text)
-{
-    int64_t s;
-    int32_t ns;
-    char end;
-    if (sscanf(text, "%" SCNd64 ".%9" SCNd32 "%c", &s, &ns, &end) != 3 || end != '\n' || s < 0 || ns < 0)
-        return false;
-    *lease = (struct gw_wall){s, ns};
-    return true;
-}
-
 static void load(struct gw_state *state)
 {
-    char text[64] = "";
     struct gw_wall lease;
     FILE *file = fopen(state->path, "re");
     if (!file)
         return;
-    if (fgets(text, sizeof text, file) && parse_lease(&lease, text))
+    if (gw_lease_read(&lease, file))
         gw_tai64n_set_floor(&gw_gateway_local(state->gateway)->tai64n, lease);
     else
         gw_log_warn("%s makes no sense and is ignored", state->path);
@@ -39,9 +26,9 @@ static void load(struct gw_state *state)
 
 static int save(struct gw_state *state, struct gw_wall lease)
 {
-    char text[64];
-    int len = snprintf(text, sizeof text, "%" PRId64 ".%09" PRId32 "\n", lease.s, lease.ns);
-    return gw_atomic_write(NULL, state->path, text, (size_t)len, GW_ATOMIC_REPLACE);
+    char text[GW_LEASE_LINE_MAX];
+    size_t len = gw_lease_format(lease, text);
+    return gw_atomic_write(NULL, state->path, text, len, GW_ATOMIC_REPLACE);
 }
 
 static struct gw_mono run(struct gw_loop_hook *hook, struct gw_mono now)

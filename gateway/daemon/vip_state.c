@@ -31,11 +31,20 @@ static bool parse_line(struct gw_vip_entry *out, const char *line)
            parse_address(&out->local, local);
 }
 
-static void load(struct gw_vip_state *state)
+unsigned gw_vip_state_read(struct gw_vip *vip, FILE *file)
 {
     char line[LINE_LEN];
     struct gw_vip_entry entry;
     unsigned bad = 0;
+    for (unsigned i = 0; i < LINES_MAX && fgets(line, sizeof line, file); i++) {
+        if (!parse_line(&entry, line) || gw_vip_restore(vip, &entry) != 0)
+            bad++;
+    }
+    return bad;
+}
+
+static void load(struct gw_vip_state *state)
+{
     FILE *file = fopen(state->path, "re");
     if (!file) {
         if (errno != ENOENT)
@@ -43,10 +52,7 @@ static void load(struct gw_vip_state *state)
                         strerror(errno));
         return;
     }
-    for (unsigned i = 0; i < LINES_MAX && fgets(line, sizeof line, file); i++) {
-        if (!parse_line(&entry, line) || gw_vip_restore(state->vip, &entry) != 0)
-            bad++;
-    }
+    unsigned bad = gw_vip_state_read(state->vip, file);
     if (bad > 0)
         gw_log_warn("%s: %u lines make no sense and are ignored", state->path, bad);
     fclose(file);
@@ -59,6 +65,11 @@ static void print_entry(const struct gw_vip_entry *entry, void *ctx)
             gw_addr_format_ip(&entry->local, local));
 }
 
+void gw_vip_state_write(const struct gw_vip *vip, FILE *file)
+{
+    gw_vip_for_each(vip, print_entry, file);
+}
+
 static int save(const struct gw_vip_state *state)
 {
     char *text = NULL;
@@ -66,7 +77,7 @@ static int save(const struct gw_vip_state *state)
     FILE *out = open_memstream(&text, &len);
     if (!out)
         return GW_E_NOMEM;
-    gw_vip_for_each(state->vip, print_entry, out);
+    gw_vip_state_write(state->vip, out);
     bool is_whole = !ferror(out);
     is_whole = fclose(out) == 0 && is_whole;
     int err = is_whole ? gw_atomic_write(NULL, state->path, text, len, GW_ATOMIC_REPLACE) : GW_E_NOMEM;

@@ -7,6 +7,8 @@
 #include "gateway/config/dir.h"
 #include "resolver/vip.h"
 
+#include <stdio.h>
+
 struct gw_vip_state { /* zero: not open */
     struct gw_vip *vip;
     struct gw_vip_params params;
@@ -19,6 +21,9 @@ struct gw_vip_state { /* zero: not open */
 int gw_vip_state_open(struct gw_vip_state *state, const char *dir, const struct gw_vip_params *params);
 /* Writes the file if anything has changed. 0; GW_E_NOMEM, -errno: logged, and the next call tries again. */
 int gw_vip_state_save(struct gw_vip_state *state);
+/* What is in the file, into the table and out of it. How many lines made no sense. */
+unsigned gw_vip_state_read(struct gw_vip *vip, FILE *file);
+void gw_vip_state_write(const struct gw_vip *vip, FILE *file);
 void gw_vip_state_close(struct gw_vip_state *state);
 
 #endif

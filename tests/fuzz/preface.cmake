@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+peergate_fuzz(NAME preface SOURCES fuzz_preface.c DEPS gw_flow)

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+peergate_fuzz(NAME addresses SOURCES fuzz_addresses.c ${CMAKE_SOURCE_DIR}/gateway/daemon/vip_state.c DEPS gw_resolver gw_config)
+peergate_fuzz(NAME lease SOURCES fuzz_lease.c ${CMAKE_SOURCE_DIR}/gateway/daemon/lease.c DEPS gw_session)
