@@ -12,7 +12,7 @@ fail() {
 }
 
 # Prose, data and what has no comments carries no licence line: LICENSE speaks for it.
-code=('*.c' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' '*.proto' '*.options' '*.service' dev .ci/run .clang-format gateway/LAYERS)
+code=('*.c' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' '*.proto' '*.options' '*.service' '*.service.in' dev .ci/run .clang-format gateway/LAYERS)
 
 while IFS= read -r name; do
     head -n 2 "$name" | grep 'SPDX-License-Identifier: MIT' >/dev/null || fail "$name: no SPDX line at the top"
