@@ -343,6 +343,42 @@ def ended(scene):
     taken.close()
 
 
+def logs(scene):
+    scene.ground.step("up --log FILE, from where the person is; up --syslog")
+    home, folder = scene.home, scene.ground.folder
+    home.cli("up", "-b", "--log", "logs-here", cwd=folder)
+    home.cli("reload")
+    home.cli("down")
+    text = (folder / "logs-here").read_text()
+    check("listening on UDP port 7001" in text and "reloaded:" in text and text.endswith("ended\n"), f"--log has {text}")
+    check((folder / "logs-here").stat().st_mode & 0o077 == 0, "others may read the log")
+    status, _, err = home.cli("up", "-b", "--log", "no/such/folder/log", should=False, cwd=folder)
+    check(status == 1 and f"{folder}/no/such/folder/log" in err, f"a log that cannot be: {status}, {err}")
+    status, _, err = home.cli("up", "--log", "x", "--syslog", should=False)
+    check(status == 2 and "exclude" in err, f"both: {status}, {err}")
+
+    syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    syslog.bind(str(folder / "syslog"))
+    syslog.settimeout(REPLY)
+    # A /dev of its own, in which our socket is the machine's log.
+    own_dev = 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && ln -s "$0" /dev/log && exec "$@"'
+    with home.namespace:
+        daemon = subprocess.Popen(["unshare", "--mount", "sh", "-c", own_dev, str(folder / "syslog"), PEERGATE, "--dir", str(home.dir), "up", "--syslog"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    told = b""
+    try:
+        while b"listening on UDP port 7001" not in told:
+            told = syslog.recv(4096)
+    except TimeoutError:
+        daemon.kill()
+        check(False, f"nothing in syslog: {daemon.communicate()}")
+    check(re.match(rb"<(\d+)>", told) and int(told[1:told.index(b">")]) % 8 == 6 and b"peergate" in told, f"syslog is told {told!r}")
+    daemon.send_signal(signal.SIGTERM)
+    out, err = daemon.communicate(timeout=2 * REPLY)
+    check((daemon.returncode, out, err) == (0, b"", b""), f"up --syslog: {daemon.returncode}, {out!r}, {err!r}")
+    syslog.close()
+
+
 def memory(scene):
     scene.ground.step("the daemon's memory is not for other programs of its user, unless --cores says so")
     nobody = 65534
@@ -412,6 +448,7 @@ def main():
         resources(scene)
         many_peers(scene)
         ended(scene)
+        logs(scene)
 
 
 run(main)
