@@ -177,7 +177,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     err = start_session(peer, now);
     if (err)
         goto no_session;
-    err = gw_peer_route_all(host);
+    err = gw_peer_route_added(peer);
     if (err)
         goto no_route;
     host->hooks.on_known(peer, now, host->hooks.ctx);
@@ -188,7 +188,9 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
 
 no_route:
     gw_session_free(peer->session);
-
+    gw_map_remove(&host->peers, &peer->by_key);
+    gw_peer_route_all(host); /* nothing of it stays in there */
+    goto no_map;
 no_session:
     gw_map_remove(&host->peers, &peer->by_key);
 no_map:

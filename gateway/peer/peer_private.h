@@ -417,6 +417,8 @@ struct gw_peer *gw_peer_by_key(const struct gw_peer_host *host, const uint8_t pu
 struct gw_peer *gw_peer_by_address(const struct gw_peer_host *host, const struct gw_addr *ip);
 /* Builds the prefix table anew from all peers' allowed_ips. 0, GW_E_NOMEM, GW_E_INVAL. */
 int gw_peer_route_all(struct gw_peer_host *host);
+/* The same where all that is new is this peer, the last; after an error it is in there in part. */
+int gw_peer_route_added(struct gw_peer *peer);
 bool gw_peer_allows_source(const struct gw_peer *peer, const struct gw_addr *ip);
 
 #endif

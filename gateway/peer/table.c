@@ -10,6 +10,16 @@ struct gw_peer *gw_peer_by_key(const struct gw_peer_host *host, const uint8_t pu
     return node ? gw_map_entry(node, struct gw_peer, by_key) : NULL;
 }
 
+int gw_peer_route_added(struct gw_peer *peer)
+{
+    struct gw_peer_host *host = peer->host;
+    int err = 0;
+    host->routes_version++;
+    for (unsigned i = 0; i < peer->config.allowed_ip_count && !err; i++)
+        err = gw_allowedips_insert(&host->allowedips, &peer->config.allowed_ips[i], peer);
+    return err;
+}
+
 int gw_peer_route_all(struct gw_peer_host *host)
 {
     int err = 0;
