@@ -18,10 +18,11 @@ enum gw_change_kind {
     GW_CHANGE_UNREACHABLE, /* prefix in table goes nowhere: rather refused than leaked */
     GW_CHANGE_ROUTE, /* prefix in table goes into the interface, from `source` if nothing else is said */
     GW_CHANGE_RULE_PORT, /* what our UDP port sends looks in the main table first, so it never goes into the tunnel */
+    GW_CHANGE_RULE_MARK, /* and so does what bears our firewall mark (gateway/link/mark.h): all else that we say ourselves */
     GW_CHANGE_RULE_LOCAL, /* then for everybody the main table but for its default route */
     GW_CHANGE_RULE_TABLE, /* then `table` */
 };
-#define GW_CHANGE_KINDS 6u
+#define GW_CHANGE_KINDS 7u
 
 /* All unused bytes are 0, so that equal changes are equal bytes. */
 struct gw_change {
@@ -31,7 +32,7 @@ struct gw_change {
     char device[GW_CHANGE_NAME_MAX + 1]; /* "" for rules and unreachable */
     struct gw_prefix prefix;             /* of rules: any of the family */
     struct gw_addr source; /* GW_CHANGE_ROUTE; family 0 = the kernel's choice; no port, no scope */
-    uint16_t port;         /* GW_CHANGE_RULE_PORT */
+    uint16_t port;         /* GW_CHANGE_RULE_PORT; of GW_CHANGE_RULE_MARK the mark */
     uint8_t reserved[2];
 };
 

@@ -4,6 +4,7 @@
 
 #include "frontends/tun/journal.h"
 #include "frontends/tun/netlink.h"
+#include "frontends/tun/reverse_path.h"
 #include "frontends/tun/watch.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
@@ -30,6 +31,7 @@ struct gw_netconf {
     struct gw_changes done;
     unsigned repairs;
     struct gw_mono repairs_since;
+    bool is_strict_told;
 };
 
 /* ---- doing and undoing */
@@ -104,6 +106,24 @@ static int change_over(struct gw_netconf *netconf, const struct gw_changes *want
     return err ? err : written;
 }
 
+/* Answers to what bears our mark bear none: by the way back that the kernel finds for them they should have come out of the tunnel. UDP has rules by port. */
+static void tell_strict(struct gw_netconf *netconf)
+{
+    char device[GW_CHANGE_NAME_MAX + 1];
+    bool has_mark = false;
+    for (size_t i = 0; i < netconf->done.count; i++) {
+        const struct gw_change *change = &netconf->done.items[i];
+        has_mark |= change->kind == GW_CHANGE_RULE_MARK && change->prefix.ip.family == 4;
+    }
+    if (!has_mark || netconf->is_strict_told || !gw_reverse_path_strict(netconf->device, device))
+        return;
+    netconf->is_strict_told = true;
+    gw_log_warn(
+        "tun: %s drops what its routes do not lead back to (rp_filter 1), as the answers of an anchor by TLS and of "
+        "name servers: `sysctl net.ipv4.conf.%s.rp_filter=2` lets them in",
+        device, device);
+}
+
 int gw_netconf_apply(struct gw_netconf *netconf, const struct gw_plan_input *input)
 {
     struct gw_changes wanted = {0};
@@ -116,6 +136,7 @@ int gw_netconf_apply(struct gw_netconf *netconf, const struct gw_plan_input *inp
     int up = set_link(netconf);
     if (err == 0)
         err = change_over(netconf, &wanted);
+    tell_strict(netconf);
     gw_changes_free(&wanted);
     return err ? err : up;
 }

@@ -3,6 +3,7 @@
 #include "frontends/tun/plan.h"
 
 #include "gateway/base/err.h"
+#include "gateway/link/mark.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,24 +74,28 @@ uint32_t gw_plan_priority(uint16_t port)
     return GW_PLAN_PRIORITY + 3 * (port % GW_PLAN_PORTS);
 }
 
-static int add_port_rule(struct gw_changes *out, uint16_t port, const struct gw_prefix *any,
-                         uint32_t priority)
+/* what: port or mark */
+static int add_own_rule(struct gw_changes *out, enum gw_change_kind kind, uint16_t what,
+                        const struct gw_prefix *any, uint32_t priority)
 {
     struct gw_change change = {0};
-    change.kind = GW_CHANGE_RULE_PORT;
+    change.kind = kind;
     change.priority = priority;
     change.prefix = *any;
-    change.port = port;
+    change.port = what;
     return gw_changes_add(out, &change);
 }
 
+/* A port's rule also says where its datagrams come from, for whoever checks the way back (rp_filter): what comes in bears no mark. */
 static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family)
 {
     const struct gw_prefix any = {.ip = {.family = family}};
     uint32_t priority = gw_plan_priority(input->ports[0]);
     int err = 0;
     for (size_t i = 0; i < input->port_count && err == 0; i++)
-        err = add_port_rule(out, input->ports[i], &any, priority);
+        err = add_own_rule(out, GW_CHANGE_RULE_PORT, input->ports[i], &any, priority);
+    if (err == 0)
+        err = add_own_rule(out, GW_CHANGE_RULE_MARK, GW_MARK, &any, priority);
     if (err == 0)
         err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, NULL, 0, priority + 1);
     if (err == 0)

@@ -33,7 +33,7 @@ struct gw_plan_input {
 };
 
 /* Addresses; a route for each prefix that the addresses' own do not cover. Those that would swallow an endpoint go to a table of their own, which the rules
- * keep our UDP ports out of. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
+ * keep our own packets out of, by UDP port and by mark. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
 int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input);
 
 /* Of the first of our three rules. */

@@ -131,7 +131,8 @@ static const struct gw_key tun_keys[] = {
     {"mtu", GW_TYPE_INT, ROOT(tun.mtu), RANGE(1280, PORT_MAX), .fallback = "1380",
      .doc = "The interface's MTU."},
     {"routes", GW_TYPE_BOOL, ROOT(tun.routes), .fallback = "true",
-     .doc = "Make routes for the peers' `allowed_ips`. Addresses are always set."},
+     .doc =
+         "Make routes for the peers' `allowed_ips`, and the rules that keep what the daemon itself says (firewall mark 0x3067) out of an exit node's tunnel. Addresses are always set."},
     {"accelerate", GW_TYPE_BOOL, ROOT(tun.accelerate), .fallback = "false",
      .doc =
          "TCP from this machine to peers of ours ends here and goes on as a flow to their services, by port, which keeps its speed on lossy links; the service sees its own machine as the client. What they do not list goes by packets."},

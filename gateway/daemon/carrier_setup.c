@@ -165,7 +165,7 @@ static int open_listener(struct gw_carrier_setup *setup, const struct gw_config_
 {
     struct gw_target target;
     const struct gw_listener_params params = {
-        .loop = setup->loop, .target = &target, .on_client = on_client, .user = setup};
+        .loop = setup->loop, .target = &target, .is_outside = true, .on_client = on_client, .user = setup};
     int err = gw_carrier_calls_make(&setup->calls);
     if (err == 0)
         err = gw_target_of_endpoint(&target, endpoint);

@@ -4,12 +4,14 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/link/mark.h"
 
 #include <event2/dns.h>
 #include <event2/util.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define AGAIN_S 300   /* a name that resolved */
@@ -67,6 +69,26 @@ void gw_endpoints_free(struct gw_endpoints *endpoints)
     free(endpoints);
 }
 
+/* A name server's socket that evdns has just made: no other datagram socket that is waited for has no port yet. */
+static bool is_fresh(int fd)
+{
+    struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
+    struct gw_addr addr;
+    socklen_t len = sizeof at, type_len = sizeof(int);
+    int type = 0;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_DGRAM &&
+           getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
+           gw_addr_from_sockaddr(&addr, (const struct sockaddr *)&at) == 0 && addr.port == 0;
+}
+
+static int mark_fresh(const struct event_base *base, const struct event *event, void *arg)
+{
+    (void)base, (void)arg;
+    if (event_get_fd(event) >= 0 && (event_get_events(event) & EV_READ) && is_fresh(event_get_fd(event)))
+        gw_mark_outside(event_get_fd(event));
+    return 0;
+}
+
 /* A laptop that moves gets another resolv.conf. */
 static struct evdns_base *dns_client(struct gw_endpoints *endpoints)
 {
@@ -79,13 +101,16 @@ static struct evdns_base *dns_client(struct gw_endpoints *endpoints)
     if (endpoints->dns && !has_changed)
         return endpoints->dns;
     if (!endpoints->dns)
-        endpoints->dns = evdns_base_new(gw_loop_base(endpoints->loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+        endpoints->dns = evdns_base_new(gw_loop_base(endpoints->loop), 0);
     if (!endpoints->dns)
         return NULL;
     evdns_base_clear_nameservers_and_suspend(endpoints->dns);
     /* Without a nameserver, /etc/hosts still counts. */
     if (evdns_base_resolv_conf_parse(endpoints->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf") != 0)
         gw_log_debug("/etc/resolv.conf names no nameserver");
+    /* Libevent gives no way to its sockets but this one, and only where it waits on them from the start (not EVDNS_BASE_DISABLE_WHEN_INACTIVE). The way to a peer may need the
+     * name that is asked for: where the name server is, the tunnel must not be in between. */
+    event_base_foreach_event(gw_loop_base(endpoints->loop), mark_fresh, NULL);
     evdns_base_resume(endpoints->dns);
     return endpoints->dns;
 }

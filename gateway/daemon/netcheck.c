@@ -4,6 +4,7 @@
 #include "gateway/daemon/netcheck.h"
 
 #include "gateway/base/err.h"
+#include "gateway/link/mark.h"
 #include "gateway/link/refused.h"
 #include "gateway/link/route.h"
 
@@ -112,6 +113,7 @@ static void connect_to(struct gw_netcheck *check, const struct gw_addr *addr, ui
     attempt->fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (attempt->fd < 0)
         return;
+    gw_mark_outside(attempt->fd);
     if (connect(attempt->fd, (const struct sockaddr *)&at, len) == 0 || errno == EINPROGRESS)
         attempt->event =
             event_new(gw_loop_base(check->daemon->loop), attempt->fd, EV_WRITE, on_connected, attempt);

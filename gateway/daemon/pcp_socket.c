@@ -3,6 +3,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/link/mark.h"
 #include "gateway/link/route_source.h"
 #include "gateway/wire/pcp.h"
 
@@ -19,7 +20,7 @@ static int bind_outward(int fd, struct gw_addr *client)
     static const struct gw_addr world = {
         .family = 6, .port = 9, .ip = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}}; /* RFC 3849 */
     struct sockaddr_storage at;
-    if (!gw_route_source(&world, client))
+    if (!gw_route_source_outside(&world, client))
         return -ENETUNREACH;
     return bind(fd, (const struct sockaddr *)&at, (socklen_t)gw_addr_to_sockaddr(client, &at)) == 0 ? 0
                                                                                                     : -errno;
@@ -32,6 +33,7 @@ int gw_pcp_socket_open(const struct gw_addr *router, struct gw_addr *client)
     int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
+    gw_mark_outside(fd);
     int err = is_v6 ? bind_outward(fd, client) : 0;
     socklen_t len = (socklen_t)gw_addr_to_sockaddr(router, &at);
     if (err == 0 && connect(fd, (const struct sockaddr *)&at, len) < 0)

@@ -2,6 +2,8 @@
 /* A carrier's TCP socket on Linux. */
 #include "gateway/link/carrier_socket.h"
 
+#include "gateway/link/mark.h"
+
 /* The kernel's own: the C library's tcp_info ends before the delivery rate. */
 #include <errno.h>
 #include <linux/tcp.h>
@@ -22,6 +24,7 @@ static void set(int fd, int level, int option, int value)
 
 void gw_carrier_socket_prepare(int fd)
 {
+    gw_mark_outside(fd);
     set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set(fd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S);

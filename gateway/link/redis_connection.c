@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/secret.h"
+#include "gateway/link/mark.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define ELEMENTS_MAX 64u
 #define READ_ONCE 16384u
@@ -117,7 +119,13 @@ bool gw_redis_connection_open(struct gw_redis_connection *connection, struct gw_
         unix_name->sun_family = AF_UNIX;
         snprintf(unix_name->sun_path, sizeof unix_name->sun_path, "%s", path);
     }
-    connection->io = bufferevent_socket_new(gw_loop_base(loop), -1, BEV_OPT_CLOSE_ON_FREE);
+    int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    gw_mark_outside(fd);
+    connection->io = bufferevent_socket_new(gw_loop_base(loop), fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!connection->io)
+        close(fd);
     if (!connection->io || !make_reader(connection))
         return false;
     bufferevent_setcb(connection->io, on_readable, NULL, on_event, connection);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/link/refused.h"
 
+#include "gateway/link/mark.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,6 +20,7 @@ int gw_refused_ask(const struct gw_addr *to)
     int fd = socket(at.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
+    gw_mark_outside(fd);
     if (setsockopt(fd, level, level == IPPROTO_IPV6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on) == 0 &&
         connect(fd, (const struct sockaddr *)&at, len) == 0 && send(fd, "", 0, 0) == 0)
         return fd;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/link/route_source.h"
 
+#include "gateway/link/mark.h"
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,17 +18,29 @@ static bool ask(int fd, const struct gw_addr *to, struct gw_addr *out)
            gw_addr_from_sockaddr(out, (const struct sockaddr *)&ss) == 0;
 }
 
-bool gw_route_source(const struct gw_addr *to, struct gw_addr *out)
+static bool find_source(const struct gw_addr *to, bool is_outside, struct gw_addr *out)
 {
     struct gw_addr at = *to;
     at.port = 53; /* any but 0 */
     int fd = socket(at.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
+    if (is_outside)
+        gw_mark_outside(fd);
     bool is_there = ask(fd, &at, out);
     close(fd);
     out->port = 0;
     return is_there;
+}
+
+bool gw_route_source(const struct gw_addr *to, struct gw_addr *out)
+{
+    return find_source(to, false, out);
+}
+
+bool gw_route_source_outside(const struct gw_addr *to, struct gw_addr *out)
+{
+    return find_source(to, true, out);
 }
 
 bool gw_route_is_local(const struct gw_addr *address)

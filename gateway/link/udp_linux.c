@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/link/mark.h"
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -39,6 +40,7 @@ static int set_buffer(int fd, int option, int force_option)
 static void set_options(struct gw_udp_socket *sock, enum gw_udp_family family)
 {
     int fd = sock->fd;
+    gw_mark_outside(fd);
     if (family == GW_UDP_V4) {
         set(fd, IPPROTO_IP, IP_PKTINFO, 1);
         set(fd, IPPROTO_IP, IP_RECVTOS, 1);

@@ -3,6 +3,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/link/mark.h"
 #include "gateway/local/sockopt.h"
 
 #include <event2/event.h>
@@ -155,14 +156,16 @@ static int listen_tcp(struct gw_listener *listener)
     return err;
 }
 
-static int open_socket(struct gw_listener *listener, unsigned mode)
+static int open_socket(struct gw_listener *listener, const struct gw_listener_params *params)
 {
     bool is_unix = listener->target.kind == GW_TARGET_UNIX;
     int family = is_unix ? AF_UNIX : listener->target.addr.family == 6 ? AF_INET6 : AF_INET;
     listener->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0)
         return -errno;
-    return is_unix ? listen_unix(listener, mode ? mode : 0600) : listen_tcp(listener);
+    if (params->is_outside)
+        gw_mark_outside(listener->fd);
+    return is_unix ? listen_unix(listener, params->mode ? params->mode : 0600) : listen_tcp(listener);
 }
 
 /* ---- life */
@@ -196,7 +199,7 @@ int gw_listener_new(struct gw_listener **out, const struct gw_listener_params *p
     struct gw_listener *listener = new_listener(params);
     if (!listener)
         return GW_E_NOMEM;
-    int err = open_socket(listener, params->mode);
+    int err = open_socket(listener, params);
     if (err == 0)
         err = start(listener);
     if (err) {

@@ -15,7 +15,9 @@ typedef void gw_listener_fn(struct gw_listener *listener, int fd, struct gw_mono
 struct gw_listener_params {
     struct gw_loop *loop;
     const struct gw_target *target; /* ADDR or UNIX; port 0 is allowed: see gw_listener_target */
-    unsigned mode;                  /* of a unix socket; 0 = 0600 */
+    bool
+        is_outside; /* for clients from anywhere, whom an exit node keeps none of the answers from (gateway/link/mark.h) */
+    unsigned mode; /* of a unix socket; 0 = 0600 */
     gw_listener_fn *on_client;
     void *user;
 };

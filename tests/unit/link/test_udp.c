@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Trains over real sockets on the loopback, with and without the kernel's help, and every refusal of the kernel. */
 #include "gateway/base/err.h"
+#include "gateway/link/mark.h"
 #include "gateway/link/udp.h"
 
 #include "calls.h"
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -562,11 +564,41 @@ static void test_slabs_are_given_back(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* The mark that keeps what we say out of an exit node's tunnel, on every socket; 0 where we may not mark. */
+static void every_socket_is_marked(void **state)
+{
+    struct gw_udp more;
+    char why[256];
+    const struct gw_udp_params further = {.is_further = true};
+    struct gw_udp joined, first = open_udp();
+    uint32_t mark = GW_MARK, got;
+    socklen_t len = sizeof got;
+    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    uint32_t expected = setsockopt(probe, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0 ? GW_MARK : 0;
+    close(probe);
+    assert_int_equal(gw_udp_open(&more, &further, why, sizeof why), 0);
+    assert_int_equal(gw_udp_join(&joined, &first), 0);
+    const struct gw_udp *const all[] = {&first, &more, &joined};
+    for (unsigned i = 0; i < 3; i++) {
+        for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++) {
+            if (all[i]->sockets[family].fd < 0)
+                continue;
+            assert_int_equal(getsockopt(all[i]->sockets[family].fd, SOL_SOCKET, SO_MARK, &got, &len), 0);
+            assert_int_equal(got, expected);
+        }
+    }
+    gw_udp_close(&joined);
+    gw_udp_close(&more);
+    gw_udp_close(&first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_v4),
         T(test_v6),
+        cmocka_unit_test(every_socket_is_marked),
         T(test_may_be_cut_is_for_one_train),
         T(test_full_train_and_single),
         T(test_many_senders_at_once),

@@ -11,10 +11,15 @@
 static void lines_say_the_same_both_ways(void **state)
 {
     const char *const lines[] = {
-        "address peer0 0 0 0 10.64.0.1/16",           "address peer0 0 0 0 fd00:64::1/64",
-        "route peer0 1885805401 2000 0 0.0.0.0/0",    "unreachable - 4294967295 2001 0 ::/0",
-        "rule-port - 0 5200 7001 0.0.0.0/0",          "rule-local - 0 5201 0 ::/0",
-        "rule-table - 1885805401 5202 0 ::/0",        "route peer0 254 2000 0 10.65.0.0/16 10.65.3.4",
+        "address peer0 0 0 0 10.64.0.1/16",
+        "address peer0 0 0 0 fd00:64::1/64",
+        "route peer0 1885805401 2000 0 0.0.0.0/0",
+        "unreachable - 4294967295 2001 0 ::/0",
+        "rule-port - 0 5200 7001 0.0.0.0/0",
+        "rule-local - 0 5201 0 ::/0",
+        "rule-mark - 0 5200 12391 ::/0",
+        "rule-table - 1885805401 5202 0 ::/0",
+        "route peer0 254 2000 0 10.65.0.0/16 10.65.3.4",
         "route peer0 254 2000 0 fd00::7/128 fd00::1",
     };
     (void)state;

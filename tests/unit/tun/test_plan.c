@@ -91,6 +91,7 @@ static void an_endpoint_is_not_swallowed(void **state)
                                  OWN,
                                  "route peer0 " TABLE " 2000 0 192.168.0.0/16",
                                  "rule-port - 0 5203 1 0.0.0.0/0",
+                                 "rule-mark - 0 5203 12391 0.0.0.0/0",
                                  "rule-local - 0 5204 0 0.0.0.0/0",
                                  "rule-table - " TABLE " 5205 0 0.0.0.0/0",
                                  NULL};
@@ -105,9 +106,11 @@ static void an_exit_node_of_one_family_refuses_the_other(void **state)
                                  "route peer0 " TABLE " 2000 0 0.0.0.0/0",
                                  "unreachable - " TABLE " 2001 0 ::/0",
                                  "rule-port - 0 5203 1 0.0.0.0/0",
+                                 "rule-mark - 0 5203 12391 0.0.0.0/0",
                                  "rule-local - 0 5204 0 0.0.0.0/0",
                                  "rule-table - " TABLE " 5205 0 0.0.0.0/0",
                                  "rule-port - 0 5203 1 ::/0",
+                                 "rule-mark - 0 5203 12391 ::/0",
                                  "rule-local - 0 5204 0 ::/0",
                                  "rule-table - " TABLE " 5205 0 ::/0",
                                  NULL};
@@ -177,6 +180,7 @@ static void networks_have_sources_of_their_own(void **state)
                                  "route peer0 " TABLE " 2000 0 0.0.0.0/1 10.65.0.4",
                                  "rule-port - 0 5203 1 0.0.0.0/0",
                                  "rule-port - 0 5203 2 0.0.0.0/0",
+                                 "rule-mark - 0 5203 12391 0.0.0.0/0",
                                  "rule-local - 0 5204 0 0.0.0.0/0",
                                  "rule-table - " TABLE " 5205 0 0.0.0.0/0",
                                  NULL};
