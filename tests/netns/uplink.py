@@ -19,7 +19,7 @@ from natground import ANCHOR, Internet
 from traffic import Traffic, serve_traffic
 
 GAP = 1.0           # the figure, in seconds
-DIRECT_AGAIN = 15   # a change may cost an attempt that began too early, and the wait after it
+DIRECT_AGAIN = 40   # a change may cost attempts that began too early, and the waits after them, which grow; traffic goes by the relay meanwhile
 LINE = {"delay": 10, "rate": 20}
 SLEEP = 30
 HOUR = 3600
