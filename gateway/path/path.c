@@ -6,6 +6,9 @@
 
 #define CHALLENGE_INTERVAL_NS GW_MS(300)
 #define PROBE_INTERVAL_NS GW_MS(100) /* or 2 RTT */
+/* Of a path that is slow because of its queue it is known soon enough, too, when it is dead. */
+#define PROBE_INTERVAL_MAX_NS GW_S(2)
+#define RTT_MAX_NS GW_S(5)
 #define TRIES_UNPROVEN 2u /* so many challenges a path that we followed the peer to may leave unanswered */
 #define ASK_AGAIN_NS GW_S(5)
 #define ASK_CREDIT 200u /* bytes, as if they had come from there: for the challenges */
@@ -214,12 +217,14 @@ static void learn_rtt(struct gw_path *path, struct gw_mono now, int64_t sample)
 /* All challenges of a series are alike: an answer to the second one may belong to the first. It takes another series, one with longer intervals, to know the time. */
 static void learn_answer(struct gw_path *path, struct gw_mono now, struct gw_random *random)
 {
+    int64_t most = gw_mono_sub(now, path->challenge_began);
+    bool is_time = most <= RTT_MAX_NS; /* else one of us slept over it, and it says nothing of the path */
     if (path->challenge_tries == 1) {
-        learn_rtt(path, now, gw_mono_sub(now, path->challenge_sent));
+        if (is_time)
+            learn_rtt(path, now, most);
         return;
     }
-    int64_t most = gw_mono_sub(now, path->challenge_began);
-    if (path->rtt_ns < most)
+    if (path->rtt_ns < most && is_time)
         path->rtt_ns = most;
     path->rtt_at = GW_NEVER;
     gw_path_probe(path, now, random);
@@ -413,7 +418,8 @@ static int64_t interval_of(const struct gw_path *path)
 {
     if (!path->is_validated)
         return CHALLENGE_INTERVAL_NS << (path->challenge_tries - 1);
-    return 2 * path->rtt_ns > PROBE_INTERVAL_NS ? 2 * path->rtt_ns : PROBE_INTERVAL_NS;
+    int64_t ns = 2 * path->rtt_ns > PROBE_INTERVAL_NS ? 2 * path->rtt_ns : PROBE_INTERVAL_NS;
+    return ns < PROBE_INTERVAL_MAX_NS ? ns : PROBE_INTERVAL_MAX_NS;
 }
 
 /* Challenges in a series. Of a path that something still comes over, half of it works, and maybe all, with a queue that has just filled: twice as many. */

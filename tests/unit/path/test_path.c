@@ -106,6 +106,29 @@ static void test_late_answer(void **state)
     assert_int_equal(sent_to(&scene), 2);
 }
 
+/* Stopped while an answer was on its way: that it took half a minute is not the path's time, or nobody would notice for minutes that it is dead. */
+static void test_slept_over_an_answer(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin(&scene);
+    hears(&scene, 2, true);
+    struct gw_path *path = gw_paths_current(&scene.paths);
+    struct gw_tuple tuple = path->tuple;
+    uint8_t challenge[GW_PATH_CHALLENGE_LEN], other = tuple.remote.ip[3] == 1 ? 2 : 1;
+    path->challenge_at = GW_NEVER;
+    gw_path_probe(path, scene.now, &random_bytes);
+    assert_true(gw_path_take_challenge(path, scene.now));
+    memcpy(challenge, path->challenge, sizeof challenge);
+    scene.now = gw_mono_add(scene.now, GW_S(30));
+    gw_paths_answered(&scene.paths, scene.now, &tuple, challenge, &random_bytes);
+    assert_int_equal(sent_to(&scene), tuple.remote.ip[3]);
+    assert_true(path->rtt_ns < GW_S(1));
+    gw_path_sent_data(path, scene.now);
+    assert_true(passes(&scene, GW_S(2)));
+    assert_int_equal(sent_to(&scene), other);
+}
+
 /* There is no other way: the limit holds, and nothing is left. */
 static void test_only_one(void **state)
 {
@@ -431,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unproven),
         cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_slept_over_an_answer),
         cmocka_unit_test(test_only_one),
         cmocka_unit_test(test_asked),
         cmocka_unit_test(test_old_round_trips),
