@@ -8,6 +8,8 @@
 #define ATTEMPTS_ON_PATH \
     2u /* so many initiations try the current path before the configured addresses get their turn */
 
+/* What is taken for the round trip may be the time that somebody slept. */
+#define SILENCE_MAX_NS GW_S(3)
 #define FOUND_TRIES 3u /* initiations to a place where the peer answered a probe */
 
 unsigned gw_peer_usable_endpoints(const struct gw_peer *peer)
@@ -213,8 +215,10 @@ void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
 
 int64_t gw_peer_silence(const struct gw_peer *peer)
 {
-    int64_t three_rtts = 3 * gw_peer_rtt(peer);
-    return three_rtts > GW_PATH_SILENCE_NS ? three_rtts : GW_PATH_SILENCE_NS;
+    int64_t ns = 3 * gw_peer_rtt(peer);
+    if (ns > SILENCE_MAX_NS)
+        return SILENCE_MAX_NS;
+    return ns > GW_PATH_SILENCE_NS ? ns : GW_PATH_SILENCE_NS;
 }
 
 void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
