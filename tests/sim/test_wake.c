@@ -405,7 +405,8 @@ static void test_failover(void **state)
         for (uint64_t seed = 1; seed <= (chance > 0 ? 10 : 4); seed++)
             one_dies_after_the_other(seed, &dies, &returns);
         expect("the relay dies", &dies, GW_MS(800), GW_S(2));
-        expect("it is back, until both ends hold a channel by it", &returns, GW_S(5), GW_S(30));
+        /* Nothing waits for this one, and its median of ten seeds is a matter of luck: a message lost is asked again seconds later. */
+        expect("it is back, until both ends hold a channel by it", &returns, GW_S(10), GW_S(30));
     }
 }
 
