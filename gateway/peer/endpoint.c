@@ -229,7 +229,9 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
     bool is_current = path && path == gw_paths_current(&peer->paths);
     bool is_changed = gw_paths_received(&peer->paths, now, tuple, bytes, is_highest, proves_round_trip, rule,
                                         is_current ? 0 : gw_peer_silence(peer), peer->host->random);
-    if (!path || gw_mono_due(path->challenge_at, now)) /* a challenge is due */
+    /* A challenge is due, or a HELLO that was too long for an unproven path may fit now. */
+    if (!path || gw_mono_due(path->challenge_at, now) ||
+        (!path->is_validated && gw_peer_hello_is_pending(peer)))
         gw_peer_mark_ready(peer);
     if (proves_round_trip)
         gw_peer_proven(peer, now);

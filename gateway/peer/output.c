@@ -498,6 +498,11 @@ static uint64_t data_allowance(const struct gw_path *path)
     return allowance > kept ? allowance - kept : 0;
 }
 
+bool gw_peer_path_takes_data(const struct gw_path *path)
+{
+    return data_allowance(path) >= path->mtu.len;
+}
+
 static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                         struct gw_train *train)
 {

@@ -21,9 +21,11 @@ void gw_peer_mark_ready(struct gw_peer *peer)
 void gw_peer_rearm(struct gw_peer *peer)
 {
     /* Without a path neither a HELLO nor a probe of its size can go. */
-    struct gw_mono at = peer->paths.current >= 0
-                            ? gw_mono_min(gw_peer_hello_deadline(peer), gw_peer_mtu_deadline(peer))
-                            : GW_NEVER;
+    const struct gw_path *path = gw_paths_current(&peer->paths);
+    struct gw_mono at = path ? gw_peer_mtu_deadline(peer) : GW_NEVER;
+    /* Nor can a HELLO on an unproven path that has brought too little: what comes in next goes on (gw_peer_paths_received, path_response_frame). */
+    if (path && gw_peer_path_takes_data(path))
+        at = gw_mono_min(at, gw_peer_hello_deadline(peer));
     if (!gw_peer_is_stock(peer))
         at =
             gw_mono_min(at, gw_paths_next_deadline(

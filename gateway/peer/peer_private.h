@@ -191,6 +191,8 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
 void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* The peer may have something to send: gw_gateway_output will look. */
 void gw_peer_mark_ready(struct gw_peer *peer);
+/* May a packet of its whole length go there now? An unproven path is given no more than three times what came from it. */
+bool gw_peer_path_takes_data(const struct gw_path *path);
 /* Recomputes the peer's one deadline. */
 void gw_peer_rearm(struct gw_peer *peer);
 /* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time.
