@@ -616,6 +616,7 @@ void gw_gateway_try_inbound(struct gateway *gateway, struct gw_mono now)
 void gw_gateway_nat_view(const struct gateway *gateway, struct gw_nat_behaviour *out)
 {
     *out = *gw_discovery_nat(gateway->discovery);
+    gw_discovery_nat_lifetime(gateway->discovery, out);
 }
 
 void gw_peer_reach_view(const struct gw_peer *peer, struct gw_reach_view *out)

@@ -334,7 +334,9 @@ static const struct gw_key anchors_keys[] = {
     {"endpoint", GW_TYPE_HOSTPORT, GW_LIST, PEER(endpoints), RANGE(1, PORT_MAX), .is_required = true,
      .max_count = GW_PEER_ENDPOINTS_MAX, .doc = "Where it is reached. Must be given."},
     {"keepalive_interval", GW_TYPE_DURATION, PEER(keepalive_ns), RANGE(GW_S(5), GW_S(3600)),
-     .fallback = "25s", .doc = "How often the anchor is told that this node is still there."},
+     .fallback = "25s",
+     .doc =
+         "How often the anchor is told that this node is still there. More often where the NAT is found to forget sooner, down to 5s: being reachable goes first. Less often, up to 85s, where it is found to remember for longer and another anchor is registered with."},
     {"tls_port", GW_TYPE_INT, PEER(tls_port), RANGE(0, PORT_MAX), .fallback = "443",
      .doc =
          "The TCP port where it takes TLS connections, which are tried when it does not answer by UDP; 0: none are made."},

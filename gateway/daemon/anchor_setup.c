@@ -157,6 +157,17 @@ static const char *state_of(const struct gw_anchor_view *view)
     return view->is_registered ? "registered" : "registering";
 }
 
+static double seconds(int64_t ns)
+{
+    return (double)(ns / GW_MS(100)) / 10;
+}
+
+/* null: not known. */
+static json_t *seconds_json(int64_t ns)
+{
+    return ns > 0 ? json_real(seconds(ns)) : json_null();
+}
+
 void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network, struct gw_mono now)
 {
     struct gw_anchor_view view;
@@ -169,6 +180,7 @@ void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network,
                             gw_addr_is_set(&view.observed) ? json_string(gw_addr_format(&view.observed, at))
                                                            : json_null());
         json_object_set_new(object, "rtt_ms", view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
+        json_object_set_new(object, "keepalive_s", json_real(seconds(view.keepalive_ns)));
         const char *transport = view.is_connected ? gw_anchor_setup_transport(view.peer, now) : NULL;
         json_object_set_new(object, "transport", transport ? json_string(transport) : json_null());
         json_array_append_new(list, object);
@@ -191,6 +203,9 @@ json_t *gw_anchor_setup_nat_json(const struct gw_network *network, struct gw_mon
                   "anchors", (int)nat.anchors, "measuring", (int)nat.is_measuring);
     json_object_set_new(object, "translated", yes_or_no(nat.translated));
     json_object_set_new(object, "hairpin", yes_or_no(nat.hairpin));
+    json_object_set_new(object, "nat_lifetime_s",
+                        json_pack("{s:o,s:o}", "min", seconds_json(nat.lifetime_min_ns), "max",
+                                  seconds_json(nat.lifetime_max_ns)));
     json_object_set_new(object, "seen",
                         gw_addr_is_set(&nat.seen) ? json_string(gw_addr_format(&nat.seen, at)) : json_null());
     json_object_set_new(object, "measured_s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Registration with one anchor. A round tells all tags, page by page, when the session comes up, when the anchor has forgotten us (its instance is another), when
- * something changed, and before the lifetime ends. Between rounds a request without tags goes out at each keepalive interval: it keeps the NAT open and finds
- * out about a restarted anchor at once, since an answer is owed. */
+ * something changed, and before the lifetime ends. Between rounds a request without tags goes out at each keepalive interval (as long as the NAT allows, see lifetime.h): it keeps the NAT open
+ * and finds out about a restarted anchor at once, since an answer is owed. */
 #include "gateway/discovery/discovery_private.h"
 
 #include "gateway/base/err.h"
@@ -26,6 +26,7 @@
 #define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
 #define RECONNECT_NS GW_S(15) /* to a neighbour that is needed */
+#define ANSWERED_NS GW_S(10)  /* what an anchor says so soon after a request is about it */
 
 static void arm(struct gw_anchor_use *use, struct gw_mono at)
 {
@@ -39,10 +40,23 @@ static bool is_connected(const struct gw_anchor_use *use)
     return session.state == GW_SESSION_ESTABLISHED || session.state == GW_SESSION_STALE;
 }
 
-static int64_t keepalive_of(const struct gw_anchor_use *use)
+int64_t gw_anchor_use_configured(const struct gw_anchor_use *use)
 {
     int64_t interval = use->peer->config.keepalive_ns;
     return interval > 0 ? interval : KEEPALIVE_NS;
+}
+
+static int64_t keepalive_of(const struct gw_anchor_use *use)
+{
+    return use->interval_ns > 0 ? use->interval_ns : gw_anchor_use_configured(use);
+}
+
+static void fit(struct gw_anchor_use *use, struct gw_mono now)
+{
+    int64_t configured = gw_anchor_use_configured(use);
+    use->interval_ns = gw_lifetime_interval(use->discovery, use, configured);
+    use->peer->anchor_keepalive_ns = use->interval_ns == configured ? 0 : use->interval_ns;
+    gw_peer_keepalive_fit(use->peer, now);
 }
 
 /* ---- requests */
@@ -97,6 +111,9 @@ static void begin_request(struct gw_anchor_use *use, struct gw_reach *first, str
     do
         use->number = gw_random_u32(use->discovery->host->random);
     while (use->number == 0);
+    struct gw_session_stats session;
+    gw_session_stats(use->peer->session, &session);
+    use->silence_ns = gw_mono_is_never(session.last_received) ? 0 : gw_mono_sub(now, session.last_received);
     use->tries = 0;
     use->began = now;
     use->first = first;
@@ -134,6 +151,7 @@ static void became_silent(struct gw_anchor_use *use, struct gw_mono now)
     gw_log_debug("%s %s does not answer", gw_anchor_use_kind(use), gw_peer_name(use->peer));
     tell_reaches(use, now);
     gw_neighbours_wake(use->discovery, now);
+    gw_lifetime_moved(use->discovery, now); /* others may have to be spoken to more often */
 }
 
 /* An anchor always is. */
@@ -194,6 +212,7 @@ static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t li
     use->is_registered = true;
     use->round_at = gw_mono_add(now, GW_S(lifetime_s) / 2);
     tell_reaches(use, now);
+    gw_lifetime_moved(use->discovery, now);
 }
 
 /* Channels by this anchor are gone with its memory; the paths wait for new ones. */
@@ -308,8 +327,11 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     }
     if (is_page)
         end_round(use, now, lifetime_s);
-    if (was_silent)
+    if (was_silent) {
         no_longer_silent(use, now);
+        gw_lifetime_moved(use->discovery, now);
+    }
+    fit(use, now);
     arm(use, is_needed(use) ? next_beat(use, now) : use->round_at);
 }
 
@@ -317,6 +339,23 @@ void gw_anchor_use_resume(struct gw_anchor_use *use, struct gw_mono now)
 {
     if (use->number == 0)
         arm(use, now);
+}
+
+void gw_anchor_use_refit(struct gw_anchor_use *use, struct gw_mono now)
+{
+    fit(use, now);
+    if (use->is_registered && use->number == 0 && is_needed(use) && is_connected(use)) {
+        struct gw_mono at = gw_mono_max(now, gw_mono_add(use->began, keepalive_of(use)));
+        arm(use, gw_mono_min(use->deadline.at, at));
+    }
+}
+
+/* Its NAT forgot the way while nothing went over it, as far as the anchor's word tells. */
+static void seen_elsewhere(struct gw_anchor_use *use, const struct gw_addr *seen, struct gw_mono now)
+{
+    if (seen->family == 4 && gw_addr_same_ip(&use->observed, seen) && !use->is_neighbour &&
+        gw_mono_sub(now, use->began) < ANSWERED_NS)
+        gw_lifetime_lost(use->discovery, use->silence_ns, use->began, now);
 }
 
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now)
@@ -332,7 +371,10 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
         gw_measure_renew(use->discovery, now, true);
     if (gw_addr_is_set(&use->observed) && host->events->on_seen_elsewhere)
         host->events->on_seen_elsewhere(host->gateway, now, host->events->ctx);
+    if (gw_addr_is_set(&use->observed))
+        seen_elsewhere(use, &observed.addr, now);
     use->observed = observed.addr;
+    gw_lifetime_moved(use->discovery, now);
     if (gw_discovery_is_own(use->discovery, &use->observed))
         gw_inbound_renew(use->discovery, now);
     gw_log_debug("anchor %s sees us at %s", gw_peer_name(use->peer), gw_addr_log(&observed.addr, text));
@@ -377,6 +419,8 @@ void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)
         bool was_registered = use->is_registered;
         use->is_registered = use->is_silent = false;
         use->number = 0;
+        if (was_registered)
+            gw_lifetime_moved(use->discovery, now);
         if (use->is_neighbour)
             arm(use, gw_mono_add(now, RETRY_MAX_NS));
         else if (was_registered)
@@ -451,9 +495,11 @@ void gw_anchor_use_free(struct gw_anchor_use *use)
     struct gw_deadlines *deadlines = &use->discovery->host->deadlines;
     end_channels(use, use->discovery->host->now, false);
     gw_measure_forget(use->discovery, use, use->discovery->host->now);
+    gw_lifetime_forget(use->discovery, use, use->discovery->host->now);
     gw_inbound_forget(use->discovery, use, use->discovery->host->now);
     use->discovery->slots[use->slot] = NULL;
     use->peer->anchor_use = NULL;
+    use->peer->anchor_keepalive_ns = 0;
     gw_list_remove(&use->node);
     gw_list_for_each (node, &use->discovery->reaches)
         gw_reach_configured(gw_list_entry(node, struct gw_reach, node), use->discovery->host->now);
@@ -478,5 +524,6 @@ void gw_anchor_use_view(const struct gw_anchor_use *use, struct gw_mono now, str
                                    .refusal = use->refusal,
                                    .tags = use->tags,
                                    .observed = use->observed,
-                                   .rtt_ns = gw_peer_rtt(use->peer)};
+                                   .rtt_ns = gw_peer_rtt(use->peer),
+                                   .keepalive_ns = keepalive_of(use)};
 }

@@ -25,7 +25,7 @@ int gw_discovery_new(struct gw_discovery **out, struct gw_peer_host *host, bool 
     gw_list_init(&discovery->anchors);
     gw_list_init(&discovery->reaches);
     if (gw_links_init(&discovery->links, host) != 0 || gw_measure_init(discovery) != 0 ||
-        gw_inbound_init(discovery, watches_public) != 0) {
+        gw_lifetime_init(discovery) != 0 || gw_inbound_init(discovery, watches_public) != 0) {
         free(discovery);
         return GW_E_NOMEM;
     }
@@ -39,6 +39,7 @@ void gw_discovery_free(struct gw_discovery *discovery)
     if (!discovery)
         return;
     gw_inbound_fini(discovery);
+    gw_lifetime_fini(discovery);
     gw_measure_fini(discovery);
     gw_links_fini(&discovery->links);
     gw_map_fini(&discovery->tokens);
@@ -159,6 +160,7 @@ void gw_discovery_look_again(struct gw_discovery *discovery, struct gw_mono now)
 {
     gw_list_for_each (node, &discovery->anchors)
         gw_carrier_look_again(gw_list_entry(node, struct gw_anchor_use, node), now);
+    gw_lifetime_disturbed(discovery, now);
 }
 
 /* The peer that an anchor's message is about. */
@@ -223,6 +225,7 @@ bool gw_discovery_control(struct gw_discovery *discovery, struct gw_peer *peer,
         if (use && message->body.nat_probe.is_answer) {
             gw_measure_answer(discovery, use, message->number, &message->body.nat_probe, now);
             gw_inbound_answer(discovery, use, message->number, &message->body.nat_probe, now);
+            gw_lifetime_answer(discovery, use, message->number, &message->body.nat_probe, now);
         }
         return message->body.nat_probe.is_answer;
     case peergate_Control_initiate_punch_tag:
@@ -334,6 +337,8 @@ void gw_discovery_set_addresses(struct gw_discovery *discovery, struct gw_mono n
     renew_all(discovery, now);
     gw_measure_renew(discovery, now, true);
     gw_inbound_renew(discovery, now);
+    gw_lifetime_disturbed(discovery, now);
+    gw_lifetime_moved(discovery, now);
     take_back(discovery, now, old, old_count);
     tell_peers(discovery, now);
 }
@@ -387,6 +392,13 @@ unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Addre
 const struct gw_nat_behaviour *gw_discovery_nat(const struct gw_discovery *discovery)
 {
     return &discovery->measure.result;
+}
+
+void gw_discovery_nat_lifetime(const struct gw_discovery *discovery, struct gw_nat_behaviour *out)
+{
+    const struct gw_lifetime_network *here = discovery->lifetime.here;
+    out->lifetime_min_ns = here ? here->alive_ns : 0;
+    out->lifetime_max_ns = here ? here->dead_ns : 0;
 }
 
 const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,

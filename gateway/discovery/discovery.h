@@ -80,6 +80,8 @@ bool gw_discovery_probe_input(struct gw_discovery *discovery, struct gw_mono now
                               const uint8_t *datagram);
 /* Valid as long as discovery is. */
 const struct gw_nat_behaviour *gw_discovery_nat(const struct gw_discovery *discovery);
+/* Fills in lifetime_min_ns and lifetime_max_ns. */
+void gw_discovery_nat_lifetime(const struct gw_discovery *discovery, struct gw_nat_behaviour *out);
 
 /* For status. NULL starts, NULL ends. */
 const struct gw_anchor_use *gw_discovery_next_anchor(const struct gw_discovery *discovery,

@@ -2,7 +2,8 @@
 /* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
  *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c, meet_further.c   without a relay
- *   measure.c     our own NAT      inbound.c   a firewall in front of us      links.c   further sockets      probes.c   type 7
+ *   measure.c     our own NAT      lifetime.c   for how long it remembers      inbound.c   a firewall in front of us
+ *   links.c       further sockets      probes.c   type 7
  *   carrier.c     an anchor where UDP does not get through      neighbours.c   peers that relay, where no anchor does
  *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
@@ -11,6 +12,7 @@
 #include "gateway/base/ratelimit.h"
 #include "gateway/discovery/discovery.h"
 #include "gateway/discovery/inbound.h"
+#include "gateway/discovery/lifetime.h"
 #include "gateway/discovery/links.h"
 #include "gateway/discovery/measure.h"
 #include "gateway/peer/message.h"
@@ -50,6 +52,8 @@ struct gw_anchor_use {
     uint32_t number;             /* of the request under way; 0 = none */
     unsigned tries;              /* of it */
     struct gw_mono began;        /* its first try */
+    int64_t silence_ns;          /* nothing had come for so long then; 0 = unknown */
+    int64_t interval_ns;         /* from request to request */
     struct gw_reach *first; /* whose tag is the first of the page under way; NULL: a request without tags */
     struct gw_reach *next;  /* the first of the next page; NULL: the round ends with this page */
     bool is_round_due;      /* tags or addresses changed, or the anchor forgot us */
@@ -194,9 +198,10 @@ struct gw_discovery {
     uint32_t next_handle;
     struct gw_map tokens; /* gw_token by id */
     struct gw_links links;
-    struct gw_measure measure; /* of our NAT */
-    struct gw_inbound inbound; /* of our firewall */
-    uint64_t instance;         /* ours, towards anchors */
+    struct gw_measure measure;   /* of our NAT */
+    struct gw_inbound inbound;   /* of our firewall */
+    struct gw_lifetime lifetime; /* of what our NAT remembers */
+    uint64_t instance;           /* ours, towards anchors */
     struct gw_candidate own[GW_CANDIDATES_MAX];
     unsigned own_count;
     struct gw_addr observed[GW_CANDIDATES_MAX]; /* where others than anchors see us */
@@ -219,6 +224,11 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
 void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *address, struct gw_mono now);
 /* The reach is going: not to be pointed to any more. */
 void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reach, struct gw_mono now);
+
+/* As its configuration has it. */
+int64_t gw_anchor_use_configured(const struct gw_anchor_use *use);
+/* What is known of our NAT changed: how often to speak to it. */
+void gw_anchor_use_refit(struct gw_anchor_use *use, struct gw_mono now);
 
 /* It is needed from now on. */
 void gw_anchor_use_resume(struct gw_anchor_use *use, struct gw_mono now);

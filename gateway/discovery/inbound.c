@@ -133,6 +133,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
     if (inbound->step == GW_INBOUND_IDLE && discovery->measure.step != GW_MEASURE_IDLE) {
         arm(discovery, gw_mono_add(now, BUSY_NS)); /* an anchor has one token for us at a time */
     } else if (inbound->step == GW_INBOUND_IDLE) {
+        gw_lifetime_yield(discovery, now);
         inbound->is_due = false;
         inbound->asked = 0;
         inbound->dropped = (struct gw_addr){.family = 0};

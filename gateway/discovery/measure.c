@@ -223,6 +223,7 @@ static void begin(struct gw_discovery *discovery, struct gw_mono now, bool is_br
         return;
     }
     gw_inbound_yield(discovery, now);
+    gw_lifetime_yield(discovery, now);
     measure->result.is_measuring = !is_brief;
     memset(&measure->seen, 0, sizeof measure->seen);
     measure->other = (struct gw_addr){0};

@@ -30,6 +30,8 @@ struct gw_nat_behaviour {
     struct gw_addr seen;     /* where the measuring socket was seen first */
     bool is_measuring;       /* what is here is from before, or nothing yet */
     struct gw_mono measured; /* GW_NEVER */
+    /* For how long it keeps a way open that nothing goes over: at least, and less than; 0 = not known. From gw_gateway_nat_view only. */
+    int64_t lifetime_min_ns, lifetime_max_ns;
 };
 
 /* What one socket, new for the purpose, was told and got. */

@@ -39,6 +39,8 @@ bool gw_discovery_probe_input(struct gw_discovery *discovery, struct gw_mono now
         return false;
     if (token == &discovery->inbound.token)
         gw_inbound_probe(discovery, now, from, &probe);
+    else if (token == &discovery->lifetime.token)
+        gw_lifetime_probe(discovery, now, from, &probe);
     else if (token->reach)
         gw_meet_probe(token->reach, now, from, &probe);
     else

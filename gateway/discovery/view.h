@@ -24,6 +24,7 @@ struct gw_anchor_view {
     unsigned tags;           /* registered with it */
     struct gw_addr observed; /* how it sees us; family 0 = not told yet */
     int64_t rtt_ns;          /* 0 = unknown */
+    int64_t keepalive_ns;    /* from request to request */
 };
 
 /* Can anybody reach this node, and how is that known? */

@@ -139,7 +139,12 @@ void gw_peer_keepalive_fit(struct gw_peer *peer, struct gw_mono now)
     bool is_others_business = peer->endpoints.is_findable || is_client;
     bool is_kept =
         !is_others_business || peer->config.keeps_idle || (peer->mux && gw_mux_has_streams(peer->mux));
-    gw_session_set_persistent_keepalive(peer->session, is_kept ? peer->config.keepalive_ns : 0, now);
+    int64_t interval = peer->config.keepalive_ns, most = peer->host->keepalive_most_ns;
+    if (peer->anchor_use)
+        interval = peer->anchor_keepalive_ns > 0 && interval > 0 ? peer->anchor_keepalive_ns : interval;
+    else if (most > 0 && interval > most)
+        interval = most;
+    gw_session_set_persistent_keepalive(peer->session, is_kept ? interval : 0, now);
 }
 
 void gw_peer_set_findable(struct gw_peer *peer, struct gw_mono now, bool is_findable)

@@ -179,6 +179,7 @@ struct gw_peer {
     void *user;
 
     /* Owned by who is named; NULL = none. */
+    int64_t anchor_keepalive_ns;            /* for an anchor, instead of the configured one; 0 = that */
     struct gw_anchor_use *anchor_use;       /* gateway/discovery: this peer is an anchor of ours */
     struct gw_reach *reach;                 /* gateway/discovery: how it is found through anchors */
     struct gw_anchor_client *anchor_client; /* gateway/anchor: this peer uses us as its anchor */
