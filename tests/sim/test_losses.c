@@ -219,6 +219,8 @@ static bool are_at_rest(void)
         const struct gw_path *path = gw_paths_current(&peers[i]->paths);
         /* One that a search won is kept as the path's. */
         unsigned kept = path && path->tuple.link != GW_LINK_PRIMARY && !gw_tuple_is_relay(&path->tuple);
+        /* By another it is tried how long the NAT remembers. */
+        kept += peers[i]->reach->discovery->lifetime.has_link;
         if (state.running || state.asking || state.waits || nodes[i]->place->open_links > kept)
             return false;
     }
