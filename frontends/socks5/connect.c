@@ -23,6 +23,7 @@ static void open_flow(struct session *session, const struct gw_answer *answer, c
     const struct gw_proxy *proxy = &session->opening->proxy;
     size_t len;
     const void *first = gw_proxy_first(proxy, &len);
+    session->opening->peer = answer->peer;
     int err = gw_peer_open(answer->peer, now, open, &gw_splice_stream_ops, session->splice, &stream);
     if (err) {
         session_refuse(session, now, gw_outcome_of_error(err));

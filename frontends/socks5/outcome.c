@@ -100,6 +100,14 @@ const char *gw_outcome_sentence(enum gw_outcome outcome)
     return texts[outcome].sentence;
 }
 
+const char *gw_outcome_explain(char out[GW_OUTCOME_SENTENCE_MAX], enum gw_outcome outcome,
+                               const char *hindrance)
+{
+    snprintf(out, GW_OUTCOME_SENTENCE_MAX, "%s%s%s", texts[outcome].sentence, hindrance ? ": " : "",
+             hindrance ? hindrance : "");
+    return out;
+}
+
 uint8_t gw_outcome_socks5_code(enum gw_outcome outcome)
 {
     return texts[outcome].socks5;
@@ -158,6 +166,8 @@ enum gw_outcome gw_outcome_of_error(int err)
         return GW_OUTCOME_NO_SEAL;
     case GW_E_SHUT_OUT:
         return GW_OUTCOME_SHUT_OUT;
+    case -EHOSTUNREACH:
+        return GW_OUTCOME_UNREACHABLE;
     case -EPROTONOSUPPORT:
     case -EADDRNOTAVAIL:
         return GW_OUTCOME_STOCK_PEER;
@@ -201,15 +211,20 @@ static const char *printable(char out[128], const char *text)
     return out;
 }
 
-size_t gw_outcome_http(char out[GW_HTTP_ANSWER_MAX], enum gw_outcome outcome, const char *host)
+size_t gw_outcome_http(char out[GW_HTTP_ANSWER_MAX], enum gw_outcome outcome, const char *host,
+                       const char *hindrance, const char *advice)
 {
     const struct text *text = &texts[outcome];
-    char body[1024], shown[128];
+    char body[1280], shown[128], sentence[GW_OUTCOME_SENTENCE_MAX];
+    const char *advised = advice && advice[0] ? advice : text->advice;
+    bool is_ended = !advised[0] || strchr(".!?", advised[strlen(advised) - 1]);
     if (outcome == GW_OUTCOME_OK)
         return (size_t)snprintf(out, GW_HTTP_ANSWER_MAX, "HTTP/1.1 200 %s\r\n\r\n", text->phrase);
-    int body_len = snprintf(body, sizeof body, "%u %s\n\n%s%s%s.\n%s%s", text->http, text->phrase,
-                            printable(shown, host), host[0] ? ": " : "", text->sentence, text->advice,
-                            text->advice[0] ? "\n" : "");
+    int body_len = snprintf(body, sizeof body, "%u %s\n\n%s%s%s.\n%s%s%s%s", text->http, text->phrase,
+                            printable(shown, host), host[0] ? ": " : "",
+                            gw_outcome_explain(sentence, outcome, hindrance),
+                            advised == text->advice ? "" : "To change that: ", advised, is_ended ? "" : ".",
+                            advised[0] ? "\n" : "");
     assert(body_len > 0 && (size_t)body_len < sizeof body);
     int len =
         snprintf(out, GW_HTTP_ANSWER_MAX,

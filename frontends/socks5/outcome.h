@@ -44,6 +44,10 @@ enum gw_outcome gw_outcome_of_dial(int err);
 
 /* One sentence without its full stop, for the log. */
 const char *gw_outcome_sentence(enum gw_outcome outcome);
+/* The same with what hinders (static, NULL = nothing) behind it. Returns out. */
+#define GW_OUTCOME_SENTENCE_MAX 320u
+const char *gw_outcome_explain(char out[GW_OUTCOME_SENTENCE_MAX], enum gw_outcome outcome,
+                               const char *hindrance);
 uint8_t gw_outcome_socks5_code(enum gw_outcome outcome);
 unsigned gw_outcome_http_status(enum gw_outcome outcome);
 
@@ -52,8 +56,9 @@ unsigned gw_outcome_http_status(enum gw_outcome outcome);
 size_t gw_outcome_socks5(uint8_t out[GW_SOCKS5_REPLY_MAX], enum gw_outcome outcome,
                          const struct gw_addr *bound);
 /* An HTTP response with a plain-text page (GW_OUTCOME_OK: the answer to CONNECT). host: what was asked for, "" = nothing; only printable characters are
- * shown. Returns its length. */
+ * shown. hindrance, advice: why nothing gets to the peer, and what to do then; NULL: nothing to add. Returns its length. */
 #define GW_HTTP_ANSWER_MAX 2048u
-size_t gw_outcome_http(char out[GW_HTTP_ANSWER_MAX], enum gw_outcome outcome, const char *host);
+size_t gw_outcome_http(char out[GW_HTTP_ANSWER_MAX], enum gw_outcome outcome, const char *host,
+                       const char *hindrance, const char *advice);
 
 #endif

@@ -44,6 +44,8 @@ static void on_dialled(struct gw_connection *connection, enum gw_reason reason, 
 {
     struct session *session = user;
     session->opening->packet_dial = NULL;
+    if (reason != GW_REASON_TIMED_OUT)
+        session->opening->peer = NULL; /* it may be what ended the dial by going */
     if (connection)
         join(session, connection, now);
     else
@@ -60,6 +62,7 @@ void packets_start(struct session *session, struct gw_peer *peer, const struct g
                                            .on_done = on_dialled,
                                            .user = session};
     params.to.port = session->opening->proxy.request.port;
+    session->opening->peer = peer;
     session_set_state(session, SESSION_DIALLING, now);
     int err = socks5->frontend->packets
                   ? gw_packet_dial(socks5->frontend->packets, &params, now, &session->opening->packet_dial)

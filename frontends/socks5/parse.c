@@ -89,7 +89,8 @@ const void *gw_proxy_answer(struct gw_proxy *proxy, enum gw_outcome outcome, con
         *len = gw_outcome_socks5((uint8_t *)proxy->answer, outcome, bound);
     else if (proxy->protocol == GW_PROXY_HTTP &&
              !(outcome == GW_OUTCOME_OK && proxy->request.command == GW_PROXY_FORWARD))
-        *len = gw_outcome_http(proxy->answer, outcome, proxy->request.host);
+        *len = gw_outcome_http(proxy->answer, outcome, proxy->request.host, proxy->hindrance,
+                               proxy->hindrance_advice);
     else
         *len = 0;
     return proxy->answer;

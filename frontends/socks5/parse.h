@@ -48,6 +48,8 @@ struct gw_proxy {
     size_t scanned; /* HTTP: no end of the header before this */
     struct gw_proxy_request request;
     enum gw_outcome outcome;
+    const char *hindrance,
+        *hindrance_advice; /* why the peer is not reached, for a page that says no; static, NULL: nothing to add */
     const void *reply; /* points into answer */
     size_t reply_len;
     uint8_t *first; /* FORWARD: the request as it goes to the server */

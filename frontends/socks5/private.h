@@ -47,6 +47,7 @@ struct opening {
     struct gw_dial *dial;
     struct gw_packet_dial *packet_dial;
     struct gw_peer *flow_peer; /* while a flow is asked for */
+    struct gw_peer *peer;      /* whom it leads to: who goes ends it first */
     bool is_resolving;
 };
 

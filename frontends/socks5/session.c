@@ -145,6 +145,7 @@ static const char *request_host(const struct gw_proxy_request *request)
 
 static void tell(const struct session *session, struct gw_mono now, enum gw_outcome outcome)
 {
+    char sentence[GW_OUTCOME_SENTENCE_MAX];
     const struct gw_proxy *proxy = &session->opening->proxy;
     const struct gw_proxy_request *request = &proxy->request;
     const char *protocol = proxy->protocol == GW_PROXY_HTTP ? "HTTP" : "SOCKS";
@@ -156,13 +157,26 @@ static void tell(const struct session *session, struct gw_mono now, enum gw_outc
         gw_log_info("%s client: %s", protocol, gw_outcome_sentence(outcome));
     else
         gw_log_info("%s client asked for %s port %u: %s", protocol, request_host(request), request->port,
-                    gw_outcome_sentence(outcome));
+                    gw_outcome_explain(sentence, outcome, proxy->hindrance));
+}
+
+/* Did it fail because nothing gets to the peer? Then why not is worth more than that it failed. */
+static void ask_why(struct session *session, struct gw_mono now, enum gw_outcome outcome)
+{
+    struct opening *opening = session->opening;
+    struct gw_hindrance hindrance;
+    if ((outcome == GW_OUTCOME_UNREACHABLE || outcome == GW_OUTCOME_TIMED_OUT) &&
+        gw_frontend_hindered(session->socks5->frontend, opening->peer, &hindrance, now)) {
+        opening->proxy.hindrance = hindrance.sentence;
+        opening->proxy.hindrance_advice = hindrance.advice;
+    }
 }
 
 void session_refuse(struct session *session, struct gw_mono now, enum gw_outcome outcome)
 {
     size_t len;
     count(session->socks5, outcome);
+    ask_why(session, now, outcome);
     tell(session, now, outcome);
     const void *answer = gw_proxy_answer(&session->opening->proxy, outcome, NULL, &len);
     session_set_state(session, SESSION_CLOSING, now);

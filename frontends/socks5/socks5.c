@@ -12,7 +12,6 @@
 
 #define MAX_CLIENTS 16384u
 #define HANDSHAKE_TIMEOUT GW_S(10)
-#define DIAL_TIMEOUT GW_S(30)
 #define TICK_MS 250
 #define TELL_RATE 5.0
 #define TELL_BURST 50.0
@@ -45,11 +44,28 @@ static struct session *overdue(const struct gw_list *list, int64_t timeout_ns, s
     return gw_mono_sub(now, session->since) >= timeout_ns ? session : NULL;
 }
 
-static void give_up(struct session *session, struct gw_mono now)
+static void give_up(struct session *session, struct gw_mono now, enum gw_outcome outcome)
 {
     if (session->state == SESSION_OPENING)
         gw_splice_unbridge(session->splice, now, GW_REASON_CANCELLED);
-    session_refuse(session, now, GW_OUTCOME_TIMED_OUT);
+    session_refuse(session, now, outcome);
+}
+
+/* Those that wait for what will not happen. Many wait for one peer, and it is asked about once for those in a row. */
+static void give_up_hopeless(struct gw_socks5 *socks5, struct gw_mono now)
+{
+    struct gw_peer *last = NULL;
+    bool is_hopeless = false;
+    gw_list_for_each (node, &socks5->opening) {
+        struct session *session = gw_list_entry(node, struct session, link);
+        struct gw_peer *peer = session->state == SESSION_OPENING ? session->opening->flow_peer : NULL;
+        struct gw_hindrance hindrance;
+        if (peer != last)
+            is_hopeless = gw_frontend_hindered(socks5->frontend, peer, &hindrance, now) && hindrance.is_final;
+        last = peer;
+        if (peer && is_hopeless)
+            give_up(session, now, GW_OUTCOME_UNREACHABLE);
+    }
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -64,7 +80,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         session_close(session, now);
     }
     while ((session = overdue(&socks5->opening, socks5->dial_timeout_ns, now)))
-        give_up(session, now);
+        give_up(session, now, GW_OUTCOME_TIMED_OUT);
+    give_up_hopeless(socks5, now);
     socks5_arm_tick(socks5);
 }
 
@@ -224,7 +241,8 @@ static void use(struct gw_socks5 *socks5, const struct gw_socks5_params *params,
     socks5->max_clients = params->max_clients ? params->max_clients : MAX_CLIENTS;
     socks5->handshake_timeout_ns =
         params->handshake_timeout_ns ? params->handshake_timeout_ns : HANDSHAKE_TIMEOUT;
-    socks5->dial_timeout_ns = params->dial_timeout_ns ? params->dial_timeout_ns : DIAL_TIMEOUT;
+    socks5->dial_timeout_ns =
+        params->dial_timeout_ns ? params->dial_timeout_ns : gw_frontend_opening_timeout(params->frontend);
     warn_if_open(socks5);
 }
 

@@ -27,7 +27,7 @@ struct gw_socks5_params {
     bool no_http;                   /* SOCKS5 only */
     uint32_t max_clients;           /* 0 = 16384 */
     int64_t handshake_timeout_ns;   /* 0 = 10 s */
-    int64_t dial_timeout_ns;        /* 0 = 30 s */
+    int64_t dial_timeout_ns;        /* 0 = the frontend's */
 };
 
 /* 0; or the error of a listener (as gw_listener_new; *bad is its index), GW_E_NOMEM, GW_E_INVAL (a user or password that is too long or empty). */

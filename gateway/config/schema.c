@@ -210,7 +210,8 @@ static const struct gw_key socks_keys[] = {
     {"http", GW_TYPE_BOOL, ROOT(socks.http), .fallback = "true",
      .doc = "Understand HTTP proxy requests on the same port."},
     {"timeout", GW_TYPE_DURATION, ROOT(socks.timeout_ns), RANGE(GW_S(1), GW_S(3600)), .fallback = "30s",
-     .doc = "How long a connection may take to be made, the proxy's own handshake included."},
+     .doc =
+         "How long a connection to a peer may take to be made, the proxy's own handshake included; also for `nc` and `forward`."},
     END};
 static const struct gw_section socks_section = {.keys = socks_keys};
 

@@ -9,17 +9,94 @@
 #include "gateway/flow/class.h"
 
 #include <errno.h>
+#include <event2/event.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-void gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend)
+#define TICK_MS 250
+
+/* --- patience --- */
+
+static void arm_tick(struct gw_connects *all)
+{
+    const struct timeval tv = {.tv_usec = TICK_MS * 1000};
+    if (!gw_list_is_empty(&all->opening) && !evtimer_pending(all->tick, NULL))
+        evtimer_add(all->tick, &tv);
+}
+
+void gw_connect_set_open(struct connect *connect)
+{
+    connect->peer = NULL;
+    gw_list_remove(&connect->node);
+    gw_list_push_back(&connect->all->list, &connect->node);
+}
+
+const char *gw_connect_explain(const struct connect *connect, char out[GW_CONNECT_SENTENCE_MAX],
+                               unsigned long long reason, struct gw_mono now)
+{
+    struct gw_hindrance hindrance;
+    const char *sentence = gw_reason_sentence(reason);
+    if (connect->is_given_up && reason == GW_REASON_TIMED_OUT)
+        sentence = "no answer came in time"; /* whether the service was asked at all is not known */
+    if ((reason != GW_REASON_UNREACHABLE && reason != GW_REASON_TIMED_OUT) ||
+        !gw_frontend_hindered(connect->all->frontend, connect->peer, &hindrance, now))
+        return sentence;
+    snprintf(out, GW_CONNECT_SENTENCE_MAX, "%s: %s", sentence, hindrance.sentence);
+    return out;
+}
+
+static void give_up(struct connect *connect, struct gw_mono now, enum gw_reason reason)
+{
+    char sentence[GW_CONNECT_SENTENCE_MAX];
+    connect->is_given_up = true;
+    if (connect->splice) {
+        gw_connect_give_up_flow(connect, now, reason);
+        return;
+    }
+    if (connect->dial)
+        gw_dial_cancel(connect->dial);
+    if (connect->packet_dial)
+        gw_packet_dial_cancel(connect->packet_dial);
+    connect->dial = NULL;
+    connect->packet_dial = NULL;
+    gw_connect_fail(connect, gw_reason_name(reason), gw_connect_explain(connect, sentence, reason, now));
+}
+
+/* Whose time is over, and who waits for what will not happen. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_connects *all = arg;
+    struct gw_mono now = gw_loop_now(all->frontend->loop);
+    struct gw_peer *last = NULL;
+    bool is_hopeless = false;
+    (void)fd, (void)what;
+    gw_list_for_each (node, &all->opening) {
+        struct connect *connect = gw_list_entry(node, struct connect, node);
+        struct gw_hindrance hindrance;
+        if (connect->flow_peer != last)
+            is_hopeless = gw_frontend_hindered(all->frontend, connect->flow_peer, &hindrance, now) &&
+                          hindrance.is_final;
+        last = connect->flow_peer;
+        if (is_hopeless)
+            give_up(connect, now, GW_REASON_UNREACHABLE);
+        else if (gw_mono_sub(now, connect->since) >= gw_frontend_opening_timeout(all->frontend))
+            give_up(connect, now, GW_REASON_TIMED_OUT);
+    }
+    arm_tick(all);
+}
+
+int gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend)
 {
     *all = (struct gw_connects){.frontend = frontend};
+    gw_list_init(&all->opening);
     gw_list_init(&all->list);
     gw_list_init(&all->verdicts);
+    all->tick = evtimer_new(gw_loop_base(frontend->loop), on_tick, all);
+    return all->tick ? 0 : GW_E_NOMEM;
 }
 
 /* --- the end --- */
@@ -52,21 +129,29 @@ void gw_connect_end(struct connect *connect, struct gw_mono now)
     gw_connect_free(connect);
 }
 
-void gw_connects_end_group(struct gw_connects *all, const void *group, struct gw_mono now)
+static void end_group(struct gw_list *list, const void *group, struct gw_mono now)
 {
-    gw_list_for_each (node, &all->list) {
+    gw_list_for_each (node, list) {
         struct connect *connect = gw_list_entry(node, struct connect, node);
-        if (connect->group == group)
+        if (!group || connect->group == group)
             gw_connect_end(connect, now);
     }
+}
+
+void gw_connects_end_group(struct gw_connects *all, const void *group, struct gw_mono now)
+{
+    end_group(&all->opening, group, now);
+    end_group(&all->list, group, now);
 }
 
 void gw_connects_fini(struct gw_connects *all, struct gw_mono now)
 {
     if (!all->list.next)
         return;
-    gw_list_for_each (node, &all->list)
-        gw_connect_end(gw_list_entry(node, struct connect, node), now);
+    gw_connects_end_group(all, NULL, now);
+    if (all->tick)
+        event_free(all->tick);
+    all->tick = NULL;
 }
 
 void gw_connect_tell_failure(const struct connect *connect, const char *code, const char *sentence)
@@ -119,6 +204,7 @@ static void on_dialed(int fd, struct gw_mono now, void *user)
     }
     int client = connect->fd;
     connect->fd = -1;
+    gw_connect_set_open(connect);
     gw_connect_say_yes(connect, client);
     if (gw_pair_new(&connect->pair, connect->all->frontend->loop, client, fd, connect->rest,
                     connect->rest_len, UINT64_MAX, on_pair_end, connect) != 0)
@@ -211,6 +297,8 @@ void gw_connect_start(struct gw_connects *all, const struct gw_connect_params *p
     snprintf(connect->open.service, sizeof connect->open.service, "%s",
              params->service ? params->service : "");
     snprintf(connect->token, sizeof connect->token, "%s", params->token ? params->token : "");
-    gw_list_push_back(&all->list, &connect->node);
+    connect->since = gw_loop_now(all->frontend->loop);
+    gw_list_push_back(&all->opening, &connect->node);
+    arm_tick(all);
     look_up(connect);
 }

@@ -11,14 +11,18 @@
 #include "gateway/local/dial.h"
 #include "resolver/resolver.h"
 
+struct event;
+
 struct gw_connects {
     const struct gw_frontend *frontend;
-    struct gw_list list;
+    struct gw_list opening;  /* the longest waiting first */
+    struct event *tick;      /* runs while one of those is there */
+    struct gw_list list;     /* open, or being told that they will not be */
     struct gw_list verdicts; /* clients that wait for the end of one */
 };
 
-/* frontend: borrowed for life. */
-void gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend);
+/* frontend: borrowed for life. 0 or GW_E_NOMEM. */
+int gw_connects_init(struct gw_connects *all, const struct gw_frontend *frontend);
 /* Ends every connection. */
 void gw_connects_fini(struct gw_connects *all, struct gw_mono now);
 

@@ -13,6 +13,8 @@ static void on_accepted(struct gw_splice *splice, struct gw_mono now, void *user
 {
     struct connect *connect = user;
     char *line = connect->wants_json ? gw_control_reply_line(NULL) : NULL;
+    gw_connect_set_open(connect);
+    connect->flow_peer = NULL;
     int err = line ? gw_splice_head(splice, line, strlen(line)) : 0;
     free(line);
     if (err != 0)
@@ -34,6 +36,8 @@ static void say_and_end(struct connect *connect, struct gw_mono now, const char 
 {
     char *line = connect->wants_json ? gw_control_fail_line(code, sentence) : NULL;
     gw_connect_tell_failure(connect, code, sentence);
+    gw_connect_set_open(connect);
+    connect->flow_peer = NULL;
     gw_splice_set_owner(connect->splice, &saying_events, connect);
     gw_splice_say_and_close(connect->splice, now, line ? line : "", line ? strlen(line) : 0);
     free(line);
@@ -43,14 +47,24 @@ static void on_refused(struct gw_splice *splice, struct gw_mono now, unsigned lo
 {
     static const struct gw_addr own;
     struct connect *connect = user;
+    char sentence[GW_CONNECT_SENTENCE_MAX];
     if (reason == GW_REASON_UNREACHABLE && connect->flow_peer && !gw_splice_has_read(splice) &&
         gw_packet_is_needed(connect->flow_peer, now)) {
         connect->splice = NULL;
         connect->fd = gw_splice_detach(splice);
-        gw_connect_open_packets(connect, connect->flow_peer, &own);
+        struct gw_peer *peer = connect->flow_peer;
+        connect->flow_peer = NULL;
+        gw_connect_open_packets(connect, peer, &own);
         return;
     }
-    say_and_end(connect, now, gw_reason_name(reason), gw_reason_sentence(reason));
+    say_and_end(connect, now, gw_reason_name(reason), gw_connect_explain(connect, sentence, reason, now));
+}
+
+void gw_connect_give_up_flow(struct connect *connect, struct gw_mono now, enum gw_reason reason)
+{
+    char sentence[GW_CONNECT_SENTENCE_MAX];
+    gw_splice_unbridge(connect->splice, now, GW_REASON_CANCELLED);
+    say_and_end(connect, now, gw_reason_name(reason), gw_connect_explain(connect, sentence, reason, now));
 }
 
 static void on_end(struct gw_splice *splice, struct gw_mono now, unsigned long long reason, void *user)
@@ -84,7 +98,7 @@ void gw_connect_open_flow(struct connect *connect, struct gw_peer *peer)
         gw_connect_free(connect);
         return;
     }
-    connect->flow_peer = peer;
+    connect->flow_peer = connect->peer = peer;
     int err = gw_peer_open(peer, now, &connect->open, &gw_splice_stream_ops, connect->splice, &stream);
     if (err == 0)
         err = gw_splice_bridge_opened(connect->splice, now, stream, connect->rest, connect->rest_len,

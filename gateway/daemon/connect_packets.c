@@ -23,12 +23,16 @@ static void on_packets_open(struct gw_connection *connection, enum gw_reason rea
                             void *user)
 {
     struct connect *connect = user;
+    char sentence[GW_CONNECT_SENTENCE_MAX];
     int client = connect->fd;
     connect->packet_dial = NULL;
+    if (reason != GW_REASON_TIMED_OUT)
+        connect->peer = NULL; /* it may be what ended the dial by going */
     if (!connection) {
-        gw_connect_fail(connect, gw_reason_name(reason), gw_reason_sentence(reason));
+        gw_connect_fail(connect, gw_reason_name(reason), gw_connect_explain(connect, sentence, reason, now));
         return;
     }
+    gw_connect_set_open(connect);
     gw_connect_say_yes(connect, client);
     connect->fd = -1;
     connect->pump = gw_pump_new(connect->all->frontend->loop, client, false, on_pump_end, connect);
@@ -43,8 +47,12 @@ static void on_packets_open(struct gw_connection *connection, enum gw_reason rea
 void gw_connect_open_packets(struct connect *connect, struct gw_peer *peer, const struct gw_addr *to)
 {
     const struct gw_frontend *frontend = connect->all->frontend;
-    struct gw_packet_dial_params params = {
-        .peer = peer, .to = *to, .on_done = on_packets_open, .user = connect};
+    struct gw_packet_dial_params params = {.peer = peer,
+                                           .to = *to,
+                                           .timeout_ns = gw_frontend_opening_timeout(frontend),
+                                           .on_done = on_packets_open,
+                                           .user = connect};
+    connect->peer = peer;
     params.to.port = connect->open.port;
     if (connect->open.port == 0) {
         gw_connect_fail(connect, "failed", "it takes packets only: ask for a port, not for a service");

@@ -4,6 +4,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/daemon/conclude.h"
 #include "gateway/daemon/notify.h"
 #include "gateway/daemon/wall.h"
 #include "gateway/wire/peer_id.h"
@@ -135,13 +136,15 @@ static int make_shared(struct gw_daemon *daemon)
                                             .resolver = daemon->resolver,
                                             .dialer = daemon->dialer,
                                             .own_service = own_service,
+                                            .hindered = gw_hindered,
                                             .ctx = daemon};
     daemon->events = (struct gw_network_events){.on_packet = on_packet,
                                                 .on_packets_end = on_packets_end,
                                                 .on_peer = on_peer,
                                                 .on_peer_gone = on_peer_gone,
                                                 .ctx = daemon};
-    gw_connects_init(&daemon->connects, &daemon->frontend);
+    if (gw_connects_init(&daemon->connects, &daemon->frontend) != 0)
+        return GW_E_NOMEM;
     int err = gw_netstack_setup_init(&daemon->netstack, daemon->loop, daemon->files.config);
     daemon->frontend.packets = daemon->netstack.dialer;
     const struct gw_netstack_tun tun = {.device = daemon->tun.device,

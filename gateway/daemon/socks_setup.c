@@ -45,14 +45,14 @@ static int make_socks_params(struct gw_daemon *daemon, const struct gw_config *c
                                             .users = users,
                                             .user_count = config->socks.users.count,
                                             .policy = &policy,
-                                            .no_http = !config->socks.http,
-                                            .dial_timeout_ns = config->socks.timeout_ns};
+                                            .no_http = !config->socks.http};
     return apply_socks_params(daemon, config, &params, diag);
 }
 
 int gw_daemon_apply_socks(struct gw_daemon *daemon, const struct gw_files *files, struct gw_diag *diag)
 {
     const struct gw_config *config = files->config;
+    daemon->frontend.opening_timeout_ns = config->socks.timeout_ns;
     if (config->socks.listen.count == 0) {
         if (daemon->socks5)
             gw_socks5_free(daemon->socks5, gw_loop_now(daemon->loop));
