@@ -226,7 +226,9 @@ static void judge_system(struct gw_dns_report *report, const struct gw_dns_seen 
             report, level,
             level == GW_DNS_NOTE
                 ? "the C library asks systemd-resolved itself; programs that read resolv.conf (dig, Go's) miss ours"
-                : "meanwhile the SOCKS5 proxy resolves our names by itself (socks5h)",
+            : seen->has_proxy
+                ? "meanwhile the SOCKS5 proxy resolves our names by itself (socks5h)"
+                : "see `dns.system` in config.yaml; a proxy (`socks` there) would resolve our names by itself (socks5h)",
             "no server in resolv.conf leads to ours");
     else if (!seen->system[0].is_peergate)
         find(report, level, "programs ask the first server; \"no such name\" from it is final",
@@ -281,12 +283,22 @@ static void judge_answer(struct gw_dns_report *report, const struct gw_dns_seen 
         find(report, GW_DNS_FINE, "", "%s is %s", seen->name, gw_addr_format_ip(&probe->address, text));
 }
 
+static bool is_led_to_us(const struct gw_dns_seen *seen)
+{
+    bool is_led = seen->has_nss_resolve && reaches_us(seen);
+    for (unsigned i = 0; i < seen->system_count; i++)
+        is_led |= seen->system[i].is_peergate;
+    return is_led;
+}
+
 static void judge_libc(struct gw_dns_report *report, const struct gw_dns_seen *seen)
 {
     char theirs[GW_ADDR_STRLEN], ours[GW_ADDR_STRLEN];
     bool we_know = seen->name_v4.answers || seen->name_v6.answers;
     if (seen->libc_err && we_know)
-        find(report, GW_DNS_WRONG, "is `dns` in the hosts line of /etc/nsswitch.conf?",
+        find(report, GW_DNS_WRONG,
+             is_led_to_us(seen) ? "is `dns` in the hosts line of /etc/nsswitch.conf?"
+                                : "nobody whom it asks leads to our server, see above",
              "programs do not get %s: the C library finds nothing", seen->name);
     if (seen->libc_err || !we_know)
         return;

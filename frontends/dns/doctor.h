@@ -64,6 +64,7 @@ struct gw_dns_seen {
     struct gw_dns_system told;
     bool has_resolved_stub;                                /* systemd-resolved runs */
     bool has_nss_resolve;                                  /* the C library asks it without resolv.conf */
+    bool has_proxy;                                        /* `socks` is configured */
     struct gw_dns_probe system[GW_DNS_DOCTOR_SERVERS_MAX]; /* p2p's SOA, of each server in resolv.conf */
     unsigned system_count;
     struct gw_dns_probe upstreams[GW_DNS_DOCTOR_SERVERS_MAX]; /* the root's NS, of each upstream of ours */
@@ -95,7 +96,7 @@ struct gw_dns_look {
     const struct gw_dns_tun_server *tun;
     unsigned own_count, upstream_count, tun_count;
     struct gw_dns_system told;
-    bool has_nss_resolve;
+    bool has_nss_resolve, has_proxy;
     const char *resolv_conf; /* NULL = /etc/resolv.conf */
     int timeout_ms;          /* of each question; 0 = 1500 */
 };

@@ -203,7 +203,8 @@ void gw_dns_doctor_look(struct gw_dns_seen *seen, const struct gw_dns_look *what
     *seen = (struct gw_dns_seen){.is_running = what->is_running,
                                  .is_enabled = what->is_enabled,
                                  .told = what->told,
-                                 .has_nss_resolve = what->has_nss_resolve};
+                                 .has_nss_resolve = what->has_nss_resolve,
+                                 .has_proxy = what->has_proxy};
     snprintf(seen->name, sizeof seen->name, "%s", what->name ? what->name : "");
     read_resolv_conf(&seen->conf, what->resolv_conf ? what->resolv_conf : "/etc/resolv.conf");
     seen->has_resolved_stub = access("/run/systemd/resolve/stub-resolv.conf", F_OK) == 0;

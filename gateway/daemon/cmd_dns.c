@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct daemon_dns {
-    bool is_running, is_enabled;
+    bool is_running, is_enabled, has_proxy;
     struct gw_addr own[GW_DNS_DOCTOR_SERVERS_MAX], upstreams[GW_DNS_DOCTOR_SERVERS_MAX];
     struct gw_dns_tun_server tun[GW_DNS_DOCTOR_SERVERS_MAX];
     unsigned own_count, upstream_count, tun_count;
@@ -76,6 +76,7 @@ static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
     if (!answer)
         return false;
     out->is_enabled = json_is_true(json_object_get(answer, "enabled"));
+    out->has_proxy = json_is_true(json_object_get(answer, "socks"));
     out->own_count = take_addresses(out->own, json_object_get(answer, "listen"));
     out->tun_count = take_tun(out->tun, json_object_get(answer, "tun"));
     out->upstream_count = take_addresses(out->upstreams, json_object_get(answer, "upstreams"));
@@ -104,7 +105,8 @@ static int doctor(struct gw_cmd_context *ctx, const char *name)
                                .upstreams = daemon.upstreams,
                                .upstream_count = daemon.upstream_count,
                                .told = daemon.told,
-                               .has_nss_resolve = facts.has_nss_resolve};
+                               .has_nss_resolve = facts.has_nss_resolve,
+                               .has_proxy = daemon.has_proxy};
     gw_dns_doctor_look(&seen, &what);
     gw_dns_doctor_judge(&report, &seen);
     if (ctx->json) {

@@ -77,10 +77,11 @@ void gw_control_dns(struct gw_control_client *client, const json_t *request, str
     const struct gw_dns_setup *setup = &daemon->dns;
     char name[GW_SYSDNS_NAME_MAX];
     (void)request, (void)now;
-    gw_control_reply(client, json_pack("{s:b,s:s,s:o,s:o,s:o,s:o}", "enabled", setup->server != NULL, "name",
-                                       own_name(daemon, name), "listen", listen_list(setup), "tun",
-                                       tun_list(daemon->netstack.dns_address), "upstreams",
-                                       upstream_list(setup), "system", system_json(setup)));
+    gw_control_reply(client,
+                     json_pack("{s:b,s:b,s:s,s:o,s:o,s:o,s:o}", "enabled", setup->server != NULL, "socks",
+                               daemon->socks5 != NULL, "name", own_name(daemon, name), "listen",
+                               listen_list(setup), "tun", tun_list(daemon->netstack.dns_address), "upstreams",
+                               upstream_list(setup), "system", system_json(setup)));
 }
 
 json_t *gw_daemon_dns_json(const struct gw_daemon *daemon)

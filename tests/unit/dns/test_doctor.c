@@ -128,6 +128,22 @@ static void expect_said(const struct gw_dns_seen *seen, enum gw_dns_level level,
     fail_msg("nothing is said of \"%s\"", what);
 }
 
+/* What is advised is there, and the cause is named once. */
+static void test_judge_causes(void **state)
+{
+    struct gw_dns_seen seen = healthy();
+    (void)state;
+    seen.system[0].is_peergate = false;
+    seen.libc_err = 1;
+    expect_said(&seen, GW_DNS_WRONG, "no server in resolv.conf leads to ours", "see `dns.system`");
+    expect_said(&seen, GW_DNS_WRONG, "programs do not get", "see above");
+    seen.has_proxy = true;
+    expect_said(&seen, GW_DNS_WRONG, "no server in resolv.conf leads to ours", "meanwhile the SOCKS5 proxy");
+    seen = healthy();
+    seen.libc_err = 1;
+    expect_said(&seen, GW_DNS_WRONG, "programs do not get", "nsswitch.conf");
+}
+
 /* What the machine was told of our server. */
 static void test_judge_told(void **state)
 {
@@ -240,8 +256,10 @@ static void test_look(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_judge),
-                                       cmocka_unit_test(test_judge_told),  cmocka_unit_test(test_judge_tun),
-                                       cmocka_unit_test(test_judge_name),  cmocka_unit_test(test_look)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resolv_conf),  cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_judge_causes), cmocka_unit_test(test_judge_causes),
+        cmocka_unit_test(test_judge_told),   cmocka_unit_test(test_judge_tun),
+        cmocka_unit_test(test_judge_name),   cmocka_unit_test(test_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
