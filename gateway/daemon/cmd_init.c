@@ -209,9 +209,9 @@ static void print_next_of_further(const struct further *further, const char *pee
         "  - network: %s\n"
         "    port: %lld\n"
         "    peers:\n"
-        "      - name: laptop\n"
+        "      - name: friend\n"
         "        peer_id: 12D3KooW...\n"
-        "        endpoint: laptop.example.org:51820\n\n"
+        "        endpoint: friend.example.org:51820\n\n"
         "and then `peergate reload`, if the daemon is running.\n",
         init->ctx->dir, GW_FILE_CONFIG, init->name, (long long)further->port);
 }
