@@ -10,7 +10,22 @@ struct answer {
     const char *verdict, *advice;
 };
 
-static struct answer not_reached(const struct gw_peer *peer, const struct gw_reach_view *view)
+/* Nothing is known to be wrong but that it says nothing. */
+static struct answer no_answer(enum gw_session_state state)
+{
+    if (state == GW_SESSION_HANDSHAKING || state == GW_SESSION_ESTABLISHED)
+        return (struct answer){"there is no answer yet", "wait a few seconds"};
+    if (state == GW_SESSION_IDLE)
+        return (struct answer){"not connected, and nobody wants it to be",
+                               "use it, and it is looked for: `peergate ping`"};
+    return (struct answer){
+        state == GW_SESSION_STALE ? "it does not answer any more"
+                                  : "it does not answer; tried again from time to time",
+        "see that it runs, that its network is up, and that it has this node's peer ID among its peers"};
+}
+
+static struct answer not_reached(const struct gw_peer *peer, const struct gw_reach_view *view,
+                                 enum gw_session_state state)
 {
     bool has_endpoint = gw_peer_config(peer)->endpoint_count > 0, is_refused = false, has_anchor = false;
     for (unsigned i = 0; i < view->asked_count; i++) {
@@ -41,8 +56,7 @@ static struct answer not_reached(const struct gw_peer *peer, const struct gw_rea
         return (struct answer){"no anchor can connect you with it: it is not registered there",
                                "start it, see that its network lets UDP out, and give it one of the same "
                                "anchors and this node's peer ID among its peers"};
-    return (struct answer){"not connected, and nobody wants it to be",
-                           "use it, and it is looked for: `peergate ping`"};
+    return no_answer(state);
 }
 
 /* ---- which of the two routers is in the way: as measured, else: one that has another port for each destination is seen at several by the anchors */
@@ -170,16 +184,26 @@ static struct answer relayed(const struct gw_peer *peer, const struct gw_reach_v
     return in_the_way(is_ours_hard(gw_peer_gateway(peer), view, now), is_theirs_hard(view));
 }
 
+/* A session that was given up is tried again with its old keys: it counts when something has come by it since, or keys are new. */
+static bool is_up(const struct gw_peer_status *status)
+{
+    const struct gw_session_stats *session = &status->session;
+    bool is_heard = !gw_mono_is_never(session->last_received) &&
+                    !gw_mono_before(session->last_received, session->state_since);
+    bool has_new_keys = !gw_mono_is_never(session->last_handshake) &&
+                        !gw_mono_before(session->last_handshake, session->state_since);
+    return session->state == GW_SESSION_ESTABLISHED && status->has_path && (is_heard || has_new_keys);
+}
+
 static struct answer say(const struct gw_peer *peer, const struct gw_peer_status *status,
                          const struct gw_reach_view *view, struct gw_mono now)
 {
-    bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
     if (!gw_mono_is_never(status->shut_out_at))
         return (struct answer){
             gw_advice_shut_out,
             "there, `peergate authorize` this node's peer ID, or take `expires` from its line, and `reload`"};
-    if (!is_up)
-        return not_reached(peer, view);
+    if (!is_up(status))
+        return not_reached(peer, view, status->session.state);
     if (gw_tuple_is_carrier(&status->path))
         return (struct answer){
             "connected by TLS: the anchor does not answer by UDP from here, which goes on being tried",
@@ -199,11 +223,12 @@ struct gw_conclusion gw_conclude(const struct gw_peer *peer, const struct gw_pee
                                  const struct gw_reach_view *view, struct gw_mono now)
 {
     struct answer said = say(peer, status, view, now);
-    bool is_up = status->session.state == GW_SESSION_ESTABLISHED && status->has_path;
-    bool is_kept_back = is_up && status->is_relayed && gw_peer_config(peer)->path == GW_PATH_DIRECT;
+    bool has_way = is_up(status);
+    bool is_kept_back = has_way && status->is_relayed && gw_peer_config(peer)->path == GW_PATH_DIRECT;
     return (struct gw_conclusion){.verdict = said.verdict,
                                   .advice = said.advice,
-                                  .is_blocked = !is_up || is_kept_back,
+                                  .has_way = has_way,
+                                  .is_blocked = !has_way || is_kept_back,
                                   .is_final = is_kept_back && is_in_vain(view, now)};
 }
 

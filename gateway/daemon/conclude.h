@@ -10,6 +10,7 @@
 struct gw_conclusion {
     const char *verdict;
     const char *advice; /* what would have to change; NULL: nothing */
+    bool has_way;       /* the peer answers */
     bool is_blocked;    /* no data passes now */
     bool is_final;      /* and none will within seconds: what there was to be tried has failed */
 };

@@ -101,13 +101,15 @@ static json_t *candidates(const struct gw_reach_view *view, struct gw_mono now)
     return list;
 }
 
-static json_t *paths(const struct gw_peer *peer, const struct gw_reach_view *view, struct gw_mono now)
+static json_t *paths(const struct gw_peer *peer, const struct gw_reach_view *view, bool has_session,
+                     struct gw_mono now)
 {
     char at[GW_ADDR_STRLEN];
     json_t *list = json_array();
     for (unsigned i = 0; i < view->path_count; i++) {
         const struct gw_path_view *path = &view->paths[i];
-        json_t *object = json_pack("{s:b,s:b}", "used", path->is_current, "works", path->is_validated);
+        json_t *object =
+            json_pack("{s:b,s:b}", "used", path->is_current, "works", path->is_validated && has_session);
         gw_anchor_setup_describe_path(object, peer, &path->tuple, now);
         /* Paths to one address that differ by ours. */
         bool has_local = gw_tuple_is_direct(&path->tuple) && gw_addr_is_set(&path->tuple.local);
@@ -143,7 +145,7 @@ static void why(struct gw_daemon *daemon, struct gw_control_client *client, cons
     gw_json_add_way(object, answer->peer, now);
     json_object_set_new(object, "verdict", json_string(said.verdict));
     json_object_set_new(object, "advice", said.advice ? json_string(said.advice) : json_null());
-    json_object_set_new(object, "paths", paths(answer->peer, &view, now));
+    json_object_set_new(object, "paths", paths(answer->peer, &view, said.has_way, now));
     json_object_set_new(object, "anchors", anchors(&view));
     json_object_set_new(object, "candidates", candidates(&view, now));
     json_object_set_new(object, "nat", nat_json(view.own.mapping, view.own.ports));
