@@ -173,13 +173,16 @@ void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network,
     struct gw_anchor_view view;
     char at[GW_ADDR_STRLEN];
     for (unsigned i = 0; gw_gateway_anchor_view(network->gateway, i, now, &view); i++) {
+        bool is_seen = view.is_connected; /* what was is no news of what is */
         json_t *object =
             json_pack("{s:s,s:s,s:b,s:s,s:i}", "name", gw_peer_name(view.peer), "network", network->name,
                       "neighbour", (int)view.is_neighbour, "state", state_of(&view), "peers", (int)view.tags);
         json_object_set_new(object, "observed",
-                            gw_addr_is_set(&view.observed) ? json_string(gw_addr_format(&view.observed, at))
-                                                           : json_null());
-        json_object_set_new(object, "rtt_ms", view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
+                            is_seen && gw_addr_is_set(&view.observed)
+                                ? json_string(gw_addr_format(&view.observed, at))
+                                : json_null());
+        json_object_set_new(object, "rtt_ms",
+                            is_seen && view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
         json_object_set_new(object, "keepalive_s", json_real(seconds(view.keepalive_ns)));
         const char *transport = view.is_connected ? gw_anchor_setup_transport(view.peer, now) : NULL;
         json_object_set_new(object, "transport", transport ? json_string(transport) : json_null());

@@ -230,6 +230,36 @@ const char *gw_json_text(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+static const struct {
+    const char *state, *word;
+    enum gw_colour colour;
+} states[] = {
+    {"established", "connected", GW_GREEN},
+    {"handshaking", "connecting", GW_YELLOW},
+    {"stale", "silent", GW_YELLOW},
+    {"failed", "unreachable", GW_RED},
+    {"idle", "idle", GW_DIM},
+};
+
+const char *gw_json_state_word(const json_t *peer, enum gw_colour *colour)
+{
+    enum gw_colour unused;
+    const char *state = gw_json_text(peer, "state");
+    colour = colour ? colour : &unused;
+    *colour = GW_RED;
+    if (json_is_object(json_object_get(peer, "seal_conflict")))
+        return "no seal"; /* connected, and nothing can pass */
+    if (json_is_object(json_object_get(peer, "shut_out")))
+        return "shut out";
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        *colour = states[i].colour;
+        if (strcmp(states[i].state, state) == 0)
+            return states[i].word;
+    }
+    *colour = GW_PLAIN;
+    return state;
+}
+
 const char *gw_json_path_kind(const json_t *path)
 {
     const char *kind = gw_json_text(path, "kind");

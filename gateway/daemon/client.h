@@ -4,6 +4,7 @@
 #define GATEWAY_DAEMON_CLIENT_H
 
 #include "gateway/daemon/cmd.h"
+#include "gateway/daemon/table.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -40,6 +41,8 @@ json_int_t gw_json_int(const json_t *object, const char *key);
 double gw_json_real(const json_t *object, const char *key);
 /* How a path goes, with what it goes to to follow: "direct", "relay", "tls via", or "tls via anchor" for a relay behind TLS. */
 const char *gw_json_path_kind(const json_t *path);
+/* A peer's state as people are told it; colour may be NULL. */
+const char *gw_json_state_word(const json_t *peer, enum gw_colour *colour);
 /* Is the answer about several networks? */
 bool gw_json_are_of_several(const json_t *answer);
 

@@ -38,6 +38,14 @@ static void count(struct tally *tally, const json_t *line)
     tally->squares += ms * ms;
 }
 
+/* Pings are what looks for a better path, too, and go where nothing else may. */
+static bool is_kept_back(const json_t *line)
+{
+    const json_t *path = json_object_get(line, "path");
+    return json_is_object(path) && strcmp(gw_json_text(path, "kind"), "relay") == 0 &&
+           strcmp(gw_json_text(line, "path_policy"), "direct") == 0;
+}
+
 static void print_line(const json_t *line, const char *host)
 {
     const json_t *path = json_object_get(line, "path");
@@ -45,13 +53,12 @@ static void print_line(const json_t *line, const char *host)
     int seq = (int)gw_json_int(line, "seq");
 
     if (json_is_true(json_object_get(line, "lost")))
-        printf("no answer from %s: seq=%d (%s)\n", host, seq,
-               json_is_object(json_object_get(line, "seal_conflict")) ? "no seal"
-                                                                      : gw_json_text(line, "state"));
+        printf("no answer from %s: seq=%d (%s)\n", host, seq, gw_json_state_word(line, NULL));
     else
-        printf("answer from %s: seq=%d time=%s path=%s %s\n", host, seq,
+        printf("answer from %s: seq=%d time=%s path=%s %s%s\n", host, seq,
                gw_text_ms(text, gw_json_real(line, "rtt_ms")),
-               json_is_object(path) ? gw_json_path_kind(path) : "none", gw_json_text(path, "endpoint"));
+               json_is_object(path) ? gw_json_path_kind(path) : "none", gw_json_text(path, "endpoint"),
+               is_kept_back(line) ? " (no data passes by it: `path: direct`)" : "");
     fflush(stdout);
 }
 

@@ -8,38 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *state, *word;
-    enum gw_colour colour;
-} states[] = {
-    {"established", "connected", GW_GREEN},
-    {"handshaking", "connecting", GW_YELLOW},
-    {"stale", "silent", GW_YELLOW},
-    {"failed", "unreachable", GW_RED},
-    {"idle", "idle", GW_DIM},
-    {"no seal", "no seal", GW_RED}, /* connected, and nothing can pass */
-    {"shut out", "shut out", GW_RED},
-};
-
-/* The session's, or what is in its way. */
-static const char *state_of(const json_t *peer)
-{
-    if (json_is_object(json_object_get(peer, "seal_conflict")))
-        return "no seal";
-    return json_is_object(json_object_get(peer, "shut_out")) ? "shut out" : gw_json_text(peer, "state");
-}
-
-static void state_cell(struct gw_table_row *row, unsigned *column, const char *state)
-{
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        if (strcmp(states[i].state, state) == 0) {
-            gw_table_cell(row, column, states[i].colour, "%s", states[i].word);
-            return;
-        }
-    }
-    gw_table_cell(row, column, GW_PLAIN, "%s", state);
-}
-
 /* Names of peers come from our own files, but what is in them may be anything. */
 static const char *name_of(const json_t *peer)
 {
@@ -68,12 +36,15 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
 {
     const json_t *path = json_object_get(peer, "path"), *rtt = json_object_get(peer, "rtt_ms");
     struct gw_table_row *row = gw_table_add(table);
+    const char *address = gw_json_text(peer, "ipv4");
     char text[GW_TEXT_LEN];
     unsigned column = 0;
     if (!row)
         return;
     name_cell(row, &column, peer, are_several);
-    state_cell(row, &column, state_of(peer));
+    enum gw_colour colour;
+    const char *word = gw_json_state_word(peer, &colour);
+    gw_table_cell(row, &column, colour, "%s", word);
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_seconds(text, gw_json_real(peer, "since_s")));
     gw_table_cell(row, &column, GW_PLAIN, "%s",
                   strcmp(gw_json_text(peer, "protocol"), "unknown") ? gw_json_text(peer, "protocol") : "");
@@ -88,6 +59,7 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_sent")));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_received")));
     gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(json_object_get(peer, "flows"), "open"));
+    gw_table_cell(row, &column, GW_PLAIN, "%s", *address ? address : gw_json_text(peer, "ipv6"));
 }
 
 /* Why nothing passes to a peer that is connected. */
@@ -119,8 +91,8 @@ static void print_clock(const json_t *peer)
 
 static void print_peers(const json_t *answer)
 {
-    static const char *const headers[] = {"PEER", "STATE", ">SINCE",    "PROTOCOL", "SEAL", "PATH",
-                                          ">RTT", ">SENT", ">RECEIVED", ">FLOWS",   NULL};
+    static const char *const headers[] = {"PEER", "STATE", ">SINCE",    "PROTOCOL", "SEAL",    "PATH",
+                                          ">RTT", ">SENT", ">RECEIVED", ">FLOWS",   "ADDRESS", NULL};
     struct gw_table table = {.headers = headers};
     const json_t *peer, *list = json_object_get(answer, "peers");
     bool are_several = gw_json_are_of_several(answer);
@@ -298,9 +270,12 @@ static void print_anchors(const json_t *answer)
     {
         const json_t *observed = json_object_get(anchor, "observed");
         const char *kind = json_is_true(json_object_get(anchor, "neighbour")) ? "neighbour" : "anchor";
-        printf("%s %s: %s, %d peer%s may be found through it", kind, gw_json_text(anchor, "name"),
-               gw_json_text(anchor, "state"), (int)gw_json_int(anchor, "peers"),
-               gw_json_int(anchor, "peers") == 1 ? "" : "s");
+        const char *state = gw_json_text(anchor, "state");
+        bool is_there = strcmp(state, "unreachable") != 0 && strcmp(state, "connecting") != 0;
+        printf("%s %s: %s", kind, gw_json_text(anchor, "name"), state);
+        if (is_there)
+            printf(", %d peer%s may be found through it", (int)gw_json_int(anchor, "peers"),
+                   gw_json_int(anchor, "peers") == 1 ? "" : "s");
         if (strcmp(gw_json_text(anchor, "transport"), "tls") == 0)
             printf("; by TLS, since it does not answer by UDP");
         else if (json_is_string(observed))

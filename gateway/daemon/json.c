@@ -7,6 +7,7 @@
 #include "gateway/daemon/anchor_setup.h"
 #include "gateway/daemon/peers.h"
 #include "gateway/wire/peer_id.h"
+#include "resolver/vip.h"
 
 static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
 
@@ -154,6 +155,7 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
 {
     const struct gw_known_peer *known = gw_peer_user(peer);
     struct gw_peer_status status;
+    struct gw_addr ipv6;
     json_t *object = json_object();
 
     gw_peer_status(peer, now, &status);
@@ -168,6 +170,8 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
     json_object_set_new(object, "rtt_ms", status.rtt_ns > 0 ? gw_json_ms(status.rtt_ns) : json_null());
     json_object_set_new(object, "flows", status.has_flows ? flows(&status.flows) : json_null());
     add_address(object, "ipv4", &status.ipv4);
+    gw_vip_ipv6(gw_peer_config(peer)->public_key, &ipv6);
+    add_address(object, "ipv6", &ipv6);
     add_address(object, "own_ipv4", &status.own_ipv4);
     json_object_set_new(object, "packets_dropped",
                         json_integer((json_int_t)(status.packets.dropped_full + status.packets.dropped_late +

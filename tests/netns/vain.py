@@ -45,7 +45,7 @@ class Scene:
 
     def configure(self, path, seconds):
         laptop = self.node["laptop"]
-        laptop.configure({"port": 7001, "anchors": self.anchors, "protocol": {"punch_timeout": "2s"},
+        laptop.configure({"port": 7001, "anchors": self.anchors, "protocol": {"punch_timeout": "2s", "connection_timeout": "8s"},
                           "socks": {"listen": "127.0.0.1:1080", "timeout": f"{seconds}s"},
                           "peers": [{"name": "home", "peer_id": self.node["home"].peer_id, "path": path}]})
 
@@ -88,16 +88,33 @@ def test():
         began = time.monotonic()
         scene.must_say("path: direct", "there is no session with the peer", PATH_DIRECT)
         check(time.monotonic() - began < LONG, "both knew it before the time was over")
+        until(lambda: "(no data passes by it: `path: direct`)" in laptop.cli("ping", "-c", 1, "home", should=False)[1], "and ping says so")
 
         # A dead peer, and then no anchor either: the limit, and what is known.
         scene.configure("auto", SHORT)
         laptop.cli("reload")
         check(scene.page() == "hello from home\n", "by the relay again")
         scene.node["home"].kill()
-        scene.must_say("dead peer", "", "no answer came in time")
+        scene.must_say("dead peer", "", " answer")
+        lost = laptop.cli("ping", "-c", 1, "home", should=False)[1]
+        word = laptop.cli("peers").split("home")[1].split()[0]
+        check(f"seq=1 ({word})" in lost or word in ("silent", "unreachable"), f"ping and peers have one word for it: {lost}, {word}")
+        until(lambda: laptop.cli("ping", "-c", 1, "home", should=False)[0] == 1 and laptop.peer("home")["state"] == "failed",
+              "the peer is given up", 120)
+        answer = laptop.cli("why", "home")
+        check("does not answer" in answer.splitlines()[0] or "it is not registered there" in answer.splitlines()[0], f"why says what is wrong: {answer}")
+        check("relay anchor\n" not in answer and "relay anchor, round" not in answer, f"and that the relay leads to nobody: {answer}")
+        check("laptop" not in laptop.cli("init", "--network", "work", should=False)[2].split("peers:")[1], "nobody is told to make himself his peer")
         scene.node["anchor"].kill()
         until(lambda: laptop.status()["anchors"][0]["state"] == "unreachable", "the anchor is missed", 120)
+        status = laptop.cli("status")
+        check("anchor anchor: unreachable\n" in status, f"nothing is said that is no more: {status}")
+        check("10.77.1.2" not in laptop.cli("netcheck").split("anchor ")[1].split("\n")[0], "nor by netcheck")
         scene.must_say("no anchor", "", "none of the anchors can be reached")
+        scene.node["anchor"].up()
+        until(lambda: laptop.status()["anchors"][0]["state"] == "registered", "the anchor is back", 120)
+        ipv6 = laptop.peer("home")["ipv6"]
+        check(ipv6.startswith("fd") and f"{ipv6}/128" in laptop.peer("home")["allowed_ips"], f"its IPv6 address: {ipv6}")
 
 
 run(test)
