@@ -197,7 +197,7 @@ static enum gw_session_state work_out_state(const struct gw_session *session, st
 
     if (timers->has_failed)
         return GW_SESSION_FAILED;
-    if (gw_keyring_sending(&session->keyring, now) != NULL)
+    if (gw_timers_have_key(session, now))
         return timers->is_stale ? GW_SESSION_STALE : GW_SESSION_ESTABLISHED;
     return gw_mono_is_never(timers->give_up_at) ? GW_SESSION_IDLE : GW_SESSION_HANDSHAKING;
 }

@@ -67,11 +67,11 @@ enum gw_session_want {
 };
 
 enum gw_session_state {
-    GW_SESSION_IDLE,        /* no keys, and nobody asked for any */
-    GW_SESSION_HANDSHAKING, /* initiations go out, no usable key */
-    GW_SESSION_ESTABLISHED, /* a current key pair that may send */
-    GW_SESSION_STALE,       /* established, but silent for 3 keepalives and to a handshake */
-    GW_SESSION_FAILED,      /* handshakes gave up after connection_timeout; backs off, retries */
+    GW_SESSION_IDLE,        /* no keys that the peer is known to have, and nobody asked for any */
+    GW_SESSION_HANDSHAKING, /* initiations go out, no such key */
+    GW_SESSION_ESTABLISHED, /* a current key pair that may send, and that no failed series of handshakes has put in doubt */
+    GW_SESSION_STALE,  /* established, but silent for 3 keepalives and to a handshake */
+    GW_SESSION_FAILED, /* handshakes gave up after connection_timeout; backs off, retries */
 };
 extern const char *const gw_session_state_names[5];
 
@@ -156,7 +156,8 @@ void gw_session_packets_received(struct gw_session *session, struct gw_keypair *
                                  bool is_data, uint64_t bytes);
 
 unsigned gw_session_wants(const struct gw_session *session); /* enum gw_session_want bits */
-/* The link changed or the machine woke: try again at once (resets backoff). An established session stays as it is. */
+/* The link changed or the machine woke: try again at once (resets backoff). An established session stays as it is; one that has failed is handshaking from then
+ * on, whatever keys are left: they are of before. */
 void gw_session_kick(struct gw_session *session, struct gw_mono now);
 /* The last initiation went to one of several places: another one, as soon as their spacing allows, to which the next retry counts as to the last. Nothing happens without a series. */
 void gw_session_ask_beside(struct gw_session *session, struct gw_mono now);

@@ -2,7 +2,8 @@
 /* - sweep_at: key pairs were replaced, maybe in the middle of a train that came in: they are destroyed as soon as it is done with.
  * - retry_at: an initiation of the series was not answered; the next one is due. First after max(300 ms, 2 RTT), then doubling
  *   up to REKEY_TIMEOUT.
- * - give_up_at: the series has lasted for connection_timeout; the session has failed.
+ * - give_up_at: the series has lasted for connection_timeout; the session has failed. Key pairs that are young still open and seal, as WireGuard's do, but prove
+ *   nothing: until something comes from the peer, whoever wants to send asks for new ones, and there is no "established".
  * - reconnect_at: after failing, one initiation every 5 to 60 s, as long as somebody wants to send or persistent keepalive is set.
  * - keepalive_at: data came and nothing went back for KEEPALIVE_TIMEOUT; an empty packet is due.
  * - persistent_at: nothing of ours went out for the persistent keepalive's interval; an empty packet is due.
@@ -27,6 +28,12 @@
 static bool is_armed(struct gw_mono at)
 {
     return !gw_mono_is_never(at);
+}
+
+/* A key pair that may send, and nothing says that the peer has it no more. */
+bool gw_timers_have_key(const struct gw_session *session, struct gw_mono now)
+{
+    return gw_keyring_sending(&session->keyring, now) != NULL && !session->timers.is_unproven;
 }
 
 /* 0 .. limit */
@@ -129,6 +136,7 @@ static void recover(struct gw_timers *timers)
 static void hear(struct gw_session *session, struct gw_mono now)
 {
     recover(&session->timers);
+    session->timers.is_unproven = false;
     session->timers.unanswered_at = GW_NEVER;
     session->counts.last_received = now;
     arm_silent(session, now);
@@ -172,7 +180,7 @@ static void on_give_up(struct gw_session *session, struct gw_mono now)
         start_series(session, now); /* we were asleep: nobody had a chance to answer */
         return;
     }
-    timers->has_failed = true;
+    timers->has_failed = timers->is_unproven = true;
     timers->is_wanted = false;
     arm_reconnect(session, now);
 }
@@ -210,7 +218,7 @@ static void on_persistent(struct gw_session *session, struct gw_mono now)
     struct gw_timers *timers = &session->timers;
 
     arm_persistent(session, now);
-    if (gw_keyring_sending(&session->keyring, now) == NULL) {
+    if (!gw_timers_have_key(session, now)) {
         start_series(session, now);
         return;
     }
@@ -324,9 +332,7 @@ static bool is_rekey_due(const struct gw_keypair *kp, struct gw_mono now)
 
 void gw_timers_send_wanted(struct gw_session *session, struct gw_mono now)
 {
-    const struct gw_keypair *kp = gw_keyring_sending(&session->keyring, now);
-
-    if (kp != NULL && !is_rekey_due(kp, now))
+    if (gw_timers_have_key(session, now) && !is_rekey_due(session->keyring.current, now))
         return;
     start_series(session, now);
     arm(session);
@@ -421,8 +427,7 @@ void gw_timers_packets_received(struct gw_session *session, const struct gw_keyp
 void gw_timers_kicked(struct gw_session *session, struct gw_mono now)
 {
     struct gw_timers *timers = &session->timers;
-    const bool is_well =
-        gw_keyring_sending(&session->keyring, now) != NULL && !timers->has_failed && !timers->is_stale;
+    const bool is_well = gw_timers_have_key(session, now) && !timers->has_failed && !timers->is_stale;
     const bool is_asked_for = is_series_on(timers) || timers->has_failed || timers->is_stale ||
                               session->persistent_keepalive_ns > 0;
 
@@ -458,6 +463,7 @@ void gw_timers_ended(struct gw_session *session, struct gw_mono now)
     timers->sweep_at = timers->zero_at = timers->key_expires_at = timers->initiations_end_at = GW_NEVER;
     timers->keepalive_at = timers->unanswered_at = timers->silent_at = GW_NEVER;
     timers->has_failed = true;
+    timers->is_unproven = false;
     timers->is_wanted = false;
     arm_reconnect(session, now);
     arm(session);

@@ -50,11 +50,14 @@ struct gw_timers {
     unsigned missed_keepalives;   /* whole intervals of persistent keepalive since the last packet came in */
     bool is_wanted;               /* somebody wants to send and has no key */
     bool is_stale, has_failed;
+    bool is_unproven;    /* a series ended without an answer, and nothing was heard since */
     bool has_asked_late; /* the last-minute rekey of this key pair was started */
 };
 
 void gw_timers_init(struct gw_session *session, struct gw_mono now);
 void gw_timers_fini(struct gw_session *session);
+/* Is there a key pair that may send, which the peer has as far as is known? */
+bool gw_timers_have_key(const struct gw_session *session, struct gw_mono now);
 
 /* ---- what happened */
 void gw_timers_send_wanted(struct gw_session *session, struct gw_mono now);

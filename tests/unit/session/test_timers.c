@@ -556,6 +556,75 @@ static void test_kick(void **state)
     pair_free(pair);
 }
 
+/* A series that nobody answered, with a key pair that is 90 s old. */
+static struct pair *fail_with_keys(void)
+{
+    struct pair *pair = establish(0, 0);
+
+    pair->lose = lose_all;
+    pair_send(pair, A);
+    pair_run_for(pair, GW_S(15) + GW_MS(400) + GW_CONNECTION_TIMEOUT);
+    assert_int_equal(pair_state(pair, A), GW_SESSION_FAILED);
+    assert_non_null(pair_key(pair, A)); /* as WireGuard has it: usable until REJECT_AFTER_TIME */
+    assert_true(gw_mono_sub(pair->now, born(pair)) < GW_S(100));
+    return pair;
+}
+
+/* Keys of before do not make it established again: only an answer does, or a packet on them. */
+static void test_kick_with_old_keys(void **state)
+{
+    struct pair *pair = fail_with_keys();
+    const struct gw_keypair *old = pair_key(pair, A);
+
+    (void)state;
+    gw_session_kick(pair->nodes[A].session, pair->now);
+    pair_serve(pair, A);
+    assert_int_equal(pair_state(pair, A), GW_SESSION_HANDSHAKING);
+    pair_run_for(pair, GW_S(10));
+    assert_int_equal(pair_state(pair, A), GW_SESSION_HANDSHAKING);
+    pair->lose = NULL;
+    pair_run_for(pair, GW_S(6));
+    assert_int_equal(pair_state(pair, A), GW_SESSION_ESTABLISHED);
+    assert_true(pair_agrees(pair) && pair_key(pair, A) != old);
+    pair_free(pair);
+}
+
+static void test_heard_on_old_keys(void **state)
+{
+    struct pair *pair = fail_with_keys();
+    const struct gw_keypair *old = pair_key(pair, A);
+    const unsigned asked = pair_count(pair, A, INITIATION);
+
+    (void)state;
+    pair->lose = NULL;
+    pair_send(pair, B);
+    pair_run_for(pair, GW_MS(15));
+    assert_int_equal(pair_state(pair, A), GW_SESSION_ESTABLISHED);
+    assert_ptr_equal(pair_key(pair, A), old);
+    assert_int_equal(pair_count(pair, A, INITIATION), asked);
+    pair_free(pair);
+}
+
+/* Nobody asks any more: idle, and who asks next gets a handshake at once, not the old keys alone. */
+static void test_idle_with_old_keys(void **state)
+{
+    struct pair *pair = fail_with_keys();
+    const unsigned asked = pair_count(pair, A, INITIATION);
+
+    (void)state;
+    pair_run_for(pair, GW_S(7));
+    assert_int_equal(pair_state(pair, A), GW_SESSION_IDLE);
+    assert_int_equal(pair_count(pair, A, INITIATION), asked);
+    pair->lose = NULL;
+    gw_session_want_send(pair->nodes[A].session, pair->now);
+    pair_serve(pair, A);
+    assert_int_equal(pair_count(pair, A, INITIATION), asked + 1);
+    pair_run_for(pair, GW_MS(30));
+    assert_int_equal(pair_state(pair, A), GW_SESSION_ESTABLISHED);
+    assert_true(pair_agrees(pair));
+    pair_free(pair);
+}
+
 static void test_sleep_while_established(void **state)
 {
     struct pair *pair = establish(GW_S(20), 0);
@@ -638,6 +707,9 @@ int main(void)
         cmocka_unit_test(test_one_wish_one_attempt),
         cmocka_unit_test(test_peer_ends_series),
         cmocka_unit_test(test_kick),
+        cmocka_unit_test(test_kick_with_old_keys),
+        cmocka_unit_test(test_heard_on_old_keys),
+        cmocka_unit_test(test_idle_with_old_keys),
         cmocka_unit_test(test_sleep_while_established),
         cmocka_unit_test(test_sleep_in_series),
         cmocka_unit_test(test_mute),
