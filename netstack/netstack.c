@@ -99,6 +99,11 @@ static void set_defaults(struct gw_netstack_params *params)
         params->send_budget = UINT64_C(64) << 20;
 }
 
+void gw_netstack_set_budget(struct gw_netstack *stack, uint64_t bytes)
+{
+    stack->params.window_budget = stack->params.send_budget = bytes;
+}
+
 int gw_netstack_new(struct gw_netstack **out, const struct gw_netstack_params *params, struct gw_mono now)
 {
     uint8_t seed[16];

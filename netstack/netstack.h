@@ -32,6 +32,8 @@ struct gw_netstack_params {
 
 /* 0, GW_E_NOMEM, -EEXIST (there is one in this process). */
 int gw_netstack_new(struct gw_netstack **out, const struct gw_netstack_params *params, struct gw_mono now);
+/* Both budgets from now on; connections that hold more than that keep it until they have used it up. */
+void gw_netstack_set_budget(struct gw_netstack *stack, uint64_t bytes);
 /* Connections end with SHUTTING_DOWN (RST on the wire), links with them. NULL is fine. */
 void gw_netstack_free(struct gw_netstack *stack, struct gw_mono now);
 

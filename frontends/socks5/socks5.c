@@ -221,6 +221,17 @@ static void warn_if_open(const struct gw_socks5 *socks5)
     }
 }
 
+static void set_modes(struct gw_socks5 *socks5, unsigned mode)
+{
+    char where[GW_TARGET_STRLEN];
+    for (size_t i = 0; i < socks5->listen_count; i++) {
+        int err = gw_listener_set_mode(socks5->listeners[i], mode);
+        if (err)
+            gw_log_warn("the proxy at %s keeps its file mode: %s",
+                        gw_target_log(gw_listener_target(socks5->listeners[i]), where), gw_strerror(err));
+    }
+}
+
 static void use(struct gw_socks5 *socks5, const struct gw_socks5_params *params,
                 const struct prepared *prepared)
 {
@@ -243,6 +254,7 @@ static void use(struct gw_socks5 *socks5, const struct gw_socks5_params *params,
         params->handshake_timeout_ns ? params->handshake_timeout_ns : HANDSHAKE_TIMEOUT;
     socks5->dial_timeout_ns =
         params->dial_timeout_ns ? params->dial_timeout_ns : gw_frontend_opening_timeout(params->frontend);
+    set_modes(socks5, params->mode);
     warn_if_open(socks5);
 }
 

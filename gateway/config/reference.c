@@ -22,6 +22,8 @@ static const char intro[] =
     "- A name is made of 1 to 63 letters, digits, `-` and `_`. A key is 32 bytes in base64 (44 characters).\n"
     "- A rule is `HOST`, `*.DOMAIN`, `IP`, `IP/BITS` or `*` (all), with `:PORT` or `:FROM-TO` behind it if only that is meant.\n"
     "- A key without a value (`peers:` and nothing behind it) is a key that is not there.\n"
+    "- After `peergate reload` a value holds at once (`now`), for what begins from then on (`later`: connections, handshakes, attempts), or after a\n"
+    "  `restart` only: the reload then names the key, and the old value stays in force until the restart.\n"
     "- The file may have at most 1 MiB. With a secret in it, only its owner may read it (`chmod 600`).\n"
     "\n"
     "The smallest useful one:\n"
@@ -118,13 +120,22 @@ static void print_fallback(FILE *out, const struct gw_key *key)
         fprintf(out, "`%s`", key->fallback);
 }
 
+static const char *const reload_words[] = {
+    [GW_RELOAD_UNSAID] = "",
+    [GW_RELOAD_NOW] = "now",
+    [GW_RELOAD_LATER] = "later",
+    [GW_RELOAD_RESTART] = "restart",
+    [GW_RELOAD_DEPENDS] = "now, or restart",
+    [GW_RELOAD_NOTHING] = "-",
+};
+
 static void print_row(FILE *out, const char *path, const struct gw_key *key)
 {
     fprintf(out, "| `%s%s` | ", path, key->name);
     print_type(out, key);
     fputs(" | ", out);
     print_fallback(out, key);
-    fprintf(out, " | %s |\n", key->doc);
+    fprintf(out, " | %s | %s |\n", reload_words[key->reload], key->doc);
 }
 
 static bool is_named_key(const struct gw_section *section, const struct gw_key *key)
@@ -240,7 +251,7 @@ static void print_section(FILE *out, const char *path, const struct gw_key *pare
             fputs("\n## The node\n", out);
         if (parent && parent->doc)
             fprintf(out, "\n%s\n", parent->doc);
-        fputs("\n| key | type | default | |\n|---|---|---|---|\n", out);
+        fputs("\n| key | type | default | reload | |\n|---|---|---|---|---|\n", out);
         print_rows(out, path, section);
     }
     print_subsections(out, path, section);

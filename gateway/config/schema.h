@@ -52,6 +52,16 @@ enum gw_further {
     GW_FURTHER_OWN,    /* follows from the network's name: left unset for check_network.c */
 };
 
+/* What a running daemon does with another value in a file that is read again. Each row says it; only what stands for keys of its own in the same struct need not. */
+enum gw_reload {
+    GW_RELOAD_UNSAID,
+    GW_RELOAD_NOW,     /* it holds at once */
+    GW_RELOAD_LATER,   /* it holds for what begins from then on: a connection, a handshake, an attempt */
+    GW_RELOAD_RESTART, /* it is said that it takes a restart (keep.h); until then the old one is in force. Not in lists of sections, whose items come and go */
+    GW_RELOAD_DEPENDS, /* at once where that can be, else the daemon says that it takes a restart */
+    GW_RELOAD_NOTHING, /* nobody acts on it */
+};
+
 struct gw_choice {
     const char *word;
     int value;
@@ -73,6 +83,7 @@ struct gw_key {
     enum gw_inherits inherits; /* its default is the value at inherits_offset there */
     size_t inherits_offset;
     enum gw_further further;
+    enum gw_reload reload;
     const struct gw_choice *choices; /* ends with word NULL */
     const struct gw_section *section;
     const char *doc; /* one line, full stop */

@@ -273,4 +273,5 @@ void gw_accelerate_drop_peer(struct gw_accelerate *all, const struct gw_peer *pe
 void gw_accelerate_stats(const struct gw_accelerate *all, struct gw_accelerate_stats *out)
 {
     *out = all->stats;
+    out->is_on = all->is_on;
 }

@@ -24,6 +24,7 @@ bool gw_accelerate_input(struct gw_accelerate *all, struct gw_peer *peer, uint8_
 void gw_accelerate_drop_peer(struct gw_accelerate *all, const struct gw_peer *peer, struct gw_mono now);
 
 struct gw_accelerate_stats {
+    bool is_on;
     uint32_t open;
     uint64_t flows;      /* that the far service accepted */
     uint64_t by_packets; /* not listed there: the SYN went on as a packet */

@@ -83,6 +83,7 @@ void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_n
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now)
 {
+    gw_netstack_set_budget(setup->stack, (uint64_t)config->memory);
     if (setup->accelerate)
         gw_accelerate_set(setup->accelerate, config->tun.accelerate);
     if (setup->dns_address)

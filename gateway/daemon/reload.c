@@ -5,6 +5,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "gateway/config/keep.h"
 #include "gateway/daemon/notify.h"
 
 #include <stdlib.h>
@@ -77,78 +78,24 @@ int gw_daemon_apply_names(struct gw_daemon *daemon, const struct gw_files *files
 
 /* --- reload --- */
 
-static bool differs(const char *a, const char *b)
+/* Both are the daemon's own. */
+static struct gw_config_network *to_change(const struct gw_network_files *files)
 {
-    return strcmp(a ? a : "", b ? b : "") != 0;
+    return (struct gw_config_network *)(uintptr_t)files->config;
 }
 
-static bool have_other_addresses(const struct gw_config_network *old, const struct gw_config_network *fresh)
+/* What it cannot change while it runs stays as it is, in `fresh` too. Done again, with diag NULL, it is undone. */
+static void keep_running(struct gw_daemon *daemon, const struct gw_files *fresh, struct gw_diag *diag)
 {
-    if (old->listen.count != fresh->listen.count)
-        return true;
-    for (size_t i = 0; i < old->listen.count; i++) {
-        if (!gw_addr_equal(&old->listen.items[i], &fresh->listen.items[i]))
-            return true;
-    }
-    return false;
-}
-
-struct changed_key {
-    const char *key;
-    bool has_changed;
-};
-
-static void warn_of_keys(const struct changed_key *keys, size_t count, const struct gw_config *fresh,
-                         unsigned line, struct gw_diag *diag)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (keys[i].has_changed)
-            gw_diag_warning(diag, fresh->path, line, "`%s` has changed: that takes a restart", keys[i].key);
-    }
-}
-
-/* What a running network cannot change. */
-static void warn_of_network(const struct gw_config_network *old, const struct gw_config_network *fresh,
-                            const struct gw_config *config, struct gw_diag *diag)
-{
-    const struct changed_key keys[] = {
-        {"port", old->port != fresh->port},
-        {"listen", have_other_addresses(old, fresh)},
-        {"role", old->role != fresh->role},
-        {"relay", old->relay != fresh->relay},
-        {"anchor.directory", differs(old->anchor.directory, fresh->anchor.directory)},
-        {"anchor.fleet_key",
-         memcmp(&old->anchor.fleet_key, &fresh->anchor.fleet_key, sizeof old->anchor.fleet_key) != 0},
-        {"hostname", differs(old->hostname, fresh->hostname)},
-        {"network", differs(old->name, fresh->name)},
-        {"identity", differs(old->identity, fresh->identity)},
-        {"private_key", memcmp(&old->private_key, &fresh->private_key, sizeof old->private_key) != 0},
-    };
-    warn_of_keys(keys, sizeof keys / sizeof *keys, config, fresh->line, diag);
-}
-
-/* What a running daemon cannot change. */
-static void warn_of_restart(const struct gw_daemon *daemon, const struct gw_config *fresh,
-                            struct gw_diag *diag)
-{
-    const struct gw_config *old = daemon->files.config;
-    const struct changed_key keys[] = {
-        {"tun.enabled", old->tun.enabled != fresh->tun.enabled},
-        {"tun.mtu", old->tun.mtu != fresh->tun.mtu},
-        {"tun.fd", old->tun.fd != fresh->tun.fd},
-        {"name", fresh->tun.enabled && differs(old->interface, fresh->interface)},
-        {"netstack.max_connections", old->netstack.max_connections != fresh->netstack.max_connections},
-        {"netstack.max_half_open", old->netstack.max_half_open != fresh->netstack.max_half_open},
-        {"netstack.max_associations", old->netstack.max_associations != fresh->netstack.max_associations},
-        {"control.socket", differs(old->control.socket, fresh->control.socket)},
-        {"control.mode", old->control.mode != fresh->control.mode},
-    };
-    warn_of_keys(keys, sizeof keys / sizeof *keys, fresh, 0, diag);
+    gw_config_keep(daemon->files.config, fresh->config, diag);
     gw_list_for_each (node, &daemon->networks) {
         const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
         if (network->fresh)
-            warn_of_network(network->files->config, network->fresh->config, fresh, diag);
+            gw_config_keep_network(to_change(network->files), to_change(network->fresh), fresh->config->path,
+                                   diag);
     }
+    if (diag)
+        gw_tun_setup_warn(&daemon->tun, fresh->config, diag);
 }
 
 static int apply_networks(struct gw_daemon *daemon, const struct gw_files *files, bool is_fresh,
@@ -204,11 +151,12 @@ static int try_files(struct gw_daemon *daemon, const struct gw_files *fresh, str
     int err = gw_daemon_prepare_networks(daemon, fresh, made, diag);
     if (err != 0)
         return err;
-    warn_of_restart(daemon, fresh->config, diag);
+    keep_running(daemon, fresh, diag);
     err = apply(daemon, fresh, true, diag);
     if (err == 0)
         return 0;
     /* What was there worked: put it back where it changed already. */
+    keep_running(daemon, fresh, NULL);
     apply(daemon, &daemon->files, false, &ignored);
     gw_diag_clear(&ignored);
     gw_daemon_free_networks(daemon, made, gw_loop_now(daemon->loop));

@@ -245,6 +245,20 @@ void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *conf
     apply_lanes(setup);
 }
 
+void gw_tun_setup_warn(const struct gw_tun_setup *setup, const struct gw_config *fresh, struct gw_diag *diag)
+{
+    if (!setup->device || fresh->lanes == 0 || fresh->tun.accelerate ||
+        (fresh->lanes == setup->config->lanes && !setup->config->tun.accelerate))
+        return;
+    if (setup->was_accelerated)
+        gw_diag_warning(diag, fresh->path, 0,
+                        "`lanes`: none until a restart, since `tun.accelerate` was on before");
+    else if (fresh->lanes > 1 && !gw_device_tun(setup->device)->has_queues)
+        gw_diag_warning(
+            diag, fresh->path, 0,
+            "`lanes` has changed: that takes a restart, as the interface was made with one queue; until then there is one lane");
+}
+
 static void give_up_privileges(const struct gw_tun_setup *setup)
 {
     struct stat folder;

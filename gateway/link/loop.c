@@ -180,6 +180,11 @@ void gw_loop_set_busy_poll(struct gw_loop *loop, int64_t busy_ns)
     loop->busy_until = (struct gw_mono){0};
 }
 
+int64_t gw_loop_busy_poll(const struct gw_loop *loop)
+{
+    return loop->busy_ns;
+}
+
 void gw_loop_note_traffic(struct gw_loop *loop)
 {
     if (loop->busy_ns > 0)

@@ -28,6 +28,7 @@ void gw_loop_on_wake(struct gw_loop *loop, void (*fn)(struct gw_mono now, int64_
 /* For busy_ns after the last gw_loop_note_traffic the loop asks again and again instead of sleeping, so that nobody waits for it to be woken: it
  * keeps a core busy meanwhile. 0, as at the beginning: it always sleeps. */
 void gw_loop_set_busy_poll(struct gw_loop *loop, int64_t busy_ns);
+int64_t gw_loop_busy_poll(const struct gw_loop *loop);
 /* Somebody's data came or went in this turn. */
 void gw_loop_note_traffic(struct gw_loop *loop);
 

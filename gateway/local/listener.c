@@ -122,13 +122,24 @@ static int listen_unix(struct gw_listener *listener, unsigned mode)
     return 0;
 }
 
-static void unlink_path(const struct gw_listener *listener)
+static bool is_path_ours(const struct gw_listener *listener)
 {
     struct stat st;
-    if (!listener->is_ours || lstat(listener->target.name, &st) < 0)
-        return;
-    if (st.st_dev == listener->made.st_dev && st.st_ino == listener->made.st_ino)
+    return listener->is_ours && lstat(listener->target.name, &st) == 0 &&
+           st.st_dev == listener->made.st_dev && st.st_ino == listener->made.st_ino;
+}
+
+static void unlink_path(const struct gw_listener *listener)
+{
+    if (is_path_ours(listener))
         unlink(listener->target.name);
+}
+
+int gw_listener_set_mode(struct gw_listener *listener, unsigned mode)
+{
+    if (!is_path_ours(listener))
+        return 0;
+    return chmod(listener->target.name, (mode_t)(mode ? mode : 0600)) == 0 ? 0 : -errno;
 }
 
 /* ---- TCP */

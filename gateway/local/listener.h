@@ -29,6 +29,8 @@ int gw_listener_new(struct gw_listener **out, const struct gw_listener_params *p
 int gw_listener_adopt(struct gw_listener **out, const struct gw_listener_params *params, int fd);
 /* Closes; a unix socket's path is unlinked if it is still the one made here. */
 void gw_listener_free(struct gw_listener *listener);
+/* A unix socket's file mode from now on; 0 = 0600. Nothing where it has none, or has been replaced. 0 or -errno. */
+int gw_listener_set_mode(struct gw_listener *listener, unsigned mode);
 /* Where it listens, with the port that the kernel chose. */
 const struct gw_target *gw_listener_target(const struct gw_listener *listener);
 

@@ -221,6 +221,7 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
     peer->config = *config;
     name_by_key(&peer->config);
     gw_session_set_psks(peer->session, peer->config.psks, peer->config.psk_count);
+    gw_session_set_connection_timeout(peer->session, config->connection_timeout_ns);
     if (gw_paths_set_policy(&peer->paths, now, config->path))
         gw_peer_path_changed(peer, now);
     if (is_other_policy && !gw_paths_current(&peer->paths))

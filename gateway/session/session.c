@@ -95,8 +95,7 @@ static void set_params(struct gw_session *session, const struct gw_session_param
     memcpy(session->remote_public, params->remote_public, GW_KEY_LEN);
     set_psks(session, params->psks, params->psk_count);
     session->persistent_keepalive_ns = params->persistent_keepalive_ns;
-    session->connection_timeout_ns =
-        params->connection_timeout_ns > 0 ? params->connection_timeout_ns : GW_CONNECTION_TIMEOUT;
+    gw_session_set_connection_timeout(session, params->connection_timeout_ns);
     session->events = params->events;
     session->owner = params->owner;
 }
@@ -187,6 +186,11 @@ void gw_session_set_persistent_keepalive(struct gw_session *session, int64_t int
         return;
     session->persistent_keepalive_ns = interval_ns;
     gw_timers_keepalive_interval_changed(session, now);
+}
+
+void gw_session_set_connection_timeout(struct gw_session *session, int64_t timeout_ns)
+{
+    session->connection_timeout_ns = timeout_ns > 0 ? timeout_ns : GW_CONNECTION_TIMEOUT;
 }
 
 /* ---- state */

@@ -114,6 +114,8 @@ void *gw_session_owner(const struct gw_session *session);
 const uint8_t *gw_session_remote_public(const struct gw_session *session);
 /* New PSKs or keepalive interval from a reloaded configuration; keys that are there stay. */
 void gw_session_set_psks(struct gw_session *session, const uint8_t (*psks)[GW_KEY_LEN], unsigned psk_count);
+/* For the next series of handshakes; 0 = default. */
+void gw_session_set_connection_timeout(struct gw_session *session, int64_t timeout_ns);
 void gw_session_set_persistent_keepalive(struct gw_session *session, int64_t interval_ns, struct gw_mono now);
 
 /* ---- handshakes. msg has passed the length gate (wire/message.h) and, for 1 and 2, gw_cookie_check of mac1. */
