@@ -46,11 +46,13 @@ static int take_route(const struct nlmsghdr *header, void *ctx)
     struct reading *reading = ctx;
     const struct nlattr *attributes[RTA_MAX + 1] = {0};
     const struct rtmsg *body = mnl_nlmsg_get_payload(header);
-    if (mnl_attr_parse(header, sizeof *body, take_attribute, attributes) < 0)
+    if (mnl_nlmsg_get_payload_len(header) < sizeof *body ||
+        mnl_attr_parse(header, sizeof *body, take_attribute, attributes) < 0)
         return MNL_CB_OK;
     bool is_route = body->rtm_family == AF_INET && body->rtm_type == RTN_UNICAST &&
-                    body->rtm_table == RT_TABLE_MAIN && body->rtm_dst_len > 0;
+                    body->rtm_table == RT_TABLE_MAIN && body->rtm_dst_len > 0 && body->rtm_dst_len <= 32;
     if (!is_route || !attributes[RTA_OIF] || !attributes[RTA_DST] ||
+        mnl_attr_validate(attributes[RTA_OIF], MNL_TYPE_U32) < 0 ||
         mnl_attr_get_payload_len(attributes[RTA_DST]) < 4 || reading->out->count == GW_ROUTES_MAX)
         return MNL_CB_OK;
     uint32_t index = mnl_attr_get_u32(attributes[RTA_OIF]);

@@ -69,7 +69,7 @@ static int on_attribute(const struct nlattr *attribute, void *arg)
         found->address = attribute;
     else if (mnl_attr_get_type(attribute) == IFA_LOCAL) /* the near end of a point-to-point line */
         found->local = attribute;
-    else if (mnl_attr_get_type(attribute) == IFA_FLAGS)
+    else if (mnl_attr_get_type(attribute) == IFA_FLAGS && mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
         found->flags = mnl_attr_get_u32(attribute);
     return MNL_CB_OK;
 }

@@ -15,28 +15,36 @@ struct search {
 };
 
 struct found {
+    uint8_t family;
     uint32_t metric, interface;
     struct gw_addr router;
     bool is_main;
 };
 
+static uint32_t number(const struct nlattr *attribute)
+{
+    return mnl_attr_validate(attribute, MNL_TYPE_U32) == 0 ? mnl_attr_get_u32(attribute) : 0;
+}
+
 static int on_attribute(const struct nlattr *attribute, void *arg)
 {
     struct found *found = arg;
+    size_t len = mnl_attr_get_payload_len(attribute);
     switch (mnl_attr_get_type(attribute)) {
     case RTA_GATEWAY:
-        found->router.family = mnl_attr_get_payload_len(attribute) == 4 ? 4 : 6;
-        if (mnl_attr_get_payload_len(attribute) <= sizeof found->router.ip)
-            memcpy(found->router.ip, mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute));
+        if (len != (found->family == 6 ? 16 : 4))
+            break;
+        found->router.family = found->family;
+        memcpy(found->router.ip, mnl_attr_get_payload(attribute), len);
         break;
     case RTA_OIF:
-        found->interface = mnl_attr_get_u32(attribute);
+        found->interface = number(attribute);
         break;
     case RTA_PRIORITY:
-        found->metric = mnl_attr_get_u32(attribute);
+        found->metric = number(attribute);
         break;
     case RTA_TABLE:
-        found->is_main = mnl_attr_get_u32(attribute) == RT_TABLE_MAIN;
+        found->is_main = number(attribute) == RT_TABLE_MAIN;
         break;
     default:
         break;
@@ -48,7 +56,7 @@ static int on_route(const struct nlmsghdr *message, void *arg)
 {
     struct search *search = arg;
     const struct rtmsg *route = mnl_nlmsg_get_payload(message);
-    struct found found = {.is_main = false};
+    struct found found = {.family = search->family};
     if (mnl_nlmsg_get_payload_len(message) < sizeof *route || route->rtm_dst_len != 0 ||
         route->rtm_type != RTN_UNICAST || route->rtm_family != (search->family == 6 ? AF_INET6 : AF_INET))
         return MNL_CB_OK;
