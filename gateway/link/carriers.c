@@ -262,11 +262,11 @@ static void on_readable(struct bufferevent *bev, void *arg)
     struct gw_carriers *carriers = carrier->carriers;
     struct evbuffer *in = bufferevent_get_input(bev);
     struct gw_mono now = gw_loop_now(carriers->params.loop);
-    bool is_first = carrier->bytes_in == 0;
     size_t had = evbuffer_get_length(in);
     carrier->heard = now;
     enum gw_carrier_frame frame = take_frames(carrier, in);
     carrier->bytes_in += had - evbuffer_get_length(in);
+    bool is_first = carrier->bytes_in == 0; /* no frame came before, in whatever pieces */
     if (frame == GW_CARRIER_FRAME_HTTP && is_first && !carrier->is_ours) {
         answer_http(carrier);
         return;
