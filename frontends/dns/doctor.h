@@ -37,6 +37,9 @@ struct gw_dns_probe {
     struct gw_addr address; /* the first; family 0 = none */
 };
 
+/* What an answer says, into a probe that was zeroed; err is GW_E_MALFORMED when it is no message. */
+void gw_dns_probe_read(struct gw_dns_probe *probe, const uint8_t *answer, size_t len);
+
 /* Our server's address in the TUN. */
 struct gw_dns_tun_server {
     struct gw_addr address;

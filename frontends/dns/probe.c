@@ -85,7 +85,7 @@ static void take_address(struct gw_dns_probe *probe, const ldns_rr *rr)
     memcpy(probe->address.ip, ldns_rdf_data(ldns_rr_rdf(rr, 0)), is_v4 ? 4 : 16);
 }
 
-static void read_answer(struct gw_dns_probe *probe, const uint8_t *answer, size_t len)
+void gw_dns_probe_read(struct gw_dns_probe *probe, const uint8_t *answer, size_t len)
 {
     ldns_pkt *pkt;
     if (ldns_wire2pkt(&pkt, answer, len) != LDNS_STATUS_OK) {
@@ -125,7 +125,7 @@ static void ask(struct gw_dns_probe *probe, const struct gw_addr *server, bool i
     if (n < 0)
         probe->err = (int)n;
     else
-        read_answer(probe, answer, (size_t)n);
+        gw_dns_probe_read(probe, answer, (size_t)n);
     if (fd >= 0)
         close(fd);
     free(query);

@@ -17,6 +17,17 @@ static unsigned count(const char *text, const char *word)
     return n;
 }
 
+/* Lines that can name a server. */
+static unsigned count_servers(const char *text)
+{
+    unsigned n = 0;
+    for (; *text; text += strspn(text, "\r\n")) {
+        n += strncmp(text, "nameserver ", 11) == 0 || strncmp(text, "nameserver\t", 11) == 0;
+        text += strcspn(text, "\r\n");
+    }
+    return n;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct gw_sysdns_wish wish;
@@ -36,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     struct gw_addr servers[GW_SYSDNS_OLD_MAX];
     unsigned server_count = gw_resolv_conf_servers(old, servers);
-    if (server_count > GW_SYSDNS_OLD_MAX)
+    if (server_count > GW_SYSDNS_OLD_MAX || server_count > count_servers(old))
         abort();
     for (unsigned i = 0; i < server_count; i++) {
         if (servers[i].port != 53 || !gw_resolv_conf_names(old, &servers[i]))

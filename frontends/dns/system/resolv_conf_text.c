@@ -125,14 +125,21 @@ static bool parse_server(struct gw_addr *out, char word[GW_ADDR_STRLEN])
     return gw_addr_parse_ip(out, word, 53) == 0;
 }
 
+/* A line of `len` bytes: does it name a server? */
+static bool take_server(struct gw_addr *out, const char *text, size_t len)
+{
+    char line[LINE_MAX_LEN], word[GW_ADDR_STRLEN];
+    snprintf(line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), text);
+    return sscanf(line, "nameserver%*[ \t]%71[^ \t#;]", word) == 1 && parse_server(out, word);
+}
+
 /* fn is told of each nameserver until it returns false. */
 static void each_server(const char *text, bool (*fn)(void *ctx, const struct gw_addr *server), void *ctx)
 {
-    char word[GW_ADDR_STRLEN];
     struct gw_addr address;
     while (*text) {
         size_t len = strcspn(text, "\r\n");
-        if (sscanf(text, "nameserver %71s", word) == 1 && parse_server(&address, word) && !fn(ctx, &address))
+        if (take_server(&address, text, len) && !fn(ctx, &address))
             return;
         text += len;
         text += strspn(text, "\r\n");
