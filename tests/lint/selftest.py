@@ -106,6 +106,47 @@ class LayersTest(Tree):
         self.refused(2, "gateway/misspelt")
 
 
+class DecodersTest(Tree):
+    TABLE = "| what | files | target |\n|---|---|---|\n| addresses | `gateway/wire/addr.c` | `addr` |\n"
+
+    def setUp(self):
+        super().setUp()
+        self.write("gateway/wire/addr.c", SPDX + "void f(void)\n{\n    sscanf(text);\n}\n")
+        self.write("tests/fuzz/addr.cmake", "peergate_fuzz(NAME addr SOURCES fuzz_addr.c DEPS gw_wire)\n")
+        self.write("tests/fuzz/corpus/addr/one", "1.2.3.4")
+        self.write("tests/fuzz/README.md", self.TABLE)
+
+    def refused(self, status, what):
+        code, said = self.lint(sys.executable, LINT / "decoders.py", self.root)
+        self.assertEqual(code, status, said)
+        self.assertIn(what, said)
+
+    def test_good_table_passes(self):
+        self.refused(0, "1 files read from outside, 1 fuzz targets")
+
+    def test_reader_without_a_row_fails(self):
+        self.write("gateway/link/udp.c", SPDX + "void f(void)\n{\n    recvmmsg(fd);\n}\n")
+        self.refused(1, "gateway/link/udp.c: reads bytes from outside")
+
+    def test_what_only_looks_like_reading_passes(self):
+        self.write("gateway/link/udp.c", SPDX + "/* read() is not called */\nvoid f(void)\n{\n    clock->read(clock);\n    gw_read(x);\n}\n")
+        self.refused(0, "1 files")
+
+    def test_target_that_is_not_there_fails(self):
+        self.write("tests/fuzz/README.md", self.TABLE.replace("`addr` |", "`addr` `gone` |"))
+        self.refused(1, "there is no target gone")
+
+    def test_target_without_a_row_or_an_input_fails(self):
+        self.write("tests/fuzz/stun.cmake", "peergate_fuzz(NAME stun SOURCES fuzz_stun.c DEPS gw_wire)\n")
+        self.refused(1, "tests/fuzz/stun: a target that tests/fuzz/README.md does not name")
+        self.refused(1, "tests/fuzz/corpus/stun: not one input")
+
+    def test_file_that_is_not_there_and_none_without_a_reason_fail(self):
+        self.write("tests/fuzz/README.md", self.TABLE + "| more | `gateway/wire/gone.c` | none: |\n")
+        self.refused(1, "there is no gateway/wire/gone.c")
+        self.refused(1, "more: none, but why?")
+
+
 class ScriptsTest(Tree):
     def test_header_that_needs_another_fails(self):
         self.assertEqual(self.lint("bash", LINT / "headers.sh", "cc")[0], 0)
