@@ -33,10 +33,12 @@ def told_apart():
         raise LabError(str(failed)) from None
 
 
-def emit(ctx, name, values, unit, limit=None, digits=0, pick=median, **more):
+def emit(ctx, name, values, unit, limit=None, digits=0, pick=median, of=None, **more):
+    """of: so many there should be; who has no figure never got there."""
     value = pick(values) if values else None
+    is_met = value is not None and limit is not None and value <= limit and (of is None or len(values) == of)
     ctx.emit({"name": name, "value": None if value is None else round(value, digits), "unit": unit, "peer": None, "peer_value": None, "ratio": None,
-              "target": None if limit is None else f"<= {limit:g}", "met": None if limit is None else value is not None and value <= limit,
+              "target": None if limit is None else f"<= {limit:g}" + ("" if of is None else ", all"), "met": None if limit is None or of == 0 else is_met,
               "values": [round(one, digits) for one in values], "runs": len(values), "noise": round(spread(values), 3) if values else None, **more})
 
 
@@ -51,16 +53,16 @@ def pairs(ctx, grid):
             kinds[grid.is_alike(cells, outcome.a.home.kind, outcome.b.home.kind)].append(outcome)
     able = [outcome for group in kinds.values() for outcome in group]
     firsts = [outcome.first for outcome in able if outcome.first is not None]
-    emit(ctx, "pairs of NATs, first byte", firsts, "s, slowest", grid.CONNECTED, 2, max, median=round(median(firsts), 2), pairs=len(able),
+    emit(ctx, "pairs of NATs, first byte", firsts, "s, slowest", grid.CONNECTED, 2, max, len(able), median=round(median(firsts), 2) if firsts else None, pairs=len(able),
          connected=len(firsts))
     for possible, limit in (("direct", grid.DIRECT), ("search", grid.SEARCHED)):
         directs = [outcome.direct for outcome in kinds[possible] if outcome.direct is not None]
-        emit(ctx, f"pairs of NATs, direct ({possible})", directs, "s, slowest", limit, 2, max, median=round(median(directs), 2) if directs else None,
+        emit(ctx, f"pairs of NATs, direct ({possible})", directs, "s, slowest", limit, 2, max, len(kinds[possible]), median=round(median(directs), 2) if directs else None,
              pairs=len(kinds[possible]), direct=len(directs),
              missed=[f"{one.a.home.kind} x {one.b.home.kind}" for one in kinds[possible] if one.direct is None])
     blocked = [outcome for outcome in outcomes if outcome not in able]
     emit(ctx, "pairs with UDP blocked, first byte", [outcome.first for outcome in blocked if outcome.first is not None], "s, slowest",
-         grid.CONNECTED, 2, max, pairs=len(blocked), connected=sum(outcome.first is not None for outcome in blocked))
+         grid.CONNECTED, 2, max, len(blocked), pairs=len(blocked), connected=sum(outcome.first is not None for outcome in blocked))
 
 
 def repeated(ctx, function, parts):

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 from lab import ADDRESS, Lab, LabError
-from measure import Cost, interleaved, median, median_ratio, rss_bytes
+from measure import Cost, forget_peak, interleaved, median, median_ratio, peak_rss_bytes
 from nebula import Nebula
 from tunways import IPERF_PORT, TUNNEL, UNPACKED, NullSeal, PeergateTun, Pipe, Transfer, WireguardGo
 
-RATIO, COST, FLOOD_RATIO = 2.0, 2.2, 1.5
+RATIO, COST, OF_PEERS_COST, FLOOD_RATIO = 2.0, 2.2, 0.33, 1.5
 OF_PIPE, OF_NULL_SEAL = 0.75, 0.85
 
 
@@ -24,12 +24,19 @@ def result(name, transfers, values, noise):
     ratio, ratio_noise = median_ratio(ours, theirs)
     cost = transfers["peergate"].cost()
     peer = transfers.get("wireguard-go")
-    is_met = None if ratio is None or cost is None else ratio >= RATIO and cost["all"] <= COST
+    peer_cost = peer.cost() if peer else None
+    of_peers_cost = cost["all"] / peer_cost["all"] if cost and peer_cost and peer_cost["all"] else None
+    rss = max(transfers["peergate"].rss, default=0) / 1e6
+    # What it is to reach needs the peer; what it misses by itself it misses without, too.
+    is_met = bool(cost) and cost["all"] <= COST and rss <= RSS_MB
+    if is_met:
+        is_met = None if ratio is None or of_peers_cost is None else ratio >= RATIO and of_peers_cost <= OF_PEERS_COST
     return {"name": name, "value": round(median([value for value in ours if value]) or 0, 1), "unit": "Mbit/s", "peer": "wireguard-go" if peer else None,
             "peer_value": round(median([value for value in theirs if value]), 1) if any(theirs) else None,
-            "ratio": None if ratio is None else round(ratio, 3), "target": f"ratio >= {RATIO}, <= {COST} s/GB", "met": is_met,
-            "cpu_s_per_gb": cost, "peer_cpu_s_per_gb": peer.cost() if peer else None, "noise": round(ratio_noise, 3),
-            "rss_mb": round(max(transfers["peergate"].rss, default=0) / 1e6, 1), "raw_mbit": noise["raw"], "raw_noise": noise["raw_noise"],
+            "ratio": None if ratio is None else round(ratio, 3), "met": is_met,
+            "target": f"ratio >= {RATIO}, <= {COST} s/GB, <= {OF_PEERS_COST} of the peer's, <= {RSS_MB} MB",
+            "cpu_s_per_gb": cost, "peer_cpu_s_per_gb": peer_cost, "cpu_ratio": of_peers_cost and round(of_peers_cost, 3), "noise": round(ratio_noise, 3),
+            "rss_mb": round(rss, 1), "raw_mbit": noise["raw"], "raw_noise": noise["raw_noise"],
             "repeated": noise["repeated"], "errors": [error for one in transfers.values() for error in one.errors]}
 
 
@@ -130,11 +137,13 @@ def loaded(ctx, a, ways):
     """Round trips while four TCP streams run, and the memory that takes."""
     found = {}
     for name, way in ways.items():
+        for pid in way.pids.values():
+            forget_peak(pid)
         load = subprocess.Popen(["nsenter", f"--net=/run/netns/{a.name}", "iperf3", "-c", TUNNEL[name]["b"], "-p", str(IPERF_PORT), "-P", "4", "-t",
                                  str(max(4, round(ctx.seconds(8))))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(1)
         times = echoes(a, TUNNEL[name]["b"], ctx.count(250), 0.005)
-        found[name] = (median(times) / 1000, times[int(len(times) * 0.99)] / 1000, max(rss_bytes(pid) for pid in way.pids.values()) / 1e6)
+        found[name] = (median(times) / 1000, times[int(len(times) * 0.99)] / 1000, max(peak_rss_bytes(pid) for pid in way.pids.values()) / 1e6)
         load.wait(30)
     ours, theirs = found["peergate"], found.get("wireguard-go", (None, None, None))
     for place, what, unit, limit in ((0, "ping beside 4 TCP streams, median", "ms", LOADED_MS), (1, "ping beside 4 TCP streams, p99", "ms", LOADED_P99_MS),

@@ -13,7 +13,7 @@ import bench_natpath
 import bench_relay
 import bench_tun
 from lab import ADDRESS, Lab, LabError
-from measure import (Cost, descriptors, interleaved, median, median_ratio, rss_bytes, run_seconds, spread)
+from measure import (Cost, descriptors, forget_peak, interleaved, median, median_ratio, peak_rss_bytes, rss_bytes, run_seconds, spread)
 from peers import SERVICE_PORT, SOCKS_PORT, Direct, Kernel, Microsocks, Node, Peergate, Services, Ssh
 
 
@@ -90,16 +90,20 @@ class Bulk:
         self.ctx, self.a, self.way, self.mode = ctx, a, way, mode
         self.streams, self.seconds = streams, seconds
         self.costs = []
+        self.rss = []  # the most of any daemon, in each run
         self.errors = []
 
     def __call__(self):
         service = "http" if self.mode == "get" else "sink"
+        for pid in self.way.pids.values():
+            forget_peak(pid)
         with Cost(self.way.pids) as cost:
             got = self.ctx.load(self.a, self.way, self.mode, service, parallel=self.streams, seconds=self.seconds)
         if got["failed"] or got["wrong"]:
             self.errors.append(got["why"] or "the other end got another number of bytes")
             return None
         self.costs.append(cost.per_gb(got["bytes"]))
+        self.rss.append(max((peak_rss_bytes(pid) for pid in self.way.pids.values()), default=0))
         return got["mbit"]
 
     def cost(self):
@@ -122,6 +126,21 @@ def bulk_result(name, bulk, values, noise, ours, theirs, target):
     }
 
 
+FLOWS_MB, FLOWS_BDPS = 16, 3
+
+
+def bulk_memory(ctx, name, bulk, mbit, rtt_s, theirs):
+    """What the daemons need for it at most. mbit and rtt_s: what the way carries, which is on it at once."""
+    if not bulk[Peergate.name].rss or mbit is None:
+        return
+    limit = FLOWS_MB + FLOWS_BDPS * mbit / 8 * rtt_s
+    value = max(bulk[Peergate.name].rss) / 1e6
+    peer = max(bulk[theirs].rss, default=0) / 1e6 if theirs in bulk else None
+    ctx.emit({"name": f"{name}, RSS", "value": rounded(value, 1), "unit": "MB", "peer": theirs if peer else None,
+              "peer_value": rounded(peer, 1) if peer else None, "ratio": rounded(value / peer) if peer else None,
+              **at_most(value, round(limit, 1)), "runs": len(bulk[Peergate.name].rss), "noise": None})
+
+
 def compare_bulk(ctx, name, mode, streams, target, cores=None):
     everything = os.sched_getaffinity(0)
     try:
@@ -135,7 +154,9 @@ def compare_bulk(ctx, name, mode, streams, target, cores=None):
             values, noise = interleaved(ctx.runs, bulk, raw)
             if Peergate.name not in values:
                 raise LabError("peergate could not be measured")
-            ctx.emit(bulk_result(name, bulk, values, noise, Peergate.name, Ssh.name, target))
+            result = bulk_result(name, bulk, values, noise, Peergate.name, Ssh.name, target)
+            ctx.emit(result)
+            bulk_memory(ctx, name, bulk, result["value"], rtt_us(ctx, a) / 1e6, Ssh.name)
     finally:
         os.sched_setaffinity(0, everything)
 
@@ -179,6 +200,7 @@ def lossy_one(ctx, name, link, least, share):
         result["link"] = {key: counters["right_to_left"][key] for key in
                           ("lost", "dropped_queue", "dropped_room", "dropped_kernel", "late_us_p99", "late_us_max")}
         ctx.emit(result)
+        bulk_memory(ctx, name, bulk, link["rate"], 2 * link["delay"] / 1000, None)
 
 
 def lossy(ctx):

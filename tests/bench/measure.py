@@ -56,6 +56,17 @@ def rss_bytes(pid):
     return total * PAGE
 
 
+def forget_peak(pid):
+    """peak_rss_bytes counts from now on."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_rss_bytes(pid):
+    """The most that was resident since forget_peak, of the process itself."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
 def descriptors(pid):
     return sum(len(os.listdir(f"/proc/{one}/fd")) for one in tree(pid))
 

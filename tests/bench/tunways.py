@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from lab import ADDRESS, LabError
-from measure import Cost, median, rss_bytes
+from measure import Cost, forget_peak, median, peak_rss_bytes
 
 TUNNEL = {"peergate": {"a": "10.64.0.1", "b": "10.64.0.2"}, "wireguard-go": {"a": "10.65.0.1", "b": "10.65.0.2"},
           "nebula": {"a": "10.66.0.1", "b": "10.66.0.2"}, "null seal": {"a": "10.67.0.1", "b": "10.67.0.2"},
@@ -166,10 +166,12 @@ class Transfer:
 
     def __call__(self):
         argv = ["iperf3", "-c", self.address, "-p", IPERF_PORT, "-t", max(1, round(self.seconds)), "-J", "--connect-timeout", "3000", *self.words]
+        for pid in self.pids.values():
+            forget_peak(pid)
         with Cost(self.pids) as cost:
             done = subprocess.run(["nsenter", f"--net=/run/netns/{self.a.name}", *map(str, argv)], capture_output=True, text=True,
                                   timeout=self.seconds + 20)
-            self.rss += [rss_bytes(pid) for pid in self.pids.values()]
+        self.rss += [peak_rss_bytes(pid) for pid in self.pids.values()]
         got = json.loads(done.stdout or "{}")
         if "sum_received" not in got.get("end", {}):
             self.errors.append(got.get("error", "iperf3 said nothing"))
