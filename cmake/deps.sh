@@ -25,7 +25,7 @@ build_packages=(
 test_packages=(
     clang clang-format libclang-rt-dev libcmocka-dev gcovr
     curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
-    iproute2 nftables wireguard-go wireguard-tools iperf3 nginx-light
+    iproute2 iputils-ping nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf systemd dbus-daemon dbus-system-bus-common
     tinyproxy-bin coturn miniupnpd miniupnpd-nftables samba smbclient nebula redis-server
 )

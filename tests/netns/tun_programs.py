@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What people do through a TUN: a shell, and a large file to and from a file server, by ssh and by SMB. The programs know of nothing.
+"""What people do through a TUN: they ask by ping whether it is there and how much fits, measure it by iperf3, have a shell, and a large file to and from a file
+server, by ssh and by SMB. The programs know of nothing.
 
       laptop                          home
    10.77.0.1/24 ------ veth ------ 10.77.0.2/24
-   10.64.0.1/16 ====== peer0 ===== 10.64.0.2/16, fd64::2     sshd, smbd
+   10.64.0.1/16 ====== peer0 ===== 10.64.0.2/16, fd64::2     sshd, smbd, iperf3
 """
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
-from ground import Ground, check, command, needs, run, until
+from ground import REPLY, Ground, check, command, needs, run, until
 from tunlab import answers
 
-PORT, SSH_PORT, SMB_PORT = 7001, 2222, 4450
+PORT, SSH_PORT, SMB_PORT, IPERF_PORT = 7001, 2222, 4450, 5201
+MTU = 1380
 MEGABYTE = 1 << 20
 LARGE = 100 * MEGABYTE
 
@@ -52,6 +56,44 @@ class Scene:
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def ping(scene):
+    """The headers of ICMP and IP take 28 bytes, with IPv6 48. What is not to be cut and does not fit is refused with the size that does; what may be cut arrives."""
+    def ask(host, size, cut):
+        done = scene.in_a("ping", "-n", "-c", 3, "-i", "0.2", "-W", REPLY, "-s", size, "-M", cut, host)
+        got = re.search(rb"(\d+) received", done.stdout)
+        return int(got.group(1)) if got else 0, (done.stdout + done.stderr).decode(errors="replace")
+
+    for host, headers in (("10.64.0.2", 28), ("fd64::2", 48)):
+        for size, cut in ((0, "do"), (56, "do"), (1000, "do"), (MTU - headers, "do"), (MTU - headers + 1, "dont"), (8000, "dont"), (60000, "dont")):
+            received, said = ask(host, size, cut)
+            check(received > 0, f"ping -s {size} -M {cut} {host}: {said}")
+        for size in (MTU - headers + 1, 1472, 8000):
+            received, said = ask(host, size, "do")
+            check(received == 0 and re.search(rf"mtu[ :=]+{MTU}\b", said), f"ping -s {size} -M do {host}, which does not fit: {said}")
+    scene.ground.step("ping of 0 to 60000 bytes, over IPv4 and IPv6; what does not fit and may not be cut is told the MTU")
+
+
+def iperf(scene):
+    """Each direction, by TCP with one and several streams and by UDP: that it carries; how fast is printed."""
+    scene.b.start(["iperf3", "-s", "-p", IPERF_PORT, "--forceflush"], "iperf3", ready="Server listening")
+    for host in ("10.64.0.2", "fd64::2"):
+        for what, words in (("TCP", []), ("TCP, back", ["-R"]), ("TCP, 4 streams both ways", ["-P", 4, "--bidir"]), ("UDP", ["-u", "-b", "20M"]),
+                            ("UDP, back", ["-u", "-b", "20M", "-R"]), ("UDP of 8000 bytes, cut in pieces", ["-u", "-b", "20M", "-l", 8000])):
+            done = scene.in_a("iperf3", "-c", host, "-p", IPERF_PORT, "-t", 2, "-J", "--connect-timeout", 1000 * REPLY, *words)
+            got = json.loads(done.stdout or "{}")
+            check(done.returncode == 0 and "error" not in got, f"iperf3 {what} to {host}: {got.get('error', done.stderr)}")
+            end = got["end"]
+            if "-u" in words:
+                arrived = 100 - end["sum"]["lost_percent"]
+                # On a machine that stands still for seconds, sockets' buffers run over.
+                check(end["sum"]["packets"] > 0 and arrived > 25, f"iperf3 {what} to {host}: {arrived:.1f} % of {end['sum']['packets']} datagrams arrived")
+                scene.ground.step(f"iperf3 {what} to {host}: {arrived:.2f} % of {end['sum']['packets']} datagrams")
+                continue
+            rates = [end[key]["bits_per_second"] / 1e6 for key in ("sum_received", "sum_received_bidir_reverse") if key in end]
+            check(len(rates) == (2 if "--bidir" in words else 1) and min(rates) > 0.1, f"iperf3 {what} to {host}: {rates} Mbit/s")
+            scene.ground.step(f"iperf3 {what} to {host}: {' and '.join(f'{rate:.0f}' for rate in rates)} Mbit/s")
 
 
 def ssh(scene):
@@ -105,9 +147,11 @@ def smb(scene):
 
 
 def test():
-    needs("ip", "ssh", "ssh-keygen", "smbclient")
+    needs("ip", "ssh", "ssh-keygen", "smbclient", "iperf3", "ping")
     with Ground("tunprograms") as ground:
         scene = Scene(ground)
+        ping(scene)
+        iperf(scene)
         ssh(scene)
         smb(scene)
 
