@@ -84,6 +84,12 @@ static bool on_check_answered(struct gw_peer *peer, struct gw_mono now, const st
     return gw_discovery_check_answered(peer, now, from, nonce, path, rtt_ns);
 }
 
+static const struct gw_peer *relay_of(const struct gw_tuple *tuple, void *ctx)
+{
+    const struct gateway *gateway = ctx;
+    return gw_discovery_relay_of(gateway->discovery, tuple);
+}
+
 static void on_challenged(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from, void *ctx)
 {
     (void)ctx;
@@ -101,6 +107,7 @@ void gw_hooks_init(struct gateway *gateway)
                                                  .on_quiet = on_quiet,
                                                  .take_check = take_check,
                                                  .on_check_answered = on_check_answered,
+                                                 .relay_of = relay_of,
                                                  .on_challenged = on_challenged,
                                                  .ctx = gateway};
 }

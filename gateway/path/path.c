@@ -143,6 +143,18 @@ static bool is_last_resort(const struct gw_paths *paths, const struct gw_tuple *
     return gw_tuple_is_carrier(tuple) || (gw_tuple_is_relay(tuple) && paths->policy == GW_PATH_DIRECT);
 }
 
+/* That the peer sends by another path does not say that this one has failed: it may have chosen so, and what goes here may be answered there. If each followed the other for that, both
+ * at the same time, they would change places for ever. So it is asked, and has failed if it leaves that unanswered; and whoever switched a moment ago waits for the verdict of more challenges. */
+static bool is_failing(const struct gw_paths *paths, struct gw_path *current, struct gw_mono now,
+                       struct gw_random *random)
+{
+    bool is_fresh =
+        !gw_mono_is_never(paths->switched) && gw_mono_sub(now, paths->switched) < GW_PATH_SWITCH_SPACING_NS;
+    gw_path_probe(current, now, random);
+    return !is_fresh && current->challenge_tries > 1 &&
+           gw_mono_before(current->last_received, current->challenge_began);
+}
+
 /* Something came over a path that we know, while we send on another one. */
 static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path *current, struct gw_mono now,
                    bool proves_round_trip, bool was_validated, int64_t silence_ns, struct gw_random *random)
@@ -151,9 +163,13 @@ static bool follow(struct gw_paths *paths, struct gw_path *path, struct gw_path 
     bool is_unanswered = !gw_mono_is_never(current->awaiting) &&
                          gw_mono_sub(now, current->awaiting) > silence_ns / FOLLOW_PART;
     if (gw_tuple_same_kind(&path->tuple, &current->tuple) || !current->is_validated) {
-        /* Who only sends from there, and does not hear what goes there, is not followed a second time. */
-        bool may_follow = path->is_validated ? is_silent || is_unanswered
-                                             : is_silent && path->challenge_tries <= TRIES_UNPROVEN;
+        bool may_follow;
+        if (!path->is_validated) /* Who only sends from there, and does not hear what goes there, is not followed a second time. */
+            may_follow = is_silent && path->challenge_tries <= TRIES_UNPROVEN;
+        else if (!current->is_validated)
+            may_follow = is_silent || is_unanswered;
+        else
+            may_follow = (is_silent || is_unanswered) && is_failing(paths, current, now, random);
         return (may_follow || proves_round_trip) && gw_paths_make_current(paths, path, now);
     }
     /* Each side chooses its own way, so that the peer sends by the relay or a carrier says nothing of our direct path, and the other way round: it is asked. */

@@ -203,11 +203,15 @@ bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple
 void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
 {
     char text[GW_ADDR_STRLEN];
+    const struct gw_peer_hooks *hooks = &peer->host->hooks;
     const struct gw_path *path = gw_paths_current(&peer->paths);
-    gw_log_debug("peer %s: path %s", gw_peer_name(peer),
+    const struct gw_peer *relay =
+        path && gw_tuple_is_relay(&path->tuple) ? hooks->relay_of(&path->tuple, hooks->ctx) : NULL;
+    gw_log_debug("peer %s: path %s%s%s", gw_peer_name(peer),
                  !path                             ? "none"
                  : gw_tuple_is_relay(&path->tuple) ? "by relay"
-                                                   : gw_addr_log(&path->tuple.remote, text));
+                                                   : gw_addr_log(&path->tuple.remote, text),
+                 relay ? " " : "", relay ? gw_peer_name(relay) : "");
     gw_peer_rearm(peer); /* its size may not be known */
     gw_peer_mark_ready(peer);
     gw_peer_report(peer, now);
@@ -229,8 +233,10 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
     bool is_current = path && path == gw_paths_current(&peer->paths);
     bool is_changed = gw_paths_received(&peer->paths, now, tuple, bytes, is_highest, proves_round_trip, rule,
                                         is_current ? 0 : gw_peer_silence(peer), peer->host->random);
+    const struct gw_path *current = gw_paths_current(&peer->paths);
     /* A challenge is due, or a HELLO that was too long for an unproven path may fit now. */
     if (!path || gw_mono_due(path->challenge_at, now) ||
+        (current && gw_mono_due(current->challenge_at, now)) ||
         (!path->is_validated && gw_peer_hello_is_pending(peer)))
         gw_peer_mark_ready(peer);
     if (proves_round_trip)

@@ -38,6 +38,8 @@ struct gw_peer_hooks {
     /* A PATH_RESPONSE that belongs to no path: true when it proves one, with its round trip. */
     bool (*on_check_answered)(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from,
                               const uint8_t nonce[8], struct gw_tuple *path, int64_t *rtt_ns, void *ctx);
+    /* Who relays there; NULL when nobody does (any more). */
+    const struct gw_peer *(*relay_of)(const struct gw_tuple *tuple, void *ctx);
     /* A PATH_CHALLENGE came from there. */
     void (*on_challenged)(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *from, void *ctx);
     void *ctx;

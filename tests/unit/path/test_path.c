@@ -449,6 +449,86 @@ static void test_new_keys_by_relay(void **state)
     assert_int_equal(sent_to(&scene), 1);
 }
 
+/* ---- the peer sends by another path of the same kind */
+
+static struct gw_tuple second_relay(void)
+{
+    return (struct gw_tuple){.link = GW_LINK_RELAY | 2};
+}
+
+/* Two relays that answer, and the first one is sent on; the peer sends on the second one, for a while already. */
+static void begin_torn(struct scene *scene)
+{
+    struct gw_tuple mine = relay(), its = second_relay();
+    *scene = (struct scene){.now = {GW_S(1000)}};
+    gw_paths_init(&scene->paths);
+    gw_paths_add_proven(&scene->paths, scene->now, &mine, GW_MS(40), &random_bytes);
+    gw_paths_add_proven(&scene->paths, scene->now, &its, GW_MS(40), &random_bytes);
+    passes(scene, GW_S(2));
+    gw_paths_add_proven(&scene->paths, scene->now, &mine, GW_MS(40), &random_bytes);
+    assert_true(gw_tuple_equal(&gw_paths_current(&scene->paths)->tuple, &mine));
+}
+
+/* For so long, data goes out by the path that is sent on and comes in by the second relay. Returns true when another path is sent on. */
+static bool comes_by_second(struct scene *scene, int64_t ns)
+{
+    struct gw_tuple its = second_relay();
+    bool is_changed = false;
+    for (; ns > 0 && !is_changed; ns -= GW_MS(10)) {
+        scene->now = gw_mono_add(scene->now, GW_MS(10));
+        gw_path_sent_data(gw_paths_current(&scene->paths), scene->now);
+        is_changed |= gw_paths_received(&scene->paths, scene->now, &its, 100, true, false,
+                                        GW_PATH_RULE_CHALLENGE, SILENCE, &random_bytes);
+        is_changed |= gw_paths_expire(&scene->paths, scene->now, SILENCE, &random_bytes);
+        while (gw_paths_take_challenge(&scene->paths, scene->now))
+            ;
+    }
+    return is_changed;
+}
+
+/* What we send is answered by the other relay: ours is asked, and as long as it answers it is not left. */
+static void test_not_followed(void **state)
+{
+    struct scene scene;
+    struct gw_tuple mine = relay();
+    (void)state;
+    begin_torn(&scene);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_false(comes_by_second(&scene, GW_MS(150))); /* it is silent for 100 ms, and is asked */
+        assert_false(answers(&scene, &mine, &mine, 0));
+        assert_false(gw_paths_received(&scene.paths, scene.now, &mine, 100, true, false,
+                                       GW_PATH_RULE_CHALLENGE, 0, &random_bytes));
+    }
+    assert_true(gw_tuple_equal(&gw_paths_current(&scene.paths)->tuple, &mine));
+}
+
+/* It does not answer: followed, long before three challenges were unanswered. */
+static void test_followed(void **state)
+{
+    struct scene scene;
+    struct gw_tuple its = second_relay();
+    (void)state;
+    begin_torn(&scene);
+    struct gw_mono began = scene.now;
+    assert_true(comes_by_second(&scene, GW_S(1)));
+    assert_true(gw_tuple_equal(&gw_paths_current(&scene.paths)->tuple, &its));
+    assert_in_range(gw_mono_sub(scene.now, began), GW_MS(200), GW_MS(250));
+}
+
+/* We have just come from there: only the verdict of all challenges brings us back. */
+static void test_just_switched(void **state)
+{
+    struct scene scene;
+    struct gw_tuple its = second_relay();
+    (void)state;
+    begin_torn(&scene);
+    scene.paths.switched = scene.now;
+    struct gw_mono began = scene.now;
+    assert_true(comes_by_second(&scene, GW_S(1)));
+    assert_true(gw_tuple_equal(&gw_paths_current(&scene.paths)->tuple, &its));
+    assert_in_range(gw_mono_sub(scene.now, began), GW_MS(400), GW_MS(450));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +547,9 @@ int main(void)
         cmocka_unit_test(test_peer_moved),
         cmocka_unit_test(test_peer_moved_to_unproven),
         cmocka_unit_test(test_new_keys_by_relay),
+        cmocka_unit_test(test_not_followed),
+        cmocka_unit_test(test_followed),
+        cmocka_unit_test(test_just_switched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
