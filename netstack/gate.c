@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The gate; see gate.h. Flows are remembered by keyed hashes of 64 bits: one that is another's by chance (2^-52 for a packet) gets in, where its port is asked. */
 #include "netstack/gate.h"
+#include "netstack/gate_behind.h"
+#include "netstack/gate_table.h"
 #include "netstack/gate_tcp.h"
 
 #include "gateway/packet/flow.h"
@@ -8,21 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS 1024u
-#define WAYS 4u
 #define KEPT_S 120u
 #define FRAGMENT_PROTOCOL 44u /* no flow has it: for tags of fragments */
 #define TCP_FLAGS 13u
-
-struct flow {
-    uint64_t tag; /* 0 = free */
-    uint32_t used_s;
-};
-
-/* What was seen lately; the least recently used of a set makes room. */
-struct table {
-    struct flow flows[SETS][WAYS];
-};
 
 struct gw_gate {
     struct gw_gate_params params;
@@ -30,10 +20,11 @@ struct gw_gate {
     struct gw_flow_key last; /* of a flow that the kernel has: a burst is hashed once */
     uint32_t last_s;
     struct gw_gate_stats stats;
-    struct table asked;    /* the kernel spoke first */
-    struct table admitted; /* peers spoke first, and may; fragments of what is the netstack's */
-    struct table doubted;  /* were admitted, until the owner's word changed */
+    struct gw_gate_table asked;    /* the kernel spoke first */
+    struct gw_gate_table admitted; /* peers spoke first, and may; fragments of what is the netstack's */
+    struct gw_gate_table doubted;  /* were admitted, until the owner's word changed */
     struct gw_gate_tcp *tcp;
+    struct gw_gate_behind *behind;
 };
 
 struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
@@ -47,7 +38,8 @@ struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
     else
         gw_random_fill(params->random, gate->seed, sizeof gate->seed);
     gate->tcp = gw_gate_tcp_new(&gate->params);
-    if (gate->tcp)
+    gate->behind = gw_gate_behind_new(&gate->params, gate->seed);
+    if (gate->tcp && gate->behind)
         return gate;
     gw_gate_free(gate);
     return NULL;
@@ -55,8 +47,10 @@ struct gw_gate *gw_gate_new(const struct gw_gate_params *params)
 
 void gw_gate_free(struct gw_gate *gate)
 {
-    if (gate)
-        gw_gate_tcp_free(gate->tcp);
+    if (!gate)
+        return;
+    gw_gate_tcp_free(gate->tcp);
+    gw_gate_behind_free(gate->behind);
     free(gate);
 }
 
@@ -72,39 +66,23 @@ static uint32_t seconds(struct gw_mono now)
     return (uint32_t)((uint64_t)now.ns / 1000000000u);
 }
 
-static bool find(struct table *table, uint64_t tag, uint32_t now_s)
+static bool find(struct gw_gate_table *table, uint64_t tag, uint32_t now_s)
 {
-    struct flow *set = table->flows[(tag >> 32) % SETS];
-    for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].tag != tag || now_s - set[i].used_s > KEPT_S)
-            continue;
-        set[i].used_s = now_s;
-        return true;
-    }
-    return false;
+    return gw_gate_table_find(table, tag, now_s, KEPT_S);
 }
 
-static void put(struct table *table, uint64_t tag, uint32_t now_s)
+static void put(struct gw_gate_table *table, uint64_t tag, uint32_t now_s)
 {
-    struct flow *set = table->flows[(tag >> 32) % SETS], *oldest = set;
-    for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].tag == tag || set[i].tag == 0) {
-            oldest = &set[i];
-            break;
-        }
-        if (now_s - set[i].used_s > now_s - oldest->used_s)
-            oldest = &set[i];
-    }
-    *oldest = (struct flow){tag, now_s};
+    gw_gate_table_put(table, tag, now_s);
 }
 
 /* What is asked about again stays known: what the kernel goes on sending there must not count as asked for by it. */
 void gw_gate_forget(struct gw_gate *gate, struct gw_mono now)
 {
     uint32_t now_s = seconds(now);
-    for (unsigned i = 0; i < SETS; i++) {
-        for (unsigned k = 0; k < WAYS; k++) {
-            const struct flow *flow = &gate->admitted.flows[i][k];
+    for (unsigned i = 0; i < GW_GATE_SETS; i++) {
+        for (unsigned k = 0; k < GW_GATE_WAYS; k++) {
+            const struct gw_gate_flow *flow = &gate->admitted.flows[i][k];
             if (flow->tag != 0 && now_s - flow->used_s <= KEPT_S)
                 put(&gate->doubted, flow->tag, now_s);
         }
@@ -119,22 +97,14 @@ void gw_gate_forget_peer(struct gw_gate *gate, const void *peer)
     gw_gate_tcp_forget_peer(gate->tcp, peer);
 }
 
-static void use(struct table *table, uint64_t tag, uint32_t used_s)
-{
-    struct flow *set = table->flows[(tag >> 32) % SETS];
-    for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].tag == tag && (int32_t)(used_s - set[i].used_s) > 0)
-            set[i].used_s = used_s;
-    }
-}
-
 void gw_gate_used(struct gw_gate *gate, struct gw_mono now, uint64_t tag, uint32_t used_s)
 {
     uint32_t now_s = seconds(now);
     if ((int32_t)(used_s - now_s) > 0)
         used_s = now_s; /* another thread's clock */
-    use(&gate->asked, tag, used_s);
-    use(&gate->admitted, tag, used_s);
+    gw_gate_table_use(&gate->asked, tag, used_s);
+    gw_gate_table_use(&gate->admitted, tag, used_s);
+    gw_gate_behind_used(gate->behind, tag, used_s);
 }
 
 /* ---- what a packet says */
@@ -155,6 +125,11 @@ static struct segment segment_of(const uint8_t *packet, const struct gw_ip *ip)
     return segment;
 }
 
+static bool is_icmp(const struct gw_ip *ip)
+{
+    return ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6;
+}
+
 static uint64_t fragment_tag(const struct gw_gate *gate, const uint8_t *packet, const struct gw_ip *ip)
 {
     struct gw_flow_key key;
@@ -171,6 +146,8 @@ static uint64_t fragment_tag(const struct gw_gate *gate, const uint8_t *packet, 
 static enum gw_gate_way ask(struct gw_gate *gate, void *peer, const struct gw_addr *local,
                             const struct gw_ip *ip)
 {
+    if (!gw_netstack_link_has_address(gate->params.link, local))
+        return gate->params.decide_foreign(gate->params.ctx, peer, local);
     return gate->params.decide(gate->params.ctx, peer, local, ip->protocol == GW_IP_UDP);
 }
 
@@ -208,20 +185,25 @@ static bool let_flow_out(struct gw_gate *gate, uint32_t now_s, void *peer, const
         bool is_doubted = !find(&gate->asked, tag, now_s) && find(&gate->doubted, tag, now_s);
         if (is_doubted && !is_still_admitted(gate, now_s, peer, tag, packet, ip))
             return false;
-        if (!is_doubted)
+        if (!is_doubted) {
             put(&gate->asked, tag, now_s);
+            gw_gate_behind_outbound(gate->behind, now_s, peer, packet, ip);
+        }
     }
     gate->last = key;
     gate->last_s = now_s;
     return true;
 }
 
-static bool let_tcp_out(struct gw_gate *gate, void *peer, const uint8_t *packet, const struct gw_ip *ip)
+static bool let_tcp_out(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
+                        const struct gw_ip *ip)
 {
     struct gw_addr local = local_of(packet, ip, false), remote;
     uint8_t flags = packet[ip->l4 + TCP_FLAGS];
-    if (!gw_netstack_link_has_address(gate->params.link, &local))
-        return true; /* of a subnet behind us: decide_foreign says what comes back */
+    if (!gw_netstack_link_has_address(gate->params.link, &local)) {
+        gw_gate_behind_outbound(gate->behind, now_s, peer, packet, ip);
+        return true; /* of a subnet behind us: what comes back is asked about */
+    }
     if (flags & (GW_TCP_SYN | GW_TCP_RST)) {
         gw_ip_destination(&remote, packet, ip);
         remote.port = gw_load16_be(packet + ip->l4 + 2);
@@ -235,9 +217,11 @@ bool gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, void *peer, cons
 {
     struct segment segment = segment_of(packet, ip);
     if (ip->protocol == GW_IP_TCP && !ip->is_fragment)
-        return let_tcp_out(gate, peer, packet, ip);
-    if (ip->protocol == GW_IP_TCP || ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6 ||
-        segment.offset > 0 || (gw_flow_has_ports(ip) && segment.len < 4))
+        return let_tcp_out(gate, seconds(now), peer, packet, ip);
+    if (is_icmp(ip) && segment.offset == 0)
+        gw_gate_behind_outbound(gate->behind, seconds(now), peer, packet, ip);
+    if (ip->protocol == GW_IP_TCP || is_icmp(ip) || segment.offset > 0 ||
+        (gw_flow_has_ports(ip) && segment.len < 4))
         return true;
     return let_flow_out(gate, seconds(now), peer, packet, ip);
 }
@@ -290,7 +274,7 @@ static enum gw_gate_way decide(struct gw_gate *gate, struct gw_mono now, void *p
         return find(&gate->admitted, fragment_tag(gate, packet, ip), now_s) ? GW_GATE_STACK : GW_GATE_KERNEL;
     }
     enum gw_gate_way way;
-    if (ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6)
+    if (is_icmp(ip))
         way = GW_GATE_KERNEL;
     else if (gw_flow_has_ports(ip) && segment.len < 4)
         way = GW_GATE_NOBODY;
@@ -305,6 +289,25 @@ static enum gw_gate_way decide(struct gw_gate *gate, struct gw_mono now, void *p
     return way;
 }
 
+/* To what is behind us. Who may not begin anything there may answer. */
+static enum gw_gate_way decide_behind(struct gw_gate *gate, struct gw_mono now, void *peer,
+                                      const uint8_t *packet, const struct gw_ip *ip, const struct gw_addr *to)
+{
+    struct segment segment = segment_of(packet, ip);
+    uint32_t now_s = seconds(now);
+    bool may_begin = gate->params.decide_foreign(gate->params.ctx, peer, to) == GW_GATE_KERNEL, may_pass;
+    if (segment.offset > 0)
+        may_pass = may_begin || find(&gate->admitted, fragment_tag(gate, packet, ip), now_s);
+    else if (ip->protocol == GW_IP_TCP || is_icmp(ip))
+        may_pass = may_begin || gw_gate_behind_is_answer(gate->behind, now_s, packet, ip);
+    else
+        may_pass = (!gw_flow_has_ports(ip) || segment.len >= 4) &&
+                   decide_flow(gate, now_s, peer, packet, ip) == GW_GATE_KERNEL;
+    if (may_pass && !may_begin && ip->is_fragment && segment.offset == 0)
+        put(&gate->admitted, fragment_tag(gate, packet, ip), now_s);
+    return may_pass ? GW_GATE_KERNEL : GW_GATE_NOBODY;
+}
+
 enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                                  const struct gw_ip *ip)
 {
@@ -312,7 +315,7 @@ enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void 
     gw_ip_destination(&to, packet, ip);
     enum gw_gate_way way = gw_netstack_link_has_address(gate->params.link, &to)
                                ? decide(gate, now, peer, packet, ip)
-                               : gate->params.decide_foreign(gate->params.ctx, peer, &to);
+                               : decide_behind(gate, now, peer, packet, ip, &to);
     uint64_t *counter = way == GW_GATE_KERNEL  ? &gate->stats.to_kernel
                         : way == GW_GATE_STACK ? &gate->stats.to_stack
                                                : &gate->stats.dropped;

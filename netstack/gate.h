@@ -24,7 +24,7 @@ struct gw_gate_params {
     /* A peer begins something new with this address of ours; port 0: neither TCP nor UDP. KERNEL: it may, and the kernel has it. STACK: for the netstack, which may
      * refuse it. */
     enum gw_gate_way (*decide)(void *ctx, void *peer, const struct gw_addr *local, bool is_udp);
-    /* The same for an address that is not ours. */
+    /* The same for an address that is not ours: KERNEL, or else only answers to what is there get through. */
     enum gw_gate_way (*decide_foreign)(void *ctx, void *peer, const struct gw_addr *to);
     /* Whose this address is, NULL: nobody's. */
     void *(*route)(void *ctx, const struct gw_addr *remote);

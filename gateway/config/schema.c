@@ -124,7 +124,7 @@ static const struct gw_key security_keys[] = {
      .doc =
          "Who may connect: one peer ID a line, with options before it (`services=\"ssh,web\"`, `expires=\"2027-01-01\"`, "
          "`revoked=\"yes\"`, with commas between them) and a comment after it. A line for one of `peers` says what that one "
-         "may use, and when it has expired or says `revoked`, that it may not connect."},
+         "may use, and when it has expired or says `revoked`, that it may not connect. With `services` a peer gets those alone: no other port, and nothing of `tun.subnets`."},
     END};
 static const struct gw_section security_section = {.keys = security_keys};
 
@@ -143,7 +143,8 @@ static const struct gw_key tun_keys[] = {
      .doc =
          "TCP from this machine to peers of ours ends here and goes on as a flow to their services, by port, which keeps its speed on lossy links; the service sees its own machine as the client. What they do not list goes by packets."},
     {"subnets", GW_TYPE_PREFIX, GW_LIST, ROOT(tun.subnets), NOW, .max_count = GW_CONFIG_SUBNETS_MAX,
-     .doc = "Networks behind this machine whose packets may enter the tunnel too; others are dropped."},
+     .doc =
+         "Networks behind this machine whose packets may enter the tunnel too; others are dropped. Peers reach them, unless their rights are limited to some services (`authorized_keys`): those only answer what is begun from there."},
     END};
 static const struct gw_section tun_section = {.keys = tun_keys};
 
@@ -469,7 +470,7 @@ static const struct gw_key network_keys[] = {
     {"expose", GW_TYPE_ENUM, NETWORK(expose), NOW, .choices = exposes, .fallback = "services",
      .doc =
          "What packets to this node's virtual addresses reach: `services` only, by their ports, or every port of "
-         "this `host`, for peers whose rights are not limited to some services."},
+         "this `host` and what it forwards to, for peers whose rights are not limited to some services."},
     END};
 static const struct gw_section network_section = {
     .keys = network_keys,

@@ -14,13 +14,18 @@
 
 /* ---- who may what */
 
-/* May the peer reach what is not listed: the whole machine is exposed, and the peer's rights are not limited to some services? */
-static bool is_exposed_to(const struct gw_packets *packets, const struct gw_peer *peer)
+/* Are the peer's rights not limited to some services? */
+static bool is_unlimited(const struct gw_packets *packets, const struct gw_peer *peer)
 {
     static const struct gw_service any; /* no list names "" */
-    return packets->is_host_exposed &&
-           gw_services_may_use(packets->network->services, &any, gw_peer_config(peer)->public_key) ==
-               GW_VERDICT_ALLOWED;
+    return gw_services_may_use(packets->network->services, &any, gw_peer_config(peer)->public_key) ==
+           GW_VERDICT_ALLOWED;
+}
+
+/* May the peer reach what is not listed, as the whole machine is exposed? */
+static bool is_exposed_to(const struct gw_packets *packets, const struct gw_peer *peer)
+{
+    return packets->is_host_exposed && is_unlimited(packets, peer);
 }
 
 static enum gw_reason authorize(void *ctx, void *peer, const struct gw_addr *local,
@@ -67,11 +72,11 @@ static enum gw_gate_way decide(void *ctx, void *peer, const struct gw_addr *loca
 static enum gw_gate_way decide_foreign(void *ctx, void *peer, const struct gw_addr *to)
 {
     const struct gw_packets *packets = ctx;
-    for (size_t i = 0; i < packets->subnet_count; i++) {
-        if (gw_prefix_has(&packets->subnets[i], to))
-            return GW_GATE_KERNEL;
-    }
-    return is_exposed_to(packets, peer) ? GW_GATE_KERNEL : GW_GATE_NOBODY;
+    bool is_listed = packets->is_host_exposed;
+    for (size_t i = 0; i < packets->subnet_count && !is_listed; i++)
+        is_listed = gw_prefix_has(&packets->subnets[i], to);
+    /* A list of services names no subnet. */
+    return is_listed && is_unlimited(packets, peer) ? GW_GATE_KERNEL : GW_GATE_NOBODY;
 }
 
 /* ---- lanes: the gate's word is theirs too, and what they carry it does not see */
@@ -103,7 +108,14 @@ static void tell_lanes(struct gw_packets *packets, const uint8_t *packet, const 
                        bool is_inbound, bool is_kernels, struct gw_mono now)
 {
     struct gw_flow_key key;
-    if (ip->is_fragment)
+    bool is_icmp = ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6;
+    struct gw_addr local;
+    if (is_inbound)
+        gw_ip_destination(&local, packet, ip);
+    else
+        gw_ip_source(&local, packet, ip);
+    /* Of ICMP with a subnet behind us the gate looks at each packet. */
+    if (ip->is_fragment || (is_icmp && !gw_netstack_link_has_address(packets->link, &local)))
         return;
     gw_flow_key_of(&key, packet, ip, is_inbound);
     if (is_kernels)

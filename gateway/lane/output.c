@@ -25,7 +25,7 @@ static bool is_edge(const uint8_t *packet, const struct gw_ip *ip)
     return ip->protocol == GW_IP_TCP && !ip->is_fragment && (packet[ip->l4 + 13] & (GW_TCP_SYN | GW_TCP_RST));
 }
 
-/* The gate lets a peer's answers in to what it saw go out, and says whether the kernel may go on with what a peer began; ICMP it knows by itself (netstack/gate.h). */
+/* The gate lets a peer's answers in to what it saw go out, and says whether the kernel may go on with what a peer began (netstack/gate.h). */
 static bool is_engines(struct gw_lane *lane, const uint8_t *packet, const struct gw_ip *ip)
 {
     struct gw_flow_key key;
@@ -35,8 +35,6 @@ static bool is_engines(struct gw_lane *lane, const uint8_t *packet, const struct
         return false;
     if (ip->is_fragment)
         return true;
-    if (ip->protocol == GW_IP_ICMP || ip->protocol == GW_IP_ICMPV6)
-        return false;
     gw_flow_key_of(&key, packet, ip, false);
     return !gw_lane_flows_have(lane->hub->flows, &lane->from_interface, &key, false, lane->now);
 }
