@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = {"address",   "unreachable", "route",     "rule-port",
-                                         "rule-mark", "rule-local",  "rule-table"};
+static const char *const kind_names[] = {"address",   "unreachable", "route",      "rule-port",
+                                         "rule-mark", "rule-to",     "rule-local", "rule-table"};
 static_assert(sizeof kind_names / sizeof *kind_names == GW_CHANGE_KINDS, "one name a kind");
 
 /* ---- sets */

@@ -19,10 +19,11 @@ enum gw_change_kind {
     GW_CHANGE_ROUTE, /* prefix in table goes into the interface, from `source` if nothing else is said */
     GW_CHANGE_RULE_PORT, /* what our UDP port sends looks in the main table first, so it never goes into the tunnel */
     GW_CHANGE_RULE_MARK, /* and so does what bears our firewall mark (gateway/link/mark.h): all else that we say ourselves */
+    GW_CHANGE_RULE_TO, /* and TCP to the address and port that a carrier goes to, by anybody: its answers bear no mark */
     GW_CHANGE_RULE_LOCAL, /* then for everybody the main table but for its default route */
     GW_CHANGE_RULE_TABLE, /* then `table` */
 };
-#define GW_CHANGE_KINDS 7u
+#define GW_CHANGE_KINDS 8u
 
 /* All unused bytes are 0, so that equal changes are equal bytes. */
 struct gw_change {
@@ -30,9 +31,9 @@ struct gw_change {
     uint32_t table;                      /* 0 for addresses */
     uint32_t priority;                   /* of rules; a route's metric */
     char device[GW_CHANGE_NAME_MAX + 1]; /* "" for rules and unreachable */
-    struct gw_prefix prefix;             /* of rules: any of the family */
+    struct gw_prefix prefix;             /* of rules: any of the family, but GW_CHANGE_RULE_TO's address */
     struct gw_addr source; /* GW_CHANGE_ROUTE; family 0 = the kernel's choice; no port, no scope */
-    uint16_t port;         /* GW_CHANGE_RULE_PORT; of GW_CHANGE_RULE_MARK the mark */
+    uint16_t port;         /* GW_CHANGE_RULE_PORT, GW_CHANGE_RULE_TO; of GW_CHANGE_RULE_MARK the mark */
     uint8_t reserved[2];
 };
 

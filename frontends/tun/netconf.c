@@ -89,9 +89,19 @@ static int set_link(struct gw_netconf *netconf)
     return err;
 }
 
+static bool is_done(const struct gw_netconf *netconf, const struct gw_changes *wanted)
+{
+    bool is = wanted->count == netconf->done.count;
+    for (size_t i = 0; i < wanted->count && is; i++)
+        is = gw_changes_have(&netconf->done, &wanted->items[i]);
+    return is;
+}
+
 static int change_over(struct gw_netconf *netconf, const struct gw_changes *wanted)
 {
     struct gw_changes made = {0};
+    if (is_done(netconf, wanted))
+        return 0;
     int err = gw_journal_write(netconf->journal, &netconf->done, wanted);
     if (err != 0) {
         gw_log_error("tun: cannot write the journal %s, so nothing is changed: %s", netconf->journal,
@@ -106,37 +116,42 @@ static int change_over(struct gw_netconf *netconf, const struct gw_changes *want
     return err ? err : written;
 }
 
-/* Answers to what bears our mark bear none: by the way back that the kernel finds for them they should have come out of the tunnel. UDP has rules by port. */
-static void tell_strict(struct gw_netconf *netconf)
+/* Answers to what bears our mark bear none: by the way back that the kernel finds for them they should have come out of the tunnel. UDP has rules by port, carriers by
+ * where they go to; what asks a name server would need one by which every program's question went outside. */
+static void tell_strict(struct gw_netconf *netconf, const char *device)
 {
-    char device[GW_CHANGE_NAME_MAX + 1];
     bool has_mark = false;
     for (size_t i = 0; i < netconf->done.count; i++) {
         const struct gw_change *change = &netconf->done.items[i];
         has_mark |= change->kind == GW_CHANGE_RULE_MARK && change->prefix.ip.family == 4;
     }
-    if (!has_mark || netconf->is_strict_told || !gw_reverse_path_strict(netconf->device, device))
+    if (!has_mark || netconf->is_strict_told)
         return;
     netconf->is_strict_told = true;
     gw_log_warn(
-        "tun: %s drops what its routes do not lead back to (rp_filter 1), as the answers of an anchor by TLS and of "
-        "name servers: `sysctl net.ipv4.conf.%s.rp_filter=2` lets them in",
+        "tun: %s drops what its routes do not lead back to (rp_filter 1), as the answers of name servers beyond its network: "
+        "`sysctl net.ipv4.conf.%s.rp_filter=2` lets them in; what goes to an anchor's TLS port, by any program, stays outside the tunnel "
+        "meanwhile",
         device, device);
 }
 
 int gw_netconf_apply(struct gw_netconf *netconf, const struct gw_plan_input *input)
 {
     struct gw_changes wanted = {0};
+    struct gw_plan_input checked = *input;
+    char strict[GW_CHANGE_NAME_MAX + 1];
     unsigned index = if_nametoindex(input->device);
     if (index != netconf->index) /* a new interface has nothing of the old one's */
         undo(netconf, &netconf->done, NULL), gw_changes_free(&netconf->done);
     netconf->index = index;
     snprintf(netconf->device, sizeof netconf->device, "%s", input->device);
-    int err = gw_plan_make(&wanted, input);
+    checked.is_way_back_checked = gw_reverse_path_strict(netconf->device, strict);
+    int err = gw_plan_make(&wanted, &checked);
     int up = set_link(netconf);
     if (err == 0)
         err = change_over(netconf, &wanted);
-    tell_strict(netconf);
+    if (checked.is_way_back_checked)
+        tell_strict(netconf, strict);
     gw_changes_free(&wanted);
     return err ? err : up;
 }

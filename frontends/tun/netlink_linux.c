@@ -184,6 +184,12 @@ static int ask_rule(struct gw_netlink *netlink, const struct gw_change *change, 
         mnl_attr_put_u32(request.header, FRA_FWMARK, change->port);
         mnl_attr_put_u32(request.header, FRA_FWMASK, UINT32_MAX);
     }
+    if (change->kind == GW_CHANGE_RULE_TO) {
+        body->dst_len = change->prefix.bits;
+        mnl_attr_put(request.header, FRA_DST, change->prefix.ip.family == 6 ? 16 : 4, change->prefix.ip.ip);
+        mnl_attr_put_u8(request.header, FRA_IP_PROTO, IPPROTO_TCP);
+        mnl_attr_put(request.header, FRA_DPORT_RANGE, sizeof port, &port);
+    }
     if (change->kind == GW_CHANGE_RULE_LOCAL)
         mnl_attr_put_u32(request.header, FRA_SUPPRESS_PREFIXLEN, 0);
     return ask(netlink, &request);
@@ -199,6 +205,7 @@ static int ask_change(struct gw_netlink *netlink, const struct gw_change *change
         return ask_route(netlink, change, is_add);
     case GW_CHANGE_RULE_PORT:
     case GW_CHANGE_RULE_MARK:
+    case GW_CHANGE_RULE_TO:
     case GW_CHANGE_RULE_LOCAL:
     case GW_CHANGE_RULE_TABLE:
         return ask_rule(netlink, change, is_add);

@@ -86,6 +86,22 @@ static int add_own_rule(struct gw_changes *out, enum gw_change_kind kind, uint16
     return gw_changes_add(out, &change);
 }
 
+/* So that the way back leads out where the answers come in. Whatever else goes to that address and port goes outside as well. */
+static int add_carrier_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family,
+                             uint32_t priority)
+{
+    int err = 0;
+    for (size_t i = 0; input->is_way_back_checked && family == 4 && i < input->carrier_count && err == 0;
+         i++) {
+        const struct gw_addr *to = &input->carriers[i];
+        struct gw_prefix prefix = {.ip = {.family = 4}, .bits = 32};
+        memcpy(prefix.ip.ip, to->ip, 4);
+        if (to->family == 4)
+            err = add_own_rule(out, GW_CHANGE_RULE_TO, to->port, &prefix, priority);
+    }
+    return err;
+}
+
 /* A port's rule also says where its datagrams come from, for whoever checks the way back (rp_filter): what comes in bears no mark. */
 static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family)
 {
@@ -96,6 +112,8 @@ static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, 
         err = add_own_rule(out, GW_CHANGE_RULE_PORT, input->ports[i], &any, priority);
     if (err == 0)
         err = add_own_rule(out, GW_CHANGE_RULE_MARK, GW_MARK, &any, priority);
+    if (err == 0)
+        err = add_carrier_rules(out, input, family, priority);
     if (err == 0)
         err = add(out, input, GW_CHANGE_RULE_LOCAL, &any, NULL, 0, priority + 1);
     if (err == 0)

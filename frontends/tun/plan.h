@@ -27,13 +27,16 @@ struct gw_plan_input {
     const struct gw_addr
         *endpoints; /* the peers', as far as they are known: never to be reached through the tunnel */
     size_t endpoint_count;
+    const struct gw_addr *carriers; /* where TCP of ours goes to: anchors by TLS, their proxies */
+    size_t carrier_count;
+    bool is_way_back_checked;   /* for IPv4 (reverse_path.h) */
     bool has_unknown_endpoints; /* names, or peers that come to us: they may be anywhere */
     const uint16_t *ports;      /* our UDP ports, of each network one; the first names rules and table */
     size_t port_count;          /* at least 1 */
 };
 
 /* Addresses; a route for each prefix that the addresses' own do not cover. Those that would swallow an endpoint go to a table of their own, which the rules
- * keep our own packets out of, by UDP port and by mark. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
+ * keep our own packets out of, by UDP port and by mark, and by where carriers go to if the way back is checked. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
 int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input);
 
 /* Of the first of our three rules. */

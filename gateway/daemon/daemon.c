@@ -29,6 +29,14 @@ static void on_peer(struct gw_network *network, struct gw_peer *peer, struct gw_
         gw_packets_on_peer(packets, peer);
 }
 
+/* Its address may be known since the last time. */
+static void on_carrier_wanted(struct gw_network *network, void *ctx)
+{
+    struct gw_daemon *daemon = ctx;
+    (void)network;
+    gw_tun_setup_replan(&daemon->tun);
+}
+
 static void on_peer_gone(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
@@ -141,6 +149,7 @@ static int make_shared(struct gw_daemon *daemon)
     daemon->events = (struct gw_network_events){.on_packet = on_packet,
                                                 .on_packets_end = on_packets_end,
                                                 .on_peer = on_peer,
+                                                .on_carrier_wanted = on_carrier_wanted,
                                                 .on_peer_gone = on_peer_gone,
                                                 .ctx = daemon};
     if (gw_connects_init(&daemon->connects, &daemon->frontend) != 0)

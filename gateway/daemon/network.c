@@ -62,6 +62,7 @@ static void on_carrier_wanted(struct gateway *gateway, struct gw_peer *peer, str
 {
     struct gw_network *network = ctx;
     (void)gateway;
+    network->params.events->on_carrier_wanted(network, network->params.events->ctx);
     gw_carrier_calls_wanted(&network->carriers.calls, peer, now);
 }
 

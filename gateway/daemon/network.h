@@ -31,6 +31,8 @@ struct gw_network_events {
                       bool is_partial, struct gw_mono now, void *ctx);
     void (*on_packets_end)(struct gw_network *network, struct gw_mono now, void *ctx);
     void (*on_peer)(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx);
+    /* A TLS connection to an anchor is about to be made. */
+    void (*on_carrier_wanted)(struct gw_network *network, void *ctx);
     /* Before it is removed. */
     void (*on_peer_gone)(struct gw_network *network, struct gw_peer *peer, struct gw_mono now, void *ctx);
     void *ctx;

@@ -54,6 +54,11 @@ static void add_peer(const struct part *part, const struct gw_peer_config *peer)
     }
     for (unsigned i = 0; i < peer->endpoint_count; i++)
         plan->endpoints[plan->input.endpoint_count++] = peer->endpoints[i];
+    for (unsigned i = 0; peer->carrier_port != 0 && i < peer->endpoint_count; i++) {
+        struct gw_addr *to = &plan->carriers[plan->input.carrier_count++];
+        *to = peer->endpoints[i];
+        to->port = peer->carrier_port;
+    }
     if (peer->endpoint_count == 0)
         plan->input.has_unknown_endpoints = true;
 }
@@ -77,6 +82,8 @@ static void add_network(struct gw_tun_plan *plan, const struct gw_network *netwo
     plan->ports[plan->input.port_count++] = gw_link_port(network->link);
     for (size_t i = 0; with_routes && i < part.range_count; i++)
         add_route(&part, &part.ranges[i]);
+    for (unsigned i = 0; i < network->carriers.calls.proxy_count; i++)
+        plan->carriers[plan->input.carrier_count++] = network->carriers.calls.proxies[i];
     for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
          peer = gw_gateway_next_peer(network->gateway, peer))
         add_peer(&part, gw_peer_config(peer));
@@ -103,14 +110,17 @@ int gw_tun_plan_make(struct gw_tun_plan *plan, const char *device, const struct 
     plan->routes =
         calloc(GW_PEER_ALLOWED_IPS_MAX * peer_count + RANGES_MAX * network_count + 1, sizeof *plan->routes);
     plan->endpoints = calloc(peer_count + 1, GW_PEER_ENDPOINTS_MAX * sizeof *plan->endpoints);
+    plan->carriers = calloc(GW_PEER_ENDPOINTS_MAX * peer_count + GW_CARRIER_PROXY_ADDRS * network_count + 1,
+                            sizeof *plan->carriers);
     plan->ports = calloc(network_count + 1, sizeof *plan->ports);
-    if (!plan->addresses || !plan->routes || !plan->endpoints || !plan->ports)
+    if (!plan->addresses || !plan->routes || !plan->endpoints || !plan->carriers || !plan->ports)
         return GW_E_NOMEM;
     gw_list_for_each (node, networks)
         add_network(plan, gw_list_entry(node, struct gw_network, node), with_routes);
     plan->input.addresses = plan->addresses;
     plan->input.routes = plan->routes;
     plan->input.endpoints = plan->endpoints;
+    plan->input.carriers = plan->carriers;
     plan->input.ports = plan->ports;
     return 0;
 }
@@ -120,6 +130,7 @@ void gw_tun_plan_fini(struct gw_tun_plan *plan)
     free(plan->addresses);
     free(plan->routes);
     free(plan->endpoints);
+    free(plan->carriers);
     free(plan->ports);
     *plan = (struct gw_tun_plan){0};
 }

@@ -10,7 +10,7 @@ struct gw_tun_plan {
     struct gw_plan_input input; /* of the arrays below */
     struct gw_prefix *addresses;
     struct gw_plan_route *routes;
-    struct gw_addr *endpoints;
+    struct gw_addr *endpoints, *carriers;
     uint16_t *ports;
 };
 

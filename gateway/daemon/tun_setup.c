@@ -124,6 +124,12 @@ static int apply_netconf(struct gw_tun_setup *setup)
     return err;
 }
 
+void gw_tun_setup_replan(struct gw_tun_setup *setup)
+{
+    if (setup->netconf && setup->networks)
+        apply_netconf(setup);
+}
+
 static void apply_network(struct gw_tun_setup *setup, const struct gw_network *network)
 {
     struct gw_device_network on_device = {.gateway = network->gateway,

@@ -32,6 +32,8 @@ int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const st
 int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *networks, struct gw_diag *diag);
 /* The networks, their peers or the configuration changed. */
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config);
+/* The same networks: their peers' addresses may be others. */
+void gw_tun_setup_replan(struct gw_tun_setup *setup);
 /* Says which of these, with the configuration that comes next, only a restart brings: `lanes` where the interface was made without queues for them, or `tun.accelerate` was on. */
 void gw_tun_setup_warn(const struct gw_tun_setup *setup, const struct gw_config *fresh, struct gw_diag *diag);
 /* The main thread does it all from now on. */

@@ -185,7 +185,7 @@ def sockets(scene):
 
 
 def strict(scene):
-    scene.ground.step("strict rp_filter knows no mark on what comes in: said in the log; UDP is not concerned")
+    scene.ground.step("strict rp_filter knows no mark on what comes in: UDP and TLS have rules of their own, the log says what has not")
     scene.laptop.stop()
     scene.at["laptop"].sysctl("net.ipv4.conf.yard.rp_filter", 1)
     scene.block(False)
@@ -194,9 +194,26 @@ def strict(scene):
     scene.registers("udp")
     scene.works("by UDP, rp_filter 1")
     scene.block(True)
+    scene.registers("tls", 90)
+    scene.works("by TLS, rp_filter 1")
+    rules = [line for line in scene.at["laptop"].ip("rule").splitlines() if f"to {ANCHOR} " in line]
+    check(len(rules) == 1 and "dport 443" in rules[0] and "ipproto tcp" in rules[0], f"the rule of the anchor's address: {rules}")
+    scene.ground.step("... from the start too, the anchor known by its address, after kill -9")
+    scene.laptop.kill()
+    check(f"to {ANCHOR} " in scene.at["laptop"].ip("rule"), "a killed daemon leaves its rule")
+    scene.configure(anchors=[{"name": "anchor", "peer_id": scene.anchor.peer_id, "endpoint": f"{ANCHOR}:7000"}])
+    scene.start_laptop()
+    scene.registers("tls", 90)
+    scene.works("by TLS, rp_filter 1, from the start")
+    scene.ground.step("... and a loose one needs none")
+    scene.laptop.stop()
+    check(f"to {ANCHOR} " not in scene.at["laptop"].ip("rule"), "the rule is left behind")
     scene.at["laptop"].sysctl("net.ipv4.conf.yard.rp_filter", 2)
+    scene.configure()
+    scene.start_laptop()
     scene.registers("tls", 90)
     scene.works("by TLS, rp_filter 2")
+    check(f"to {ANCHOR} " not in scene.at["laptop"].ip("rule"), "a rule that is not needed")
 
 
 def leaves_nothing(scene, before):

@@ -18,6 +18,7 @@ static void lines_say_the_same_both_ways(void **state)
         "rule-port - 0 5200 7001 0.0.0.0/0",
         "rule-local - 0 5201 0 ::/0",
         "rule-mark - 0 5200 12391 ::/0",
+        "rule-to - 0 5200 443 192.0.2.7/32",
         "rule-table - 1885805401 5202 0 ::/0",
         "route peer0 254 2000 0 10.65.0.0/16 10.65.3.4",
         "route peer0 254 2000 0 fd00::7/128 fd00::1",

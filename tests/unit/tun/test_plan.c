@@ -199,6 +199,53 @@ static void networks_have_sources_of_their_own(void **state)
     gw_changes_free(&plan);
 }
 
+/* Only where the way back is checked, and only over IPv4. */
+static void carriers_have_rules_where_the_way_back_is_checked(void **state)
+{
+    static const uint16_t port = 1;
+    const struct gw_prefix own = prefix("10.64.0.1/16");
+    const struct gw_plan_route all = {.prefix = prefix("0.0.0.0/0")};
+    struct gw_addr carriers[3];
+    const char *const lines[] = {"address peer0 0 0 0 10.64.0.1/16",
+                                 OWN,
+                                 "route peer0 " TABLE " 2000 0 0.0.0.0/0",
+                                 "unreachable - " TABLE " 2001 0 ::/0",
+                                 "rule-port - 0 5203 1 0.0.0.0/0",
+                                 "rule-mark - 0 5203 12391 0.0.0.0/0",
+                                 "rule-local - 0 5204 0 0.0.0.0/0",
+                                 "rule-table - " TABLE " 5205 0 0.0.0.0/0",
+                                 "rule-port - 0 5203 1 ::/0",
+                                 "rule-mark - 0 5203 12391 ::/0",
+                                 "rule-local - 0 5204 0 ::/0",
+                                 "rule-table - " TABLE " 5205 0 ::/0",
+                                 "rule-to - 0 5203 443 192.0.2.7/32",
+                                 NULL};
+    const char *without[14] = {NULL};
+    struct gw_plan_input input = {.device = "peer0",
+                                  .addresses = &own,
+                                  .address_count = 1,
+                                  .routes = &all,
+                                  .route_count = 1,
+                                  .carriers = carriers,
+                                  .carrier_count = 3,
+                                  .is_way_back_checked = true,
+                                  .ports = &port,
+                                  .port_count = 1};
+    struct gw_changes plan = {0};
+    (void)state;
+    assert_int_equal(gw_addr_parse_ip(&carriers[0], "192.0.2.7", 443), 0);
+    assert_int_equal(gw_addr_parse_ip(&carriers[1], "2001:db8::7", 443), 0);
+    carriers[2] = carriers[0]; /* of two networks */
+    assert_int_equal(gw_plan_make(&plan, &input), 0);
+    expect_lines(&plan, lines);
+    gw_changes_free(&plan);
+    input.is_way_back_checked = false;
+    memcpy(without, lines, 12 * sizeof *lines);
+    assert_int_equal(gw_plan_make(&plan, &input), 0);
+    expect_lines(&plan, without);
+    gw_changes_free(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +254,7 @@ int main(void)
         cmocka_unit_test(host_bits_do_not_matter),
         cmocka_unit_test(an_endpoint_is_not_swallowed),
         cmocka_unit_test(an_exit_node_of_one_family_refuses_the_other),
+        cmocka_unit_test(carriers_have_rules_where_the_way_back_is_checked),
         cmocka_unit_test(prefixes_compare_bit_by_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
