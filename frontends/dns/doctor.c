@@ -5,67 +5,10 @@
 #include "gateway/base/err.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *const gw_dns_level_names[] = {"ok", "note", "wrong"};
-
-/* ---- resolv.conf */
-
-static void take_server(struct gw_dns_resolv_conf *out, const char *word)
-{
-    if (out->server_count < GW_DNS_DOCTOR_SERVERS_MAX &&
-        gw_addr_parse_ip(&out->servers[out->server_count], word, 53) == 0)
-        out->server_count++;
-}
-
-/* The last search line holds. */
-static void take_search(struct gw_dns_resolv_conf *out, char *words)
-{
-    char *kept;
-    out->search_count = 0;
-    for (char *word = strtok_r(words, " \t", &kept); word; word = strtok_r(NULL, " \t", &kept)) {
-        if (out->search_count < GW_DNS_DOCTOR_SEARCH_MAX)
-            snprintf(out->search[out->search_count++], sizeof out->search[0], "%s", word);
-    }
-}
-
-static void take_options(struct gw_dns_resolv_conf *out, char *words)
-{
-    char *kept;
-    for (char *word = strtok_r(words, " \t", &kept); word; word = strtok_r(NULL, " \t", &kept)) {
-        if (strncmp(word, "ndots:", 6) == 0)
-            out->ndots = (unsigned)strtoul(word + 6, NULL, 10);
-    }
-}
-
-static void take_line(struct gw_dns_resolv_conf *out, char *line)
-{
-    char *rest, *word = strtok_r(line, " \t", &rest);
-    if (!word || *word == '#' || *word == ';')
-        return;
-    rest += strspn(rest, " \t");
-    if (strcmp(word, "nameserver") == 0) {
-        rest[strcspn(rest, " \t#;")] = '\0';
-        take_server(out, rest);
-    } else if (strcmp(word, "search") == 0 || strcmp(word, "domain") == 0) {
-        take_search(out, rest);
-    } else if (strcmp(word, "options") == 0) {
-        take_options(out, rest);
-    }
-}
-
-void gw_dns_resolv_conf_parse(struct gw_dns_resolv_conf *out, const char *text)
-{
-    *out = (struct gw_dns_resolv_conf){.is_there = true, .ndots = 1};
-    while (*text) {
-        char line[1024];
-        size_t len = strcspn(text, "\r\n");
-        snprintf(line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), text);
-        take_line(out, line);
-        text += len + strspn(text + len, "\r\n");
-    }
-}
 
 /* ---- findings */
 
@@ -256,7 +199,63 @@ static bool is_p2p(const char *name)
 {
     size_t len = strlen(name);
     return len > 4 &&
-           (strcmp(name + len - 4, ".p2p") == 0 || (len > 5 && strcmp(name + len - 5, ".p2p.") == 0));
+           (strcasecmp(name + len - 4, ".p2p") == 0 || (len > 5 && strcasecmp(name + len - 5, ".p2p.") == 0));
+}
+
+/* Our server's answer without an address: the name is there, and nothing of the kind. */
+static const char *why_no_address(const struct gw_dns_seen *seen)
+{
+    const char *dot = strchr(seen->name, '.');
+    bool is_top = strcasecmp(seen->name, "p2p") == 0 || strcasecmp(seen->name, "p2p.") == 0;
+    if (!is_top && !is_p2p(seen->name))
+        return "";
+    if (is_top || strncasecmp(dot, ".p2p", 4) == 0)
+        return "a network's name alone is no host: put a host before it (`peergate peers` lists them)";
+    if (seen->name[0] == '_')
+        return "names with underscores are asked for SRV and TXT records, not for addresses";
+    return "with a TUN only addresses are told that lead to the peer: give it a `tunnel_ip` or `allowed_ips`";
+}
+
+/* Any name below a host is the host's, whether there is such a service or not. */
+static void judge_service(struct gw_dns_report *report, const struct gw_dns_seen *seen, const char *address)
+{
+    const struct gw_dns_wanted *wanted = &seen->wanted;
+    char advice[sizeof report->findings[0].advice];
+    switch (wanted->grant) {
+    case GW_DNS_GRANT_NOT_ASKED:
+    case GW_DNS_GRANTED:
+        if (!wanted->is_silent)
+            find(report, GW_DNS_FINE, "", "%s is %s", seen->name, address);
+        else
+            find(report, GW_DNS_WRONG, wanted->problem, "%s is %s, but nobody listens there for %s",
+                 seen->name, address, wanted->service);
+        break;
+    case GW_DNS_BY_NAME:
+        find(
+            report, GW_DNS_WRONG,
+            "there, give the service a `port` and `peergate reload`; the proxy and `peergate nc` reach it without",
+            "%s is %s, but its service %s has no port", seen->name, address, wanted->service);
+        break;
+    case GW_DNS_NOT_GRANTED:
+        snprintf(
+            advice, sizeof advice,
+            wanted->is_own
+                ? "`peergate services` lists those it has; write it into config.yaml, under `services`, "
+                  "then: peergate reload"
+                : "`peergate services %.160s` lists those it may use; there, write it into `services`, and this node "
+                  "into its `authorized_keys` if it has those, then: peergate reload",
+            wanted->host);
+        find(report, GW_DNS_WRONG, advice, "%s is %s, as is any name below %s, but %s no service %s%s",
+             seen->name, address, wanted->host, wanted->is_own ? "this node has" : "it has", wanted->service,
+             wanted->is_own ? "" : " for this node");
+        break;
+    case GW_DNS_GRANT_UNKNOWN:
+        snprintf(advice, sizeof advice, "`peergate why %.200s` says how it is reached", wanted->host);
+        find(report, GW_DNS_NOTE, advice,
+             "%s is %s, as is any name below %s; whether it has a service %s for this node is not known: %s",
+             seen->name, address, wanted->host, wanted->service, wanted->problem);
+        break;
+    }
 }
 
 static void judge_answer(struct gw_dns_report *report, const struct gw_dns_seen *seen)
@@ -268,8 +267,16 @@ static void judge_answer(struct gw_dns_report *report, const struct gw_dns_seen 
         find(report, GW_DNS_WRONG, "", "our server says nothing about %s: %s", seen->name,
              gw_strerror(probe->err));
     else if (probe->rcode == GW_DNS_NXDOMAIN)
-        find(report, GW_DNS_WRONG, "`peergate peers` lists who is known, names.yaml gives more names",
-             "nobody is called %s", seen->name);
+        find(report, GW_DNS_WRONG,
+             is_p2p(seen->name) ? "`peergate peers` lists who is known, names.yaml gives more names"
+                                : "the upstreams know no such name; ours end in .p2p",
+             "nobody is called %s: our server answers NXDOMAIN", seen->name);
+    else if (probe->rcode == GW_DNS_REFUSED && !strchr(seen->name, '.'))
+        find(
+            report, GW_DNS_WRONG,
+            "a host's whole name is HOST.NETWORK.p2p (`peergate resolve` says it); with `dns.search: true` beside "
+            "`dns.system` programs find the short one, too",
+            "our server refuses %s, which has no network", seen->name);
     else if (probe->rcode == GW_DNS_REFUSED)
         find(report, GW_DNS_WRONG, "names outside p2p are refused without `dns.upstreams`",
              "our server refuses %s", seen->name);
@@ -277,10 +284,10 @@ static void judge_answer(struct gw_dns_report *report, const struct gw_dns_seen 
         find(report, GW_DNS_WRONG, "the upstreams could not tell", "our server answers %s with %s",
              seen->name, rcode_word(probe->rcode));
     else if (probe->answers == 0)
-        find(report, GW_DNS_WRONG, is_p2p(seen->name) ? "a network's name alone is no host" : "",
-             "%s exists, but has no address", seen->name);
+        find(report, GW_DNS_WRONG, why_no_address(seen),
+             "%s exists, but has no address: our server answers NODATA", seen->name);
     else
-        find(report, GW_DNS_FINE, "", "%s is %s", seen->name, gw_addr_format_ip(&probe->address, text));
+        judge_service(report, seen, gw_addr_format_ip(&probe->address, text));
 }
 
 static bool is_led_to_us(const struct gw_dns_seen *seen)

@@ -53,6 +53,22 @@ struct gw_dns_system {
     char text[512];
 };
 
+/* The service that a name below a host says, and what is known of it beside DNS, where every such name is the host's. */
+enum gw_dns_grant {
+    GW_DNS_GRANT_NOT_ASKED, /* the name says none */
+    GW_DNS_GRANTED,
+    GW_DNS_BY_NAME, /* ... but it has no port, so that an address is not enough */
+    GW_DNS_NOT_GRANTED,
+    GW_DNS_GRANT_UNKNOWN, /* who could tell does not answer */
+};
+struct gw_dns_wanted {
+    enum gw_dns_grant grant;
+    bool is_own;    /* the host is this node itself */
+    bool is_silent; /* granted, and the virtual router could not listen for it */
+    char service[64], host[256];
+    char problem[256]; /* of GW_DNS_GRANT_UNKNOWN: what is in the way; of is_silent: what to do */
+};
+
 struct gw_dns_seen {
     char name[256];  /* what is asked for, e.g. "home.demo.p2p" */
     bool is_running; /* is there a daemon? */
@@ -72,6 +88,7 @@ struct gw_dns_seen {
     unsigned system_count;
     struct gw_dns_probe upstreams[GW_DNS_DOCTOR_SERVERS_MAX]; /* the root's NS, of each upstream of ours */
     unsigned upstream_count;
+    struct gw_dns_wanted wanted;          /* the caller's to set: zero = not asked */
     struct gw_dns_probe name_v4, name_v6; /* the name, of the first of our addresses that answers */
     int libc_err;                         /* getaddrinfo's result for the name */
     struct gw_addr libc_address;

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct daemon_dns {
     bool is_running, is_enabled, has_proxy;
@@ -86,6 +87,73 @@ static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
     return true;
 }
 
+/* The daemon's answer, whether it says ok or not; NULL: there was none, and that was told. */
+static json_t *ask(const struct gw_cmd_context *ctx, json_t *request)
+{
+    struct gw_client client;
+    json_t *answer = NULL;
+    if (!gw_client_open(&client, ctx)) {
+        json_decref(request);
+        return NULL;
+    }
+    if (gw_client_send(&client, request))
+        answer = gw_client_receive(&client);
+    gw_client_close(&client);
+    return answer;
+}
+
+static enum gw_dns_grant grant_of(const json_t *list, const char *service)
+{
+    const json_t *entry;
+    size_t i;
+    json_array_foreach(list, i, entry)
+    {
+        if (strcasecmp(gw_json_text(entry, "name"), service) == 0 &&
+            !json_is_false(json_object_get(entry, "enabled")))
+            return gw_json_int(entry, "port") > 0 ? GW_DNS_GRANTED : GW_DNS_BY_NAME;
+    }
+    return GW_DNS_NOT_GRANTED;
+}
+
+/* Which service the name says, and whether its host, which may have to be asked, has it for this node. */
+static void look_at_service(struct gw_dns_wanted *out, const struct gw_cmd_context *ctx, const char *name)
+{
+    json_t *who = ask(ctx, json_pack("{s:s,s:s}", "command", "resolve", "host", name));
+    snprintf(out->service, sizeof out->service, "%s", gw_json_text(who, "service"));
+    snprintf(out->host, sizeof out->host, "%s", gw_json_text(who, "canonical"));
+    out->is_own = json_is_true(json_object_get(who, "is_self"));
+    json_decref(who);
+    if (!out->service[0])
+        return;
+    json_t *answer = ask(ctx, json_pack("{s:s,s:s}", "command", "services", "host", out->host));
+    const json_t *list = json_object_get(answer, "services");
+    out->grant = json_is_array(list) ? grant_of(list, out->service) : GW_DNS_GRANT_UNKNOWN;
+    if (out->grant == GW_DNS_GRANT_UNKNOWN)
+        snprintf(out->problem, sizeof out->problem, "%s", gw_json_text(answer, "error"));
+    json_decref(answer);
+}
+
+/* Granted, but could the virtual router listen at the address that the name has? */
+static void look_at_router(struct gw_dns_wanted *out, const struct gw_cmd_context *ctx,
+                           const struct gw_addr *address)
+{
+    const json_t *entry;
+    struct gw_addr at;
+    size_t i;
+    if (out->grant != GW_DNS_GRANTED || !gw_addr_is_set(address))
+        return;
+    json_t *status = ask(ctx, json_pack("{s:s}", "command", "status"));
+    json_array_foreach(json_object_get(json_object_get(status, "virtual_router"), "services"), i, entry)
+    {
+        if (strcasecmp(gw_json_text(entry, "name"), out->service) != 0 ||
+            gw_addr_parse(&at, gw_json_text(entry, "address")) != 0 || !gw_addr_same_ip(&at, address))
+            continue;
+        out->is_silent = json_is_false(json_object_get(entry, "listening"));
+        snprintf(out->problem, sizeof out->problem, "%s", gw_json_text(entry, "advice"));
+    }
+    json_decref(status);
+}
+
 static int doctor(struct gw_cmd_context *ctx, const char *name)
 {
     struct daemon_dns daemon = {0};
@@ -108,6 +176,10 @@ static int doctor(struct gw_cmd_context *ctx, const char *name)
                                .has_nss_resolve = facts.has_nss_resolve,
                                .has_proxy = daemon.has_proxy};
     gw_dns_doctor_look(&seen, &what);
+    if (name && daemon.is_enabled) {
+        look_at_service(&seen.wanted, ctx, name);
+        look_at_router(&seen.wanted, ctx, &seen.name_v4.address);
+    }
     gw_dns_doctor_judge(&report, &seen);
     if (ctx->json) {
         json_t *object = gw_dns_report_json(&report);
@@ -160,9 +232,8 @@ const struct gw_command gw_cmd_dns = {
              "       peergate dns restore [--json]\n\n"
              "doctor asks our DNS server (in the TUN as well), the servers in resolv.conf and the\n"
              "upstreams, by UDP and TCP, and the C library for NAME (this node's own, or\n"
-             "web.home.demo.p2p);\n"
-             "says who answers, who doesn't, and what to do. Exit status 1 when something is\n"
-             "wrong.\n\n"
+             "web.home.demo.p2p: then also home, whether this node may use its web); says who\n"
+             "answers, who doesn't, and what to do. Exit status 1 when something is wrong.\n\n"
              "restore takes back what `dns.system` changed in this machine, when the daemon\n"
              "was killed and is not to be started again (its next start does the same).\n",
     .run = run,

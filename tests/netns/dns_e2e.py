@@ -134,6 +134,10 @@ def told(scene):
     check("DNS 127.0.0.1:5300" in text and "virtual router: 2 of 2" in text, text)
     code, out = scene.as_program("sh", "-c", f"exec {PEERGATE} --dir {scene.laptop.dir} dns doctor web.home.demo.p2p")
     check(code == 0, f"the doctor: {out}")
+    for name, word in (("nosuch.home.demo.p2p", "it has no service nosuch for this node"), ("secret.home.demo.p2p", "it has no service secret for this node"),
+                       ("nosuch.laptop.demo.p2p", "this node has no service nosuch"), ("web.nobody.demo.p2p", "NXDOMAIN")):
+        code, out = scene.as_program("sh", "-c", f"exec {PEERGATE} --dir {scene.laptop.dir} dns doctor {name}")
+        check(code == 1 and word in out, f"the doctor on {name}: {code}, {out}")
 
 
 def reloads(scene, at):
@@ -197,6 +201,8 @@ def peer_restarts(scene, at):
         return done == (0, "hello from home")
     until(fetches, lambda: f"the new service; it listens at {scene.listens()}", seconds=30)
     text = scene.laptop.cli("status")
+    code, out = scene.as_program("sh", "-c", f"exec {PEERGATE} --dir {scene.laptop.dir} dns doctor taken.home.demo.p2p")
+    check(code == 1 and "nobody listens there for taken" in out and "another program" in out, f"the doctor: {out}")
     check("virtual router: 3 of 4" in text and f"taken of home is not at {at}:8002: another program" in text, text)
     other.close()
 

@@ -218,6 +218,58 @@ static void test_judge_name(void **state)
     expect(&seen, "programs get");
 }
 
+/* A name that resolves, since all below a host do, and whose service is another question. */
+static void test_judge_service(void **state)
+{
+    struct gw_dns_seen seen = healthy();
+    (void)state;
+    snprintf(seen.name, sizeof seen.name, "web.home.demo.p2p");
+    seen.wanted = (struct gw_dns_wanted){.grant = GW_DNS_GRANTED, .service = "web", .host = "home.demo.p2p"};
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_FINE, "web.home.demo.p2p is 127.64.0.7", "");
+    seen.wanted.grant = GW_DNS_NOT_GRANTED;
+    expect(&seen, "no service web for this node");
+    expect_said(&seen, GW_DNS_WRONG, "is 127.64.0.7, as is any name below home.demo.p2p",
+                "`peergate services home.demo.p2p`");
+    seen.wanted.is_own = true;
+    expect_said(&seen, GW_DNS_WRONG, "this node has no service web", "config.yaml, under `services`");
+    seen.wanted.is_own = false;
+    seen.wanted.grant = GW_DNS_BY_NAME;
+    expect_said(&seen, GW_DNS_WRONG, "web has no port", "give the service a `port`");
+    seen.wanted.grant = GW_DNS_GRANT_UNKNOWN;
+    snprintf(seen.wanted.problem, sizeof seen.wanted.problem, "the peer did not answer");
+    expect(&seen, NULL);
+    expect_said(&seen, GW_DNS_NOTE, "is not known: the peer did not answer", "`peergate why home.demo.p2p`");
+    seen.wanted.grant = GW_DNS_GRANTED;
+    seen.wanted.is_silent = true;
+    snprintf(seen.wanted.problem, sizeof seen.wanted.problem, "another program has the port");
+    expect_said(&seen, GW_DNS_WRONG, "nobody listens there for web", "another program has the port");
+    /* Where there is no such host either, that is what is said. */
+    seen.name_v4 = (struct gw_dns_probe){.rcode = 3};
+    expect_said(&seen, GW_DNS_WRONG, "NXDOMAIN", "`peergate peers`");
+}
+
+/* Names that are there, and have no address. */
+static void test_judge_no_address(void **state)
+{
+    static const struct {
+        const char *name, *advice;
+    } cases[] = {{"demo.p2p", "no host"},
+                 {"p2p.", "no host"},
+                 {"_web._tcp.home.demo.p2p", "SRV"},
+                 {"home.demo.p2p", "tunnel_ip"}};
+    struct gw_dns_seen seen = healthy();
+    (void)state;
+    seen.name_v4 = (struct gw_dns_probe){0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(seen.name, sizeof seen.name, "%s", cases[i].name);
+        expect_said(&seen, GW_DNS_WRONG, "NODATA", cases[i].advice);
+    }
+    snprintf(seen.name, sizeof seen.name, "home");
+    seen.name_v4 = (struct gw_dns_probe){.rcode = 5};
+    expect_said(&seen, GW_DNS_WRONG, "refuses home, which has no network", "dns.search");
+}
+
 static void test_look(void **state)
 {
     char path[] = "/tmp/peergate-doctor-XXXXXX";
@@ -257,9 +309,10 @@ static void test_look(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resolv_conf),  cmocka_unit_test(test_judge),
-        cmocka_unit_test(test_judge_causes), cmocka_unit_test(test_judge_causes),
-        cmocka_unit_test(test_judge_told),   cmocka_unit_test(test_judge_tun),
-        cmocka_unit_test(test_judge_name),   cmocka_unit_test(test_look)};
+        cmocka_unit_test(test_resolv_conf),      cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_judge_causes),     cmocka_unit_test(test_judge_causes),
+        cmocka_unit_test(test_judge_told),       cmocka_unit_test(test_judge_tun),
+        cmocka_unit_test(test_judge_name),       cmocka_unit_test(test_judge_service),
+        cmocka_unit_test(test_judge_no_address), cmocka_unit_test(test_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
