@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define MAX_PEERS 4096u
+#define FAREWELLS 3u
 #define MTU_V4 1472u /* 1500 - 20 - 8 */
 #define MTU_V6 1452u /* 1500 - 40 - 8 */
 
@@ -361,6 +362,26 @@ bool gw_gateway_dismiss(struct gateway *gateway, struct gw_mono now, struct gw_p
         return false;
     gateway->host.stats.datagrams_sent += train->count;
     return true;
+}
+
+bool gw_gateway_farewell(struct gateway *gateway, struct gw_mono now, struct gw_farewell *farewell,
+                         struct gw_train *train)
+{
+    gateway->host.now = now;
+    for (;;) {
+        struct gw_peer *peer = farewell->peer = gw_gateway_next_peer(gateway, farewell->peer);
+        if (!peer && ++farewell->round == FAREWELLS) {
+            if (farewell->are_relays)
+                return false;
+            farewell->are_relays = true;
+            farewell->round = 0;
+        }
+        if (peer && (peer->anchor_use != NULL) == farewell->are_relays &&
+            gw_peer_say_goodbye(peer, now, train) && wrap(gateway, now, train)) {
+            gateway->host.stats.datagrams_sent += train->count;
+            return true;
+        }
+    }
 }
 
 bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now)

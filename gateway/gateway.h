@@ -74,6 +74,16 @@ int gw_gateway_update_peer(struct gateway *gateway, struct gw_mono now, struct g
  * session end there at once. false: there is nobody to be told. */
 bool gw_gateway_dismiss(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
                         struct gw_train *train);
+/* The gateway is to be freed: each peer that has a session with it is told, three times, so that a lost datagram or two are not all; those that others are reached by (anchors,
+ * relays) last. */
+struct gw_farewell { /* zeros: from the start */
+    struct gw_peer *peer;
+    unsigned round;
+    bool are_relays;
+};
+/* The next datagram of it, as gw_gateway_output fills it. false: that was all. */
+bool gw_gateway_farewell(struct gateway *gateway, struct gw_mono now, struct gw_farewell *farewell,
+                         struct gw_train *train);
 /* The session ends at once, streams with UNREACHABLE. The peer hears nothing of it. */
 void gw_gateway_remove_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer);
 struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t public_key[GW_KEY_LEN]);

@@ -47,7 +47,9 @@ static void on_changed(struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gateway *gateway = ctx;
     gw_discovery_peer_changed(gateway->discovery, peer, now);
-    if (gateway->anchor)
+    if (gateway->anchor && gw_peer_has_ended(peer))
+        gw_anchor_client_ended(gateway->anchor, peer); /* it is not there any more to be found */
+    else if (gateway->anchor)
         gw_anchor_peer_changed(gateway->anchor, peer, now);
 }
 

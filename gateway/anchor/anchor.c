@@ -119,7 +119,7 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
     return client;
 }
 
-void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
+void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer)
 {
     struct gw_anchor_client *client = peer->anchor_client;
     if (!client)
@@ -129,6 +129,14 @@ void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
     gw_anchor_channels_end(anchor, client);
     gw_anchor_token_end(anchor, client);
     gw_directory_clear(&anchor->directory, &client->registrant);
+}
+
+void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
+{
+    struct gw_anchor_client *client = peer->anchor_client;
+    if (!client)
+        return;
+    gw_anchor_client_ended(anchor, peer);
     gw_list_remove(&client->node);
     anchor->client_count--;
     peer->anchor_client = NULL;

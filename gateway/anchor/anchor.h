@@ -27,6 +27,8 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
                        struct gw_mono now);
 void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer);
+/* It said goodbye: what it registered and its channels are over. */
+void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer);
 
 /* A probe that passed the gate: true when its token is one of ours. */
 bool gw_anchor_probe_input(struct gw_anchor *anchor, struct gw_mono now, const struct gw_tuple *from,

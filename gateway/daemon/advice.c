@@ -31,3 +31,5 @@ const char *gw_advice_on_seal(enum gw_seal_conflict conflict)
 
 const char gw_advice_shut_out[] =
     "it has ended the session: it does not list this node's key, or not any more";
+
+const char gw_advice_ended[] = "it has ended: its daemon was stopped, or does not have this network any more";

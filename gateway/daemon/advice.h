@@ -10,5 +10,7 @@ const char *gw_advice_on_seal(enum gw_seal_conflict conflict);
 
 /* The same for a peer that has ended the session. */
 extern const char gw_advice_shut_out[];
+/* A peer that said goodbye. */
+extern const char gw_advice_ended[];
 
 #endif

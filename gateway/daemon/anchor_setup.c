@@ -150,6 +150,8 @@ void gw_anchor_setup_describe_path(json_t *object, const struct gw_peer *peer, c
 
 static const char *state_of(const struct gw_anchor_view *view)
 {
+    if (!view->is_connected && view->has_ended)
+        return "ended";
     if (!view->is_connected)
         return view->is_connecting ? "connecting" : "unreachable";
     if (view->is_refused && !view->is_registered)

@@ -251,6 +251,10 @@ const char *gw_json_state_word(const json_t *peer, enum gw_colour *colour)
         return "no seal"; /* connected, and nothing can pass */
     if (json_is_object(json_object_get(peer, "shut_out")))
         return "shut out";
+    if (json_is_object(json_object_get(peer, "ended"))) {
+        *colour = GW_DIM;
+        return "ended";
+    }
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         *colour = states[i].colour;
         if (strcmp(states[i].state, state) == 0)

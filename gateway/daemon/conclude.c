@@ -202,6 +202,8 @@ static struct answer say(const struct gw_peer *peer, const struct gw_peer_status
         return (struct answer){
             gw_advice_shut_out,
             "there, `peergate authorize` this node's peer ID, or take `expires` from its line, and `reload`"};
+    if (!is_up(status) && !gw_mono_is_never(status->ended_at))
+        return (struct answer){gw_advice_ended, "start it there"};
     if (!is_up(status))
         return not_reached(peer, view, status->session.state);
     if (gw_tuple_is_carrier(&status->path))

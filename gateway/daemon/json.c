@@ -65,6 +65,13 @@ static json_t *shut_out(const struct gw_peer_status *status, struct gw_mono now)
                      gw_advice_shut_out);
 }
 
+static json_t *ended(const struct gw_peer_status *status, struct gw_mono now)
+{
+    if (gw_mono_is_never(status->ended_at))
+        return json_null();
+    return json_pack("{s:o,s:s}", "since_s", gw_json_ago(status->ended_at, now), "text", gw_advice_ended);
+}
+
 static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_peer_status *status,
                     struct gw_mono now)
 {
@@ -72,6 +79,7 @@ static void add_way(json_t *object, const struct gw_peer *peer, const struct gw_
     json_object_set_new(object, "path", way(peer, status, now));
     json_object_set_new(object, "seal_conflict", seal_conflict(status));
     json_object_set_new(object, "shut_out", shut_out(status, now));
+    json_object_set_new(object, "ended", ended(status, now));
     json_object_set_new(object, "path_policy", json_string(gw_path_policy_names[gw_peer_config(peer)->path]));
 }
 

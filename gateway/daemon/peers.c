@@ -382,7 +382,7 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
         gw_lookup_again(known->lookup);
         break;
     case GW_SESSION_IDLE:
-        gw_log_info("%s: disconnected", name);
+        gw_log_info("%s: %s", name, gw_mono_is_never(status->ended_at) ? "disconnected" : gw_advice_ended);
         break;
     case GW_SESSION_HANDSHAKING:
         gw_log_debug("%s: connecting", name);

@@ -25,6 +25,7 @@
 #define SETTLE_NS GW_MS(50) /* changes come in groups */
 #define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
+#define RETURN_NS GW_S(1)     /* after a goodbye, unless persistent keepalive makes the session ask sooner */
 #define RECONNECT_NS GW_S(15) /* to a neighbour that is needed */
 #define ANSWERED_NS GW_S(10)  /* what an anchor says so soon after a request is about it */
 
@@ -413,6 +414,14 @@ void gw_anchor_use_unanswered(struct gw_anchor_use *use, struct gw_mono now)
     gw_anchor_use_touch(use, now);
 }
 
+/* It said goodbye: others are asked in its place, and it may be back in a moment. */
+static void left(struct gw_anchor_use *use, struct gw_mono now)
+{
+    gw_relay_left(use, now);
+    tell_reaches(use, now);
+    arm(use, gw_mono_add(now, use->is_neighbour ? RETRY_MAX_NS : RETURN_NS));
+}
+
 void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)
 {
     if (!is_connected(use)) {
@@ -421,9 +430,11 @@ void gw_anchor_use_changed(struct gw_anchor_use *use, struct gw_mono now)
         use->number = 0;
         if (was_registered)
             gw_lifetime_moved(use->discovery, now);
-        if (use->is_neighbour)
+        if (was_registered && gw_peer_has_ended(use->peer))
+            left(use, now);
+        else if (use->is_neighbour)
             arm(use, gw_mono_add(now, RETRY_MAX_NS));
-        else if (was_registered)
+        if (was_registered && !use->is_neighbour)
             gw_neighbours_wake(use->discovery, now);
         return;
     }
@@ -519,6 +530,7 @@ void gw_anchor_use_view(const struct gw_anchor_use *use, struct gw_mono now, str
                                    .is_connected = is_connected(use),
                                    .is_connecting = session.state == GW_SESSION_HANDSHAKING &&
                                                     gw_mono_sub(now, session.state_since) < PATIENCE_NS,
+                                   .has_ended = gw_peer_has_ended(use->peer),
                                    .is_registered = use->is_registered,
                                    .is_refused = use->refusal != peergate_Refusal_REFUSAL_NONE,
                                    .refusal = use->refusal,

@@ -407,6 +407,10 @@ bool gw_relay_channel_set(struct gw_reach *reach, struct gw_anchor_use *use,
 /* The anchor does not know it any more, or its time is over. keeps_path: another grant is asked for, and the path waits for it. */
 void gw_relay_channel_end(struct gw_relay_channel *channel, struct gw_mono now, bool keeps_path);
 
+/* The anchor said goodbye: what goes through it goes another way at once, where there is one; where there is none, the paths wait for new channels, which are asked for if
+ * the peer is in use. */
+void gw_relay_left(struct gw_anchor_use *use, struct gw_mono now);
+
 /* ---- discovery.c */
 /* Is it one of those that gw_discovery_set_addresses was given? */
 bool gw_discovery_is_own(const struct gw_discovery *discovery, const struct gw_addr *addr);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define LIFETIME_MAX_S 3600u
+#define IN_USE_NS GW_S(30) /* sent to so lately */
 
 /* ---- channels */
 
@@ -56,6 +57,28 @@ void gw_relay_channels_fini(struct gw_reach *reach, struct gw_mono now)
     for (unsigned i = 0; i < GW_PEER_RELAYS_MAX; i++) {
         if (reach->channels[i].via)
             gw_relay_channel_end(&reach->channels[i], now, false);
+    }
+}
+
+static bool is_used(struct gw_peer *peer, struct gw_mono now)
+{
+    const struct gw_path *path = gw_paths_current(&peer->paths);
+    return (peer->mux && gw_mux_has_streams(peer->mux)) ||
+           (path && !gw_mono_is_never(path->last_sent) && gw_mono_sub(now, path->last_sent) < IN_USE_NS);
+}
+
+void gw_relay_left(struct gw_anchor_use *use, struct gw_mono now)
+{
+    gw_list_for_each (node, &use->discovery->reaches) {
+        struct gw_reach *reach = gw_list_entry(node, struct gw_reach, node);
+        struct gw_relay_channel *channel = gw_relay_channel_of(reach, use);
+        reach->asks[use->slot] = (struct gw_ask){.at = now};
+        if (!channel)
+            continue;
+        bool has_other = gw_paths_have_other(&reach->peer->paths);
+        gw_relay_channel_end(channel, now, !has_other);
+        if (!has_other && is_used(reach->peer, now))
+            gw_reach_wanted(reach, now);
     }
 }
 

@@ -18,6 +18,7 @@ struct gw_anchor_view {
     bool is_neighbour; /* no anchor, but a peer that relays */
     bool is_connected;
     bool is_connecting; /* it was asked a moment ago, and can hardly have answered */
+    bool has_ended;     /* it said so, and there was no session since */
     bool is_registered;
     bool is_refused;         /* it answers, but does not serve us: see refusal */
     unsigned refusal;        /* peergate_Refusal of the last registration */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,8 +26,9 @@ struct turn {
 static const struct turn long_turn = {GW_SLABS_RECEIVE, 4 * GW_TRAIN_BYTES, UINT_MAX, GW_US(100)};
 static const struct turn short_turn = {2, 3 * GW_TRAIN_BYTES / 2, 1, GW_US(50)};
 #define RECEIVE_TRAINS 64u
-/* What is left to be said at the end takes so long at most. */
+/* What is left to be said at the end takes so long at most; goodbyes, of which there may be thousands, so long beside that. */
 #define FAREWELL_NS GW_MS(20)
+#define GOODBYES_NS GW_MS(200)
 /* Nothing can be said again to a peer that is gone: a lost datagram or two should not be all. */
 #define DISMISSALS 3u
 /* Handshakes get a tenth of the turn: a ninth of what the rest took, and at least time for one. */
@@ -291,6 +293,36 @@ int gw_link_attach(struct gw_link *link, struct gateway *gateway)
     return 0;
 }
 
+/* The socket had no room: false when it has none in time. */
+static bool wait_for_room(struct gw_link *link, int64_t until)
+{
+    struct gw_mono now = gw_loop_now(link->loop);
+    while (link->is_waiting && !send_train(link, now)) {
+        int64_t left = (until - clock_now_ns()) / GW_MS(1);
+        struct pollfd sockets[GW_UDP_FAMILIES];
+        for (enum gw_udp_family family = GW_UDP_V4; family < GW_UDP_FAMILIES; family++)
+            sockets[family] = (struct pollfd){.fd = link->udp.sockets[family].fd, .events = POLLOUT};
+        if (left <= 0 || (poll(sockets, GW_UDP_FAMILIES, (int)left) < 0 && errno != EINTR))
+            return false;
+    }
+    return true;
+}
+
+static void say_goodbye(struct gw_link *link)
+{
+    int64_t until = clock_now_ns() + GOODBYES_NS;
+    struct gw_mono now = gw_loop_now(link->loop);
+    struct gw_farewell farewell = {0};
+    while (wait_for_room(link, until) && clock_now_ns() < until) {
+        gw_slabs_touch(&link->slabs, now);
+        link->train = (struct gw_train){.slab = link->slabs.send};
+        link->done = 0;
+        if (!gw_gateway_farewell(link->gateway, now, &farewell, &link->train))
+            return;
+        send_train(link, now);
+    }
+}
+
 void gw_link_detach(struct gw_link *link)
 {
     if (!link->gateway)
@@ -298,6 +330,7 @@ void gw_link_detach(struct gw_link *link)
     int64_t until = clock_now_ns() + FAREWELL_NS;
     while (send_trains(link, gw_loop_now(link->loop)) && clock_now_ns() < until)
         ;
+    say_goodbye(link);
     gw_loop_remove_hook(link->loop, &link->hook);
     free_events(link);
     for (uint32_t number = 1; number < GW_FURTHER_MAX; number++)

@@ -22,7 +22,8 @@ int gw_link_attach(struct gw_link *link, struct gateway *gateway);
 void gw_link_set_carriers(struct gw_link *link, struct gw_carriers *carriers);
 /* One that came over a carrier, for the gateway. */
 void gw_link_input(struct gw_link *link, struct gw_train *train);
-/* Sends what the gateway still has to say (one last time, for a moment) and forgets it. */
+/* Sends what the gateway still has to say (one last time, for a moment), tells its peers that it ends (gw_gateway_farewell; a fifth of a second at most), and forgets it:
+ * what follows is gw_gateway_free. */
 void gw_link_detach(struct gw_link *link);
 /* Tells a peer that gw_gateway_remove_peer is about to remove that it may have no session with this node any more (gw_gateway_dismiss). Not while the gateway
  * works on input. */

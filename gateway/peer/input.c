@@ -191,7 +191,8 @@ static int handle_frame(struct packet *packet, const struct gw_frame *frame)
         asks = path_response_frame(packet, frame->body);
         break;
     case GW_FRAME_DISMISS:
-        gw_peer_dismiss_input(packet->peer, packet->kp);
+    case GW_FRAME_GOODBYE:
+        gw_peer_last_word_input(packet->peer, packet->kp, (enum gw_frame_type)frame->type);
         asks = false;
         break;
     case GW_FRAME_FRAG:

@@ -568,7 +568,7 @@ void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mo
 
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train)
 {
-    gw_peer_dismissed(peer, now);
+    gw_peer_heed_last_word(peer, now);
     if (peer->is_unreachable_due) {
         gw_peer_queues_drop_packets(&peer->queues);
         gw_peer_flows_end(peer, now, gw_peer_is_shut_out(peer) ? GW_REASON_SHUT_OUT : GW_REASON_UNREACHABLE);

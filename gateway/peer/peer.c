@@ -64,7 +64,7 @@ static void on_session_state(struct gw_session *session, enum gw_session_state o
     else if (state == GW_SESSION_ESTABLISHED)
         gw_peer_seal_check(peer, peer->host->now);
     if (state == GW_SESSION_ESTABLISHED) {
-        peer->shut_out_at = GW_NEVER;
+        peer->shut_out_at = peer->ended_at = GW_NEVER;
         gw_peer_try_relays(peer, peer->host->now);
         peer->is_retry_due = true;
     }
@@ -172,7 +172,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     gw_peer_told_init(&peer->told, now);
     gw_peer_alias_configured(peer);
     peer->clock_told_at = UINT64_MAX;
-    peer->shut_out_at = GW_NEVER;
+    peer->shut_out_at = peer->ended_at = GW_NEVER;
     gw_peer_new_instance(peer);
 
     int err = gw_deadlines_reserve(&host->deadlines);
@@ -330,6 +330,7 @@ void gw_peer_status(const struct gw_peer *peer, struct gw_mono now, struct gw_pe
                                    .rtt_ns = gw_peer_rtt(peer),
                                    .seal_conflict = peer->seal_conflict,
                                    .shut_out_at = peer->shut_out_at,
+                                   .ended_at = peer->ended_at,
                                    .packets_refused = peer->queues.packets_refused,
                                    .ipv4 = peer->config.alias,
                                    .own_ipv4 = peer->hello_ipv4};

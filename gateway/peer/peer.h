@@ -100,6 +100,7 @@ struct gw_peer_status {
     enum gw_seal_conflict seal_conflict;
     struct gw_mono
         shut_out_at; /* the peer ended the session then, since this node may have none with it; GW_NEVER: no, or not the last one */
+    struct gw_mono ended_at; /* it ended then, and said so; GW_NEVER: no, or there was a session since */
     uint8_t peer_suites;
     char hello_name[64];                  /* display name that the peer gave itself; "" = none */
     struct gw_packet_queue_stats packets; /* IP packets to it */

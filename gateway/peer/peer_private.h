@@ -7,7 +7,7 @@
  *   alias.c   its IPv4 address here, and as it has it itself
  *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from
  *   seal.c    which seal is used, and whether both agree            tell.c    the log's lines about the peer, bounded
- *   dismiss.c the end, when one side may have no session any more */
+ *   dismiss.c the end, when one side may have no session any more, or is not there any more */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
@@ -158,7 +158,9 @@ struct gw_peer {
     bool is_retry_due;          /* the peer may be there again: flows ask at the next safe point */
     bool is_unreachable_due;    /* the session failed: streams end at the next safe point */
     bool is_dismissed_due;      /* the peer has ended the session: so do we, at the next safe point */
-    struct gw_mono shut_out_at; /* when it did; GW_NEVER = it has not, or there is one again */
+    bool is_goodbye_due;        /* the same, since it ends itself */
+    struct gw_mono shut_out_at; /* when it did the one; GW_NEVER = it has not, or there is a session again */
+    struct gw_mono ended_at;    /* ... the other */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
     uint64_t full_acked_seen;           /* gw_mux_full_acked, when last looked at */
     unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
@@ -309,18 +311,24 @@ bool gw_peer_flows_may_send(const struct gw_peer *peer);
 /* ---- dismiss.c */
 /* The last datagram to a peer that may have no session with this node any more; gw_peer_free follows. false: nobody is there who would understand it. */
 bool gw_peer_dismiss(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
-/* It came, on this key pair. */
-void gw_peer_dismiss_input(struct gw_peer *peer, const struct gw_keypair *kp);
-/* If is_dismissed_due: the session is over. */
-void gw_peer_dismissed(struct gw_peer *peer, struct gw_mono now);
+/* The same of a node that ends; only to who is there as far as is known. */
+bool gw_peer_say_goodbye(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
+/* GW_FRAME_DISMISS or GW_FRAME_GOODBYE came, on this key pair. */
+void gw_peer_last_word_input(struct gw_peer *peer, const struct gw_keypair *kp, enum gw_frame_type word);
+/* If is_dismissed_due or is_goodbye_due: the session is over. */
+void gw_peer_heed_last_word(struct gw_peer *peer, struct gw_mono now);
 /* The last session ended so; and that was a moment ago. */
 bool gw_peer_is_shut_out(const struct gw_peer *peer);
 bool gw_peer_was_just_shut_out(const struct gw_peer *peer, struct gw_mono now);
+/* It said goodbye, and there was no session since. */
+bool gw_peer_has_ended(const struct gw_peer *peer);
 
 /* ---- queue.c */
 void gw_peer_queues_init(struct gw_peer_queues *queues);
 void gw_peer_queues_fini(struct gw_peer_queues *queues);
 void gw_peer_queues_drop_packets(struct gw_peer_queues *queues);
+/* Everything that waits, and the answers that are waited for. */
+void gw_peer_queues_clear(struct gw_peer_queues *queues);
 bool gw_peer_queues_have_frames(const struct gw_peer_queues *queues);
 /* Does any of them want an answer? */
 bool gw_peer_queues_ask(const struct gw_peer_queues *queues);

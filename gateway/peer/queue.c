@@ -99,6 +99,15 @@ void gw_peer_queues_drop_packets(struct gw_peer_queues *queues)
     queues->packets = NULL;
 }
 
+void gw_peer_queues_clear(struct gw_peer_queues *queues)
+{
+    free_list(&queues->controls);
+    queues->control_count = 0;
+    queues->pings_waiting = queues->pong_count = 0;
+    memset(queues->pings, 0, sizeof queues->pings);
+    gw_peer_queues_drop_packets(queues);
+}
+
 /* ---- control messages */
 
 int gw_peer_queue_control(struct gw_peer *peer, struct gw_mono now, const void *body, size_t len,

@@ -282,6 +282,13 @@ void gw_session_end(struct gw_session *session, struct gw_mono now)
     gw_timers_ended(session, now);
 }
 
+void gw_session_leave(struct gw_session *session, struct gw_mono now)
+{
+    gw_keyring_clear(session);
+    (void)gw_session_forget_initiations(session, GW_NEVER);
+    gw_timers_left(session, now);
+}
+
 void gw_session_doubt(struct gw_session *session, struct gw_mono now)
 {
     gw_timers_doubted(session, now);

@@ -452,8 +452,8 @@ void gw_timers_hurried(struct gw_session *session, struct gw_mono now)
     arm(session);
 }
 
-/* As on_give_up, without keys that would have to grow old. */
-void gw_timers_ended(struct gw_session *session, struct gw_mono now)
+/* No keys, no series. */
+static void start_over(struct gw_session *session)
 {
     struct gw_timers *timers = &session->timers;
 
@@ -462,10 +462,25 @@ void gw_timers_ended(struct gw_session *session, struct gw_mono now)
     recover(timers);
     timers->sweep_at = timers->zero_at = timers->key_expires_at = timers->initiations_end_at = GW_NEVER;
     timers->keepalive_at = timers->unanswered_at = timers->silent_at = GW_NEVER;
-    timers->has_failed = true;
-    timers->is_unproven = false;
-    timers->is_wanted = false;
+    timers->is_unproven = timers->is_wanted = false;
+}
+
+/* As on_give_up, without keys that would have to grow old. */
+void gw_timers_ended(struct gw_session *session, struct gw_mono now)
+{
+    start_over(session);
+    session->timers.has_failed = true;
     arm_reconnect(session, now);
+    arm(session);
+    gw_session_update_state(session, now);
+}
+
+/* Who begins again has to start first, and is not to be met by all of its peers at one time. */
+void gw_timers_left(struct gw_session *session, struct gw_mono now)
+{
+    start_over(session);
+    if (session->persistent_keepalive_ns > 0)
+        session->timers.persistent_at = gw_mono_add(now, GW_RETURN_FIRST + jitter(session, GW_RETURN_FIRST));
     arm(session);
     gw_session_update_state(session, now);
 }

@@ -22,6 +22,9 @@
 #define GW_INITIATION_LIFE GW_S(30)     /* so long an initiation of ours stays answerable */
 #define GW_RECONNECT_FIRST GW_S(5)      /* after giving up; doubles up to GW_RECONNECT_MAX */
 #define GW_RECONNECT_MAX GW_S(60)
+#define GW_RETURN_FIRST \
+    GW_MS(              \
+        500) /* to twice that: after a goodbye, until a peer that is kept alive is asked whether it is back */
 #define GW_MISSED_KEEPALIVES_MAX 3u
 #define GW_SLEPT GW_S(5) /* a timer that runs so late was asleep with the machine */
 
@@ -78,6 +81,7 @@ void gw_timers_kicked(struct gw_session *session, struct gw_mono now);
 void gw_timers_hurried(struct gw_session *session, struct gw_mono now);
 /* All keys and initiations are gone: failed, until it is tried again. */
 void gw_timers_ended(struct gw_session *session, struct gw_mono now);
+void gw_timers_left(struct gw_session *session, struct gw_mono now);
 void gw_timers_doubted(struct gw_session *session, struct gw_mono now);
 void gw_timers_keepalive_interval_changed(struct gw_session *session, struct gw_mono now);
 

@@ -33,6 +33,7 @@ enum gw_frame_type {
     GW_FRAME_FRAG = 0x10, /* an IP packet cut in two */
     GW_FRAME_DISMISS =
         0x11, /* the receiver may have no session with the sender, who has forgotten this one */
+    GW_FRAME_GOODBYE = 0x12, /* the sender ends, and forgets the session */
 };
 
 struct gw_frame {

@@ -102,6 +102,25 @@ static void send_train(struct sim_node *node, const struct gw_train *train)
     }
 }
 
+static void send_any(struct sim_node *node, const struct gw_train *train)
+{
+    if (gw_tuple_is_carrier(&train->tuple))
+        node->net->carrier(node, train);
+    else if (node->place)
+        carry_train(node, train);
+    else
+        send_train(node, train);
+}
+
+void sim_node_say_goodbye(struct sim_node *node)
+{
+    struct gw_train train = {.slab = node->slab};
+    struct gw_farewell farewell = {0};
+    sim_node_pump(node);
+    while (gw_gateway_farewell(node->gateway, sim_now(node), &farewell, &train))
+        send_any(node, &train);
+}
+
 void sim_node_pump(struct sim_node *node)
 {
     struct gw_mono now = sim_now(node);
@@ -110,14 +129,8 @@ void sim_node_pump(struct sim_node *node)
         return;
     while (gw_gateway_handshake(node->gateway, now))
         ;
-    while (gw_gateway_output(node->gateway, now, &train)) {
-        if (gw_tuple_is_carrier(&train.tuple))
-            node->net->carrier(node, &train);
-        else if (node->place)
-            carry_train(node, &train);
-        else
-            send_train(node, &train);
-    }
+    while (gw_gateway_output(node->gateway, now, &train))
+        send_any(node, &train);
     arm(node);
 }
 

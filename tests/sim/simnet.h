@@ -59,6 +59,8 @@ void sim_net_fini(struct sim_net *net);
 struct sim_node *sim_net_add(struct sim_net *net, const char *addr);
 /* Starts the node's gateway again with the same key, as after a kill -9: peers are gone and have to be added again. */
 void sim_node_restart(struct sim_node *node);
+/* What a node that ends in order says (gw_gateway_farewell): to be followed by sim_node_restart, or by is_down. */
+void sim_node_say_goodbye(struct sim_node *node);
 /* The node is seen at another address from now on (a NAT's new mapping). */
 void sim_node_move(struct sim_node *node, const char *addr);
 /* The machine is suspended: no timer runs, nothing is sent, what arrives is lost. */

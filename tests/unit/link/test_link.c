@@ -19,7 +19,7 @@ struct gateway {
     struct gw_loop *loop;
     struct gw_addr to;
     unsigned to_send, stride, per_train; /* trains that are left to be pulled */
-    unsigned to_dismiss;
+    unsigned to_dismiss, farewells;
     unsigned pulled, received, received_trains, failed, last_failure;
     unsigned handshakes_left, handshakes, handshake_us;
     unsigned expired;
@@ -82,6 +82,14 @@ bool gw_gateway_dismiss(struct gateway *gateway, struct gw_mono now, struct gw_p
     train->tuple.remote = gateway->to;
     memset(train->slab, 2, gw_train_len(train));
     return true;
+}
+
+bool gw_gateway_farewell(struct gateway *gateway, struct gw_mono now, struct gw_farewell *farewell,
+                         struct gw_train *train)
+{
+    farewell->round++;
+    gateway->farewells++;
+    return gw_gateway_dismiss(gateway, now, NULL, train);
 }
 
 bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now)
@@ -288,6 +296,29 @@ static void test_the_last_word_is_sent(void **state)
     run(world);
 }
 
+/* Each of its peers, behind what was to be said before. */
+static void test_goodbyes(void **state)
+{
+    struct world *world = *state;
+    world->sender.to_send = 2;
+    world->sender.to_dismiss = 500;
+    gw_link_detach(world->from);
+    assert_int_equal(gw_link_stats(world->from)->datagrams_sent, 2 * 20 + 500);
+    assert_int_equal(world->sender.farewells, 501);
+    world->receiver.stop_when_received = 40;
+    run(world);
+}
+
+/* A socket that has no room for a moment ends nothing. */
+static void test_goodbyes_wait_for_room(void **state)
+{
+    struct world *world = *state;
+    world->sender.to_dismiss = 50;
+    calls.send_errnos[0] = calls.send_errnos[1] = EAGAIN;
+    gw_link_detach(world->from);
+    assert_int_equal(gw_link_stats(world->from)->datagrams_sent, 50);
+}
+
 /* At once, also where a train waits for the socket; never more often than a few times. */
 static void test_dismissals(void **state)
 {
@@ -375,6 +406,8 @@ int main(void)
         T(test_handshakes_all_get_done),
         T(test_receive_errors_do_not_spin),
         T(test_the_last_word_is_sent),
+        T(test_goodbyes),
+        T(test_goodbyes_wait_for_room),
         T(test_dismissals),
         T(test_further_sockets),
         T(test_further_of_both_families),

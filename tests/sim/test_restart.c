@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+/* Nodes that end in order, and say so (GOODBYE), and anchors that restart one after the other under clients that are idle: how soon everybody is found again. A node that is killed says
+ * nothing. */
+#include "tests/sim/app.h"
+
+#include "gateway/anchor/anchor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DELAY GW_MS(10)
+#define ANCHORS 2u
+#define RESTARTS_IN GW_MS(400) /* from its last word until it listens again */
+
+static struct sim_net net;
+static struct sim_node *anchors[ANCHORS], *a, *b;
+static struct gw_peer *a_to_b, *a_to_anchor[ANCHORS];
+
+static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                          size_t len)
+{
+    (void)datagram, (void)len;
+    bool is_from_a = from == a && gw_addr_equal(&tuple->remote, &b->addr);
+    bool is_from_b = from == b && gw_addr_equal(&tuple->remote, &a->addr);
+    return !is_from_a && !is_from_b;
+}
+
+/* Without an address: it is to be found. */
+static struct gw_peer *add_unlocated(struct sim_node *node, const struct sim_node *other)
+{
+    struct gw_peer_config config = sim_peer_config(node, other);
+    struct gw_peer *peer;
+    config.endpoint_count = 0;
+    config.has_ed25519 = true;
+    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
+    return peer;
+}
+
+static struct gw_peer *add_anchor(struct sim_node *node, const struct sim_node *anchor)
+{
+    struct gw_peer_config config = sim_peer_config(node, anchor);
+    struct gw_peer *peer;
+    config.is_anchor = config.is_eager = true;
+    config.keepalive_ns = GW_S(25);
+    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
+    return peer;
+}
+
+static void start_anchor(struct sim_node *anchor)
+{
+    anchor->params.anchor.is_enabled = true;
+    anchor->params.anchor.relays = true;
+    anchor->is_down = false;
+    sim_node_restart(anchor);
+    add_unlocated(anchor, a);
+    add_unlocated(anchor, b);
+}
+
+/* Two clients of two anchors, which do not reach each other directly. */
+static void two_clients(uint64_t seed, const struct sim_link_params *params)
+{
+    static const char *const places[ANCHORS] = {"10.0.0.1:7001", "10.0.0.4:7001"};
+    print_message("seed %llu\n", (unsigned long long)seed);
+    sim_net_init(&net, seed, params);
+    a = sim_net_add(&net, "10.0.0.2:7002");
+    b = sim_net_add(&net, "10.0.0.3:7003");
+    a->filter = b->filter = blocks_direct;
+    for (unsigned i = 0; i < ANCHORS; i++) {
+        anchors[i] = sim_net_add(&net, places[i]);
+        start_anchor(anchors[i]);
+        a_to_anchor[i] = add_anchor(a, anchors[i]);
+        add_anchor(b, anchors[i]);
+    }
+    sim_app_serve(a);
+    sim_app_serve(b);
+    a_to_b = add_unlocated(a, b);
+    add_unlocated(b, a);
+}
+
+static unsigned registrations(const struct sim_node *anchor)
+{
+    struct gw_anchor_stats stats;
+    assert_true(gw_gateway_anchor_stats(anchor->gateway, &stats));
+    return stats.registrations;
+}
+
+static struct gw_peer_status status_of(const struct gw_peer *peer)
+{
+    struct gw_peer_status status;
+    gw_peer_status(peer, net.clock.now, &status);
+    return status;
+}
+
+static enum gw_session_state state_of(const struct gw_peer *peer)
+{
+    return status_of(peer).session.state;
+}
+
+static bool has_ended(const struct gw_peer *peer)
+{
+    return !gw_mono_is_never(status_of(peer).ended_at);
+}
+
+/* Time until it is so, in steps of 1 ms. */
+static int64_t run_until(bool (*is_so)(void), int64_t limit_ns)
+{
+    struct gw_mono start = net.clock.now;
+    while (!is_so() && gw_mono_sub(net.clock.now, start) < limit_ns)
+        sim_net_run(&net, GW_MS(1));
+    return gw_mono_sub(net.clock.now, start);
+}
+
+static bool are_registered(void)
+{
+    for (unsigned i = 0; i < ANCHORS; i++) {
+        if (anchors[i]->is_down || registrations(anchors[i]) != 2)
+            return false;
+    }
+    return true;
+}
+
+static struct sim_client client;
+
+static bool is_accepted(void)
+{
+    return client.is_accepted;
+}
+
+/* ---- restarts */
+
+/* Returns when it listens again. */
+static void restart(struct sim_node *anchor, bool says_goodbye)
+{
+    if (says_goodbye)
+        sim_node_say_goodbye(anchor);
+    anchor->is_down = true;
+    sim_net_run(&net, RESTARTS_IN);
+    start_anchor(anchor);
+}
+
+static int64_t worst(int64_t so_far, int64_t now)
+{
+    return now > so_far ? now : so_far;
+}
+
+/* One after the other, a second apart; nobody uses anything. at_ns: where in the clients' beat. */
+static void roll(uint64_t seed, bool say_goodbye, int64_t at_ns, int64_t *until_registered,
+                 int64_t *until_reached)
+{
+    two_clients(seed, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(60) + at_ns);
+    assert_true(are_registered());
+    restart(anchors[0], say_goodbye);
+    sim_net_run(&net, GW_S(1) - RESTARTS_IN);
+    restart(anchors[1], say_goodbye);
+    *until_registered = worst(*until_registered, run_until(are_registered, GW_S(60)));
+    assert_true(are_registered());
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
+    *until_reached = worst(*until_reached, run_until(is_accepted, GW_S(30)));
+    assert_true(client.is_accepted);
+    sim_net_fini(&net);
+}
+
+/* Asked for b at once, not when the anchors know it again. */
+static void roll_and_ask(uint64_t seed, bool say_goodbye, int64_t at_ns, int64_t *until_reached)
+{
+    two_clients(seed, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(60) + at_ns);
+    restart(anchors[0], say_goodbye);
+    sim_net_run(&net, GW_S(1) - RESTARTS_IN);
+    restart(anchors[1], say_goodbye);
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
+    *until_reached = worst(*until_reached, run_until(is_accepted, GW_S(60)));
+    assert_true(client.is_accepted);
+    sim_net_fini(&net);
+}
+
+static void test_rolling_restart(void **state)
+{
+    int64_t registered = 0, reached = 0, asked = 0;
+    (void)state;
+    for (uint64_t i = 0; i < 10; i++) {
+        roll(10 + i, true, (int64_t)i * GW_MS(2500), &registered, &reached);
+        roll_and_ask(30 + i, true, (int64_t)i * GW_MS(2500), &asked);
+    }
+    print_message(
+        "in order, at worst: registered %lld ms after the second one is back, then a stream in %lld ms; "
+        "one that is asked for at once, in %lld ms\n",
+        (long long)(registered / GW_MS(1)), (long long)(reached / GW_MS(1)), (long long)(asked / GW_MS(1)));
+    assert_true(registered < GW_S(3));
+    assert_true(reached < GW_MS(500));
+    assert_true(asked < GW_S(5));
+}
+
+static void test_rolling_kill(void **state)
+{
+    int64_t registered = 0, reached = 0, asked = 0;
+    (void)state;
+    for (uint64_t i = 0; i < 10; i++) {
+        roll(50 + i, false, (int64_t)i * GW_MS(2500), &registered, &reached);
+        roll_and_ask(70 + i, false, (int64_t)i * GW_MS(2500), &asked);
+    }
+    print_message(
+        "killed, at worst: registered %lld ms after the second one is back, then a stream in %lld ms; "
+        "one that is asked for at once, in %lld ms\n",
+        (long long)(registered / GW_MS(1)), (long long)(reached / GW_MS(1)), (long long)(asked / GW_MS(1)));
+    assert_true(registered < GW_S(28)); /* one keepalive */
+}
+
+/* ---- goodbyes */
+
+/* a and b by their addresses, without anchors. */
+static struct gw_peer *two_peers(uint64_t seed, int64_t keepalive_ns)
+{
+    struct gw_peer *peer;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    sim_net_init(&net, seed, &(struct sim_link_params){.delay_ns = DELAY});
+    a = sim_net_add(&net, "10.0.0.2:7002");
+    b = sim_net_add(&net, "10.0.0.3:7003");
+    sim_app_serve(b);
+    sim_node_add_peer(b, a);
+    struct gw_peer_config config = sim_peer_config(a, b);
+    config.keepalive_ns = keepalive_ns;
+    assert_int_equal(gw_gateway_add_peer(a->gateway, sim_now(a), &config, &peer), 0);
+    return peer;
+}
+
+static void restart_b(void)
+{
+    b->is_down = false;
+    sim_node_restart(b);
+    sim_app_serve(b);
+    sim_node_add_peer(b, a);
+}
+
+static struct {
+    unsigned count, wakeups;
+    struct gw_mono last;
+} sent;
+
+/* What a sends; several within a second wake it once. */
+static bool counts(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
+{
+    (void)tuple, (void)datagram, (void)len;
+    bool is_later = gw_mono_is_never(sent.last) || gw_mono_sub(sim_now(from), sent.last) > GW_S(1);
+    sent.count++;
+    sent.wakeups += is_later;
+    sent.last = sim_now(from);
+    return true;
+}
+
+static void count_from_now(struct sim_node *node)
+{
+    memset(&sent, 0, sizeof sent);
+    sent.last = GW_NEVER;
+    node->filter = counts;
+}
+
+/* Streams end at once, it is known at once, and nothing is sent any more; whoever wants the peer gets it as soon as it is there. */
+static void test_goodbye(void **state)
+{
+    (void)state;
+    struct gw_peer *to_b = two_peers(100, 0);
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 50000000), 0);
+    sim_net_run(&net, GW_MS(300));
+    assert_true(client.is_accepted && !client.is_closed);
+    sim_node_say_goodbye(b);
+    b->is_down = true;
+    sim_net_run(&net, 2 * DELAY);
+    assert_true(client.is_closed);
+    assert_int_equal(client.reason, GW_REASON_SHUTTING_DOWN);
+    assert_int_equal(state_of(to_b), GW_SESSION_IDLE);
+    assert_true(has_ended(to_b));
+    count_from_now(a);
+    sim_net_run(&net, GW_S(3600));
+    assert_int_equal(sent.count, 0);
+    assert_true(has_ended(to_b));
+
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(state_of(to_b), GW_SESSION_HANDSHAKING);
+    restart_b();
+    assert_true(run_until(is_accepted, GW_S(10)) < GW_MS(1500)); /* the next retry */
+    assert_false(has_ended(to_b));
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    sim_node_say_goodbye(b);
+    restart_b(); /* as a fast restart: it listens already */
+    sim_net_run(&net, 2 * DELAY);
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    assert_in_range(run_until(is_accepted, GW_S(10)), 3 * DELAY, 5 * DELAY);
+    sim_net_fini(&net);
+}
+
+/* Of three of them two may be lost. */
+static unsigned lost;
+static bool loses_two(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                      size_t len)
+{
+    (void)from, (void)tuple, (void)datagram, (void)len;
+    return lost++ >= 2;
+}
+
+static void test_goodbye_on_bad_links(void **state)
+{
+    (void)state;
+    struct gw_peer *to_b = two_peers(101, 0);
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(60)); /* nothing else is to be said */
+    lost = 0;
+    b->filter = loses_two;
+    sim_node_say_goodbye(b);
+    assert_int_equal(lost, 3);
+    sim_net_run(&net, 2 * DELAY);
+    assert_true(has_ended(to_b));
+    sim_net_fini(&net);
+}
+
+static uint8_t kept[256];
+static size_t kept_len;
+static bool keeps(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
+{
+    (void)from, (void)tuple;
+    kept_len = len < sizeof kept ? len : sizeof kept;
+    memcpy(kept, datagram, kept_len);
+    return false;
+}
+
+static void deliver_kept(unsigned at, uint8_t change)
+{
+    uint8_t copy[sizeof kept]; /* it is opened in place */
+    memcpy(copy, kept, kept_len);
+    copy[at] ^= change;
+    sim_node_receive(a, &(struct gw_tuple){.local = a->addr, .remote = b->addr}, copy, kept_len, 0);
+    sim_net_run(&net, GW_MS(1));
+}
+
+/* Changed on the way, or held back until there is another session: it ends nothing. */
+static void test_forged_goodbye(void **state)
+{
+    (void)state;
+    struct gw_peer *to_b = two_peers(102, 0);
+    gw_peer_connect(to_b, sim_now(a));
+    sim_node_pump(a);
+    sim_net_run(&net, GW_S(1));
+    b->filter = keeps;
+    sim_node_say_goodbye(b);
+    b->filter = NULL;
+    for (unsigned i = 0; i < kept_len; i++)
+        deliver_kept(i, 1);
+    assert_int_equal(state_of(to_b), GW_SESSION_ESTABLISHED);
+    assert_false(has_ended(to_b));
+
+    sim_net_run(&net, GW_S(8));
+    restart_b();
+    gw_peer_connect(gw_gateway_next_peer(b->gateway, NULL), sim_now(b));
+    sim_node_pump(b);
+    sim_net_run(&net, GW_S(1));
+    deliver_kept(0, 0);
+    assert_int_equal(state_of(to_b), GW_SESSION_ESTABLISHED);
+    assert_false(has_ended(to_b));
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(1));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+/* Whoever has no session hears nothing: it never had one, or its keys are too old, or it did not answer when it was asked. */
+static void test_nobody_to_say_goodbye_to(void **state)
+{
+    (void)state;
+    struct gw_peer *to_b = two_peers(103, 0);
+    count_from_now(a);
+    sim_node_say_goodbye(a);
+    assert_int_equal(sent.count, 0);
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(240));
+    assert_int_equal(state_of(to_b), GW_SESSION_IDLE);
+    count_from_now(a);
+    sim_node_say_goodbye(a);
+    assert_int_equal(sent.count, 0);
+
+    gw_peer_connect(to_b, sim_now(a));
+    sim_node_pump(a);
+    sim_net_run(&net, GW_S(1));
+    b->is_down = true;
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
+    sim_net_run(&net, GW_S(78));
+    assert_int_equal(state_of(to_b), GW_SESSION_FAILED);
+    sim_node_pump(a);
+    count_from_now(a);
+    sim_node_say_goodbye(a);
+    assert_int_equal(sent.count, 0);
+    sim_net_fini(&net);
+}
+
+/* A peer that is kept alive is asked for soon, then more and more seldom; never for ever at one beat, nor more often than an idle node may. */
+static void test_returns(void **state)
+{
+    (void)state;
+    struct gw_peer *to_b = two_peers(104, GW_S(25));
+    sim_net_run(&net, GW_S(60));
+    assert_int_equal(state_of(to_b), GW_SESSION_ESTABLISHED);
+    sim_node_say_goodbye(b);
+    b->is_down = true;
+    sim_net_run(&net, 2 * DELAY);
+    assert_true(has_ended(to_b));
+    count_from_now(a);
+    sim_net_run(&net, GW_MS(450));
+    assert_int_equal(sent.count, 0);
+    sim_net_run(&net, GW_MS(600));
+    assert_in_range(sent.count, 1, 2);
+    sim_net_run(&net, GW_S(3600));
+    print_message("an hour after a goodbye: %u datagrams, awake %u times\n", sent.count, sent.wakeups);
+    assert_in_range(sent.wakeups, 30, 100);
+    assert_true(has_ended(to_b));
+    restart_b();
+    sim_net_run(&net, GW_S(76));
+    assert_int_equal(state_of(to_b), GW_SESSION_ESTABLISHED);
+    sim_net_fini(&net);
+}
+
+/* An anchor's client that ends is nobody's to be found any more, at once. */
+static void test_client_ends(void **state)
+{
+    (void)state;
+    two_clients(105,
+                &(struct sim_link_params){.delay_ns = DELAY, .rate_bps = 20000000, .buffer_bytes = 20000});
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 50000000), 0);
+    sim_net_run(&net, GW_S(1));
+    assert_true(client.is_accepted && !client.is_closed);
+    sim_node_say_goodbye(b); /* to a by a relay, and then to the relays */
+    b->is_down = true;
+    sim_net_run(&net, 5 * DELAY); /* behind what waits in the links */
+    assert_true(client.is_closed);
+    assert_int_equal(client.reason, GW_REASON_SHUTTING_DOWN);
+    assert_true(has_ended(a_to_b));
+    for (unsigned i = 0; i < ANCHORS; i++) {
+        struct gw_anchor_stats stats;
+        assert_true(gw_gateway_anchor_stats(anchors[i]->gateway, &stats));
+        assert_int_equal(stats.registrations, 1);
+        assert_int_equal(stats.channels, 0);
+    }
+    /* The anchors leave it alone. */
+    uint64_t told = anchors[0]->datagrams_out + anchors[1]->datagrams_out;
+    a->is_down = true;
+    sim_net_run(&net, GW_S(600));
+    assert_true(anchors[0]->datagrams_out + anchors[1]->datagrams_out <= told + 4);
+    sim_net_fini(&net);
+}
+
+/* The anchor that relays ends: the other one takes over without a pause that anybody would notice. */
+static void test_relay_ends(void **state)
+{
+    (void)state;
+    two_clients(106,
+                &(struct sim_link_params){.delay_ns = DELAY, .rate_bps = 20000000, .buffer_bytes = 100000});
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 50000000), 0);
+    sim_net_run(&net, GW_S(3));
+    struct gw_peer_status before = status_of(a_to_b);
+    assert_true(before.is_relayed);
+    const struct gw_peer *relay = gw_gateway_relay_of(a->gateway, &before.path);
+    struct sim_node *ending = relay == a_to_anchor[0] ? anchors[0] : anchors[1];
+    sim_node_say_goodbye(ending);
+    ending->is_down = true;
+    sim_net_run(&net, 2 * DELAY);
+    struct gw_peer_status after = status_of(a_to_b);
+    assert_true(after.has_path && after.is_relayed);
+    assert_ptr_not_equal(gw_gateway_relay_of(a->gateway, &after.path), relay);
+    uint64_t received = client.received;
+    sim_net_run(&net, GW_MS(500));
+    print_message("500 ms after the relay ended: %llu bytes more\n",
+                  (unsigned long long)(client.received - received));
+    assert_true(client.received > received);
+    start_anchor(ending);
+    assert_true(run_until(are_registered, GW_S(60)) < GW_S(6));
+    sim_net_run(&net, GW_S(60));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_goodbye),        cmocka_unit_test(test_goodbye_on_bad_links),
+        cmocka_unit_test(test_forged_goodbye), cmocka_unit_test(test_nobody_to_say_goodbye_to),
+        cmocka_unit_test(test_returns),        cmocka_unit_test(test_client_ends),
+        cmocka_unit_test(test_relay_ends),     cmocka_unit_test(test_rolling_restart),
+        cmocka_unit_test(test_rolling_kill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
