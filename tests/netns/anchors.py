@@ -25,7 +25,7 @@ KNOWN = 50                              # peers that are known and not used
 class Scene:
     KINDS = {"phone": "symmetric-random", "office": "symmetric-random", "laptop": "port-restricted", "home": "full-cone"}
 
-    def __init__(self, ground, *names):
+    def __init__(self, ground, *names, keepalive=KEEPALIVE):
         self.ground = ground
         internet = self.internet = Internet(ground)
         self.line = {name: internet.home(name, self.KINDS[name], **LINE) for name in names}
@@ -35,7 +35,8 @@ class Scene:
         self.node = {name: ground.node(line.host, name) for name, line in self.line.items()}
         members += self.node.values()
         self.sink = {}
-        entries = [{**anchor.entry, "keepalive_interval": KEEPALIVE} for anchor in self.anchors]
+        beat = {"keepalive_interval": keepalive} if keepalive else {}
+        entries = [{**anchor.entry, **beat} for anchor in self.anchors]
         for name, node in self.node.items():
             services, self.sink[name] = serve_traffic(node.namespace)
             node.configure({"port": PORT, "anchors": entries, "socks": {"listen": "127.0.0.1:1080"}, "services": services,
@@ -108,6 +109,29 @@ def restarted(ground):
     until(lambda: scene.is_served(anchor), "both are registered with it again", HEALS + 5, every=0.05)
     traffic.stop()
     return [("the anchor that relays restarts", gap, FAILOVER)]
+
+
+def rolling(ground):
+    """Both anchors restart, a second apart, and nobody uses anything: in order, and killed."""
+    scene = Scene(ground, "phone", "office", keepalive=None)
+    found = []
+    for what, end in (("in order", lambda anchor: anchor.stop()), ("killed", lambda anchor: anchor.kill())):
+        time.sleep(12)  # somewhere in the beat
+        ground.step(f"both anchors restart, {what}")
+        for anchor in scene.anchors:
+            began = time.monotonic()
+            end(anchor)
+            anchor.up()
+            time.sleep(max(0.0, began + 1 - time.monotonic()))
+        began = time.monotonic()
+        until(lambda: scene.node["phone"].ping("office")[1] == 1, "phone reaches office", 100, every=0.05)
+        reached = time.monotonic() - began
+        until(lambda: all(map(scene.is_served, scene.anchors)), "both are registered with both again", 100, every=0.05)
+        took = time.monotonic() - began
+        ground.step(f"    phone reached office after {reached:.1f} s, both were registered after {took:.1f} s")
+        found += [(f"both anchors restarted, {what}, idle: until a peer is reached", reached, FAILOVER),
+                  ("... until all are registered", took, HEALS)]
+    return found
 
 
 def parted(ground):
@@ -246,7 +270,7 @@ def idle(ground, seconds=None):
             ("bytes a minute in, idle", received / 60, 1000), ("times an hour awake, idle", woken, 150)]
 
 
-PARTS = [killed, restarted, parted, all_down, flapping, idle]
+PARTS = [killed, restarted, rolling, parted, all_down, flapping, idle]
 
 
 def measure(parts):
