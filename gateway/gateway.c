@@ -384,6 +384,18 @@ bool gw_gateway_farewell(struct gateway *gateway, struct gw_mono now, struct gw_
     }
 }
 
+void gw_gateway_call(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                     const struct gw_addr *place)
+{
+    gateway->host.now = now;
+    gw_peer_call(peer, now, place);
+}
+
+bool gw_gateway_client_place(const struct gateway *gateway, const struct gw_peer *peer, struct gw_addr *out)
+{
+    return gateway->anchor && gw_anchor_client_place(peer, out);
+}
+
 bool gw_gateway_is_shared(const struct gateway *gateway, struct gw_mono now)
 {
     return gw_mono_sub(now, gateway->host.shared_at) < GW_SHARED_NS;

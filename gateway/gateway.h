@@ -84,6 +84,12 @@ struct gw_farewell { /* zeros: from the start */
 /* The next datagram of it, as gw_gateway_output fills it. false: that was all. */
 bool gw_gateway_farewell(struct gateway *gateway, struct gw_mono now, struct gw_farewell *farewell,
                          struct gw_train *train);
+/* A peer that used this node as its anchor before it was started: a handshake goes to where it was then, three times at most, so that it need not find out by itself. Nothing is done where there
+ * is a session, or a handshake under way. */
+void gw_gateway_call(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer,
+                     const struct gw_addr *place);
+/* Where that would be: false for who has registered nothing here, or is reached by no address of its own (a TLS connection). */
+bool gw_gateway_client_place(const struct gateway *gateway, const struct gw_peer *peer, struct gw_addr *out);
 /* The session ends at once, streams with UNREACHABLE. The peer hears nothing of it. */
 void gw_gateway_remove_peer(struct gateway *gateway, struct gw_mono now, struct gw_peer *peer);
 struct gw_peer *gw_gateway_find_peer(struct gateway *gateway, const uint8_t public_key[GW_KEY_LEN]);

@@ -156,6 +156,15 @@ struct gw_addr gw_anchor_observed(const struct gw_anchor_client *client)
     return is_seen ? path->tuple.remote : (struct gw_addr){0};
 }
 
+bool gw_anchor_client_place(const struct gw_peer *peer, struct gw_addr *out)
+{
+    const struct gw_anchor_client *client = peer->anchor_client;
+    if (!client || client->registrant.count == 0)
+        return false;
+    *out = gw_anchor_observed(client);
+    return gw_addr_is_set(out);
+}
+
 unsigned gw_anchor_candidates(const struct gw_anchor_client *client,
                               struct gw_candidate out[GW_CANDIDATES_MAX])
 {

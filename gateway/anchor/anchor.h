@@ -27,6 +27,8 @@ bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const pee
                        struct gw_mono now);
 void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer);
+/* Where it is, if it has registrations and has answered there. */
+bool gw_anchor_client_place(const struct gw_peer *peer, struct gw_addr *out);
 /* It said goodbye: what it registered and its channels are over. */
 void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer);
 

@@ -40,6 +40,7 @@ static void on_peer(struct gateway *gateway, struct gw_peer *peer, struct gw_mon
     struct gw_network *network = ctx;
     (void)gateway;
     gw_peers_on_event(&network->peers, peer, now);
+    gw_clients_state_changed(&network->clients, now);
     announce(network, peer, now);
     network->params.events->on_peer(network, peer, now, network->params.events->ctx);
 }
@@ -267,13 +268,21 @@ static int make_guests(struct gw_network *network)
     return 0;
 }
 
+static int make_clients(struct gw_network *network)
+{
+    if (network->files->config->role == GW_CONFIG_ROLE_DYNAMIC || network->params.is_check)
+        return 0;
+    return gw_clients_state_open(&network->clients, network->params.loop, network->gateway,
+                                 network->state.dir);
+}
+
 static int build(struct gw_network *network, const struct gw_config *config, struct gw_diag *diag)
 {
     struct gw_loop *loop = network->params.loop;
     int err;
     if ((err = make_identity(network, config, diag)) != 0 || (err = make_link(network, diag)) != 0 ||
         (err = make_gateway(network, diag)) != 0 || (err = make_state(network, diag)) != 0 ||
-        (err = make_outside(network)) != 0 ||
+        (err = make_clients(network)) != 0 || (err = make_outside(network)) != 0 ||
         (err = gw_carrier_setup_init(&network->carriers, loop, network->gateway, &network->link,
                                      network->params.endpoints, config, network->files->config, diag)) != 0 ||
         (err = make_services(network, config, diag)) != 0)
@@ -348,6 +357,7 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
         network->params.predecessor->heir = NULL;
     if (network->link && network->gateway)
         gw_gateway_end_flows(network->gateway, now);
+    gw_clients_state_close(&network->clients);
     gw_outside_fini(&network->outside);
     if (network->link)
         gw_link_detach(network->link);

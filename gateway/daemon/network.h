@@ -6,6 +6,7 @@
 
 #include "gateway/config/identity.h"
 #include "gateway/daemon/carrier_setup.h"
+#include "gateway/daemon/clients_state.h"
 #include "gateway/daemon/echo.h"
 #include "gateway/daemon/endpoints.h"
 #include "gateway/daemon/files.h"
@@ -51,6 +52,7 @@ struct gw_network_params {
     struct gw_network
         *predecessor;   /* it goes, and its sockets are this one's then; NULL: the port is opened */
     bool takes_partial; /* on_packet completes checksums that are left out */
+    bool is_check;      /* it only looks, and is gone in a moment */
 };
 
 struct gw_network {
@@ -72,6 +74,7 @@ struct gw_network {
     struct gw_fleet_setup *fleet; /* NULL: no anchor, or alone */
     struct gw_carrier_setup carriers;
     struct gw_state state;
+    struct gw_clients_state clients; /* of an anchor */
     struct gw_outside outside;
     struct gw_services *services;
     struct gw_vip_state addresses; /* of the peers */

@@ -40,6 +40,7 @@ static int make(struct gw_daemon *daemon, const struct gw_config *config,
                                              .connected = &daemon->connected,
                                              .events = &daemon->events,
                                              .predecessor = predecessor,
+                                             .is_check = daemon->is_check,
                                              .takes_partial = !daemon->tun.device ||
                                                               gw_tun_setup_takes_partial(&daemon->tun)};
     struct gw_network *network;

@@ -106,6 +106,21 @@ void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tup
     gw_peer_mark_ready(peer);
 }
 
+void gw_peer_call(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *place)
+{
+    const struct gw_tuple tuple = {.remote = *place, .link = GW_LINK_PRIMARY};
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    bool is_alone = gw_mono_is_never(session.last_handshake) && peer->endpoints.attempts == 0;
+    if (!is_alone || peer->endpoints.found_tries > 0 || !gw_paths_allow(&peer->paths, &tuple))
+        return;
+    peer->endpoints.found = tuple;
+    peer->endpoints.found_tries = FOUND_TRIES;
+    gw_session_want_send(peer->session, now);
+    gw_session_kick(peer->session, now); /* one that began without an address is to begin again */
+    gw_peer_mark_ready(peer);
+}
+
 /* ---- relays and carriers */
 
 static bool is_place(const struct gw_endpoints *endpoints, const struct gw_tuple *tuple)

@@ -377,6 +377,8 @@ bool gw_peer_has_address(const struct gw_peer *peer);
 /* It answered a probe (type 7) there: the next initiations go there, at once if we are the one that asked. */
 void gw_peer_found(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple, int64_t rtt_ns,
                    bool is_asker);
+/* It was there before we were started: gw_gateway_call. */
+void gw_peer_call(struct gw_peer *peer, struct gw_mono now, const struct gw_addr *place);
 /* A channel of a relay leads to the peer. */
 void gw_peer_add_relay(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Each of the channels may become a path, now that there is a session, or a relay answers again. Without a session nothing happens. */

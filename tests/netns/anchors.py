@@ -111,12 +111,23 @@ def restarted(ground):
     return [("the anchor that relays restarts", gap, FAILOVER)]
 
 
+def remembered(scene):
+    """Each anchor has written down where its clients are. What else is in the file does no harm."""
+    for anchor in scene.anchors:
+        path = anchor.dir / "state" / "clients"
+        until(lambda: path.exists() and len(path.read_text().splitlines()) >= len(scene.node), f"{anchor.name} writes {path}", 40)
+        check(path.stat().st_mode & 0o777 == 0o600, f"{path} is open to others")
+        with path.open("a") as file:
+            file.write("AAAA 203.0.113.1:1\n" + "x" * 1000 + "\n")
+
+
 def rolling(ground):
     """Both anchors restart, a second apart, and nobody uses anything: in order, and killed."""
     scene = Scene(ground, "phone", "office", keepalive=None)
     found = []
     for what, end in (("in order", lambda anchor: anchor.stop()), ("killed", lambda anchor: anchor.kill())):
         time.sleep(12)  # somewhere in the beat
+        remembered(scene)
         ground.step(f"both anchors restart, {what}")
         for anchor in scene.anchors:
             began = time.monotonic()
