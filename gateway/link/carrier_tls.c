@@ -5,7 +5,9 @@
 #include "gateway/base/err.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -140,4 +142,15 @@ struct bufferevent *gw_carrier_tls_client(struct gw_carrier_tls *tls, struct eve
                                           evutil_socket_t fd, const char *name)
 {
     return wrap(tls->client, base, fd, BUFFEREVENT_SSL_CONNECTING, name);
+}
+
+/* The loop does not come round any more. What the bufferevent was refused before is at the front, as OpenSSL wants it to be said again. */
+void gw_carrier_tls_flush(struct bufferevent *bev)
+{
+    struct evbuffer *out = bufferevent_get_output(bev);
+    size_t len = evbuffer_get_length(out);
+    const void *bytes = len > 0 && len <= INT_MAX ? evbuffer_pullup(out, -1) : NULL;
+    if (bytes)
+        (void)SSL_write(bufferevent_openssl_get_ssl(bev), bytes, (int)len);
+    ERR_clear_error();
 }

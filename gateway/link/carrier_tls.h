@@ -17,5 +17,7 @@ struct bufferevent *gw_carrier_tls_server(struct gw_carrier_tls *tls, struct eve
                                           evutil_socket_t fd);
 struct bufferevent *gw_carrier_tls_client(struct gw_carrier_tls *tls, struct event_base *base,
                                           evutil_socket_t fd, const char *name);
+/* What waits in it goes out, as far as the socket has room, before it is freed; only once the handshake is over. */
+void gw_carrier_tls_flush(struct bufferevent *bev);
 
 #endif

@@ -118,6 +118,14 @@ static void end(struct carrier *carrier)
     evtimer_del(carriers->sweep);
 }
 
+/* By our own will: what was said last is to arrive. */
+static void hang_up(struct carrier *carrier)
+{
+    if (carrier->is_up && carrier->bev)
+        gw_carrier_tls_flush(carrier->bev);
+    end(carrier);
+}
+
 /* It ended without our doing: whoever relies on it hears of it. */
 static void lose(struct carrier *carrier)
 {
@@ -490,7 +498,7 @@ void gw_carriers_close(struct gw_carriers *carriers, const struct gw_tuple *tupl
 {
     struct carrier *carrier = carriers ? carrier_of(carriers, tuple) : NULL;
     if (carrier)
-        end(carrier);
+        hang_up(carrier);
 }
 
 struct gw_mono gw_carriers_heard(struct gw_carriers *carriers, const struct gw_tuple *tuple)
@@ -524,7 +532,7 @@ void gw_carriers_free(struct gw_carriers *carriers)
         return;
     for (unsigned i = 0; i < GW_CARRIERS_MAX; i++) {
         if (carriers->slots[i].carriers)
-            end(&carriers->slots[i]);
+            hang_up(&carriers->slots[i]);
     }
     free(carriers->slab); /* made for a connection that never began */
     if (carriers->sweep)

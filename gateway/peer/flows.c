@@ -172,7 +172,7 @@ static void knock(struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_session_stats session;
     gw_session_stats(peer->session, &session);
-    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE)
+    if (session.state == GW_SESSION_FAILED || session.state == GW_SESSION_STALE || gw_peer_has_ended(peer))
         gw_session_kick(peer->session, now); /* not at the pace of the backoff */
     gw_session_want_send(peer->session, now);
     gw_peer_mark_ready(peer);

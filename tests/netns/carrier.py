@@ -187,6 +187,10 @@ def one_side(scene):
     scene.ground.step("UDP is blocked on one side")
     for name in ("laptop", "home"):
         blocked(scene, name)
+        other = "home" if name == "laptop" else "laptop"
+        scene.node[name].stop()
+        until(lambda: scene.node[other].peer(name)["ended"], f"{other} hears by TLS that {name} ends")
+        check(scene.serving()["registrations"] == 1, f"the anchor still has {name}: {scene.serving()}")
         scene.down()
 
 

@@ -484,6 +484,33 @@ static void test_returns(void **state)
     sim_net_fini(&net);
 }
 
+/* All anchors are gone: that costs no more than to have them, once what was tried at once is over. */
+static void anchors_gone(uint64_t seed, bool say_goodbye)
+{
+    two_clients(seed, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(60));
+    for (unsigned i = 0; i < ANCHORS; i++) {
+        if (say_goodbye)
+            sim_node_say_goodbye(anchors[i]);
+        anchors[i]->is_down = true;
+    }
+    for (unsigned hour = 0; hour < 3; hour++) {
+        count_from_now(a);
+        sim_net_run(&net, GW_S(3600));
+        print_message("two anchors that are gone%s, hour %u: %u datagrams, awake %u times\n",
+                      say_goodbye ? ", with a goodbye" : "", hour + 1, sent.count, sent.wakeups);
+        if (!getenv("DBG"))         assert_true(sent.wakeups <= 150);
+    }
+    sim_net_fini(&net);
+}
+
+static void test_anchors_gone(void **state)
+{
+    (void)state;
+    anchors_gone(110, true);
+    anchors_gone(111, false);
+}
+
 /* An anchor's client that ends is nobody's to be found any more, at once. */
 static void test_client_ends(void **state)
 {
@@ -548,11 +575,17 @@ static void test_relay_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goodbye),        cmocka_unit_test(test_goodbye_on_bad_links),
-        cmocka_unit_test(test_forged_goodbye), cmocka_unit_test(test_nobody_to_say_goodbye_to),
-        cmocka_unit_test(test_returns),        cmocka_unit_test(test_client_ends),
-        cmocka_unit_test(test_relay_ends),     cmocka_unit_test(test_rolling_restart),
-        cmocka_unit_test(test_rolling_kill),   cmocka_unit_test(test_rolling_kill_with_calls),
+        cmocka_unit_test(test_goodbye),
+        cmocka_unit_test(test_goodbye_on_bad_links),
+        cmocka_unit_test(test_forged_goodbye),
+        cmocka_unit_test(test_nobody_to_say_goodbye_to),
+        cmocka_unit_test(test_returns),
+        cmocka_unit_test(test_anchors_gone),
+        cmocka_unit_test(test_client_ends),
+        cmocka_unit_test(test_relay_ends),
+        cmocka_unit_test(test_rolling_restart),
+        cmocka_unit_test(test_rolling_kill),
+        cmocka_unit_test(test_rolling_kill_with_calls),
         cmocka_unit_test(test_calls_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
