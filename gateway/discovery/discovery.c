@@ -86,6 +86,9 @@ static void session_changed(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_session_stats session;
     gw_session_stats(reach->peer->session, &session);
+    if (gw_peer_has_ended(reach->peer))
+        gw_relay_channels_fini(reach,
+                               now); /* nobody is at their other ends; the next use begins with new ones */
     if (session.state == GW_SESSION_ESTABLISHED && reach->meet.step != GW_MEET_PUNCHING)
         gw_meet_end(reach);
     if (session.state != GW_SESSION_ESTABLISHED && session.state != GW_SESSION_STALE &&

@@ -363,8 +363,21 @@ static void test_client_ends(void **state)
     /* The anchors leave it alone. */
     uint64_t told = anchors[0]->datagrams_out + anchors[1]->datagrams_out;
     a->is_down = true;
-    sim_net_run(&net, GW_S(600));
+    sim_net_run(&net, GW_S(20));
     assert_true(anchors[0]->datagrams_out + anchors[1]->datagrams_out <= told + 4);
+    a->is_down = false;
+    sim_net_run(&net, GW_S(60));
+
+    /* It is back: one round trip for the channel, one for the handshake through it, one for the stream. */
+    b->is_down = false;
+    sim_node_restart(b);
+    sim_app_serve(b);
+    for (unsigned i = 0; i < ANCHORS; i++)
+        add_anchor(b, anchors[i]);
+    add_unlocated(b, a);
+    sim_net_run(&net, GW_S(1));
+    assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
+    assert_in_range(run_until(is_accepted, GW_S(10)), 10 * DELAY, 13 * DELAY);
     sim_net_fini(&net);
 }
 
