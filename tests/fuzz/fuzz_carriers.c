@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,11 @@ struct bufferevent *gw_carrier_tls_client(struct gw_carrier_tls *tls, struct eve
 {
     (void)tls, (void)name;
     return make_plain(base, fd);
+}
+
+void gw_carrier_tls_flush(struct bufferevent *bev)
+{
+    (void)evbuffer_write(bufferevent_get_output(bev), bufferevent_getfd(bev));
 }
 
 /* ---- what comes of it */
