@@ -50,7 +50,7 @@ void gw_hooks_init(struct gateway *gateway);
 /* Does this node serve as an anchor now? */
 bool gw_hooks_is_anchor(const struct gateway *gateway);
 
-/* ---- gateway.c */
+/* ---- output.c */
 /* Datagrams of this length could not be sent there, which says something about the path. */
 void gw_gateway_path_failed(struct gateway *gateway, struct gw_mono now, const struct gw_tuple *tuple,
                             size_t len, int err);
