@@ -134,6 +134,16 @@ static void check_fleet(const struct gw_loading *loading, const struct gw_config
     gw_wipe(&url, sizeof url);
 }
 
+static void check_certificate(const struct gw_loading *loading, const struct gw_config_network *network)
+{
+    const char *certificate = network->anchor.certificate, *key = network->anchor.key;
+    if (certificate && !key)
+        complain(loading, network->line, "anchor.certificate: needs its private key, anchor.key");
+    if (key && !certificate)
+        complain(loading, network->line,
+                 "anchor.key: needs the certificate that it is of, anchor.certificate");
+}
+
 static void check_proxy(const struct gw_loading *loading, const struct gw_config_network *network)
 {
     struct gw_proxy_url url = {0};
@@ -198,6 +208,7 @@ int gw_check_network(const struct gw_loading *loading, struct gw_config_network 
 {
     check_addresses(loading, network);
     check_fleet(loading, network);
+    check_certificate(loading, network);
     check_proxy(loading, network);
     check_range(loading, network);
     int err = default_hostname(loading, network);

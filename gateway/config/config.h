@@ -156,7 +156,8 @@ struct gw_config_network {
         int64_t total_rate;
         int64_t rate, volume; /* bytes a second and an hour of one channel; 0 = no limit */
         int64_t max_channels, max_tags;
-        char *directory; /* redis_url.h; NULL = its own memory */
+        char *certificate, *key; /* paths, resolved; both or none */
+        char *directory;         /* redis_url.h; NULL = its own memory */
         struct gw_config_key fleet_key;
         GW_CONFIG_LIST(struct gw_config_endpoint) tls;   /* all GW_CONFIG_ENDPOINT_IP */
     } anchor;                                            /* with role ANCHOR */

@@ -373,6 +373,13 @@ static const struct gw_key anchor_keys[] = {
     {"tls", GW_TYPE_HOSTPORT, GW_LIST, NETWORK(anchor.tls), NOW, RANGE(1, PORT_MAX), .max_count = 4,
      .doc =
          "Where TLS connections of peers are taken whose networks block UDP, `[::]:443` for every address: IP:PORT. They look like HTTPS, and carry what otherwise goes by UDP."},
+    {"certificate", GW_TYPE_PATH, NETWORK(anchor.certificate), LATER,
+     .fallback_doc = "one of its own that nobody has signed",
+     .doc =
+         "A PEM file with the certificate that those connections show, and behind it those that signed it: for who looks on, or asks by HTTPS; peers go by the session inside. Needs `key`. Both files are read again at each reload, for connections from then on."},
+    {"key", GW_TYPE_PATH, NETWORK(anchor.key), LATER,
+     .doc =
+         "A PEM file with the certificate's private key, without a passphrase. It should be its owner's alone (`chmod 600`)."},
     {"relay", GW_TYPE_BOOL, NETWORK(anchor.relay), NOW, .fallback = "true",
      .doc =
          "Carry what two peers say to each other (sealed, and unreadable here) where they have no direct way."},

@@ -5,6 +5,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/base/secret.h"
+#include "gateway/daemon/carrier_certificate.h"
 #include "gateway/daemon/files.h"
 
 #include <errno.h>
@@ -177,12 +178,31 @@ static int open_listener(struct gw_carrier_setup *setup, const struct gw_config_
     return err;
 }
 
+/* Before anybody is let in. The self-made one is there from the beginning, and is not made anew at each reload. */
+static int use_certificate(struct gw_carrier_setup *setup, const struct gw_config_network *network,
+                           struct gw_diag *diag)
+{
+    bool is_owners = network->anchor.certificate != NULL;
+    if (network->role != GW_CONFIG_ROLE_ANCHOR || network->anchor.tls.count == 0 ||
+        (!is_owners && !setup->has_owners_certificate))
+        return 0;
+    int err = gw_carrier_calls_make(&setup->calls);
+    if (err == 0)
+        err = gw_carrier_certificate_use(setup->calls.carriers, network, diag);
+    if (err == 0)
+        setup->has_owners_certificate = is_owners;
+    return err;
+}
+
 int gw_carrier_setup_listen(struct gw_carrier_setup *setup, const struct gw_config *config,
                             const struct gw_config_network *network, struct gw_diag *diag)
 {
     char text[64];
     struct gw_listener *fresh[GW_CARRIER_LISTEN_MAX] = {NULL};
     size_t count = network->role == GW_CONFIG_ROLE_ANCHOR ? network->anchor.tls.count : 0;
+    int bad = use_certificate(setup, network, diag);
+    if (bad != 0)
+        return bad;
     for (size_t i = 0; i < count; i++) {
         const struct gw_config_endpoint *endpoint = &network->anchor.tls.items[i];
         if (find_listener(setup, &endpoint->addr) >= 0)

@@ -21,7 +21,8 @@ struct gw_carrier_setup {
     struct gw_endpoints *endpoints;
     struct gw_proxy_url proxy; /* at.kind: as long as `has_proxy` */
     bool has_proxy, is_from_environment;
-    struct gw_lookup *lookup; /* of its name */
+    bool has_owners_certificate; /* in use: not the self-made one */
+    struct gw_lookup *lookup;    /* of its name */
     struct gw_listener *listeners[GW_CARRIER_LISTEN_MAX];
     struct gw_addr listening[GW_CARRIER_LISTEN_MAX]; /* where those are */
 };
@@ -31,7 +32,7 @@ int gw_carrier_setup_init(struct gw_carrier_setup *setup, struct gw_loop *loop, 
                           struct gw_link *const *link, struct gw_endpoints *endpoints,
                           const struct gw_config *config, const struct gw_config_network *network,
                           struct gw_diag *diag);
-/* Listens as this configuration says: what is in it already stays open, what is new is opened, then the rest closed; connections that were taken there go on. An error, with the reason in
+/* Shows the certificate, and listens, as this configuration says: what is in it already stays open, what is new is opened, then the rest closed; connections that were taken there go on. An error, with the reason in
  * diag: it is to be called again with what was in force before, which opens again what had to make room. */
 int gw_carrier_setup_listen(struct gw_carrier_setup *setup, const struct gw_config *config,
                             const struct gw_config_network *network, struct gw_diag *diag);

@@ -9,6 +9,7 @@
 #include "gateway/config/identity.h"
 #include "gateway/config/names.h"
 #include "gateway/config/print.h"
+#include "gateway/daemon/carrier_certificate.h"
 #include "gateway/daemon/client.h"
 
 #include <jansson.h>
@@ -31,6 +32,7 @@ static void check_network(const struct gw_config *config, const struct gw_config
     gw_authorized_keys_load(&keys, network->security.authorized_keys_file, diag);
     gw_authorized_keys_free(keys);
     gw_config_check_service_files(config, network, diag);
+    gw_carrier_certificate_use(NULL, network, diag);
     for (size_t i = 0; i < network->services.count; i++) {
         if (!network->services.items[i].authorized_keys)
             continue;

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -18,6 +19,7 @@
 
 #define DAY_S 86400L
 #define CERT_DAYS 825L /* the longest that browsers take */
+#define CHAIN_MAX 16u
 
 struct gw_carrier_tls {
     SSL_CTX *server, *client;
@@ -44,7 +46,7 @@ static bool fill_certificate(X509 *cert, EVP_PKEY *key)
            X509_sign(cert, key, EVP_sha256()) > 0;
 }
 
-static bool use_own_certificate(SSL_CTX *ctx)
+static bool use_self_made(SSL_CTX *ctx)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = X509_new();
@@ -53,6 +55,61 @@ static bool use_own_certificate(SSL_CTX *ctx)
     X509_free(cert);
     EVP_PKEY_free(key);
     return is_good;
+}
+
+/* ---- the owner's */
+
+/* Nobody is asked for one. */
+static int no_passphrase(char *out, int size, int is_writing, void *arg)
+{
+    (void)out, (void)size, (void)is_writing, (void)arg;
+    return -1;
+}
+
+/* The server's own certificate, then those above it, to the end of the text. */
+static bool use_chain(SSL_CTX *ctx, BIO *in, bool *has_expired)
+{
+    X509 *cert = PEM_read_bio_X509(in, NULL, no_passphrase, NULL);
+    bool is_good = cert && SSL_CTX_use_certificate(ctx, cert) == 1;
+    *has_expired = is_good && X509_cmp_current_time(X509_get0_notAfter(cert)) < 0;
+    X509_free(cert);
+    for (unsigned i = 0; is_good && (cert = PEM_read_bio_X509(in, NULL, no_passphrase, NULL)) != NULL; i++) {
+        is_good = i < CHAIN_MAX && SSL_CTX_add0_chain_cert(ctx, cert) == 1;
+        if (!is_good)
+            X509_free(cert);
+    }
+    return is_good && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
+static enum gw_certificate_fault use_pem(SSL_CTX *ctx, BIO *chain, BIO *key)
+{
+    bool has_expired;
+    if (!use_chain(ctx, chain, &has_expired))
+        return GW_CERTIFICATE_NO_CHAIN;
+    EVP_PKEY *secret = PEM_read_bio_PrivateKey(key, NULL, no_passphrase, NULL);
+    if (!secret)
+        return GW_CERTIFICATE_NO_KEY;
+    /* It compares the two. */
+    bool is_pair = SSL_CTX_use_PrivateKey(ctx, secret) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+    EVP_PKEY_free(secret);
+    return !is_pair ? GW_CERTIFICATE_NO_PAIR : has_expired ? GW_CERTIFICATE_EXPIRED : GW_CERTIFICATE_GOOD;
+}
+
+static int use_certificate(SSL_CTX *ctx, const struct gw_carriers_certificate *certificate,
+                           enum gw_certificate_fault *fault)
+{
+    *fault = GW_CERTIFICATE_GOOD;
+    if (!certificate)
+        return use_self_made(ctx) ? 0 : -EIO;
+    BIO *chain = BIO_new_mem_buf(certificate->chain, (int)certificate->chain_len);
+    BIO *key = BIO_new_mem_buf(certificate->key, (int)certificate->key_len);
+    int err = chain && key ? 0 : GW_E_NOMEM;
+    if (err == 0)
+        *fault = use_pem(ctx, chain, key);
+    BIO_free(chain);
+    BIO_free(key);
+    bool is_used = *fault == GW_CERTIFICATE_GOOD || *fault == GW_CERTIFICATE_EXPIRED;
+    return err == 0 && !is_used ? GW_E_MALFORMED : err;
 }
 
 /* ---- contexts */
@@ -84,22 +141,51 @@ static SSL_CTX *new_context(const SSL_METHOD *method)
     return ctx;
 }
 
+static int new_server(SSL_CTX **out, const struct gw_carriers_certificate *certificate,
+                      enum gw_certificate_fault *fault)
+{
+    SSL_CTX *ctx = new_context(TLS_server_method());
+    *fault = GW_CERTIFICATE_GOOD;
+    ERR_clear_error();
+    int err = ctx && SSL_CTX_set_num_tickets(ctx, 0) == 1 ? use_certificate(ctx, certificate, fault) : -EIO;
+    ERR_clear_error();
+    if (err != 0) {
+        SSL_CTX_free(ctx);
+        return err;
+    }
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+    *out = ctx;
+    return 0;
+}
+
+int gw_carrier_tls_set_certificate(struct gw_carrier_tls *tls,
+                                   const struct gw_carriers_certificate *certificate,
+                                   enum gw_certificate_fault *fault)
+{
+    SSL_CTX *server;
+    int err = new_server(&server, certificate, fault);
+    if (err != 0)
+        return err;
+    SSL_CTX_free(tls ? tls->server : server);
+    if (tls)
+        tls->server = server;
+    return 0;
+}
+
 int gw_carrier_tls_new(struct gw_carrier_tls **out)
 {
     static const unsigned char protocols[] = "\x08http/1.1";
+    enum gw_certificate_fault fault;
     struct gw_carrier_tls *tls = calloc(1, sizeof *tls);
     if (!tls)
         return GW_E_NOMEM;
-    tls->server = new_context(TLS_server_method());
     tls->client = new_context(TLS_client_method());
-    if (!tls->server || !tls->client || !use_own_certificate(tls->server) ||
-        SSL_CTX_set_num_tickets(tls->server, 0) != 1 ||
+    if (!tls->client || new_server(&tls->server, NULL, &fault) != 0 ||
         SSL_CTX_set_alpn_protos(tls->client, protocols, sizeof protocols - 1) != 0) {
         gw_carrier_tls_free(tls);
         ERR_clear_error();
         return -EIO;
     }
-    SSL_CTX_set_alpn_select_cb(tls->server, choose_protocol, NULL);
     *out = tls;
     return 0;
 }

@@ -526,6 +526,13 @@ int gw_carriers_new(struct gw_carriers **out, const struct gw_carriers_params *p
     return 0;
 }
 
+int gw_carriers_set_certificate(struct gw_carriers *carriers,
+                                const struct gw_carriers_certificate *certificate,
+                                enum gw_certificate_fault *fault)
+{
+    return gw_carrier_tls_set_certificate(carriers ? carriers->tls : NULL, certificate, fault);
+}
+
 void gw_carriers_free(struct gw_carriers *carriers)
 {
     if (!carriers)

@@ -56,11 +56,30 @@ struct gw_carriers_call {
     void *user;
 };
 
+/* The owner's certificate, both in PEM: the chain with the server's own one first, and its key without a passphrase. Borrowed for the call. */
+struct gw_carriers_certificate {
+    const char *chain, *key;
+    size_t chain_len, key_len;
+};
+
+enum gw_certificate_fault {
+    GW_CERTIFICATE_GOOD,
+    GW_CERTIFICATE_NO_CHAIN, /* no certificate in there, or something in it is none */
+    GW_CERTIFICATE_NO_KEY,   /* no private key in there, or one with a passphrase */
+    GW_CERTIFICATE_NO_PAIR,  /* the key is another certificate's */
+    GW_CERTIFICATE_EXPIRED,  /* used all the same: peers do not look at it */
+};
+
 /* 0, GW_E_NOMEM, -EIO; -ENOTSUP in a build without TLS. */
 int gw_carriers_new(struct gw_carriers **out, const struct gw_carriers_params *params);
 /* Closes all, without a word to on_down. NULL is fine. */
 void gw_carriers_free(struct gw_carriers *carriers);
 
+/* What connections that are taken from now on show; NULL: one that nobody has signed, as at the beginning. 0, GW_E_NOMEM, -EIO, or GW_E_MALFORMED (*fault says what is wrong), then that which was there
+ * stays; -ENOTSUP. carriers NULL: it is only looked at. */
+int gw_carriers_set_certificate(struct gw_carriers *carriers,
+                                const struct gw_carriers_certificate *certificate,
+                                enum gw_certificate_fault *fault);
 /* Takes a connection that somebody made to us: fd (non-blocking) is the carrier's, or closed. */
 void gw_carriers_take(struct gw_carriers *carriers, int fd);
 /* Connects. on_up or on_down follows, not from within. 0, GW_E_LIMIT, GW_E_NOMEM, -errno. */

@@ -15,11 +15,13 @@
 import contextlib
 import os
 import random
+import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
-from ground import REPLY, STILL_MAX, Ground, check, chosen, needs, run, until
+from ground import PATIENCE, REPLY, STILL_MAX, Ground, check, chosen, command, needs, run, until
 from streams import Checker, Web, pattern
 
 ANCHOR = "10.77.3.2"
@@ -558,11 +560,80 @@ def named(scene):
     scene.node["laptop"].configure(config)
 
 
+def certificate(scene):
+    """The owner's certificate instead of the self-made one: what s_client sees, what is refused, what a reload brings."""
+    scene.ground.step("`anchor.certificate` and `anchor.key`")
+    anchor, folder = scene.node["anchor"], scene.ground.folder
+    before = dict(anchor.config)
+
+    def make(name, *kind, days=30):
+        command(["openssl", "req", "-x509", "-nodes", "-newkey", *kind, "-subj", f"/CN={name}.example", "-days", str(days),
+                 "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")])
+        (folder / f"{name}.key").chmod(0o600)
+
+    def configure(cert, key=None):
+        anchor.configure({**before, "anchor": {"tls": "[::]:443", **({"certificate": str(folder / f"{cert}.pem"),
+                                                                      "key": str(folder / f"{key or cert}.key")} if cert else {})}})
+
+    def reload(cert, key=None):
+        configure(cert, key)
+        status, out, err = anchor.cli("reload", should=False)
+        return status, out + err
+
+    def shown():
+        with scene.at["laptop"]:
+            said = subprocess.run(["openssl", "s_client", "-connect", f"{ANCHOR}:443", "-showcerts"], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=20 * PATIENCE, check=False).stdout
+        return re.findall(r"s:.*?CN ?= ?([a-z.]+)", said)
+
+    make("one", "rsa:2048")
+    make("two", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    command(["openssl", "pkcs8", "-topk8", "-in", str(folder / "one.key"), "-passout", "pass:secret", "-out", str(folder / "locked.key")])
+    (folder / "locked.key").chmod(0o600)
+    (folder / "chain.pem").write_text((folder / "two.pem").read_text() + (folder / "one.pem").read_text())
+    (folder / "empty.pem").write_text("nothing\n")
+    (folder / "broken.pem").write_text((folder / "one.pem").read_text().replace("MII", "MIJ", 1))
+
+    scene.block("laptop")
+    configure("one")
+    scene.up()
+    scene.registers("laptop", "tls")
+    check(shown() == ["one.example"], f"the owner's certificate: {shown()}")
+    for cert, key, why in (("one", "two", "is not the key"), ("two", "one", "is not the key"), ("one", "locked", "passphrase"),
+                           ("empty", "one", "certificates in PEM"), ("broken", "one", "certificates in PEM"),
+                           ("missing", "one", "no such file"), ("one", "missing", "no such file")):
+        status, said = reload(cert, key)
+        check(status != 0 and why in said, f"{cert}.pem with {key}.key: {status} {said}")
+        status, said = anchor.cli("config", "check", should=False)[0::2]
+        check(status != 0 and why in said, f"config check, {cert}.pem with {key}.key: {status} {said}")
+        check(shown() == ["one.example"], f"what was there stays: {shown()}")
+    anchor.configure({**before, "anchor": {"tls": "[::]:443", "certificate": str(folder / "one.pem")}})
+    check("anchor.key" in "".join(anchor.cli("reload", should=False)[1:]), "one without the other")
+    scene.ground.step("... replaced by a reload, a chain, the same file renewed; connections go on")
+    download = Download(scene)
+    download.goes_on("before")
+    status, said = reload("chain", "two")
+    check(status == 0 and shown() == ["two.example", "one.example"], f"{said} {shown()}")
+    (folder / "two.key").chmod(0o644)
+    status, said = reload("two")
+    check(status == 0 and "chmod 600" in said and shown() == ["two.example"], f"advice, no refusal: {said} {shown()}")
+    for suffix in ("pem", "key"):
+        (folder / f"two.{suffix}").write_text((folder / f"one.{suffix}").read_text())
+    status, said = reload("two")
+    check(status == 0 and shown() == ["one.example"], f"renewed at its place: {said} {shown()}")
+    status, said = reload(None)
+    check(status == 0 and shown() == ["localhost"], f"the self-made one again: {said} {shown()}")
+    download.goes_on("over a connection of the first certificate")
+    download.end()
+    scene.down()
+    anchor.configure(before)
+
+
 def main():
     needs("tinyproxy", "curl", "nft", "openssl", "tc")
     with Ground("carrier") as ground:
         scene = Scene(ground)
-        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off, reloads, proxied, proxied_by_environment, named)):
+        for part in chosen((one_side, both_sides, there_and_back, narrow, strangers, off, reloads, proxied, proxied_by_environment, named, certificate)):
             part(scene)
 
 

@@ -181,7 +181,7 @@ static const struct row rows[] = {
      ANCHOR "directory: \"redis://127.0.0.1:9\", fleet_key: \"" SECRET_2 "\"}\n", false},
 };
 
-/* They change the machine: netns/sysdns reloads them on one of its own. */
-static const char *const elsewhere[] = {"dns.system", "dns.search"};
+/* What changes the machine, netns/sysdns reloads on one of its own; netns/carrier looks at the certificate. */
+static const char *const elsewhere[] = {"dns.system", "dns.search", "anchor.certificate", "anchor.key"};
 
 #endif
