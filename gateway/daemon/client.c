@@ -188,6 +188,20 @@ json_t *gw_client_receive_ok(struct gw_client *client)
     return NULL;
 }
 
+json_t *gw_client_ask_as_is(const struct gw_cmd_context *ctx, json_t *request)
+{
+    struct gw_client client;
+    json_t *answer = NULL;
+    if (!gw_client_open(&client, ctx)) {
+        json_decref(request);
+        return NULL;
+    }
+    if (gw_client_send(&client, request))
+        answer = gw_client_receive(&client);
+    gw_client_close(&client);
+    return answer;
+}
+
 json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request)
 {
     struct gw_client client;

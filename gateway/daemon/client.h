@@ -30,6 +30,8 @@ json_t *gw_client_receive(struct gw_client *client);
 json_t *gw_client_receive_ok(struct gw_client *client);
 /* Open, one request, one answer, close. With --json the answer was printed already and an empty object is returned. */
 json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request);
+/* The same, but nothing is said of a daemon that says no: its answer as it is; NULL: there was none, which was told. */
+json_t *gw_client_ask_as_is(const struct gw_cmd_context *ctx, json_t *request);
 /* Prints it on stdout, for programs that people look at, too. */
 void gw_client_print_json(const struct gw_cmd_context *ctx, const json_t *object);
 /* The same as one line: of several. */

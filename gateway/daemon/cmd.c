@@ -110,13 +110,13 @@ static const struct gw_command *find_command(const struct gw_command *const *com
     return NULL;
 }
 
-static int unknown_command(const struct gw_command *const *commands, size_t count, const char *word)
+static int unknown_command(const struct gw_cmd_context *ctx, const struct gw_command *const *commands,
+                           size_t count, const char *word)
 {
-    const struct gw_cmd_context ctx = {0};
     const char *nearest = gw_cmd_nearest(commands, count, word);
     if (nearest)
-        return gw_cmd_usage_error(&ctx, "there is no command \"%s\"; did you mean \"%s\"?", word, nearest);
-    return gw_cmd_usage_error(&ctx, "there is no command \"%s\"", word);
+        return gw_cmd_usage_error(ctx, "there is no command \"%s\"; did you mean \"%s\"?", word, nearest);
+    return gw_cmd_usage_error(ctx, "there is no command \"%s\"", word);
 }
 
 /* ---- options */
@@ -225,7 +225,8 @@ int gw_cmd_options(struct gw_cmd_context *ctx, int *argc, char **argv, const str
     argv[kept] = NULL;
     *argc = kept;
     if (kept - 1 < min)
-        return gw_cmd_usage_error(ctx, "something is missing");
+        return gw_cmd_usage_error(ctx, "something is missing; %.*s", (int)strcspn(ctx->command->usage, "\n"),
+                                  ctx->command->usage);
     if (kept - 1 > max)
         return gw_cmd_usage_error(ctx, "\"%s\" is one argument too many", argv[max + 1]);
     return GW_EXIT_OK;
@@ -257,12 +258,13 @@ static int print_command_help(const struct gw_command *command)
     return GW_EXIT_OK;
 }
 
-static int help(const struct gw_command *const *commands, size_t count, const char *word)
+static int help(const struct gw_cmd_context *ctx, const struct gw_command *const *commands, size_t count,
+                const char *word)
 {
     if (!word || strcmp(word, "help") == 0)
         return print_help(commands, count);
     const struct gw_command *command = find_command(commands, count, word);
-    return command ? print_command_help(command) : unknown_command(commands, count, word);
+    return command ? print_command_help(command) : unknown_command(ctx, commands, count, word);
 }
 
 /* ---- dispatch */
@@ -300,30 +302,41 @@ static int run_command(const struct gw_command *command, const struct command_li
     return status;
 }
 
-int gw_cmd_main(const struct gw_command *const *commands, size_t count, int argc, char **argv)
+/* nothing: the context where there is no command. */
+static int dispatch(const struct gw_cmd_context *nothing, const struct gw_command *const *commands,
+                    size_t count, const struct command_line *line, int argc, char **argv)
 {
-    const struct gw_cmd_context nothing = {0};
-    struct command_line line = {0};
-    argc = take_common_options(&line, argc, argv);
-    if (line.is_incomplete)
-        return gw_cmd_usage_error(&nothing, "--dir needs a folder");
-    if (line.version) {
+    if (line->is_incomplete)
+        return gw_cmd_usage_error(nothing, "--dir needs a folder");
+    if (line->version) {
         printf("peergate %s\n", PEERGATE_VERSION);
         return GW_EXIT_OK;
     }
     const char *word = argc > 1 ? argv[1] : NULL;
-    if (!word && line.help)
+    if (!word && line->help)
         return print_help(commands, count);
     if (!word)
-        return gw_cmd_usage_error(&nothing, "what shall I do?");
+        return gw_cmd_usage_error(nothing, "what shall I do?");
     if (strcmp(word, "help") == 0)
-        return help(commands, count, argv[2]);
-    if (line.help)
-        return help(commands, count, word);
+        return help(nothing, commands, count, argv[2]);
+    if (line->help)
+        return help(nothing, commands, count, word);
     const struct gw_command *command = find_command(commands, count, word);
     if (command)
-        return run_command(command, &line, argc - 1, argv + 1);
+        return run_command(command, line, argc - 1, argv + 1);
     if (word[0] == '-')
-        return gw_cmd_usage_error(&nothing, "there is no option %s", word);
-    return unknown_command(commands, count, word);
+        return gw_cmd_usage_error(nothing, "there is no option %s", word);
+    return unknown_command(nothing, commands, count, word);
+}
+
+int gw_cmd_main(const struct gw_command *const *commands, size_t count, int argc, char **argv)
+{
+    struct command_line line = {0};
+    struct gw_cmd_told told = {0};
+    argc = take_common_options(&line, argc, argv);
+    const struct gw_cmd_context nothing = {.json = line.json, .told = &told};
+    int status = dispatch(&nothing, commands, count, &line, argc, argv);
+    if (line.json && status != GW_EXIT_OK && told.sentence[0])
+        print_failure(&told, status);
+    return status;
 }

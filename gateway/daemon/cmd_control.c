@@ -31,7 +31,7 @@ static int run_down(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_down = {
     .name = "down",
     .summary = "end the daemon",
-    .usage = "usage: peergate down\n\n"
+    .usage = "usage: peergate down [--json]\n\n"
              "Ends the daemon of the folder, as Ctrl-C does, and waits until it is gone.\n",
     .run = run_down,
 };
@@ -57,7 +57,7 @@ static int run_reload(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_reload = {
     .name = "reload",
     .summary = "have the daemon read its files again",
-    .usage = "usage: peergate reload\n\n"
+    .usage = "usage: peergate reload [--json]\n\n"
              "Reads config.yaml, authorized_keys and names.yaml again and applies what changed,\n"
              "without ending what did not. When a file has an error, nothing changes and the\n"
              "error is printed.\n",
@@ -84,7 +84,7 @@ static void print_resolved(const json_t *answer)
     if (*gw_json_text(peer, "peer_id"))
         printf("peer ID    %s\n", gw_json_text(peer, "peer_id"));
     printf("public key %s\n", gw_json_text(peer, "public_key"));
-    printf("state      %s\n", gw_json_text(peer, "state"));
+    printf("state      %s\n", gw_json_state_word(peer, NULL));
     if (json_is_object(path))
         printf("path       %s %s\n", gw_json_path_kind(path), gw_json_text(path, "endpoint"));
 }

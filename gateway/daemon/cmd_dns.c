@@ -87,21 +87,6 @@ static bool ask_daemon(struct daemon_dns *out, const struct gw_cmd_context *ctx)
     return true;
 }
 
-/* The daemon's answer, whether it says ok or not; NULL: there was none, and that was told. */
-static json_t *ask(const struct gw_cmd_context *ctx, json_t *request)
-{
-    struct gw_client client;
-    json_t *answer = NULL;
-    if (!gw_client_open(&client, ctx)) {
-        json_decref(request);
-        return NULL;
-    }
-    if (gw_client_send(&client, request))
-        answer = gw_client_receive(&client);
-    gw_client_close(&client);
-    return answer;
-}
-
 static enum gw_dns_grant grant_of(const json_t *list, const char *service)
 {
     const json_t *entry;
@@ -118,14 +103,15 @@ static enum gw_dns_grant grant_of(const json_t *list, const char *service)
 /* Which service the name says, and whether its host, which may have to be asked, has it for this node. */
 static void look_at_service(struct gw_dns_wanted *out, const struct gw_cmd_context *ctx, const char *name)
 {
-    json_t *who = ask(ctx, json_pack("{s:s,s:s}", "command", "resolve", "host", name));
+    json_t *who = gw_client_ask_as_is(ctx, json_pack("{s:s,s:s}", "command", "resolve", "host", name));
     snprintf(out->service, sizeof out->service, "%s", gw_json_text(who, "service"));
     snprintf(out->host, sizeof out->host, "%s", gw_json_text(who, "canonical"));
     out->is_own = json_is_true(json_object_get(who, "is_self"));
     json_decref(who);
     if (!out->service[0])
         return;
-    json_t *answer = ask(ctx, json_pack("{s:s,s:s}", "command", "services", "host", out->host));
+    json_t *answer =
+        gw_client_ask_as_is(ctx, json_pack("{s:s,s:s}", "command", "services", "host", out->host));
     const json_t *list = json_object_get(answer, "services");
     out->grant = json_is_array(list) ? grant_of(list, out->service) : GW_DNS_GRANT_UNKNOWN;
     if (out->grant == GW_DNS_GRANT_UNKNOWN)
@@ -142,7 +128,7 @@ static void look_at_router(struct gw_dns_wanted *out, const struct gw_cmd_contex
     size_t i;
     if (out->grant != GW_DNS_GRANTED || !gw_addr_is_set(address))
         return;
-    json_t *status = ask(ctx, json_pack("{s:s}", "command", "status"));
+    json_t *status = gw_client_ask_as_is(ctx, json_pack("{s:s}", "command", "status"));
     json_array_foreach(json_object_get(json_object_get(status, "virtual_router"), "services"), i, entry)
     {
         if (strcasecmp(gw_json_text(entry, "name"), out->service) != 0 ||

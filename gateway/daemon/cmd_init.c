@@ -109,23 +109,35 @@ static int make_identity(const struct init *init, const char *path, bool *is_new
     return GW_EXIT_OK;
 }
 
+/* "" where the folder is the one that goes without saying. */
+static void say_dir(const struct gw_cmd_context *ctx, char out[GW_DIR_PATH_MAX + 8])
+{
+    char usual[GW_DIR_PATH_MAX];
+    bool is_usual = gw_dir_choose(usual, NULL) == 0 && strcmp(usual, ctx->dir) == 0;
+    snprintf(out, GW_DIR_PATH_MAX + 8, "%s%s", is_usual ? "" : " --dir ", is_usual ? "" : ctx->dir);
+}
+
 static void print_next_step(const struct init *init, const char *peer_id, bool is_new)
 {
     const char *dir = init->ctx->dir;
+    char option[GW_DIR_PATH_MAX + 8];
     if (init->ctx->json) {
         printf("{\"peer_id\": \"%s\", \"new\": %s}\n", peer_id, is_new ? "true" : "false");
         return;
     }
     printf("%s\n", peer_id);
+    fflush(stdout);
+    say_dir(init->ctx, option);
     fprintf(stderr,
             "%s\n\n"
             "That is this node's peer ID. Next:\n"
-            "  1. on the other machine: peergate init, then peergate authorize %s\n"
-            "  2. here: peergate authorize with the peer ID that is printed there\n"
-            "  3. name the peers in %s/%s, on both sides\n"
-            "  4. peergate up\n",
-            is_new ? "A new identity was made." : "The identity that was there stays.", peer_id, dir,
-            GW_FILE_CONFIG);
+            "  1. on the other machine: peergate init\n"
+            "  2. on both: write the other one's peer ID under `peers` in config.yaml, which is here\n"
+            "     %s/%s\n"
+            "     (`peergate%s authorize PEER-ID` lets in who is not written there)\n"
+            "  3. on both: start it, here by `peergate%s up`\n",
+            is_new ? "A new identity was made." : "The identity that was there stays.", dir, GW_FILE_CONFIG,
+            option, option);
 }
 
 static int finish_init(const struct init *init, const char *path, bool is_new)

@@ -272,7 +272,7 @@ const struct gw_command gw_cmd_authorize = {
     .name = "authorize",
     .summary = "let a peer connect",
     .usage = "usage: peergate authorize PEER-ID [--network NAME] [--services A,B]\n"
-             "                          [--expires DATE] [--comment TEXT]\n\n"
+             "                          [--expires DATE] [--comment TEXT] [--json]\n\n"
              "Writes the peer's line in authorized_keys, or replaces the one that is there;\n"
              "everything else in the file stays. PEER-ID may be a base64 key as well. A running\n"
              "daemon lets the peer in from the next `peergate reload` on.\n\n"
@@ -355,7 +355,7 @@ static int run_deauthorize(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_deauthorize = {
     .name = "deauthorize",
     .summary = "no longer let a peer connect",
-    .usage = "usage: peergate deauthorize PEER-ID [--network NAME]\n\n"
+    .usage = "usage: peergate deauthorize PEER-ID [--network NAME] [--json]\n\n"
              "Removes the peer's line from authorized_keys. PEER-ID may be a base64 key. One of\n"
              "`peers` in config.yaml gets a line that says no instead, since without any it may\n"
              "use everything. A running daemon ends its session at the next `peergate reload`.\n"

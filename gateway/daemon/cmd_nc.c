@@ -4,6 +4,7 @@
 #include "gateway/daemon/client.h"
 #include "gateway/daemon/cmd.h"
 #include "gateway/flow/class.h"
+#include "gateway/wire/addr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #define BUFFER_LEN 65536u
+#define ADVICE_MAX 512u
 #define CLASS_HELP                                                                    \
     "--class interactive|normal|bulk says who goes first when the link is full; by\n" \
     "itself ssh, telnet, rdp and vnc are interactive and all else is normal. A\n"     \
@@ -32,6 +34,18 @@ static bool set_destination(json_t *request, const char *host, const char *servi
     if (*end != '\0' || end == service)
         return json_object_set_new(request, "service", json_string(service)) == 0;
     return port > 0 && port < 65536 && json_object_set_new(request, "port", json_integer(port)) == 0;
+}
+
+/* What the person can do about a failure of this code; "": nothing that a command would say. */
+static void advise(char *out, size_t len, const char *code, const char *host)
+{
+    out[0] = '\0';
+    if (strcmp(code, "unreachable") == 0 || strcmp(code, "timed-out") == 0)
+        snprintf(out, len, "`peergate why %s` says more", host);
+    else if (strcmp(code, "not-listed") == 0 || strcmp(code, "refused") == 0)
+        snprintf(out, len, "`peergate services %s` lists what this node may use there", host);
+    else if (strcmp(code, "shut-out") == 0)
+        snprintf(out, len, "there, `peergate authorize` this node's peer ID, which `peergate id` prints");
 }
 
 /* class_ NULL: none is asked for. */
@@ -109,8 +123,9 @@ struct answer {
 };
 
 /* false: refused, and the person was told. */
-static bool read_answer(const struct gw_cmd_context *ctx, int fd, struct answer *answer)
+static bool read_answer(const struct gw_cmd_context *ctx, int fd, const char *host, struct answer *answer)
 {
+    char advice[ADVICE_MAX];
     char byte;
     ssize_t got;
     while ((got = read(fd, &byte, 1)) == 1 && byte != '\n') {
@@ -122,8 +137,11 @@ static bool read_answer(const struct gw_cmd_context *ctx, int fd, struct answer 
     json_t *line = got == 1 ? json_loads(answer->line, 0, NULL) : NULL;
     answer->is_complete = true;
     answer->is_ok = json_is_true(json_object_get(line, "ok"));
-    if (!answer->is_ok)
-        gw_cmd_fail(ctx, "%s", line ? gw_json_text(line, "error") : "the daemon hung up");
+    if (!answer->is_ok) {
+        advise(advice, sizeof advice, gw_json_text(line, "code"), host);
+        gw_cmd_fail(ctx, "%s%s%s", line ? gw_json_text(line, "error") : "the daemon hung up",
+                    advice[0] ? "; " : "", advice);
+    }
     json_decref(line);
     return answer->is_ok;
 }
@@ -136,7 +154,7 @@ static size_t chunk_of(int fd)
 
 /* Until the far side has ended: what stdin still has then has nowhere to go. What stdin has before the daemon answers is sent already: it
  * travels with the opening of the flow. */
-static int pump(const struct gw_cmd_context *ctx, int fd)
+static int pump(const struct gw_cmd_context *ctx, int fd, const char *host)
 {
     static char up_data[BUFFER_LEN], down_data[BUFFER_LEN];
     struct direction up = {.from = STDIN_FILENO, .to = fd, .data = up_data, .chunk = BUFFER_LEN};
@@ -157,7 +175,7 @@ static int pump(const struct gw_cmd_context *ctx, int fd)
             continue;
         }
         if (!answer.is_complete && fds[2].revents != 0) {
-            if (!read_answer(ctx, fd, &answer))
+            if (!read_answer(ctx, fd, host, &answer))
                 return GW_EXIT_FAILED;
             fds[2].revents = 0;
         }
@@ -195,7 +213,7 @@ static int take_verdict(struct gw_client *verdict)
     return status;
 }
 
-static int connect_and_pump(struct gw_cmd_context *ctx, json_t *request)
+static int connect_and_pump(struct gw_cmd_context *ctx, json_t *request, const char *host)
 {
     struct gw_client client, verdict;
     char token[48];
@@ -214,7 +232,7 @@ static int connect_and_pump(struct gw_cmd_context *ctx, json_t *request)
     }
     int status = GW_EXIT_FAILED;
     if (gw_client_send(&client, request) && fcntl(client.fd, F_SETFL, O_NONBLOCK) == 0)
-        status = pump(ctx, client.fd);
+        status = pump(ctx, client.fd, host);
     gw_client_close(&client);
     if (status == GW_EXIT_OK)
         status = take_verdict(&verdict);
@@ -235,7 +253,7 @@ static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
         return gw_cmd_usage_error(ctx, "\"%s\" is neither a service nor a port", argv[2]);
     }
     signal(SIGPIPE, SIG_IGN);
-    return connect_and_pump(ctx, request);
+    return connect_and_pump(ctx, request, argv[1]);
 }
 
 const struct gw_command gw_cmd_nc = {
@@ -288,13 +306,29 @@ static void on_interrupt(int signo)
     shutdown(interrupted_fd, SHUT_RDWR);
 }
 
-/* What the daemon says while it listens: the connections that came to nothing. */
-static void tell_events(const struct gw_cmd_context *ctx, struct gw_client *client, const char *destination)
+/* The name may come with a reload, so that is no reason not to listen. */
+static void warn_of_name(const struct gw_cmd_context *ctx, const char *host)
 {
+    struct gw_addr ip;
+    if (gw_addr_parse_ip(&ip, host, 0) == 0)
+        return;
+    json_t *answer = gw_client_ask_as_is(ctx, json_pack("{s:s,s:s}", "command", "resolve", "host", host));
+    if (strcmp(gw_json_text(answer, "code"), "unknown-name") == 0)
+        gw_cmd_fail(ctx, "until there is one, connections will fail: %s", gw_json_text(answer, "error"));
+    json_decref(answer);
+}
+
+/* What the daemon says while it listens: the connections that came to nothing. */
+static void tell_events(const struct gw_cmd_context *ctx, struct gw_client *client, const char *destination,
+                        const char *host)
+{
+    char advice[ADVICE_MAX];
     for (json_t *line; (line = gw_client_receive(client)) != NULL; json_decref(line)) {
         if (strcmp(gw_json_text(line, "event"), "failed") != 0)
             continue;
-        gw_cmd_fail(ctx, "a connection to %s failed: %s", destination, gw_json_text(line, "sentence"));
+        advise(advice, sizeof advice, gw_json_text(line, "code"), host);
+        gw_cmd_fail(ctx, "a connection to %s failed: %s%s%s", destination, gw_json_text(line, "sentence"),
+                    advice[0] ? "; " : "", advice);
         if (ctx->json)
             gw_client_print_json_line(ctx, line);
     }
@@ -303,6 +337,7 @@ static void tell_events(const struct gw_cmd_context *ctx, struct gw_client *clie
 static int forward(struct gw_cmd_context *ctx, json_t *request, const char *destination)
 {
     struct gw_client client;
+    char host[512];
     if (!gw_client_open(&client, ctx)) {
         json_decref(request);
         return GW_EXIT_FAILED;
@@ -321,7 +356,9 @@ static int forward(struct gw_cmd_context *ctx, json_t *request, const char *dest
     interrupted_fd = client.fd;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
-    tell_events(ctx, &client, destination);
+    snprintf(host, sizeof host, "%.*s", (int)(strrchr(destination, ':') - destination), destination);
+    warn_of_name(ctx, host);
+    tell_events(ctx, &client, destination, host);
     gw_client_close(&client);
     return is_interrupted ? GW_EXIT_OK : gw_cmd_fail(ctx, "the daemon has ended");
 }
@@ -346,7 +383,7 @@ static int run_forward(struct gw_cmd_context *ctx, int argc, char **argv)
 const struct gw_command gw_cmd_forward = {
     .name = "forward",
     .summary = "listen on a local port for a service of a peer",
-    .usage = "usage: peergate forward [--class CLASS] LISTEN HOST:PORT|HOST:SERVICE\n\n"
+    .usage = "usage: peergate forward [--class CLASS] [--json] LISTEN HOST:PORT|HOST:SERVICE\n\n"
              "Every connection to LISTEN (a port, ADDRESS:PORT or unix:PATH) becomes one to that\n"
              "service of the peer, until Ctrl-C. A port alone is one of 127.0.0.1. When one fails,\n"
              "says why; with --json also as a line of JSON.\n\n"

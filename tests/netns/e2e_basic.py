@@ -129,6 +129,7 @@ def commands(scene):
         got = json.loads(scene.laptop.cli("resolve", "--json", name))
         check(got["peer"]["peer_id"] == scene.home.peer_id, f"resolve {name}: {got}")
     check(json.loads(scene.laptop.cli("resolve", "--json", "web.home.demo.p2p"))["service"] == "web", "no service in a name")
+    check("state      connected\n" in scene.laptop.cli("resolve", "home"), "resolve has the words of peers")
     status, out, err = scene.laptop.cli("resolve", "--json", "nobody", should=False)
     check(status == 1 and json.loads(out)["code"] == "unknown-name" and "nobody" in err, f"resolve nobody: {status}, {out}, {err}")
     offered = {entry["name"] for entry in json.loads(scene.laptop.cli("services", "--json", "home"))["services"]}
@@ -177,13 +178,18 @@ def forward_failures(scene):
             check(sock.recv(1) == b"", "a service that is not listed answers")
             sock.close()
             said = process.stderr.readline()
-            check("home:nothing failed: the peer has no such service" in said, f"forward says {said!r}")
+            check("home:nothing failed: the peer has no such service; `peergate services home` lists" in said, f"forward says {said!r}")
             if more:
                 line = json.loads(process.stdout.readline())
                 check((line["event"], line["code"]) == ("failed", "not-listed"), f"forward --json says {line}")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=2 * REPLY)
         check((process.returncode, out, err) == (0, "", ""), f"forward after Ctrl-C: {process.returncode}, {out!r}, {err!r}")
+    process = scene.start_cli("forward", 8083, "nobody:web", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=2 * REPLY)
+    check('no peer has the name "nobody"' in said and process.returncode == 0, f"forward to nobody: {process.returncode}, {said!r}")
 
 
 def forward(scene):

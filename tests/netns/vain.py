@@ -65,6 +65,7 @@ class Scene:
     def must_say(self, title, *words):
         status, complaint, seconds = self.nc()
         check(status == 1 and all(word in complaint for word in words), f"{title}: nc: {status}, {complaint}")
+        check("`peergate why home`" in complaint, f"{title}: nc does not say where to look: {complaint}")
         self.ground.step(f"{title}: nc after {seconds:.1f} s: {complaint.strip()}")
         began = time.monotonic()
         page = self.page()

@@ -38,13 +38,13 @@ expect 2 'there is no command "xyzzy"' xyzzy
 expect 2 'there is no command "xyzzy"' help xyzzy
 expect 2 "--dir needs a folder" id --dir
 expect 2 "there is no option --jsn" id --jsn
-expect 2 "something is missing" authorize
+expect 2 "something is missing; usage: peergate authorize PEER-ID" authorize
 expect 2 '"y" is one argument too many' authorize x y
 expect 2 "--services needs a value" authorize x --services
 
 expect 2 "there is no option --bogus" --bogus
 expect 2 "there is no option -x" -x status
-for words in "authorize hello" "authorize" "deauthorize $peer" "id" "dns nothing" "id --jsn"; do
+for words in "authorize hello" "authorize" "deauthorize $peer" "id" "dns nothing" "id --jsn" "xyzzy" "help xyzzy" "--bogus" "--dir="; do
     # shellcheck disable=SC2086
     "$PEERGATE_BIN" --json $words >"$dir/out" 2>"$dir/err" </dev/null && failures=$((failures + 1))
     python3 -c 'import json, sys; told = json.load(open(sys.argv[1])); assert told["ok"] is False and told["error"] in open(sys.argv[2]).read()' \
@@ -59,6 +59,8 @@ same "mode of the folder" "$(stat -c %a "$dir/node")" 700
 for file in identity.key config.yaml authorized_keys; do
     same "mode of $file" "$(stat -c %a "$dir/node/$file")" 600
 done
+expect 0 "here by \`peergate --dir $dir/further up\`" --dir "$dir/further" init
+expect 0 "here by \`peergate up\`" init
 cp -r "$dir/node" "$dir/before"
 expect 0 "The identity that was there stays" init --hostname other
 diff -r "$dir/before" "$dir/node" || failures=$((failures + 1))
