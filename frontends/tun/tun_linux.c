@@ -115,8 +115,12 @@ int gw_tun_open(struct gw_tun *tun, const char *name, bool with_queues, char *wh
     *tun = (struct gw_tun){.fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)};
     if (tun->fd < 0) {
         int err = -errno;
-        snprintf(why, why_len, "cannot open /dev/net/tun: %s%s", strerror(-err),
-                 err == -ENOENT ? " (modprobe tun; in a container: --device /dev/net/tun)" : "");
+        snprintf(
+            why, why_len, "cannot open /dev/net/tun: %s%s", strerror(-err),
+            err == -ENOENT ? " (modprobe tun; in a container: --device /dev/net/tun)"
+            : err == -EACCES
+                ? ": it takes root, or the device open for this user (mode 0666, as most systems have it)"
+                : "");
         return err;
     }
     int err = attach_somehow(tun->fd, name, with_queues);
