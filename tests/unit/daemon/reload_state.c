@@ -34,12 +34,15 @@ static void print_bytes(FILE *out, const char *what, const void *bytes, size_t l
         fprintf(out, "%02x", ((const uint8_t *)bytes)[i]);
 }
 
-static void print_file(FILE *out, const char *path)
+/* The kernel's, for IPv4: to where and by which interface. (IPv6 has some of its own, which come when they are ready.) */
+static void print_routes(FILE *out)
 {
-    char line[256];
-    FILE *in = fopen(path, "r");
-    while (in && fgets(line, sizeof line, in))
-        fputs(line, out);
+    char line[256], device[32], to[16], mask[16];
+    FILE *in = fopen("/proc/net/route", "r");
+    while (in && fgets(line, sizeof line, in)) {
+        if (sscanf(line, "%31s %15s %*s %*s %*s %*s %*s %15s", device, to, mask) == 3)
+            fprintf(out, "route %s %s/%s\n", device, to, mask);
+    }
     if (in)
         fclose(in);
 }
@@ -176,8 +179,7 @@ static void print_tun(FILE *out, const struct gw_daemon *daemon)
             print_prefix(out, "subnet", &device->networks[i].subnets[j]);
     }
     fputc('\n', out);
-    print_file(out, "/proc/net/route");
-    print_file(out, "/proc/net/ipv6_route");
+    print_routes(out);
 }
 
 /* ---- what is shared */
