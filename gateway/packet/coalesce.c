@@ -74,21 +74,21 @@ void gw_coalesce_flush(struct gw_coalescer *coalescer)
 
 /* ---- in */
 
-static bool is_same_flow(const struct gw_coalesce_run *run, const uint8_t *packet, const struct gw_ip *ip)
+static bool is_same_flow(const uint8_t *head, const struct gw_ip *head_ip, const uint8_t *packet,
+                         const struct gw_ip *ip)
 {
-    const uint8_t *head = run->head;
     size_t addresses = ip->version == 6 ? 8 : 12, len = ip->version == 6 ? 32 : 8;
-    return run->ip.version == ip->version && run->ip.protocol == ip->protocol && run->ip.l4 == ip->l4 &&
+    return head_ip->version == ip->version && head_ip->protocol == ip->protocol && head_ip->l4 == ip->l4 &&
            memcmp(head + addresses, packet + addresses, len) == 0 &&
            memcmp(head + ip->l4, packet + ip->l4, 4) == 0;
 }
 
 /* All that a network card would not change: traffic class, TTL, fragment bits; ack, window, options. */
-static bool have_equal_headers(const struct gw_coalesce_run *run, const uint8_t *packet,
+static bool have_equal_headers(const uint8_t *head, const struct gw_ip *head_ip, const uint8_t *packet,
                                const struct gw_ip *ip)
 {
-    const uint8_t *head = run->head, *a = head + ip->l4, *b = packet + ip->l4;
-    if (run->ip.header_len != ip->header_len)
+    const uint8_t *a = head + ip->l4, *b = packet + ip->l4;
+    if (head_ip->header_len != ip->header_len)
         return false;
     if (ip->version == 4
             ? head[1] != packet[1] || head[8] != packet[8] || memcmp(head + 6, packet + 6, 2) != 0
@@ -99,17 +99,32 @@ static bool have_equal_headers(const struct gw_coalesce_run *run, const uint8_t 
             memcmp(a + GW_TCP_HEADER, b + GW_TCP_HEADER, ip->header_len - ip->l4 - GW_TCP_HEADER) == 0);
 }
 
+/* Nothing but data, ACK and maybe PSH. */
+static bool is_plain_tcp(const uint8_t *packet, const struct gw_ip *ip)
+{
+    return !ip->is_fragment && !ip->has_extensions && ip->protocol == GW_IP_TCP &&
+           ip->total_len > ip->header_len && (packet[ip->l4 + 13] & ~GW_TCP_PSH) == GW_TCP_ACK;
+}
+
+bool gw_coalesce_is_next(const uint8_t *packet, const struct gw_ip *ip, const uint8_t *next,
+                         const struct gw_ip *next_ip)
+{
+    return is_plain_tcp(packet, ip) && is_plain_tcp(next, next_ip) &&
+           is_same_flow(packet, ip, next, next_ip) && have_equal_headers(packet, ip, next, next_ip) &&
+           gw_load32_be(packet + ip->l4 + 4) + (ip->total_len - ip->header_len) ==
+               gw_load32_be(next + next_ip->l4 + 4);
+}
+
 /* A segment that may be part of a burst: data, ACK and at most PSH. A datagram: with nothing behind it, and a checksum, which the burst's would have. */
 static bool is_mergeable(const struct gw_coalescer *coalescer, const uint8_t *packet, const struct gw_ip *ip,
                          bool is_partial)
 {
     const uint8_t *l4 = packet + ip->l4;
-    if (ip->is_fragment || ip->has_extensions || ip->total_len == ip->header_len)
-        return false;
-    if (ip->protocol == GW_IP_UDP)
-        return coalescer->takes_datagram_bursts && gw_load16_be(l4 + 4) == ip->total_len - ip->l4 &&
-               (is_partial || gw_load16_be(l4 + 6) != 0);
-    return ip->protocol == GW_IP_TCP && (l4[13] & ~GW_TCP_PSH) == GW_TCP_ACK;
+    if (ip->protocol != GW_IP_UDP)
+        return is_plain_tcp(packet, ip);
+    return !ip->is_fragment && !ip->has_extensions && ip->total_len > ip->header_len &&
+           coalescer->takes_datagram_bursts && gw_load16_be(l4 + 4) == ip->total_len - ip->l4 &&
+           (is_partial || gw_load16_be(l4 + 6) != 0);
 }
 
 static bool may_be_in_run(const struct gw_coalescer *coalescer, const struct gw_ip *ip)
@@ -122,7 +137,8 @@ static struct gw_coalesce_run *find_run(struct gw_coalescer *coalescer, const ui
                                         const struct gw_ip *ip)
 {
     for (unsigned i = 0; i < GW_COALESCE_RUNS; i++) {
-        if (coalescer->runs[i].is_used && is_same_flow(&coalescer->runs[i], packet, ip))
+        if (coalescer->runs[i].is_used &&
+            is_same_flow(coalescer->runs[i].head, &coalescer->runs[i].ip, packet, ip))
             return &coalescer->runs[i];
     }
     return NULL;
@@ -138,7 +154,7 @@ static bool can_append(const struct gw_coalesce_run *run, const uint8_t *packet,
     return !is_ended && run->is_partial == is_partial && run->count < GW_COALESCE_PIECES &&
            payload <= run->segment_len && run->len + payload <= GW_SUPER_MAX &&
            (!is_tcp || gw_load32_be(packet + ip->l4 + 4) == run->next_seq) &&
-           have_equal_headers(run, packet, ip);
+           have_equal_headers(run->head, &run->ip, packet, ip);
 }
 
 static void append(struct gw_coalesce_run *run, uint8_t *packet, const struct gw_ip *ip)

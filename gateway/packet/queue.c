@@ -2,6 +2,8 @@
 /* Flow queueing with CoDel; see queue.h. */
 #include "gateway/packet/queue.h"
 
+#include "gateway/packet/coalesce.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,11 +109,25 @@ static void make_room(struct gw_packet_queue *queue)
     }
 }
 
+/* A burst that the flow goes on right behind need not be pushed: the word to push goes to the end of that, as when TCP itself joins two buffers. A train mostly has
+ * the end of one burst and the beginning of the next, and at a PSH the receiver would have to make two of it. */
+static void pass_push_on(struct flow *flow, struct gw_super *next)
+{
+    struct gw_super *last = gw_list_entry(flow->packets.prev, struct gw_super, node);
+    if (gw_list_is_empty(&flow->packets) || last->hint.segment_len == 0 || next->hint.segment_len == 0 ||
+        !gw_coalesce_is_next(last->data, &last->ip, next->data, &next->ip) ||
+        !(last->data[last->ip.l4 + 13] & GW_TCP_PSH))
+        return;
+    last->data[last->ip.l4 + 13] &= (uint8_t)~GW_TCP_PSH;
+    next->data[next->ip.l4 + 13] |= GW_TCP_PSH;
+}
+
 void gw_packet_queue_push(struct gw_packet_queue *queue, struct gw_super *super, struct gw_mono now)
 {
     super->flow = gw_ip_flow_hash(super->data, &super->ip, queue->seed);
     super->queued = now;
     struct flow *flow = &queue->flows[super->flow % GW_PACKET_FLOWS];
+    pass_push_on(flow, super);
     gw_list_push_back(&flow->packets, &super->node);
     flow->bytes += super->len;
     queue->stats.bytes += super->len;

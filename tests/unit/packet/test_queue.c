@@ -172,12 +172,80 @@ static void half_sent_bursts_can_be_dropped(void **state)
     gw_packet_queue_free(queue);
 }
 
+static void push_burst(struct gw_packet_queue *queue, const struct make *make)
+{
+    static uint8_t packet[GW_SUPER_MAX + 64];
+    const struct gw_super_hint hint = {.segment_len = 1300, .is_checksum_left = true};
+    struct gw_super *super;
+    assert_int_equal(gw_super_new(&super, packet, make_packet(packet, make), &hint), 0);
+    gw_packet_queue_push(queue, super, (struct gw_mono){1});
+}
+
+/* The sequence numbers behind those packets that say PSH. */
+static unsigned take_pushes(struct gw_packet_queue *queue, uint32_t ends[4])
+{
+    struct gw_super *super;
+    unsigned count = 0;
+    while ((super = gw_packet_queue_head(queue, (struct gw_mono){1})) != NULL) {
+        uint8_t packet[1500];
+        bool is_partial;
+        size_t len = gw_super_take(super, packet, 1400, false, &is_partial);
+        assert_int_equal(naive_l4(packet, len), 0);
+        if (packet[33] & GW_TCP_PSH) {
+            assert_true(count < 4);
+            ends[count++] = gw_load32_be(packet + 24) + (uint32_t)len - 40;
+        }
+        gw_packet_queue_took(queue, len, false);
+    }
+    return count;
+}
+
+static void what_goes_on_is_pushed_at_its_end(void **state)
+{
+    const uint8_t push = GW_TCP_ACK | GW_TCP_PSH;
+    struct make first = {.version = 4, .protocol = 6, .seq = 1000, .flags = push, .payload = 5200};
+    struct make next = {.version = 4, .protocol = 6, .seq = 6200, .flags = GW_TCP_ACK, .payload = 2000};
+    struct make others[] = {next, next, next, next, next};
+    uint32_t ends[4];
+    (void)state;
+    struct gw_packet_queue *queue = gw_packet_queue_new(seed);
+    push_burst(queue, &first);
+    push_burst(queue, &next);
+    assert_int_equal(take_pushes(queue, ends), 1);
+    assert_int_equal(ends[0], 8200);
+    /* Half out already. */
+    push_burst(queue, &first);
+    uint8_t flow;
+    uint32_t seq;
+    assert_true(take(queue, (struct gw_mono){1}, &flow, &seq));
+    push_burst(queue, &next);
+    assert_int_equal(take_pushes(queue, ends), 1);
+    assert_int_equal(ends[0], 8200);
+    /* A gap, another ack, another flow, an end, no data: it stays where it is. */
+    others[0].seq++;
+    others[1].ack = 1;
+    others[2].flow = 1;
+    others[3].flags |= GW_TCP_FIN;
+    others[4].payload = 0;
+    for (unsigned i = 0; i < 5; i++) {
+        push_burst(queue, &first);
+        push_burst(queue, &others[i]);
+        assert_int_equal(take_pushes(queue, ends), 1);
+        assert_int_equal(ends[0], 6200);
+    }
+    gw_packet_queue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flows_keep_their_order),      cmocka_unit_test(a_sparse_flow_goes_first),
-        cmocka_unit_test(bytes_are_shared_evenly),     cmocka_unit_test(the_fattest_flow_loses),
-        cmocka_unit_test(standing_queues_are_thinned), cmocka_unit_test(half_sent_bursts_can_be_dropped),
+        cmocka_unit_test(flows_keep_their_order),
+        cmocka_unit_test(a_sparse_flow_goes_first),
+        cmocka_unit_test(bytes_are_shared_evenly),
+        cmocka_unit_test(the_fattest_flow_loses),
+        cmocka_unit_test(standing_queues_are_thinned),
+        cmocka_unit_test(half_sent_bursts_can_be_dropped),
+        cmocka_unit_test(what_goes_on_is_pushed_at_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
