@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,16 @@ static bool is_gone(int err)
     return err == -EBADFD || err == -EBADF || err == -ENODEV || err == -ENXIO;
 }
 
+static ssize_t read_one(struct gw_device *device, uint8_t **packet, struct gw_super_hint *hint)
+{
+    if (!device->blank)
+        device->blank = gw_super_blank();
+    if (!device->blank)
+        return -ENOMEM;
+    uint8_t *buffer = (uint8_t *)device->blank + offsetof(struct gw_super, headroom);
+    return gw_tun_read(&device->tun, buffer, packet, hint);
+}
+
 void gw_device_read(struct gw_device *device)
 {
     struct gw_mono now = gw_loop_now(device->params.loop);
@@ -57,7 +68,7 @@ void gw_device_read(struct gw_device *device)
     for (unsigned i = 0; i < READS_MAX && bytes < READ_BYTES; i++) {
         struct gw_super_hint hint;
         uint8_t *packet;
-        ssize_t len = gw_tun_read(&device->tun, device->buffer, &packet, &hint);
+        ssize_t len = read_one(device, &packet, &hint);
         if (len == -EAGAIN)
             return;
         if (len < 0) {
@@ -176,6 +187,7 @@ void gw_device_free(struct gw_device *device)
         return;
     unwatch(device);
     gw_tun_close(&device->tun);
+    gw_super_free(device->blank);
     free(device);
 }
 

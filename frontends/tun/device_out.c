@@ -7,6 +7,8 @@
 #include "gateway/base/err.h"
 #include "gateway/packet/fragment.h"
 
+#define KEPT_MIN 24576u
+
 /* In the name of the address that was not reached: a kernel takes nothing from outside that bears its own address. */
 static void say_error(struct gw_device *device, enum gw_icmp_error error, size_t mtu, const uint8_t *packet,
                       const struct gw_ip *ip, struct gw_mono now)
@@ -61,10 +63,29 @@ static bool is_anybodys(const struct gw_device *device, const struct gw_addr *so
     return false;
 }
 
+/* Where it was read: it goes as it lies there, and the next one is read elsewhere. Not when it is short: it would keep 64 KB. */
+static bool is_worth_keeping(const struct gw_device *device, const uint8_t *packet, size_t len)
+{
+    return device->blank && packet == device->blank->data && len >= KEPT_MIN;
+}
+
+static int keep(struct gw_device *device, struct gw_peer *peer, size_t len, const struct gw_super_hint *hint,
+                struct gw_mono now)
+{
+    struct gw_super *super = device->blank;
+    int err = gw_super_set(super, len, hint);
+    if (err == 0)
+        err = gw_peer_send_super(peer, now, super);
+    if (err == 0)
+        device->blank = NULL;
+    return err;
+}
+
 static int hand_over(struct gw_device *device, struct gw_peer *peer, const uint8_t *packet, size_t len,
                      const struct gw_super_hint *hint, struct gw_mono now)
 {
-    int err = gw_peer_send_burst(peer, now, packet, len, hint);
+    int err = is_worth_keeping(device, packet, len) ? keep(device, peer, len, hint, now)
+                                                    : gw_peer_send_burst(peer, now, packet, len, hint);
     if (err != 0)
         device->stats.refused++;
     return err;

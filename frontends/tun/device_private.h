@@ -22,8 +22,8 @@ struct gw_device {
     gw_device_tap_fn *tap;
     void *tap_ctx;
     struct gw_device_stats stats;
-    int last_error; /* of writing: each kind is logged once */
-    uint8_t buffer[GW_TUN_BUFFER];
+    int last_error;         /* of writing: each kind is logged once */
+    struct gw_super *blank; /* what the next packet is read into; NULL: none yet */
 };
 
 void gw_device_count_write(struct gw_device *device, size_t len, int err);

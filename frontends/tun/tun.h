@@ -14,7 +14,7 @@
 
 #define GW_TUN_NAME_MAX 15u
 /* Room before the packet for what the kernel puts there. */
-#define GW_TUN_HEADROOM 16u
+#define GW_TUN_HEADROOM GW_SUPER_HEADROOM
 #define GW_TUN_BUFFER (GW_TUN_HEADROOM + GW_SUPER_MAX + 1u)
 
 /* What the kernel agreed to hand over unfinished. */

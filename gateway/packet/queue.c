@@ -113,12 +113,15 @@ static void make_room(struct gw_packet_queue *queue)
  * the end of one burst and the beginning of the next, and at a PSH the receiver would have to make two of it. */
 static void pass_push_on(struct flow *flow, struct gw_super *next)
 {
-    struct gw_super *last = gw_list_entry(flow->packets.prev, struct gw_super, node);
-    if (gw_list_is_empty(&flow->packets) || last->hint.segment_len == 0 || next->hint.segment_len == 0 ||
-        !gw_coalesce_is_next(last->data, &last->ip, next->data, &next->ip) ||
-        !(last->data[last->ip.l4 + 13] & GW_TCP_PSH))
+    if (gw_list_is_empty(&flow->packets))
         return;
-    last->data[last->ip.l4 + 13] &= (uint8_t)~GW_TCP_PSH;
+    struct gw_super *last = gw_list_entry(flow->packets.prev, struct gw_super, node);
+    uint8_t *header = gw_super_header(last);
+    if (last->hint.segment_len == 0 || next->hint.segment_len == 0 ||
+        !gw_coalesce_is_next(header, &last->ip, next->data, &next->ip) ||
+        !(header[last->ip.l4 + 13] & GW_TCP_PSH))
+        return;
+    header[last->ip.l4 + 13] &= (uint8_t)~GW_TCP_PSH;
     next->data[next->ip.l4 + 13] |= GW_TCP_PSH;
 }
 

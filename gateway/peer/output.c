@@ -242,15 +242,22 @@ static size_t fill_frames(struct build *b, uint8_t *frames, size_t room)
     return gw_writer_len(&w);
 }
 
-static bool seal_into(struct build *b, size_t plain_len, size_t cap)
+/* plain: NULL when it is in its place already. */
+static bool seal_from(struct build *b, const uint8_t *plain, size_t plain_len, size_t cap)
 {
     struct gw_train *train = b->train;
     uint8_t *slot = train->slab + gw_train_len(train);
-    size_t len = gw_keypair_seal(b->kp, b->suite, slot, cap, plain_len);
+    size_t len = plain ? gw_keypair_seal_from(b->kp, b->suite, slot, cap, plain, plain_len)
+                       : gw_keypair_seal(b->kp, b->suite, slot, cap, plain_len);
     if (len == 0)
         return false;
     add_datagram(train, len);
     return true;
+}
+
+static bool seal_into(struct build *b, size_t plain_len, size_t cap)
+{
+    return seal_from(b, NULL, plain_len, cap);
 }
 
 /* Packets after the first, as long as they come out as long as it. */
@@ -311,15 +318,16 @@ static void mark_partial(uint8_t *packet)
 static bool add_packet(struct build *b, struct gw_super *super, size_t room, size_t cap)
 {
     struct gw_packet_queue *packets = b->peer->queues.packets;
-    uint8_t *slot = b->train->slab + gw_train_len(b->train);
     bool keep_partial = b->peer->remote_capabilities & GW_CAP_PARTIAL_CSUM, is_partial;
+    size_t len;
     if (gw_super_next_len(super, room) > room)
         return false;
-    size_t len = gw_super_take(super, slot + GW_DATA_HEADER_LEN, room, keep_partial, &is_partial);
+    uint8_t *packet = gw_super_next(super, &len, room, keep_partial, &is_partial);
     if (is_partial)
-        mark_partial(slot + GW_DATA_HEADER_LEN);
-    gw_packet_queue_took(packets, len, false);
-    return seal_into(b, len, cap);
+        mark_partial(packet);
+    bool is_sealed = seal_from(b, packet, len, cap);
+    gw_packet_queue_took(packets, len, false); /* which may free it */
+    return is_sealed;
 }
 
 /* Writes a packet of frames that holds one part of a packet. */

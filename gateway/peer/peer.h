@@ -46,6 +46,8 @@ int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *pa
 /* The same for what a TUN with segmentation offload gives: up to 64 KB of one flow under one header (gateway/packet/super.h). */
 int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
                        const struct gw_super_hint *hint);
+/* The same for one that was read in place (gw_super_set): not copied; the callee's on 0. */
+int gw_peer_send_super(struct gw_peer *peer, struct gw_mono now, struct gw_super *super);
 
 /* gw_packet_queue_is_backlogged, of its packets. */
 bool gw_peer_is_backlogged(const struct gw_peer *peer, struct gw_mono now);

@@ -51,11 +51,10 @@ bool gw_peer_queues_have_packets(const struct gw_peer_queues *queues)
     return queues->packets && !gw_packet_queue_is_empty(queues->packets);
 }
 
-int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
-                       const struct gw_super_hint *hint)
+/* 0: there is a queue, and what is in it may go. */
+static int open_queue(struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_peer_queues *queues = &peer->queues;
-    struct gw_super *super;
     peer->host->now = peer->host->shared_at = now;
     if (peer->seal_conflict != GW_SEAL_AGREED) {
         queues->packets_refused++;
@@ -63,15 +62,34 @@ int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *pac
     }
     if (!queues->packets)
         queues->packets = gw_packet_queue_new(peer->host->packet_seed);
-    if (!queues->packets)
-        return GW_E_NOMEM;
-    int err = gw_super_new(&super, packet, len, hint);
-    if (err)
-        return err;
-    gw_peer_alias_out(peer, super->data, &super->ip, hint->is_checksum_left);
-    gw_packet_queue_push(queues->packets, super, now);
+    return queues->packets ? 0 : GW_E_NOMEM;
+}
+
+static void push(struct gw_peer *peer, struct gw_super *super, struct gw_mono now)
+{
+    gw_peer_alias_out(peer, super->data, &super->ip, super->hint.is_checksum_left);
+    gw_packet_queue_push(peer->queues.packets, super, now);
     gw_peer_mark_ready(peer);
-    return 0;
+}
+
+int gw_peer_send_burst(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len,
+                       const struct gw_super_hint *hint)
+{
+    struct gw_super *super;
+    int err = open_queue(peer, now);
+    if (err == 0)
+        err = gw_super_new(&super, packet, len, hint);
+    if (err == 0)
+        push(peer, super, now);
+    return err;
+}
+
+int gw_peer_send_super(struct gw_peer *peer, struct gw_mono now, struct gw_super *super)
+{
+    int err = open_queue(peer, now);
+    if (err == 0)
+        push(peer, super, now);
+    return err;
 }
 
 int gw_peer_send_packet(struct gw_peer *peer, struct gw_mono now, const void *packet, size_t len)

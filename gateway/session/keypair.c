@@ -171,8 +171,9 @@ static inline bool pad(enum gw_suite suite, uint8_t *slot, size_t cap, size_t *p
     return true;
 }
 
-static inline size_t seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t plain_len,
-                          uint64_t counter)
+/* plain: the slot's own inner bytes, or others that become those. */
+static inline size_t seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, const uint8_t *plain,
+                          size_t plain_len, uint64_t counter)
 {
     const struct gw_aead *aead = &kp->crypto->aead[suite];
     uint8_t *const inner = slot + GW_DATA_HEADER_LEN;
@@ -183,7 +184,7 @@ static inline size_t seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *s
     key = key_of(&kp->send, suite);
     write_header(kp, suite, slot, counter);
     make_nonce(nonce, suite, slot + 8, key);
-    aead->seal(inner, inner + plain_len, inner, plain_len, slot, ad_len_of(suite), nonce, key);
+    aead->seal(inner, inner + plain_len, plain, plain_len, slot, ad_len_of(suite), nonce, key);
     return GW_DATA_HEADER_LEN + plain_len + aead->tag_len;
 }
 
@@ -194,13 +195,29 @@ size_t gw_keypair_seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot
 
     if (!pad(suite, slot, cap, &plain_len) || !take_counters(kp, 1, &counter))
         return 0;
-    return seal(kp, suite, slot, plain_len, counter);
+    return seal(kp, suite, slot, slot + GW_DATA_HEADER_LEN, plain_len, counter);
+}
+
+size_t gw_keypair_seal_from(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t cap,
+                            const uint8_t *plain, size_t plain_len)
+{
+    uint64_t counter;
+
+    if (plain_len + gw_suite_overhead(suite) > cap)
+        return 0;
+    if (suite == GW_SUITE_CHACHA20_POLY1305) { /* padded */
+        memcpy(slot + GW_DATA_HEADER_LEN, plain, plain_len);
+        return gw_keypair_seal(kp, suite, slot, cap, plain_len);
+    }
+    return take_counters(kp, 1, &counter) ? seal(kp, suite, slot, plain, plain_len, counter) : 0;
 }
 
 size_t gw_keypair_seal_as(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t cap,
                           size_t plain_len, uint64_t counter)
 {
-    return pad(suite, slot, cap, &plain_len) ? seal(kp, suite, slot, plain_len, counter) : 0;
+    return pad(suite, slot, cap, &plain_len)
+               ? seal(kp, suite, slot, slot + GW_DATA_HEADER_LEN, plain_len, counter)
+               : 0;
 }
 
 /* ---- opening */

@@ -106,6 +106,10 @@ size_t gw_keypair_seal_as(struct gw_keypair *kp, enum gw_suite suite, uint8_t *s
 size_t gw_keypair_seal(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t cap,
                        size_t plain_len);
 
+/* The same with the inner bytes elsewhere: plain[0 .. plain_len), which is not in slot, is only read. */
+size_t gw_keypair_seal_from(struct gw_keypair *kp, enum gw_suite suite, uint8_t *slot, size_t cap,
+                            const uint8_t *plain, size_t plain_len);
+
 /* Opens a type 4 or 5 datagram in place: length, suite, replay check, tag, then the window moves. On 0 *plain is the inner bytes
  * (within datagram; len 0 = keepalive; type 4 padding included), *is_highest as in gw_replay_accept. Else GW_E_MALFORMED, GW_E_AUTH,
  * GW_E_REPLAY and nothing changed. Does not look at the key pair's age. */
