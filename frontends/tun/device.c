@@ -120,6 +120,11 @@ static bool may_be_syn(const uint8_t *packet, size_t len)
     return (is_v6 || packet[9] == GW_IP_TCP) && l4 + 13 < len && (packet[l4 + 13] & GW_TCP_SYN);
 }
 
+void gw_device_input_begin(struct gw_device *device, uint8_t *bytes, size_t len)
+{
+    gw_coalesce_lend(&device->coalescer, bytes, len);
+}
+
 void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
                      bool is_partial)
 {

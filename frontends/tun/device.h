@@ -80,7 +80,8 @@ void gw_device_from_lane(struct gw_device *device, uint8_t *packet, size_t len,
 /* A lane found the interface gone: err says how. */
 void gw_device_lost(struct gw_device *device, int err);
 
-/* For gw_gateway_events.on_packet and on_packets_end: same lending. */
+/* For gw_gateway_events.on_packets_begin, on_packet and on_packets_end: same lending. */
+void gw_device_input_begin(struct gw_device *device, uint8_t *bytes, size_t len);
 void gw_device_input(struct gw_device *device, struct gw_peer *peer, uint8_t *packet, size_t len,
                      bool is_partial);
 void gw_device_input_end(struct gw_device *device);

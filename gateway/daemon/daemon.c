@@ -56,6 +56,14 @@ static void on_packet(struct gw_network *network, struct gw_peer *peer, uint8_t 
         gw_device_input(daemon->tun.device, peer, packet, len, is_partial);
 }
 
+static void on_packets_begin(struct gw_network *network, uint8_t *bytes, size_t len, void *ctx)
+{
+    const struct gw_daemon *daemon = ctx;
+    (void)network;
+    if (daemon->tun.device)
+        gw_device_input_begin(daemon->tun.device, bytes, len);
+}
+
 static void on_packets_end(struct gw_network *network, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
@@ -146,7 +154,8 @@ static int make_shared(struct gw_daemon *daemon)
                                             .own_service = own_service,
                                             .hindered = gw_hindered,
                                             .ctx = daemon};
-    daemon->events = (struct gw_network_events){.on_packet = on_packet,
+    daemon->events = (struct gw_network_events){.on_packets_begin = on_packets_begin,
+                                                .on_packet = on_packet,
                                                 .on_packets_end = on_packets_end,
                                                 .on_peer = on_peer,
                                                 .on_carrier_wanted = on_carrier_wanted,

@@ -84,6 +84,13 @@ static void on_packet(struct gateway *gateway, struct gw_peer *peer, uint8_t *pa
                                       network->params.events->ctx);
 }
 
+static void on_packets_begin(struct gateway *gateway, uint8_t *bytes, size_t len, void *ctx)
+{
+    struct gw_network *network = ctx;
+    (void)gateway;
+    network->params.events->on_packets_begin(network, bytes, len, network->params.events->ctx);
+}
+
 static void on_packets_end(struct gateway *gateway, struct gw_mono now, void *ctx)
 {
     struct gw_network *network = ctx;
@@ -199,6 +206,7 @@ static int make_gateway(struct gw_network *network, struct gw_diag *diag)
 {
     struct gw_gateway_params params;
     network->gateway_events = (struct gw_gateway_events){.on_open = on_open,
+                                                         .on_packets_begin = on_packets_begin,
                                                          .on_packet = on_packet,
                                                          .on_packets_end = on_packets_end,
                                                          .on_peer = on_peer,

@@ -28,6 +28,7 @@ struct gw_network;
 
 /* As gw_gateway_events have them. */
 struct gw_network_events {
+    void (*on_packets_begin)(struct gw_network *network, uint8_t *bytes, size_t len, void *ctx);
     void (*on_packet)(struct gw_network *network, struct gw_peer *peer, uint8_t *packet, size_t len,
                       bool is_partial, struct gw_mono now, void *ctx);
     void (*on_packets_end)(struct gw_network *network, struct gw_mono now, void *ctx);

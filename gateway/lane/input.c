@@ -251,6 +251,7 @@ void gw_lane_input(struct gw_lane *lane, struct gw_train *train)
     gw_lane_count(&lane->stats.trains_received, 1);
     gw_lane_count(&lane->stats.datagrams_received, train->count);
     gw_lane_count(&lane->stats.bytes_received, gw_train_len(train));
+    gw_coalesce_lend(&lane->coalescer, train->slab, gw_train_len(train));
     for (unsigned i = 0; i < train->count; i++)
         input_datagram(&run, gw_train_datagram(train, i), gw_train_datagram_len(train, i));
     finish_run(&run);

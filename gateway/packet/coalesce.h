@@ -32,7 +32,9 @@ struct gw_coalesce_run {
     uint8_t *head; /* the first packet */
     bool is_partial;
     uint32_t next_seq, len;
-    uint16_t segment_len, count;
+    uint16_t segment_len, last_len, count; /* count: packets */
+    uint16_t pieces;                       /* of iov; each is bytes that follow each other */
+    const uint8_t *end;                    /* of the last packet, where it was lent */
     struct iovec iov[GW_COALESCE_PIECES];
 };
 
@@ -43,10 +45,15 @@ struct gw_coalescer {
     bool takes_no_bursts, takes_no_partial;
     bool takes_datagram_bursts; /* those of UDP as well; false after gw_coalesce_init */
     unsigned next_victim;
+    const struct gw_coalesce_run *last; /* which took the packet before, if one did */
+    const uint8_t *lent, *lent_end;     /* gw_coalesce_lend; NULL: only the packets are */
     struct gw_coalesce_run runs[GW_COALESCE_RUNS];
 };
 
 void gw_coalesce_init(struct gw_coalescer *coalescer, gw_merged_fn *emit, void *ctx);
+/* Until gw_coalesce_flush all these bytes are lent, too, for packets among them: what is between those that become one may be overwritten, unless it is more than
+ * two sealed datagrams have between their inner bytes. */
+void gw_coalesce_lend(struct gw_coalescer *coalescer, const uint8_t *bytes, size_t len);
 /* One packet, lent until gw_coalesce_flush and changed in place (header fields). is_partial: its layer-4 checksum is left out. Malformed ones are refused: false. */
 bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len, bool is_partial);
 /* Does `next` go on where `packet` ends, two parsed TCP packets or bursts (each under one header) that a coalescer would make one of but for PSH? */

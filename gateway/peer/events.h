@@ -16,6 +16,8 @@ struct gw_gateway_events {
     /* A peer opened a flow: gw_stream_accept, gw_stream_attach (and accept later) or gw_stream_reset(reason) it. NULL refuses all. */
     void (*on_open)(struct gateway *gateway, struct gw_peer *peer, struct gw_stream *stream,
                     const struct gw_open *open, struct gw_mono now, void *ctx);
+    /* A train brings packets: until on_packets_end all these bytes are lent, also what is around and between them. Not told of packets that come otherwise. May be NULL. */
+    void (*on_packets_begin)(struct gateway *gateway, uint8_t *bytes, size_t len, void *ctx);
     /* An IP packet from a peer, source address checked against its allowed_ips (cryptokey routing). Lent until on_packets_end of the same
      * call, and the user's to change until then. is_partial: its layer-4 checksum is not filled in (the seal protected it). May be NULL. */
     void (*on_packet)(struct gateway *gateway, struct gw_peer *peer, uint8_t *packet, size_t len,

@@ -143,6 +143,9 @@ static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_
         is_partial = false;
     }
     host->shared_at = packet->now;
+    if (!host->has_packets && host->input && host->events->on_packets_begin)
+        host->events->on_packets_begin(host->gateway, host->input->slab, gw_train_len(host->input),
+                                       host->events->ctx);
     host->has_packets = true; /* total_len: type 4's padding is cut off */
     host->events->on_packet(host->gateway, peer, bytes, ip.total_len, is_partial, packet->now,
                             host->events->ctx);

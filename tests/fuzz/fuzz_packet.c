@@ -14,6 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ROOM 1400u
+#define GAP 48u /* between sealed packets */
 
 struct joined {
     uint8_t bytes[2 * GW_SUPER_MAX];
@@ -49,16 +50,20 @@ static void cut_and_merge(const uint8_t *packet, size_t len, const struct gw_sup
     joined.len = 0;
     gw_coalesce_init(&coalescer, collect, &joined);
     coalescer.takes_datagram_bursts = len % 4 < 2;
-    uint8_t *slab = malloc(64 * (size_t)(GW_SUPER_MAX + 1));
+    uint8_t *slab = malloc(64 * (size_t)(GW_SUPER_MAX + 1)), *at = slab;
     assert(slab);
     for (unsigned i = 0; !gw_super_is_done(super); i++) {
-        uint8_t *at = slab + (size_t)(i % 64) * (GW_SUPER_MAX + 1);
-        if (i % 64 == 0)
+        if (i % 64 == 0) {
             gw_coalesce_flush(&coalescer);
+            at = slab;
+            if (len % 8 < 4)
+                gw_coalesce_lend(&coalescer, slab, 64 * (size_t)(GW_SUPER_MAX + 1));
+        }
         size_t next = gw_super_next_len(super, ROOM), got = gw_super_take(super, at, ROOM, keep, &is_partial);
         assert(next == got && got > 0);
         if (!gw_coalesce_add(&coalescer, at, got, is_partial))
             goto out; /* a UDP length that is not the segments' */
+        at += got + GAP;
     }
     gw_coalesce_flush(&coalescer);
     assert(joined.len == ip.total_len - ip.header_len);

@@ -170,7 +170,7 @@ static void arrived(struct world_node *node, const uint8_t *packet, size_t len, 
 
 static void on_merged(const struct gw_merged *merged, void *ctx)
 {
-    if (merged->iov_count == 1)
+    if (merged->segment_len == 0)
         arrived(ctx, merged->iov[0].iov_base, merged->len, merged->is_checksum_left);
 }
 

@@ -69,6 +69,51 @@ static void a_burst_becomes_one(void **state)
         assert_int_equal(outs[0].data[40 + i], (uint8_t)i);
 }
 
+/* As they lie in a train that was opened: two flows, and what somebody else was lent, which nobody may touch. */
+static void a_lent_train_is_joined_where_it_lies(void **state)
+{
+    static const char order[] = "aa-aabaabb";
+    static uint8_t slab[16 * 512], was[16 * 512];
+    (void)state;
+    for (unsigned with_more = 0; with_more < 2; with_more++) {
+        struct gw_coalescer *coalescer = fresh();
+        uint32_t seqs[2] = {0, 0};
+        size_t places[16], len = 0;
+        memset(slab, 0xee, sizeof slab);
+        for (unsigned i = 0; order[i]; i++) {
+            unsigned flow = order[i] == 'b';
+            const struct make make = {.version = 4,
+                                      .protocol = 6,
+                                      .flow = (uint8_t)flow,
+                                      .seq = seqs[flow],
+                                      .flags = (uint8_t)(GW_TCP_ACK | (i == 7 ? GW_TCP_PSH : 0)),
+                                      .payload = 100,
+                                      .fill = (uint8_t)(seqs[flow] + flow)};
+            places[i] = 16 + i * 188u; /* 140 of packet, 48 of the rest */
+            len = make_packet(slab + places[i], &make);
+            seqs[flow] += order[i] == '-' ? 0 : 100;
+        }
+        memcpy(was, slab, sizeof slab);
+        gw_coalesce_lend(coalescer, slab, with_more ? sizeof slab : 0);
+        for (unsigned i = 0; order[i]; i++) {
+            if (order[i] != '-')
+                assert_true(gw_coalesce_add(coalescer, slab + places[i], len, false));
+        }
+        assert_memory_equal(slab + places[2], was + places[2], len);
+        gw_coalesce_flush(coalescer);
+        assert_int_equal(out_count, 2);
+        for (unsigned k = 0; k < 2; k++) {
+            unsigned flow = outs[k].data[15];
+            assert_int_equal(outs[k].len, 40u + (flow ? 300 : 600));
+            assert_int_equal(outs[k].data[33] & GW_TCP_PSH, flow ? 0 : GW_TCP_PSH);
+            for (size_t i = 0; i < outs[k].len - 40; i++)
+                assert_int_equal(outs[k].data[40 + i], (uint8_t)(i + flow));
+            /* aa aa aa, b bb: what was not right behind is a piece of its own. */
+            assert_int_equal(outs[k].merged.iov_count, with_more ? (flow ? 2 : 3) : (flow ? 3 : 6));
+        }
+    }
+}
+
 static void what_differs_stays_apart(void **state)
 {
     const struct make first = {.version = 4, .protocol = 6, .seq = 1, .flags = GW_TCP_ACK, .payload = 100};
@@ -325,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_becomes_one),
+        cmocka_unit_test(a_lent_train_is_joined_where_it_lies),
         cmocka_unit_test(what_differs_stays_apart),
         cmocka_unit_test(a_wrong_checksum_is_not_blessed),
         cmocka_unit_test(datagrams_become_one),
