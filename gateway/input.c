@@ -153,6 +153,7 @@ void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_tra
     struct input in = {.gateway = gateway, .now = now, .train = train, .outer = train};
     gateway->host.now = now;
     gateway->host.input = train;
+    gateway->host.again_peer = NULL;
     for (unsigned i = 0; i < train->count;) {
         uint8_t *datagram = gw_train_datagram(train, i);
         size_t len = gw_train_datagram_len(train, i);
@@ -171,4 +172,5 @@ void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_tra
         gateway->host.events->on_packets_end(gateway, now, gateway->host.events->ctx);
     gateway->host.has_packets = false;
     gateway->host.input = NULL;
+    gateway->host.again_peer = NULL;
 }

@@ -141,6 +141,12 @@ void gw_device_write(struct gw_device *device, uint8_t *packet, size_t len, bool
         device->stats.malformed++;
 }
 
+void gw_device_write_parsed(struct gw_device *device, uint8_t *packet, const struct gw_ip *ip,
+                            bool is_partial)
+{
+    gw_coalesce_add_parsed(&device->coalescer, packet, ip, is_partial);
+}
+
 void gw_device_input_end(struct gw_device *device)
 {
     gw_coalesce_flush(&device->coalescer);

@@ -65,6 +65,9 @@ void gw_device_forward(struct gw_device *device, struct gw_peer *peer, uint8_t *
                        const struct gw_super_hint *hint, struct gw_mono now);
 /* A packet for the kernel; lent until gw_device_input_end. */
 void gw_device_write(struct gw_device *device, uint8_t *packet, size_t len, bool is_partial);
+/* The same for one that gw_ip_parse took. */
+void gw_device_write_parsed(struct gw_device *device, uint8_t *packet, const struct gw_ip *ip,
+                            bool is_partial);
 
 const struct gw_tun *gw_device_tun(const struct gw_device *device);
 const struct gw_device_stats *gw_device_stats(const struct gw_device *device);

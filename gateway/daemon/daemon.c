@@ -47,19 +47,31 @@ static void on_packet(struct gw_network *network, struct gw_peer *peer, uint8_t 
                       bool is_partial, struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
+    struct gw_ip ip;
+    if (daemon->again_peer == peer && gw_again_is(&daemon->again, &ip, packet, len)) {
+        gw_device_write_parsed(daemon->tun.device, packet, &ip, is_partial);
+        return;
+    }
+    daemon->again_peer = NULL;
     if (gw_echo_input(&network->echo, peer, packet, len, now))
         return;
     struct gw_packets *packets = gw_netstack_setup_of(&daemon->netstack, network);
     if (packets && gw_packets_input(packets, peer, packet, len, is_partial, now))
         return;
-    if (daemon->tun.device)
-        gw_device_input(daemon->tun.device, peer, packet, len, is_partial);
+    if (!daemon->tun.device)
+        return;
+    if (daemon->is_in_train && gw_ip_parse(&ip, packet, len) == 0) {
+        gw_again_set(&daemon->again, packet, &ip);
+        daemon->again_peer = peer;
+    }
+    gw_device_input(daemon->tun.device, peer, packet, len, is_partial);
 }
 
 static void on_packets_begin(struct gw_network *network, uint8_t *bytes, size_t len, void *ctx)
 {
-    const struct gw_daemon *daemon = ctx;
+    struct gw_daemon *daemon = ctx;
     (void)network;
+    daemon->is_in_train = true;
     if (daemon->tun.device)
         gw_device_input_begin(daemon->tun.device, bytes, len);
 }
@@ -68,6 +80,8 @@ static void on_packets_end(struct gw_network *network, struct gw_mono now, void 
 {
     struct gw_daemon *daemon = ctx;
     (void)network;
+    daemon->is_in_train = false;
+    daemon->again_peer = NULL;
     if (daemon->netstack.stack)
         gw_netstack_flush(daemon->netstack.stack, now);
     if (daemon->tun.device)

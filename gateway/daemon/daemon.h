@@ -17,6 +17,7 @@
 #include "gateway/daemon/signals.h"
 #include "gateway/daemon/tun_setup.h"
 #include "gateway/link/netwatch.h"
+#include "gateway/packet/again.h"
 #include "resolver/names_tier.h"
 #include "resolver/resolver.h"
 
@@ -31,6 +32,11 @@ struct gw_daemon {
     struct gw_signals signals;
     int lock_fd; /* holds <control socket>.lock */
     struct gw_control *control;
+
+    bool is_in_train; /* between on_packets_begin and on_packets_end */
+    /* Of the packet before in it, when that was for the interface. */
+    const struct gw_peer *again_peer;
+    struct gw_again again;
 
     struct gw_list networks; /* struct gw_network.node, in the order of the file; never empty while it runs */
     struct gw_network_events events;

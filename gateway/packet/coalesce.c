@@ -232,34 +232,40 @@ static void start_run(struct gw_coalesce_run *run, uint8_t *packet, const struct
     run->end = packet + ip->total_len;
 }
 
-bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len, bool is_partial)
+void gw_coalesce_add_parsed(struct gw_coalescer *coalescer, uint8_t *packet, const struct gw_ip *ip,
+                            bool is_partial)
 {
-    struct gw_ip ip;
-    if (gw_ip_parse(&ip, packet, len) != 0)
-        return false;
     if (is_partial && coalescer->takes_no_partial) {
-        gw_checksum_complete(packet, &ip);
+        gw_checksum_complete(packet, ip);
         is_partial = false;
     }
-    struct gw_coalesce_run *run = may_be_in_run(coalescer, &ip) ? find_run(coalescer, packet, &ip) : NULL;
+    struct gw_coalesce_run *run = may_be_in_run(coalescer, ip) ? find_run(coalescer, packet, ip) : NULL;
     /* The kernel computes a merged packet's checksum anew, so a wrong one would be blessed by merging. */
-    bool may_merge = !coalescer->takes_no_bursts && is_mergeable(coalescer, packet, &ip, is_partial) &&
-                     (is_partial || gw_checksum_is_right(packet, &ip));
-    if (run && may_merge && can_append(run, packet, &ip, is_partial)) {
-        append(coalescer, run, packet, &ip);
+    bool may_merge = !coalescer->takes_no_bursts && is_mergeable(coalescer, packet, ip, is_partial) &&
+                     (is_partial || gw_checksum_is_right(packet, ip));
+    if (run && may_merge && can_append(run, packet, ip, is_partial)) {
+        append(coalescer, run, packet, ip);
         coalescer->last = run;
-        return true;
+        return;
     }
     if (run)
         emit_run(coalescer, run);
     coalescer->last = NULL;
     if (!may_merge) {
-        emit_single(coalescer, packet, &ip, is_partial);
-        return true;
+        emit_single(coalescer, packet, ip, is_partial);
+        return;
     }
     if (!run)
         run = free_run(coalescer);
-    start_run(run, packet, &ip, is_partial);
+    start_run(run, packet, ip, is_partial);
     coalescer->last = run;
+}
+
+bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len, bool is_partial)
+{
+    struct gw_ip ip;
+    if (gw_ip_parse(&ip, packet, len) != 0)
+        return false;
+    gw_coalesce_add_parsed(coalescer, packet, &ip, is_partial);
     return true;
 }

@@ -56,6 +56,9 @@ void gw_coalesce_init(struct gw_coalescer *coalescer, gw_merged_fn *emit, void *
 void gw_coalesce_lend(struct gw_coalescer *coalescer, const uint8_t *bytes, size_t len);
 /* One packet, lent until gw_coalesce_flush and changed in place (header fields). is_partial: its layer-4 checksum is left out. Malformed ones are refused: false. */
 bool gw_coalesce_add(struct gw_coalescer *coalescer, uint8_t *packet, size_t len, bool is_partial);
+/* The same for one that gw_ip_parse took. */
+void gw_coalesce_add_parsed(struct gw_coalescer *coalescer, uint8_t *packet, const struct gw_ip *ip,
+                            bool is_partial);
 /* Does `next` go on where `packet` ends, two parsed TCP packets or bursts (each under one header) that a coalescer would make one of but for PSH? */
 bool gw_coalesce_is_next(const uint8_t *packet, const struct gw_ip *ip, const uint8_t *next,
                          const struct gw_ip *next_ip);

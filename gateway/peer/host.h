@@ -7,6 +7,7 @@
 #include "gateway/base/deadline.h"
 #include "gateway/base/list.h"
 #include "gateway/flow/mux.h"
+#include "gateway/packet/again.h"
 #include "gateway/peer/allowedips.h"
 #include "gateway/peer/events.h"
 #include "gateway/peer/probes.h"
@@ -65,14 +66,16 @@ struct gw_peer_host {
     bool has_lanes;
     /* A peer is gone: the lanes' part of it is the callee's. */
     void (*on_lane_peer_gone)(struct gw_peer_host *host, struct gw_lane_peer *lane);
-    struct gw_list changed;       /* gw_peer.changed: lanes may have to know */
-    const struct gw_train *input; /* under way; NULL: none, or not from a train */
-    bool has_packets;             /* this input brought IP packets */
-    bool offers_relay;            /* says so in HELLO */
-    bool is_no_anchor;            /* ... and is none */
-    int64_t keepalive_most_ns;    /* our NAT closes ways that are silent for longer; 0 = none known */
-    bool takes_partial;           /* the user of on_packet completes layer-4 checksums */
-    uint8_t packet_seed[16];      /* of the packet queues' flow hashes */
+    struct gw_list changed;           /* gw_peer.changed: lanes may have to know */
+    const struct gw_train *input;     /* under way; NULL: none, or not from a train */
+    const struct gw_peer *again_peer; /* whose the packet before was, which .again is of */
+    struct gw_again again;            /* of the input under way; none once frames were read */
+    bool has_packets;                 /* this input brought IP packets */
+    bool offers_relay;                /* says so in HELLO */
+    bool is_no_anchor;                /* ... and is none */
+    int64_t keepalive_most_ns;        /* our NAT closes ways that are silent for longer; 0 = none known */
+    bool takes_partial;               /* the user of on_packet completes layer-4 checksums */
+    uint8_t packet_seed[16];          /* of the packet queues' flow hashes */
     uint32_t max_peers;
     char hostname[GW_HELLO_NAME_MAX + 1];
     struct gw_addr addresses[2]; /* as the peers are told */

@@ -120,19 +120,35 @@ static bool restore_version(uint8_t *packet)
     return true;
 }
 
-static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_partial)
+/* May the peer send it, and where does it end? Its addresses are those on this machine then. */
+static bool check_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_partial, struct gw_ip *ip)
 {
     struct gw_peer *peer = packet->peer;
     struct gw_peer_host *host = peer->host;
     struct gw_addr source;
+    struct gw_ip unchanged;
+    if (host->again_peer == peer && gw_again_is(&host->again, ip, bytes, len))
+        return true;
+    host->again_peer = NULL;
+    if (gw_peer_holds_data(peer, &packet->train->tuple) || gw_ip_parse(ip, bytes, len) != 0)
+        return false;
+    gw_again_set(&host->again, bytes, ip);
+    gw_peer_alias_in(peer, bytes, ip, is_partial);
+    gw_ip_source(&source, bytes, ip);
+    if (!gw_peer_allows_source(peer, &source))
+        return false;
+    if (host->input && gw_again_is(&host->again, &unchanged, bytes, len)) /* no alias of either */
+        host->again_peer = peer;
+    return true;
+}
+
+static void input_ip(struct packet *packet, uint8_t *bytes, size_t len, bool is_partial)
+{
+    struct gw_peer *peer = packet->peer;
+    struct gw_peer_host *host = peer->host;
     struct gw_ip ip;
     is_partial |= restore_version(bytes);
-    bool is_good = !gw_peer_holds_data(peer, &packet->train->tuple) && gw_ip_parse(&ip, bytes, len) == 0;
-    if (is_good) {
-        gw_peer_alias_in(peer, bytes, &ip, is_partial);
-        gw_ip_source(&source, bytes, &ip);
-    }
-    if (!is_good || !gw_peer_allows_source(peer, &source)) {
+    if (!check_ip(packet, bytes, len, is_partial, &ip)) {
         host->stats.dropped_inner++;
         return;
     }
@@ -212,6 +228,7 @@ static void input_frames(struct packet *packet, struct gw_view plain)
 {
     struct gw_reader r = gw_reader_of(plain.data + 1, plain.len - 1);
     struct gw_frame frame;
+    packet->peer->host->again_peer = NULL; /* whatever they change */
     while (gw_frame_next(&r, &frame)) {
         if (handle_frame(packet, &frame) != 0) {
             packet->peer->host->stats.dropped_inner++;

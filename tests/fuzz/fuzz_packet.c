@@ -3,6 +3,7 @@
  * what is said about it: error messages, MSS. */
 #include "frontends/tun/icmp_error.h"
 #include "frontends/tun/virtio.h"
+#include "gateway/packet/again.h"
 #include "gateway/packet/coalesce.h"
 #include "gateway/packet/fragment.h"
 #include "gateway/packet/rewrite.h"
@@ -14,7 +15,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ROOM 1400u
-#define GAP 48u /* between sealed packets */
+#define GAP 48u     /* between sealed packets */
+#define HEADERS 60u /* of IPv6 and TCP without options */
+#define SHORT 44u   /* what is less is never taken for more of a flow */
 
 struct joined {
     uint8_t bytes[2 * GW_SUPER_MAX];
@@ -71,6 +74,31 @@ static void cut_and_merge(const uint8_t *packet, size_t len, const struct gw_sup
 out:
     free(slab);
     gw_super_free(super);
+}
+
+/* Whatever is taken for one more packet of a flow is parsed as all are. */
+static void compare_again(const uint8_t *packet, size_t len)
+{
+    static uint8_t next[GW_SUPER_MAX];
+    struct gw_again again;
+    struct gw_ip ip, other, parsed;
+    assert(!gw_again_is(&(struct gw_again){0}, &other, packet, len));
+    if (gw_ip_parse(&ip, packet, len) != 0)
+        return;
+    gw_again_set(&again, packet, &ip);
+    assert(again.version == 0 || len < SHORT || gw_again_is(&again, &other, packet, len));
+    for (size_t at = 0; at < len && at < HEADERS; at++) {
+        memcpy(next, packet, len);
+        next[at] = (uint8_t)(next[at] + 1 + len % 255);
+        if (!gw_again_is(&again, &other, next, len))
+            continue;
+        assert(gw_ip_parse(&parsed, next, len) == 0);
+        assert(parsed.version == other.version && parsed.protocol == other.protocol &&
+               parsed.l4 == other.l4 && parsed.header_len == other.header_len &&
+               parsed.total_len == other.total_len && !parsed.is_fragment && !parsed.has_extensions);
+        assert(memcmp(next + (ip.version == 6 ? 8 : 12), packet + (ip.version == 6 ? 8 : 12),
+                      ip.version == 6 ? 36 : 12) == 0);
+    }
 }
 
 static void speak_of(uint8_t *packet, size_t len)
@@ -139,6 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(packet, data + sizeof header, len);
     if (gw_virtio_decode(&hint, &header, packet, len) == 0)
         cut_and_merge(packet, len, &hint);
+    compare_again(packet, len);
     saw(packet, len);
     speak_of(packet, len);
     rename_in(packet, len);
