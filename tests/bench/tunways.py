@@ -161,7 +161,8 @@ class Transfer:
     """One iperf3 run; keeps what all of them cost."""
 
     def __init__(self, a, address, pids, words, seconds):
-        self.a, self.address, self.pids, self.words, self.seconds = a, address, pids, words, seconds
+        cubic = [] if "-u" in words or "-C" in words else ["-C", "cubic"]  # whatever this machine's default is
+        self.a, self.address, self.pids, self.words, self.seconds = a, address, pids, [*words, *cubic], seconds
         self.costs, self.errors, self.rss = [], [], []
 
     def __call__(self):
