@@ -91,7 +91,8 @@ def doctor(scene):
         for how in ("UDP", "TCP"):
             check(said.get(f"our server answers in the tunnel at {at} by {how}") == "ok", f"{at} by {how}: {said}")
     check(said.get("home.demo.p2p is 10.64.0.2") == "ok", f"{said}")
-    check(findings("nobody.demo.p2p").get("nobody is called nobody.demo.p2p") == "wrong", "why a name fails")
+    said = findings("nobody.demo.p2p")
+    check(said.get("nobody is called nobody.demo.p2p: our server answers NXDOMAIN") == "wrong", f"why a name fails: {said}")
     scene.a.ip("route", "add", "blackhole", f"{AT}/32")
     said = findings("home.demo.p2p")
     check(any(f"server's address {AT}:53 do not go into the TUN" in what and level == "note" for what, level in said.items()), f"{said}")
