@@ -345,11 +345,11 @@ unpack_machine() { # target folder, .deb...
     done
 }
 
-# Of "a|b" the first that this Debian has.
+# Of "a|b" the first that this Debian has; `apt-cache show` is content with a name that another package only provides.
 package_names() { # name...
     local word
     for word in "$@"; do
-        while [[ $word == *"|"* ]] && ! apt-cache show "${word%%|*}" >/dev/null 2>&1; do word=${word#*|}; done
+        while [[ $word == *"|"* ]] && [ -z "$(apt-cache madison "${word%%|*}" 2>/dev/null)" ]; do word=${word#*|}; done
         echo "${word%%|*}"
     done
 }

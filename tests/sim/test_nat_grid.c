@@ -160,7 +160,7 @@ static void test_prediction_with_others(void **state)
 static void test_mix(void **state)
 {
     (void)state;
-    enum { PAIRS = 10000 };
+    static const unsigned PAIRS = 10000;
     struct sim_dice dice = {20};
     unsigned count, plain = 0, searched = 0, by_v6 = 0, blocked = 0;
     double sum = 0, udp_sum;
