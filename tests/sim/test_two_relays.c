@@ -294,7 +294,7 @@ static void test_flapping(void **state)
             unsigned switches[2] = {0, 0};
             begin(seed, NAT_KIND_PORT_RESTRICTED, BOTH);
             int64_t passed = 0;
-            for (unsigned i = 0; passed < GW_S(32); i++, passed += GW_MS(ms)) {
+            for (; passed < GW_S(32); passed += GW_MS(ms)) {
                 is_direct_dead = !is_direct_dead;
                 struct seen seen = run(GW_MS(ms));
                 for (unsigned side = 0; side < 2; side++)
