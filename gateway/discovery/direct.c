@@ -9,8 +9,9 @@
 
 #include <string.h>
 
-#define RETRY_NS GW_MS(300) /* of the message, or 2 RTT; doubling */
-#define ASK_TRIES 5u
+#define RETRY_NS GW_MS(300) /* of the message, or 2 RTT; doubling, twice */
+#define RETRY_DOUBLED 2u
+#define ASK_TRIES 9u
 #define BACKOFF_NS GW_S(10) /* between attempts; doubling */
 #define BACKOFF_MAX_NS GW_S(3600)
 #define ACTIVE_NS GW_S(30) /* sent to so lately: in use */
@@ -26,11 +27,16 @@
 /* Each new address gets up to 20 packets, from us and in our name. */
 #define NAMED_RATE 2.0
 #define NAMED_BURST 64.0
+/* An attempt under way is begun anew when something changes: not more often than once in so long, nor at this rate for long. */
+#define RESTART_NS GW_S(1)
+#define RESTART_RATE 0.1
+#define RESTART_BURST 6.0
 
 void gw_direct_init(struct gw_direct *direct, struct gw_mono now)
 {
     gw_bucket_init(&direct->asked, ASKED_BURST, now);
     gw_bucket_init(&direct->named, NAMED_BURST, now);
+    gw_bucket_init(&direct->restarts, RESTART_BURST, now);
     gw_punch_init(&direct->punch);
     direct->at = direct->review_at = GW_NEVER;
 }
@@ -41,11 +47,13 @@ void gw_direct_fini(struct gw_reach *reach)
     gw_punch_fini(&reach->direct.punch);
 }
 
-/* That a relay is used although there is a direct way, because it is faster, is no reason to look for one. */
+/* That a relay is used although there is a direct way, because it is faster, is no reason to look for one. One that has not answered since one of us moved or woke
+ * is none. */
 static bool has_direct_path(const struct gw_paths *paths)
 {
     for (unsigned i = 0; i < paths->count; i++) {
-        if (paths->list[i].is_validated && gw_tuple_is_direct(&paths->list[i].tuple))
+        const struct gw_path *path = &paths->list[i];
+        if (path->is_validated && !path->is_doubted && gw_tuple_is_direct(&path->tuple))
             return true;
     }
     return false;
@@ -123,11 +131,13 @@ static void begin(struct gw_reach *reach, struct gw_mono start, bool is_asker, u
 {
     struct gw_direct *direct = &reach->direct;
     direct->number = 0;
+    direct->is_stale = false;
     direct->at = GW_NEVER;
     direct->is_asker = is_asker;
     direct->again = again;
     direct->review_at = is_asker ? gw_mono_add(start, REVIEW_NS) : GW_NEVER;
     gw_round_begin(reach, start, again);
+    gw_log_debug("%s: punching, as %s", gw_peer_name(reach->peer), is_asker ? "we asked" : "it asks");
 }
 
 static void send_ask(struct gw_reach *reach, struct gw_mono now)
@@ -138,13 +148,15 @@ static void send_ask(struct gw_reach *reach, struct gw_mono now)
         direct->number = gw_random_u32(reach->discovery->host->random);
     /* The answer takes half a round trip: the peer waits for so long, and we begin when it comes. */
     send_punch(reach, direct->number, false, (uint32_t)(rtt / 2 / GW_MS(1)), now);
-    direct->at = gw_mono_add(now, wait << direct->tries++);
+    direct->at = gw_mono_add(now, wait << (direct->tries < RETRY_DOUBLED ? direct->tries : RETRY_DOUBLED));
+    direct->tries++;
 }
 
 static void ask(struct gw_reach *reach, struct gw_mono now)
 {
     reach->direct.tries = 0;
     reach->direct.number = 0;
+    reach->direct.is_stale = false;
     gw_round_ask_witness(reach, now);
     if (!wait_for_port(reach, GW_DIRECT_WAITS_TO_ASK, now))
         send_ask(reach, now);
@@ -253,7 +265,10 @@ void gw_direct_expire(struct gw_reach *reach, struct gw_mono now)
         go_on(reach, now);
     } else if (!is_relayed_and_used(reach, now)) {
         direct->number = 0;
+        direct->is_stale = false;
         direct->at = GW_NEVER; /* gw_direct_used begins anew */
+    } else if (direct->is_stale) {
+        ask(reach, now); /* the round goes on until it is answered */
     } else if (direct->number != 0 && direct->tries < ASK_TRIES) {
         send_ask(reach, now);
     } else if (direct->punch.is_running) {
@@ -293,9 +308,14 @@ void gw_direct_changed(struct gw_reach *reach, struct gw_mono now)
         direct->was_direct = path != NULL;
         return;
     }
-    if (direct->was_direct) /* there was a way: the count of failures begins anew */
-        direct->failures = 0;
+    bool is_moved = direct->moves != reach->peer->moves || direct->peer_moves != reach->peer->paths.moves;
+    /* There was a way, and it is lost: what is under way is from before that, and the count of failures begins anew. */
+    bool is_lost = direct->was_direct;
     direct->was_direct = false;
+    direct->moves = reach->peer->moves;
+    direct->peer_moves = reach->peer->paths.moves;
+    if (is_lost || is_moved)
+        gw_direct_restart(reach, now);
     if (is_busy(direct) || direct->failures >= gw_direct_attempts_max(reach) ||
         !is_relayed_and_used(reach, now))
         return;
@@ -310,6 +330,7 @@ void gw_direct_stop(struct gw_reach *reach)
         gw_punch_end(&direct->punch);
     gw_round_end(reach);
     direct->number = 0;
+    direct->is_stale = false;
     direct->waits = GW_DIRECT_WAITS_NOT;
     direct->at = direct->review_at = GW_NEVER;
 }
@@ -321,16 +342,33 @@ void gw_direct_used(struct gw_reach *reach, struct gw_mono now)
         gw_direct_changed(reach, now);
 }
 
+/* Not another kind of round, which has its time, nor one that has led somewhere. */
+static bool may_restart(struct gw_direct *direct, struct gw_mono now)
+{
+    if (direct->is_stale || (direct->punch.is_running &&
+                             (direct->punch.has_proven || direct->again > 0 || direct->punch.search.is_on)))
+        return false;
+    return gw_bucket_take(&direct->restarts, RESTART_RATE, RESTART_BURST, 1, now);
+}
+
 void gw_direct_restart(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_direct *direct = &reach->direct;
     direct->failures = 0;
     if (reach->meet.step == GW_MEET_IDLE)
         gw_meet_end(reach); /* begins anew when it is wanted */
-    if (direct->punch.is_running || direct->number != 0 || direct->waits != GW_DIRECT_WAITS_NOT ||
-        gw_direct_attempts_max(reach) == 0 || !is_relayed_and_used(reach, now))
+    bool is_asking = direct->number != 0, is_running = direct->punch.is_running;
+    if (direct->waits != GW_DIRECT_WAITS_NOT || gw_direct_attempts_max(reach) == 0 ||
+        (!is_running && !is_relayed_and_used(reach, now)) ||
+        ((is_asking || is_running) && !may_restart(direct, now)))
         return;
     direct->at = now;
+    if (is_asking) {
+        direct->tries = 0;   /* the message is made anew each time */
+    } else if (is_running) { /* by then it is seen whether it is still wanted */
+        direct->is_stale = true;
+        direct->at = gw_mono_max(now, gw_mono_add(direct->punch.began, RESTART_NS));
+    }
     gw_reach_rearm(reach, now);
 }
 
@@ -353,8 +391,14 @@ static void asked(struct gw_reach *reach, uint32_t number, const peergate_PunchM
             send_punch(reach, number, true, 0, now);
         return;
     }
-    if (is_asking && !gives_way(reach))
+    if (is_asking && !gives_way(reach)) {
+        if (direct->number != 0 &&
+            direct->tries > 1) { /* it is there (again): not at the pace for who is not */
+            direct->tries = 1;
+            direct->at = now;
+        }
         return;
+    }
     if (!gw_bucket_take(&direct->asked, ASKED_RATE, ASKED_BURST, 1, now))
         return; /* it asks again, as for any that is lost */
     direct->number = 0;
@@ -408,7 +452,9 @@ void gw_direct_info_input(struct gw_reach *reach, uint32_t number, const peergat
 
 void gw_direct_add_input(struct gw_reach *reach, const peergate_AddAddress *add, struct gw_mono now)
 {
-    if (gw_direct_take_addresses(reach, add->addresses, add->addresses_count, now))
+    /* A round under way has taken them in. */
+    if (gw_direct_take_addresses(reach, add->addresses, add->addresses_count, now) &&
+        !reach->direct.punch.is_running)
         gw_direct_restart(reach, now);
 }
 

@@ -119,8 +119,11 @@ struct gw_direct {
     unsigned failures; /* attempts without a direct path, since something changed */
     struct gw_mono at; /* the next try, or the next attempt */
     bool was_direct;
-    bool has_hesitated;   /* to ask, as the round trip is not known */
-    bool has_peer_number; /* of the peer's last PUNCH_ME_NOW */
+    bool is_stale;             /* the round under way was begun with what is true no more */
+    struct gw_bucket restarts; /* of what is under way */
+    uint8_t moves, peer_moves; /* ours and the peer's (gw_peer_kick), when it was last begun anew for that */
+    bool has_hesitated;        /* to ask, as the round trip is not known */
+    bool has_peer_number;      /* of the peer's last PUNCH_ME_NOW */
     uint32_t peer_number, peer_start_ms;
     unsigned peer_again;
     struct gw_bucket asked; /* attempts that the peer asks for */
@@ -351,7 +354,7 @@ void gw_direct_changed(struct gw_reach *reach, struct gw_mono now);
 void gw_direct_stop(struct gw_reach *reach);
 /* Something goes to the peer by a relay. */
 void gw_direct_used(struct gw_reach *reach, struct gw_mono now);
-/* Addresses changed, ours or the peer's: what failed may succeed. */
+/* Our addresses changed, or one of us woke: what failed may succeed, and what is under way is begun anew, now or a second after it was begun. */
 void gw_direct_restart(struct gw_reach *reach, struct gw_mono now);
 void gw_direct_punch_input(struct gw_reach *reach, uint32_t number, const peergate_PunchMeNow *punch,
                            struct gw_mono now);

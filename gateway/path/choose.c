@@ -39,6 +39,15 @@ bool gw_paths_are_alike(const struct gw_path *a, const struct gw_path *b)
     return (apart < 0 ? -apart : apart) <= GW_PATH_ALIKE_NS;
 }
 
+/* A relay's round trip is known only as a limit, after answers to one of several challenges; the next series may take long, since its intervals are as long as that. It is not waited
+ * for to leave the relay for a direct path that has begun to answer since: that is what was looked for. One that was there before was left for a reason. */
+static bool is_replacement(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
+{
+    return gw_tuple_is_relay(&from->tuple) && gw_tuple_is_direct(&to->tuple) &&
+           gw_mono_is_never(from->rtt_at) &&
+           (gw_mono_is_never(paths->switched) || !gw_mono_before(to->proven, paths->switched));
+}
+
 static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from, const struct gw_path *to)
 {
     if (gw_tuple_is_carrier(&from->tuple) != gw_tuple_is_carrier(&to->tuple))
@@ -46,7 +55,8 @@ static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from
     /* A path whose round trip nobody measured yet is not left for another one of its kind, nor a direct one for what is not. */
     if (from->rtt_ns == 0 && (gw_tuple_is_direct(&from->tuple) || !gw_tuple_is_direct(&to->tuple)))
         return false;
-    if (from->rtt_ns > 0 && to->rtt_ns > 0 && !gw_paths_are_alike(from, to))
+    if (from->rtt_ns > 0 && to->rtt_ns > 0 && !gw_paths_are_alike(from, to) &&
+        !is_replacement(paths, from, to))
         return false;
     int64_t gain = cost(paths, from) - cost(paths, to);
     bool is_much = gain >= GW_PATH_GAIN_NS, is_part = gain * GW_PATH_GAIN_PART >= cost(paths, from);

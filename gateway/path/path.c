@@ -127,12 +127,19 @@ static struct gw_path *add(struct gw_paths *paths, struct gw_mono now, const str
     return path;
 }
 
-static void validate(struct gw_path *path)
+static void prove(struct gw_path *path, struct gw_mono now)
+{
+    if (!path->is_validated || path->is_doubted)
+        path->proven = now;
+    path->is_validated = true;
+    path->is_doubted = false;
+}
+
+static void validate(struct gw_path *path, struct gw_mono now)
 {
     if (!path->is_validated) /* else a probe may be under way, which goes on */
         path->challenge_at = GW_NEVER;
-    path->is_validated = true;
-    path->is_doubted = false;
+    prove(path, now);
 }
 
 /* ---- what comes in */
@@ -208,7 +215,7 @@ bool gw_paths_received(struct gw_paths *paths, struct gw_mono now, const struct 
     path->awaiting = GW_NEVER;
     gw_mtu_heard(&path->mtu);
     if (proves_round_trip || rule == GW_PATH_RULE_WIREGUARD)
-        validate(path);
+        validate(path, now);
 
     struct gw_path *current = gw_paths_current(paths);
     if (!current)
@@ -255,6 +262,17 @@ static void measure_current(struct gw_paths *paths, const struct gw_path *other,
         gw_path_probe(current, now, random);
 }
 
+/* It is known anew for the relay that is used: what answered directly is asked beside it, if its own is from another time, for else neither is ever compared. */
+static void measure_direct(struct gw_paths *paths, const struct gw_path *current, struct gw_mono now,
+                           struct gw_random *random)
+{
+    for (unsigned i = 0; i < paths->count; i++) {
+        struct gw_path *path = &paths->list[i];
+        if (path->is_validated && gw_tuple_is_direct(&path->tuple) && !gw_paths_are_alike(path, current))
+            gw_path_probe(path, now, random);
+    }
+}
+
 /* What was asked without a local address: the one that the answer came to is the path's from now on. */
 static struct gw_path *find_answered(struct gw_paths *paths, struct gw_path *asked,
                                      const struct gw_tuple *from)
@@ -283,8 +301,7 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct 
             continue;
         path = find_answered(paths, path, from);
         bool was_validated = path->is_validated;
-        path->is_validated = true;
-        path->is_doubted = false;
+        prove(path, now);
         path->challenge_at = GW_NEVER;
         learn_answer(path, now, random);
         /* The peer has left the current path if nothing came over it since the new one appeared. (A relay's channel appears by itself.) */
@@ -293,6 +310,8 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct 
         if (!current || (is_new && gw_mono_before(current->last_received, path->first_received)))
             return gw_paths_make_current(paths, path, now);
         measure_current(paths, path, now, random);
+        if (path == current && gw_tuple_is_relay(&path->tuple) && !gw_mono_is_never(path->rtt_at))
+            measure_direct(paths, path, now, random);
         return gw_paths_choose(paths, now);
     }
     return false;
@@ -357,7 +376,7 @@ bool gw_paths_add_proven(struct gw_paths *paths, struct gw_mono now, const struc
         return false;
     if (!path)
         path = add(paths, now, tuple, random);
-    validate(path);
+    validate(path, now);
     path->challenge_at = GW_NEVER;
     path->last_received = now;
     learn_rtt(path, now, rtt_ns);

@@ -48,7 +48,8 @@ struct gw_path {
     int64_t rtt_ns;                        /* of challenges; 0 unknown */
     struct gw_mtu mtu;   /* how large datagrams may be; a relay's frame header is not in it */
     uint16_t narrow_len; /* where nobody tells what arrives: what was not refused; 0 = the link's own size */
-    struct gw_mono rtt_at; /* when it was measured last; GW_NEVER */
+    struct gw_mono rtt_at; /* when it was measured last; GW_NEVER: never, or rtt_ns is only a limit */
+    struct gw_mono proven; /* since when it answers; of no meaning before it is validated */
     struct gw_mono narrow_until;
 };
 

@@ -19,7 +19,7 @@ from natground import ANCHOR, Internet
 from traffic import Traffic, serve_traffic
 
 GAP = 1.0           # the figure, in seconds
-DIRECT_AGAIN = 40   # a change may cost attempts that began too early, and the waits after them, which grow; traffic goes by the relay meanwhile
+DIRECT_AGAIN = 30   # as a rule it is before the gap is known; in that time an attempt may fail, and the next one find it
 LINE = {"delay": 10, "rate": 20}
 SLEEP = 30
 HOUR = 3600
@@ -94,9 +94,10 @@ class Scene:
     def survives(self, what, change, pause=0.0, seconds=2.5):
         until(self.is_direct, "both are direct", DIRECT_AGAIN, every=0.1)
         gap = self.traffic.survives(self.ground, what, change, seconds, pause)
+        began = time.monotonic()
         until(self.is_direct, f"{what}: both are direct again", DIRECT_AGAIN, every=0.1)
         self.found.append((what, gap))
-        self.ground.step(f"    direct: {self.phone.peer('home')['path']['endpoint']}")
+        self.ground.step(f"    direct {seconds + time.monotonic() - began:.1f} s after it: {self.phone.peer('home')['path']['endpoint']}")
 
 
 def move(scene, there, old):
