@@ -39,14 +39,6 @@ uint64_t gw_acker_expand(const struct gw_acker *acker, uint32_t truncated, unsig
     return candidate;
 }
 
-unsigned gw_number_len(uint64_t number, bool has_acked, uint64_t largest_acked)
-{
-    uint64_t unacked = has_acked ? number - largest_acked : number + 1;
-    if (unacked < UINT64_C(1) << 13)
-        return 2;
-    return unacked < UINT64_C(1) << 21 ? 3 : 4;
-}
-
 bool gw_acker_has(const struct gw_acker *acker, uint64_t number)
 {
     return number < acker->floor || gw_ranges_contains(&acker->received, number);

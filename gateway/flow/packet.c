@@ -30,16 +30,12 @@ struct out {
 
 static void write_number(struct out *out)
 {
-    struct gw_recovery *recovery = &out->mux->recovery;
-    uint64_t number = recovery->sent.next;
-    unsigned len = gw_number_len(number, recovery->has_acked, recovery->largest_acked);
-    uint8_t *p = gw_write_reserve(&out->w, NUMBER_HEAD + len);
+    uint8_t *p = gw_write_reserve(&out->w, NUMBER_HEAD + GW_NUMBER_LEN);
     if (p == NULL)
         return;
-    *p++ = GW_FRAME_NUMBER;
-    *p++ = (uint8_t)len;
-    while (len-- > 0)
-        *p++ = (uint8_t)(number >> (8 * len));
+    p[0] = GW_FRAME_NUMBER;
+    p[1] = GW_NUMBER_LEN;
+    gw_store32_be(p + NUMBER_HEAD, (uint32_t)out->mux->recovery.sent.next);
 }
 
 static void write_ack(struct out *out)

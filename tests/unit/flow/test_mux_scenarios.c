@@ -305,6 +305,30 @@ static void test_new_path(void **state)
     end_scene();
 }
 
+/* One path keeps what it has for 5 s, while tens of thousands of packets take another: those that come then are what they were, old. */
+static void test_path_stands_still(void **state)
+{
+    struct pair_link link = {.plain = 1400, .delay_ns = GW_MS(10), .rate = 12500000, .queue = 200000};
+    (void)state;
+    begin(&link, GW_CC_BBR, 64u << 20);
+    struct end *end = open_stream(UINT64_C(1) << 40, GW_CLASS_NORMAL);
+    pair_run(&scene->pair, GW_S(3));
+    scene->pair.link.delay_ns = GW_S(5);
+    pair_run(&scene->pair, GW_MS(50));
+    scene->pair.link.delay_ns = GW_MS(10);
+    for (int i = 0; i < 2; i++)
+        gw_mux_set_path(scene->pair.mux[i], scene->pair.now, 1400, 76, GW_MS(20), true);
+    uint64_t sent = stats_of(0).packets_sent, received = other(end)->received;
+    pair_run(&scene->pair, GW_MS(4900));
+    assert_true(stats_of(0).packets_sent - sent > 1u << 15);
+    assert_true(other(end)->received > received + 40000000);
+    received = other(end)->received;
+    pair_run(&scene->pair, GW_S(5));
+    assert_true(other(end)->received > received + 40000000);
+    assert_int_equal(stats_of(0).violations + stats_of(1).violations, 0);
+    end_scene();
+}
+
 /* --- flow control ------------------------------------------------------------------------------------------------ */
 
 static void test_stalled_stream_stops_only_itself(void **state)
@@ -516,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_tail_loss),
         cmocka_unit_test(test_outage),
         cmocka_unit_test(test_new_path),
+        cmocka_unit_test(test_path_stands_still),
         cmocka_unit_test(test_stalled_stream_stops_only_itself),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_session_window_grows),
