@@ -139,7 +139,7 @@ static void fix_l4(const struct gw_super *super, const uint8_t *header, uint8_t 
     uint8_t flags = header[super->ip.l4 + 13];
     gw_store32_be(l4 + 4, gw_load32_be(header + super->ip.l4 + 4) + super->done);
     if (!is_last)
-        flags &= (uint8_t) ~(GW_TCP_FIN | GW_TCP_PSH);
+        flags = (uint8_t)(flags & ~(GW_TCP_FIN | GW_TCP_PSH));
     if (super->segments > 0)
         flags &= (uint8_t)~GW_TCP_CWR;
     l4[13] = flags;

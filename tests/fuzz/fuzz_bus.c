@@ -202,10 +202,11 @@ static void set_up(void)
         abort();
 }
 
+typedef void reader(struct gw_bus *ours, sd_bus_message *message);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(struct gw_bus * ours,
-                                   sd_bus_message * message) = {read_servers, read_global, read_owner};
+    static reader *const readers[] = {read_servers, read_global, read_owner};
     struct source from = {data, size};
     struct gw_bus ours = {.sd = &sd};
     if (!bus)

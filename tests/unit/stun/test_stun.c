@@ -243,12 +243,12 @@ static unsigned play(const struct nat *nat)
     return sent_count;
 }
 
+/* clang-format off */
+#define SAME {"1.2.3.4:7", "1.2.3.4:7", "1.2.3.4:7"}
+/* clang-format on */
+
 static void test_behaviour(void **state)
 {
-#define SAME                                  \
-    {                                         \
-        "1.2.3.4:7", "1.2.3.4:7", "1.2.3.4:7" \
-    }
     static const struct nat nats[] = {
         {SAME, true, true, true, GW_STUN_INDEPENDENT, GW_STUN_INDEPENDENT, false},
         {SAME, false, true, false, GW_STUN_INDEPENDENT, GW_STUN_ADDRESS, false},
