@@ -120,11 +120,23 @@ bool gw_peer_flows_may_send(const struct gw_peer *peer)
     return peer->kind == GW_PEER_PEERGATE || peer->config.has_ed25519;
 }
 
+/* Keys that were made while probes went unanswered are not what is wrong. The peer may have lost those too, since then: as long again as it took to make them, and twice that the next time. */
+static bool may_lack_keys(const struct gw_peer *peer, struct gw_mono now)
+{
+    struct gw_session_stats session;
+    gw_session_stats(peer->session, &session);
+    return gw_mono_is_never(session.last_handshake) ||
+           gw_mono_sub(now, session.last_handshake) >=
+               gw_mono_sub(session.last_handshake, peer->probes_since);
+}
+
 void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
 {
     unsigned probes = peer->mux ? gw_mux_unanswered_probes(peer->mux) : 0;
     if (probes == peer->probes_seen)
         return;
+    if (peer->probes_seen == 0 || probes < peer->probes_seen)
+        peer->probes_since = now;
     peer->probes_seen = probes;
     if (probes > 0) /* the way may have become narrower without a word */
         gw_peer_mtu_doubt(peer);
@@ -133,7 +145,7 @@ void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now)
         peer->host->hooks.on_wanted(peer, now, peer->host->hooks.ctx);
     if (probes > 0 && path && gw_paths_have_other(&peer->paths))
         gw_path_probe(path, now, peer->host->random);
-    if (probes >= GONE_PROBES)
+    if (probes >= GONE_PROBES && may_lack_keys(peer, now))
         gw_session_doubt(peer->session, now);
 }
 

@@ -164,6 +164,7 @@ struct gw_peer {
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
     uint64_t full_acked_seen;           /* gw_mux_full_acked, when last looked at */
     unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
+    struct gw_mono probes_since;        /* the first of them */
     struct gw_tuple mux_tuple;
 
     /* What the train under way brought, told to session and paths once. */

@@ -158,6 +158,31 @@ static void test_shrinking_link_under_a_flow(void **state)
     }
 }
 
+/* Only what is short gets through, less than any path has to carry: no size helps, and the peer answers handshakes all the time. New keys are asked for again, but ever more seldom. */
+static void test_hole_without_end(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    struct gw_peer_status before, after;
+    begin(77, 1500, &(struct sim_link_params){.delay_ns = GW_MS(1), .rate_bps = 50000000}, false, false);
+    assert_int_equal(sim_client_start(&client, a, to_b, "echo", 40u << 20), 0);
+    sim_net_run(&net, GW_S(2));
+    before = status();
+    link_mtu = 600;
+    sim_net_run(&net, GW_S(100));
+    after = status();
+    assert_int_equal(after.session.state, GW_SESSION_ESTABLISHED);
+    uint64_t asked = after.session.handshakes_sent - before.session.handshakes_sent;
+    print_message("| path MTU: nothing but short packets for 100 s | %llu initiations |\n",
+                  (unsigned long long)asked);
+    assert_in_range(asked, 1, 20);
+    link_mtu = 1500;
+    for (unsigned i = 0; i < 600 && !sim_client_is_done(&client); i++)
+        sim_net_run(&net, GW_MS(100));
+    assert_true(sim_client_is_done(&client));
+    sim_net_fini(&net);
+}
+
 /* IP packets alone, which nobody acknowledges to us, while small ones go on. */
 static struct {
     unsigned large, small;
@@ -332,13 +357,10 @@ static void test_idle_peers_cost_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_link),
-        cmocka_unit_test(test_shrinking_link_under_a_flow),
-        cmocka_unit_test(test_black_hole_for_packets),
-        cmocka_unit_test(test_loss_does_not_shrink),
-        cmocka_unit_test(test_growing_link),
-        cmocka_unit_test(test_other_path),
-        cmocka_unit_test(test_idle_peers_cost_nothing),
+        cmocka_unit_test(test_every_link),           cmocka_unit_test(test_shrinking_link_under_a_flow),
+        cmocka_unit_test(test_hole_without_end),     cmocka_unit_test(test_black_hole_for_packets),
+        cmocka_unit_test(test_loss_does_not_shrink), cmocka_unit_test(test_growing_link),
+        cmocka_unit_test(test_other_path),           cmocka_unit_test(test_idle_peers_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
