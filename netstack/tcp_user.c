@@ -73,8 +73,8 @@ static void tell_data(struct gw_connection *connection)
 {
     struct iovec iov[GW_COALESCE_PIECES];
     struct pbuf *head = connection->incoming;
+    connection->incoming = NULL; /* ours: whoever is offered what was kept may end the connection */
     ns_window_deliver_kept(connection);
-    connection->incoming = NULL;
     for (struct pbuf *p = head; p && connection->state == STATE_OPEN;) {
         int count = 0;
         for (; p && count < (int)GW_COALESCE_PIECES; p = p->next)

@@ -164,6 +164,40 @@ static void test_a_stalled_reader_closes_the_window(void **state)
     wire_free(wire);
 }
 
+/* A service that is gone is met while bytes are handed to it: any of them, also of those that were kept while a gap was open and come with those that fill it. */
+static bool drop_one(struct wire *w, int from, uint8_t *packet, size_t len)
+{
+    (void)packet;
+    return from != 0 || len < 1000 || w->sent[0] != 700;
+}
+
+#define OFFERED 2000000u
+
+static bool is_reset_or_whole(struct wire *wire, void *ctx)
+{
+    (void)ctx;
+    return wire->accepted && (wire->ends[0].is_closed || wire->ends[0].received == OFFERED);
+}
+
+static void test_reset_while_bytes_are_offered(void **state)
+{
+    unsigned at = 0;
+    (void)state;
+    for (bool is_whole = false; !is_whole;) {
+        struct wire *wire = wire_new(NULL);
+        struct end client = {.is_kept_open = true};
+        wire->delay_ns = GW_MS(20);
+        wire->filter = drop_one;
+        wire->answer_reset_at = ++at;
+        assert_int_equal(wire_connect(wire, &client, 4, 80, OFFERED), 0);
+        assert_true(wire_run(wire, GW_S(20), is_reset_or_whole, NULL));
+        is_whole = wire->ends[0].received == OFFERED;
+        assert_true(is_whole ? wire->lost == 1 : wire_run(wire, GW_S(1), is_closed, &client));
+        wire_free(wire);
+    }
+    assert_true(at > 20);
+}
+
 static void test_silence_ends_it(void **state)
 {
     (void)state;
@@ -469,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_reset_reaches_the_other_side),
         cmocka_unit_test(test_refused_dropped_and_late),
         cmocka_unit_test(test_a_stalled_reader_closes_the_window),
+        cmocka_unit_test(test_reset_while_bytes_are_offered),
         cmocka_unit_test(test_silence_ends_it),
         cmocka_unit_test(test_two_thousand_connections),
         cmocka_unit_test(test_the_cap_refuses),

@@ -81,8 +81,13 @@ static size_t on_data(struct gw_connection *connection, struct gw_mono now, cons
 {
     struct end *end = user;
     size_t taken = 0;
-    (void)connection, (void)now;
     must(!end->is_fin && count > 0 && count <= 64);
+    if (++end->offered == end->reset_at) {
+        gw_connection_reset(connection, now);
+        end->is_closed = true;
+        end->connection = NULL;
+        return 0;
+    }
     for (int i = 0; i < count; i++) {
         const uint8_t *bytes = iov[i].iov_base;
         must(iov[i].iov_len > 0);
@@ -209,6 +214,7 @@ static void on_connection(struct gw_netstack_link *link, struct gw_connection *o
                         .own_seed = 2,
                         .seed = 1,
                         .stall_at = wire->answer_stall,
+                        .reset_at = wire->answer_reset_at,
                         .is_kept_open = wire->is_answer_open};
     gw_connection_accept(offer, now, &end_ops, end);
 }

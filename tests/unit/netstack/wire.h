@@ -14,7 +14,9 @@ struct end {
     struct gw_connection *connection;
     uint64_t to_send, sent, received;
     uint64_t stall_at; /* takes no more bytes than this; 0 = all */
-    unsigned seed;     /* of the pattern that is expected */
+    unsigned reset_at; /* resets the connection when it is offered bytes for the n-th time; 0 = never */
+    unsigned offered;
+    unsigned seed; /* of the pattern that is expected */
     unsigned own_seed;
     bool is_connected, is_fin, is_finish_wanted, is_finished, is_closed, is_kept_open, is_udp;
     enum gw_reason reason;
@@ -44,6 +46,7 @@ struct wire {
     uint64_t answer_len; /* accepted ends send so much */
     uint64_t answer_stall;
     bool is_answer_open; /* ... and do not finish */
+    unsigned answer_reset_at;
     struct gw_connection *offers[64];
     unsigned offer_count, accepted;
     struct end ends[WIRE_ENDS_MAX]; /* those that were accepted */
