@@ -92,7 +92,7 @@ while True:
 sleep 0.5
 
 rate() { # iperf3 arguments: Mbit/s that were received
-    inc iperf3 -J -p 5201 "$@" >"$work/iperf.json" 2>&1 || die "iperf3 $*: $(head -c 300 "$work/iperf.json")"
+    inc timeout 100 iperf3 -J -p 5201 "$@" >"$work/iperf.json" 2>&1 || die "iperf3 $*: $(head -c 300 "$work/iperf.json")"
     python3 -c 'import json, sys; print(round(json.load(open(sys.argv[1]))["end"]["sum_received"]["bits_per_second"] / 1e6))' "$work/iperf.json"
 }
 
