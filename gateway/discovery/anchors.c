@@ -26,6 +26,7 @@
 #define TOUCH_NS GW_MS(500) /* heard of so lately: it is there */
 #define REFUSED_WAIT_NS GW_S(60)
 #define RETURN_NS GW_S(1)     /* after a goodbye, unless persistent keepalive makes the session ask sooner */
+#define RENEWAL_NS GW_S(165)  /* of the 180 s that keys hold, from 120 s on whoever sends renews them */
 #define RECONNECT_NS GW_S(15) /* to a neighbour that is needed */
 #define ANSWERED_NS GW_S(10)  /* what an anchor says so soon after a request is about it */
 
@@ -39,6 +40,14 @@ static bool is_connected(const struct gw_anchor_use *use)
     struct gw_session_stats session;
     gw_session_stats(use->peer->session, &session);
     return session.state == GW_SESSION_ESTABLISHED || session.state == GW_SESSION_STALE;
+}
+
+/* Registered: there was a handshake. */
+static struct gw_mono keys_born(const struct gw_anchor_use *use)
+{
+    struct gw_session_stats session;
+    gw_session_stats(use->peer->session, &session);
+    return session.last_handshake;
 }
 
 int64_t gw_anchor_use_configured(const struct gw_anchor_use *use)
@@ -283,6 +292,10 @@ static struct gw_mono next_beat(const struct gw_anchor_use *use, struct gw_mono 
 {
     struct gw_mono at = gw_mono_add(use->began, keepalive_of(use));
     struct gw_mono least = gw_mono_add(now, keepalive_of(use) / 2), together = GW_NEVER;
+    /* Keys may have been born between beats, and then both of the next may miss the time in which they are renewed. */
+    struct gw_mono renewal = gw_mono_add(keys_born(use), RENEWAL_NS);
+    if (gw_mono_before(renewal, at) && !gw_mono_before(renewal, least))
+        at = renewal;
     /* A little earlier, with another anchor: a phone's radio wakes once for both, and from then on always. */
     gw_list_for_each (node, &use->discovery->anchors) {
         const struct gw_anchor_use *other = gw_list_entry(node, struct gw_anchor_use, node);

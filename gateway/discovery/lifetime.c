@@ -17,8 +17,7 @@
 #define RETRY_NS GW_S(300) /* after a test that told nothing; doubling, up to REVIEW_NS */
 #define TESTS_MAX 8u
 #define LEAST_NS GW_S(5) /* no interval is shorter: 720 an hour */
-/* None grows longer. A handshake comes with the first request after 120 s and keys end after 180 s: with intervals up to 90 s there is always one that falls between, so the
- * anchor has keys at any time to tell us that somebody wants us. */
+/* None grows longer: with this, the request that renews the keys (anchors.c) is hardly ever one more. */
 #define MOST_NS GW_S(85)
 #define MIDDLE_NS GW_S(55)  /* below what many NATs have: 60 s */
 #define LONGEST_NS GW_S(95) /* silence that is tried */
@@ -179,6 +178,8 @@ static void end_series(struct gw_discovery *discovery, struct gw_mono now)
         gw_log_info("NAT: a way was still open after %lld s of silence, closed after %lld s (0: not known)",
                     (long long)(lifetime->here->alive_ns / GW_S(1)),
                     (long long)(lifetime->here->dead_ns / GW_S(1)));
+    lifetime->here->lacks_anchor = lifetime->longest > 0 && lifetime->longest < LONGEST_NS &&
+                                   lifetime->shortest == 0 && !may_grow(discovery);
     lifetime->longest = lifetime->shortest = 0;
     lifetime->tests = 0;
     lifetime->here->review_at = gw_mono_add(now, REVIEW_NS);
@@ -400,6 +401,16 @@ void gw_lifetime_probe(struct gw_discovery *discovery, struct gw_mono now, const
 
 /* ---- what happens */
 
+/* The series ended where one anchor alone ends it, and now there is another one. */
+static void go_on(struct gw_discovery *discovery, struct gw_mono now)
+{
+    struct gw_lifetime *lifetime = &discovery->lifetime;
+    lifetime->here->lacks_anchor = false;
+    lifetime->here->review_at = now;
+    lifetime->longest = lifetime->here->alive_ns;
+    arm(discovery, gw_mono_add(now, BEGIN_NS));
+}
+
 void gw_lifetime_moved(struct gw_discovery *discovery, struct gw_mono now)
 {
     struct gw_lifetime *lifetime = &discovery->lifetime;
@@ -416,6 +427,8 @@ void gw_lifetime_moved(struct gw_discovery *discovery, struct gw_mono now)
         lifetime->tests = lifetime->failures = 0;
     }
     apply(discovery, now); /* also when there are more anchors, or fewer */
+    if (lifetime->step == GW_LIFETIME_IDLE && lifetime->here->lacks_anchor && may_grow(discovery))
+        go_on(discovery, now);
     if (lifetime->step == GW_LIFETIME_IDLE && (!is_same || gw_mono_is_never(lifetime->deadline.at)))
         arm(discovery, gw_mono_add(now, BEGIN_NS));
 }

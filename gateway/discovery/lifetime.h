@@ -26,6 +26,7 @@ struct gw_lifetime_network {
     struct gw_addr local, seen; /* our own address and where an anchor saw us, ports 0; seen.family 0: free */
     int64_t alive_ns;           /* the longest silence that a way outlived; 0 = unknown */
     int64_t dead_ns;            /* the shortest that one did not; 0 = none */
+    bool lacks_anchor;          /* longer silences were not tried, for want of a second one */
     struct gw_mono review_at;   /* when to measure again */
     struct gw_mono used;        /* the last time that we came into it */
 };

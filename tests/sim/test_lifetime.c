@@ -23,9 +23,10 @@ static struct sim_net net;
 static struct sim_behind world;
 static struct sim_nat_line lines[2];
 static struct sim_node *anchors[2], *node, *other;
-static struct gw_peer *to_other, *to_node;
+static struct gw_peer *to_other, *to_node, *at_anchor[2];
 static unsigned anchor_count;
-static bool keeps_idle; /* the node speaks to the other one even when nobody uses it */
+static struct gw_mono late_until; /* the second anchor is not there before */
+static bool keeps_idle;           /* the node speaks to the other one even when nobody uses it */
 static struct {
     unsigned datagrams, wakeups;
     struct gw_mono last;
@@ -33,7 +34,12 @@ static struct {
 
 static bool counts(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
 {
-    (void)tuple, (void)datagram, (void)len;
+    (void)datagram, (void)len;
+    if (gw_mono_before(sim_now(from), late_until)) {
+        struct gw_addr late = sim_behind_addr(anchors[1], 4);
+        if (gw_addr_equal(&tuple->remote, &late))
+            return false;
+    }
     sent.datagrams++;
     sent.wakeups += gw_mono_is_never(sent.last) || gw_mono_sub(sim_now(from), sent.last) > GW_S(1);
     sent.last = sim_now(from);
@@ -93,7 +99,7 @@ static void begin(uint64_t seed, int64_t lifetime_ns, enum nat_ports ports, unsi
         anchors[i] = sim_behind_add_public(&world, places[i], NULL);
         anchors[i]->params.anchor.is_enabled = anchors[i]->params.anchor.relays = true;
         sim_node_restart(anchors[i]);
-        know(anchors[i], node, false);
+        at_anchor[i] = know(anchors[i], node, false);
         know(anchors[i], other, false);
         know(node, anchors[i], true);
         know(other, anchors[i], true);
@@ -132,7 +138,15 @@ static bool gets_in(const struct gw_addr *from, const struct gw_addr *to)
     return nat_from_outside(lines[0].home->v4, net.clock.now, &packet) == NAT_IN;
 }
 
-/* How often, of 1000 moments, the node could not be reached from one of its anchors, over so long. */
+/* The anchor can say something to the node. */
+static bool has_keys(unsigned anchor)
+{
+    struct gw_peer_status status;
+    gw_peer_status(at_anchor[anchor], sim_now(anchors[anchor]), &status);
+    return status.session.state == GW_SESSION_ESTABLISHED;
+}
+
+/* How often, of 1000 moments, the node could not be reached from one of its anchors, over so long: its NAT lets nothing in, or the anchor has no keys to say something with. */
 static double unreachable(int64_t duration_ns)
 {
     unsigned moments = 0, missed = 0;
@@ -142,7 +156,7 @@ static double unreachable(int64_t duration_ns)
             struct gw_anchor_view view;
             struct gw_addr from = sim_behind_addr(anchors[i], 4);
             assert_true(gw_gateway_anchor_view(node->gateway, i, sim_now(node), &view));
-            if (!gets_in(&from, &view.observed)) {
+            if (!gets_in(&from, &view.observed) || !has_keys(i)) {
                 missed++;
                 break;
             }
@@ -222,6 +236,26 @@ static void test_idle_random(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
         idle_hour(&table[i], NAT_PORTS_RANDOM);
+}
+
+/* While the beats to two anchors find each other, and one's keys were born between two beats: they are renewed in time all the same. */
+static void test_keys(void **state)
+{
+    (void)state;
+    for (int64_t late_s = 1; late_s < 60; late_s += 3) {
+        begin((uint64_t)late_s, GW_S(300), NAT_PORTS_PRESERVE, 2);
+        late_until = gw_mono_add(sim_now(node), GW_S(late_s));
+        sim_net_run(&net, GW_S(70));
+        for (int64_t passed = 0; passed < GW_S(1800); passed += GW_MS(10)) {
+            sim_net_run(&net, GW_MS(10));
+            if (!has_keys(0) || !has_keys(1))
+                fail_msg("no keys %lld ms after the start, the second anchor came after %lld s",
+                         (long long)(passed / GW_MS(1)) + 70000, (long long)late_s);
+        }
+        assert_true(keepalive() > 80);
+        late_until = (struct gw_mono){0};
+        end();
+    }
 }
 
 /* Nothing can be measured, where there are no further sockets: other ports alone tell. */
@@ -355,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_idle_random),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_without_sockets),
         cmocka_unit_test(test_restarted_router),
         cmocka_unit_test(test_sleep),
