@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`tun`: through two TUN interfaces, against wireguard-go between the same namespaces in the same run: TCP by iperf3, also against a bare pipe and the same
-daemon without seals; datagrams at a rate and as many as go; echo requests idle and beside TCP; memory; and how soon the first packet is through."""
+daemon without seals; echo requests idle and beside TCP; memory; and how soon the first packet is through. `udp`: datagrams at a rate and as many as go."""
 import contextlib
 import json
 import shutil
@@ -258,7 +258,9 @@ def start(ctx, namespaces):
     return ways
 
 
-def tun(ctx):
+@contextlib.contextmanager
+def two_tuns(ctx):
+    """(namespace a, the ways, the namespaces), with an iperf3 server in b."""
     if not shutil.which("iperf3"):
         raise LabError("no iperf3 on this machine")
     if not UNPACKED.exists():
@@ -267,15 +269,23 @@ def tun(ctx):
         a, b = lab.namespace("a"), lab.namespace("b")
         lab.veth(a, b)
         b.start(["iperf3", "-s", "-p", IPERF_PORT], port=IPERF_PORT)
-        ways = start(ctx, {"a": a, "b": b})
+        yield a, start(ctx, {"a": a, "b": b}), {"a": a, "b": b}
+
+
+def tun(ctx):
+    with two_tuns(ctx) as (a, ways, namespaces):
         for name, words in (("tun, 1 stream up", []), ("tun, 4 streams up", ["-P", "4"]), ("tun, 1 stream down", ["-R"]),
                             ("tun, 4 streams down", ["-R", "-P", "4"])):
             transfers = {key: Transfer(a, TUNNEL[key]["b"], way.pids, words, ctx.seconds(4)) for key, way in ways.items()}
             values, noise = interleaved(ctx.runs, transfers)
             ctx.emit({**result(name, transfers, values, noise), "peer_version": ways["wireguard-go"].version() if "wireguard-go" in ways else None})
-        ceilings(ctx, a, {"a": a, "b": b}, ways["peergate"])
+        ceilings(ctx, a, namespaces, ways["peergate"])
         idle(ctx, a, ways)
         idle_polling(ctx, a, ways["peergate"])
         loaded(ctx, a, ways)
-        datagrams(ctx, a, ways, start_nebula(ctx, {"a": a, "b": b}))
         first_packet(ctx, a, ways["peergate"])
+
+
+def udp(ctx):
+    with two_tuns(ctx) as (a, ways, namespaces):
+        datagrams(ctx, a, ways, start_nebula(ctx, namespaces))

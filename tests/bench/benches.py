@@ -518,5 +518,5 @@ def packets(ctx):
 
 
 BENCHES = {"download": download, "lossy": lossy, "ttfb": ttfb, "cold": cold, "conns": conns, "idle": idle,
-           "engine": engine, "flow": flow, "tun": bench_tun.tun, "dns": bench_dns.dns, "relay": bench_relay.relay, "packets": packets,
+           "engine": engine, "flow": flow, "tun": bench_tun.tun, "udp": bench_tun.udp, "dns": bench_dns.dns, "relay": bench_relay.relay, "packets": packets,
            "natpath": bench_natpath.natpath, "badlinks": bench_badlinks.badlinks}

@@ -248,9 +248,10 @@ def watch(box, seconds):
     return count
 
 
-def idle(ground, seconds=None):
+def idle(ground):
     """A phone that knows many peers and uses none: what it sends, and how often it wakes. Per hour, out of two beats or what is asked for."""
-    seconds = seconds or float(os.environ.get("PEERGATE_IDLE_SECONDS", "51"))  # two beats
+    seconds = float(os.environ.get("PEERGATE_IDLE_SECONDS", "51"))      # two beats
+    settled = float(os.environ.get("PEERGATE_IDLE_SETTLED_SECONDS", "25"))
     internet = Internet(ground)
     line = internet.home("phone", "port-restricted", delay=10)
     members = []
@@ -268,7 +269,7 @@ def idle(ground, seconds=None):
     time.sleep(7)
     anchors[1].up()  # at another time than the first: their beats have to find each other
     check(not wait_registered([phone], 30), "phone is not registered")
-    time.sleep(25)  # what a start brings is over
+    time.sleep(settled)
     before, sleeps = counted(line), switched(phone)
     woken = watch(line, seconds) * 3600 / seconds
     out, back, sent, received = ((now - then) * 3600 / seconds for now, then in zip(counted(line), before))
