@@ -289,7 +289,7 @@ def measure(parts):
     """[(what, figure, limit or None)] of all parts."""
     found = []
     for part in parts:
-        with Ground(f"anchors-{part.__name__}") as ground:
+        with Ground(f"anchors-{part.__name__}", limit=1200) as ground:
             ground.step(part.__doc__.splitlines()[0])
             found += part(ground)
     return found
