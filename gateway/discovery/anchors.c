@@ -56,6 +56,15 @@ int64_t gw_anchor_use_configured(const struct gw_anchor_use *use)
     return interval > 0 ? interval : KEEPALIVE_NS;
 }
 
+const struct gw_path *gw_anchor_use_v4_way(const struct gw_anchor_use *use)
+{
+    const struct gw_path *path = gw_paths_current(&use->peer->paths);
+    return !use->is_neighbour && use->is_registered && path && path->is_validated &&
+                   gw_tuple_is_direct(&path->tuple) && path->tuple.remote.family == 4
+               ? path
+               : NULL;
+}
+
 static int64_t keepalive_of(const struct gw_anchor_use *use)
 {
     return use->interval_ns > 0 ? use->interval_ns : gw_anchor_use_configured(use);
@@ -400,8 +409,7 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
 void gw_anchor_use_renew(struct gw_anchor_use *use, struct gw_mono now)
 {
     use->is_round_due = true;
-    if (use->number != 0) /* under way: its pages may be from before the change */
-        use->number = 0;
+    use->number = 0; /* what is under way may be from before the change */
     if (is_connected(use))
         arm(use, gw_mono_add(now, SETTLE_NS));
 }

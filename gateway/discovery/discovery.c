@@ -86,9 +86,9 @@ static void session_changed(struct gw_reach *reach, struct gw_mono now)
 {
     struct gw_session_stats session;
     gw_session_stats(reach->peer->session, &session);
+    /* Nobody is at the other ends of its channels: the next use begins with new ones. */
     if (gw_peer_has_ended(reach->peer))
-        gw_relay_channels_fini(reach,
-                               now); /* nobody is at their other ends; the next use begins with new ones */
+        gw_relay_channels_fini(reach, now);
     if (session.state == GW_SESSION_ESTABLISHED && reach->meet.step != GW_MEET_PUNCHING)
         gw_meet_end(reach);
     if (session.state != GW_SESSION_ESTABLISHED && session.state != GW_SESSION_STALE &&
@@ -267,6 +267,20 @@ static bool is_offered(const struct gw_candidate *list, unsigned count, const st
 bool gw_discovery_is_own(const struct gw_discovery *discovery, const struct gw_addr *addr)
 {
     return gw_addr_is_set(addr) && is_offered(discovery->own, discovery->own_count, addr);
+}
+
+struct gw_addr gw_discovery_own_v4(const struct gw_discovery *discovery)
+{
+    struct gw_addr ip = {.family = 4};
+    for (unsigned i = 0; i < discovery->own_count; i++) {
+        const struct gw_candidate *own = &discovery->own[i];
+        if (own->kind == GW_CANDIDATE_HOST && own->addr.family == 4) {
+            ip = own->addr;
+            break;
+        }
+    }
+    ip.port = 0;
+    return ip;
 }
 
 /* Peers that we have a session with hear of it, and what failed is tried anew. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What discovery is made of, and the functions its files owe each other. For gateway/discovery only.
+/* What discovery is made of, and the functions its files owe each other. For gateway/discovery only, and tests that look inside.
  *   discovery.c   which peers are anchors, which are to be found; our own addresses      anchors.c   registration with each anchor
  *   direct.c      from the relay to a direct path      rounds.c   how, with these two NATs      meet.c, meet_further.c   without a relay
- *   measure.c     our own NAT      lifetime.c   for how long it remembers      inbound.c   a firewall in front of us
+ *   measure.c     our own NAT      nat.c   what its answers say      lifetime.c   for how long it remembers      inbound.c   a firewall in front of us
  *   links.c       further sockets      probes.c   type 7
  *   carrier.c     an anchor where UDP does not get through      neighbours.c   peers that relay, where no anchor does
- *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out */
+ *   reach.c       one peer to be found: channels asked for      relay.c   the channels that we hold, frames in and out
+ *   observations.c   where peers see us      view.c   what `why` and `status` show */
 #ifndef GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 #define GATEWAY_DISCOVERY_DISCOVERY_PRIVATE_H
 
@@ -228,7 +229,9 @@ void gw_anchor_use_observed(struct gw_anchor_use *use, const peergate_Address *a
 /* The reach is going: not to be pointed to any more. */
 void gw_anchor_use_forget(struct gw_anchor_use *use, const struct gw_reach *reach, struct gw_mono now);
 
-/* As its configuration has it. */
+/* The way to it if it passes our NAT and the NAT is all that it passes: IPv4, direct, proven; no neighbour's, which may stand on our side. NULL: there is none. Lent. */
+const struct gw_path *gw_anchor_use_v4_way(const struct gw_anchor_use *use);
+/* How often to speak to it, in ns, as its configuration has it. */
 int64_t gw_anchor_use_configured(const struct gw_anchor_use *use);
 /* What is known of our NAT changed: how often to speak to it. */
 void gw_anchor_use_refit(struct gw_anchor_use *use, struct gw_mono now);
@@ -417,6 +420,8 @@ void gw_relay_left(struct gw_anchor_use *use, struct gw_mono now);
 /* ---- discovery.c */
 /* Is it one of those that gw_discovery_set_addresses was given? */
 bool gw_discovery_is_own(const struct gw_discovery *discovery, const struct gw_addr *addr);
+/* Our own IPv4 address as far as we know it, port 0: the interface's that we offer first. All zeros but for the family: we have none. */
+struct gw_addr gw_discovery_own_v4(const struct gw_discovery *discovery);
 /* What we offer: our own addresses and the observed ones. Returns how many, at most GW_CANDIDATES_MAX. */
 unsigned gw_discovery_offer(const struct gw_discovery *discovery, peergate_Address *out);
 /* An anchor sees us at another address than before. */

@@ -32,22 +32,12 @@ static void arm(struct gw_discovery *discovery, struct gw_mono at)
 
 /* ---- whom to ask, and where we are */
 
-/* The IPv4 way to an anchor: what goes there passes our NAT. */
-static const struct gw_path *way_to(const struct gw_anchor_use *use)
-{
-    const struct gw_path *path = gw_paths_current(&use->peer->paths);
-    return !use->is_neighbour && use->is_registered && path && path->is_validated &&
-                   gw_tuple_is_direct(&path->tuple) && path->tuple.remote.family == 4
-               ? path
-               : NULL;
-}
-
 static struct gw_anchor_use *nearest(const struct gw_discovery *discovery)
 {
     struct gw_anchor_use *best = NULL;
     gw_list_for_each (node, &discovery->anchors) {
         struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
-        if (way_to(use) && !use->is_silent && use->observed.family == 4 &&
+        if (gw_anchor_use_v4_way(use) && !use->is_silent && use->observed.family == 4 &&
             (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer)))
             best = use;
     }
@@ -62,20 +52,6 @@ static bool may_grow(const struct gw_discovery *discovery)
         count += !use->is_neighbour && use->is_registered && !use->is_silent;
     }
     return count >= GROW_ANCHORS;
-}
-
-static struct gw_addr own_ip(const struct gw_discovery *discovery)
-{
-    struct gw_addr ip = {.family = 4};
-    for (unsigned i = 0; i < discovery->own_count; i++) {
-        const struct gw_candidate *own = &discovery->own[i];
-        if (own->kind == GW_CANDIDATE_HOST && own->addr.family == 4) {
-            ip = own->addr;
-            break;
-        }
-    }
-    ip.port = 0;
-    return ip;
 }
 
 static bool is_network(const struct gw_lifetime_network *network, const struct gw_addr *local,
@@ -110,7 +86,7 @@ int64_t gw_lifetime_interval(const struct gw_discovery *discovery, const struct 
                              int64_t configured_ns)
 {
     const struct gw_lifetime_network *here = discovery->lifetime.here;
-    if (!here || (use && !way_to(use)))
+    if (!here || (use && !gw_anchor_use_v4_way(use)))
         return configured_ns;
     int64_t safe = here->alive_ns > 0 ? here->alive_ns - here->alive_ns / 10 : here->dead_ns / 2;
     if (safe > MOST_NS)
@@ -312,14 +288,14 @@ static void begin(struct gw_discovery *discovery, struct gw_mono now)
         return;
     }
     lifetime->use = use;
-    lifetime->at = way_to(use)->tuple;
+    lifetime->at = gw_anchor_use_v4_way(use)->tuple;
     enter(discovery, GW_LIFETIME_TOKEN, now);
 }
 
 static void rest_over(struct gw_discovery *discovery, struct gw_mono now)
 {
     struct gw_lifetime *lifetime = &discovery->lifetime;
-    if (!way_to(lifetime->use) || is_busy(discovery)) {
+    if (!gw_anchor_use_v4_way(lifetime->use) || is_busy(discovery)) {
         stop(discovery);
         arm(discovery, gw_mono_add(now, BUSY_NS)); /* the same again */
         return;
@@ -415,7 +391,7 @@ void gw_lifetime_moved(struct gw_discovery *discovery, struct gw_mono now)
 {
     struct gw_lifetime *lifetime = &discovery->lifetime;
     struct gw_anchor_use *use = nearest(discovery);
-    struct gw_addr local = own_ip(discovery);
+    struct gw_addr local = gw_discovery_own_v4(discovery);
     if (!use)
         return;
     bool is_same = lifetime->here && is_network(lifetime->here, &local, &use->observed);

@@ -23,23 +23,14 @@ static void arm(struct gw_discovery *discovery, struct gw_mono at)
 
 /* ---- whom to ask */
 
-/* The IPv4 way to an anchor: what goes there passes our NAT. */
-static const struct gw_path *way_to(const struct gw_anchor_use *use)
-{
-    const struct gw_path *path = gw_paths_current(&use->peer->paths);
-    return !use->is_neighbour && use->is_registered && path && path->is_validated &&
-                   gw_tuple_is_direct(&path->tuple) && path->tuple.remote.family == 4
-               ? path
-               : NULL;
-}
-
 static struct gw_anchor_use *nearest_other(struct gw_discovery *discovery, const struct gw_anchor_use *first)
 {
     struct gw_anchor_use *best = NULL;
     gw_list_for_each (node, &discovery->anchors) {
         struct gw_anchor_use *use = gw_list_entry(node, struct gw_anchor_use, node);
-        const struct gw_path *path = way_to(use);
-        if (!path || (first && gw_addr_same_ip(&way_to(first)->tuple.remote, &path->tuple.remote)))
+        const struct gw_path *path = gw_anchor_use_v4_way(use);
+        if (!path ||
+            (first && gw_addr_same_ip(&gw_anchor_use_v4_way(first)->tuple.remote, &path->tuple.remote)))
             continue;
         if (!best || gw_peer_rtt(use->peer) < gw_peer_rtt(best->peer))
             best = use;
@@ -55,7 +46,7 @@ static void choose_anchors(struct gw_discovery *discovery)
          measure->anchor_count < 2 && (use = nearest_other(discovery, use)) != NULL;) {
         struct gw_measured_anchor *anchor = &measure->anchors[measure->anchor_count++];
         anchor->use = use;
-        anchor->at = way_to(use)->tuple;
+        anchor->at = gw_anchor_use_v4_way(use)->tuple;
         anchor->number = 0;
         anchor->has_token = anchor->has_refused = false;
         anchor->port = 0;
@@ -246,15 +237,7 @@ static void after_tokens(struct gw_discovery *discovery, struct gw_mono now)
         return;
     }
     measure->has_link = true;
-    /* Our own address, as far as we know it: the interface's that we offer first. */
-    for (unsigned i = 0; i < discovery->own_count; i++) {
-        const struct gw_candidate *own = &discovery->own[i];
-        if (own->kind == GW_CANDIDATE_HOST && own->addr.family == 4) {
-            measure->seen.local = own->addr;
-            break;
-        }
-    }
-    measure->seen.local.family = 4;
+    measure->seen.local = gw_discovery_own_v4(discovery);
     measure->seen.local.port = port;
     enter(discovery, GW_MEASURE_FIRST, now);
 }

@@ -208,7 +208,6 @@ void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now)
         at = gw_mono_min(at, reach->meet.step == GW_MEET_PUNCHING || reach->meet.is_arranging
                                  ? reach->meet.further_at
                                  : wake_for_meet(reach, now));
-    (void)now;
     gw_deadline_arm(&reach->discovery->host->deadlines, &reach->deadline, at);
 }
 
