@@ -9,16 +9,16 @@
 #define V6_ENDS 8u
 #define V6_ENDS_LEN 36u
 
-static bool is_plain_tcp(const uint8_t *l4)
+/* A segment that neither begins nor ends anything. ECE and CWR may be set, unlike in what a burst takes in (coalesce.c): nobody is asked because of them. */
+static bool is_midway(const uint8_t *l4)
 {
     return (l4[13] & (GW_TCP_FIN | GW_TCP_SYN | GW_TCP_RST | GW_TCP_ACK | GW_TCP_URG)) == GW_TCP_ACK;
 }
 
 void gw_again_set(struct gw_again *again, const uint8_t *packet, const struct gw_ip *ip)
 {
-    bool is_plain =
-        !ip->is_fragment && !ip->has_extensions &&
-        (ip->protocol == GW_IP_UDP || (ip->protocol == GW_IP_TCP && is_plain_tcp(packet + ip->l4)));
+    bool is_plain = !ip->is_fragment && !ip->has_extensions &&
+                    (ip->protocol == GW_IP_UDP || (ip->protocol == GW_IP_TCP && is_midway(packet + ip->l4)));
     again->version = is_plain ? ip->version : 0;
     again->protocol = ip->protocol;
     if (is_plain && ip->version == 4)
@@ -34,7 +34,7 @@ static bool read_l4(struct gw_ip *ip, const uint8_t *packet)
     size_t room = ip->total_len - ip->l4, header = GW_UDP_HEADER;
     if (ip->protocol == GW_IP_TCP) {
         header = (size_t)(l4[12] >> 4) * 4;
-        if (header < GW_TCP_HEADER || header > room || !is_plain_tcp(l4))
+        if (header < GW_TCP_HEADER || header > room || !is_midway(l4))
             return false;
     } else if (gw_load16_be(l4 + 4) < GW_UDP_HEADER || gw_load16_be(l4 + 4) > room) {
         return false;

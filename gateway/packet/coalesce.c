@@ -110,7 +110,7 @@ static bool have_equal_headers(const uint8_t *head, const struct gw_ip *head_ip,
 }
 
 /* Nothing but data, ACK and maybe PSH. */
-static bool is_plain_tcp(const uint8_t *packet, const struct gw_ip *ip)
+static bool is_tcp_data(const uint8_t *packet, const struct gw_ip *ip)
 {
     return !ip->is_fragment && !ip->has_extensions && ip->protocol == GW_IP_TCP &&
            ip->total_len > ip->header_len && (packet[ip->l4 + 13] & ~GW_TCP_PSH) == GW_TCP_ACK;
@@ -119,19 +119,19 @@ static bool is_plain_tcp(const uint8_t *packet, const struct gw_ip *ip)
 bool gw_coalesce_is_next(const uint8_t *packet, const struct gw_ip *ip, const uint8_t *next,
                          const struct gw_ip *next_ip)
 {
-    return is_plain_tcp(packet, ip) && is_plain_tcp(next, next_ip) &&
-           is_same_flow(packet, ip, next, next_ip) && have_equal_headers(packet, ip, next, next_ip) &&
+    return is_tcp_data(packet, ip) && is_tcp_data(next, next_ip) && is_same_flow(packet, ip, next, next_ip) &&
+           have_equal_headers(packet, ip, next, next_ip) &&
            gw_load32_be(packet + ip->l4 + 4) + (ip->total_len - ip->header_len) ==
                gw_load32_be(next + next_ip->l4 + 4);
 }
 
-/* A segment that may be part of a burst: data, ACK and at most PSH. A datagram: with nothing behind it, and a checksum, which the burst's would have. */
+/* May it be part of a burst? A datagram: with nothing behind it, and a checksum, which the burst's would have. */
 static bool is_mergeable(const struct gw_coalescer *coalescer, const uint8_t *packet, const struct gw_ip *ip,
                          bool is_partial)
 {
     const uint8_t *l4 = packet + ip->l4;
     if (ip->protocol != GW_IP_UDP)
-        return is_plain_tcp(packet, ip);
+        return is_tcp_data(packet, ip);
     return !ip->is_fragment && !ip->has_extensions && ip->total_len > ip->header_len &&
            coalescer->takes_datagram_bursts && gw_load16_be(l4 + 4) == ip->total_len - ip->l4 &&
            (is_partial || gw_load16_be(l4 + 6) != 0);
