@@ -188,7 +188,8 @@ json_t *gw_client_receive_ok(struct gw_client *client)
     return NULL;
 }
 
-json_t *gw_client_ask_as_is(const struct gw_cmd_context *ctx, json_t *request)
+static json_t *ask_once(const struct gw_cmd_context *ctx, json_t *request,
+                        json_t *(*receive)(struct gw_client *client))
 {
     struct gw_client client;
     json_t *answer = NULL;
@@ -197,22 +198,19 @@ json_t *gw_client_ask_as_is(const struct gw_cmd_context *ctx, json_t *request)
         return NULL;
     }
     if (gw_client_send(&client, request))
-        answer = gw_client_receive(&client);
+        answer = receive(&client);
     gw_client_close(&client);
     return answer;
 }
 
+json_t *gw_client_ask_as_is(const struct gw_cmd_context *ctx, json_t *request)
+{
+    return ask_once(ctx, request, gw_client_receive);
+}
+
 json_t *gw_client_ask(const struct gw_cmd_context *ctx, json_t *request)
 {
-    struct gw_client client;
-    json_t *answer = NULL;
-    if (!gw_client_open(&client, ctx)) {
-        json_decref(request);
-        return NULL;
-    }
-    if (gw_client_send(&client, request))
-        answer = gw_client_receive_ok(&client);
-    gw_client_close(&client);
+    json_t *answer = ask_once(ctx, request, gw_client_receive_ok);
     if (answer && ctx->json) {
         gw_client_print_json(ctx, answer);
         json_object_clear(answer);
