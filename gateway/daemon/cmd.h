@@ -89,7 +89,7 @@ extern const struct gw_command gw_cmd_config;
 extern const struct gw_command gw_cmd_igd;
 /* cmd_dns.c */
 extern const struct gw_command gw_cmd_dns;
-/* cmd_up.c, cmd_control.c, cmd_status.c, cmd_ping.c, cmd_nc.c */
+/* cmd_up.c, cmd_control.c, cmd_status.c, cmd_ping.c, cmd_why.c, cmd_nc.c, cmd_forward.c */
 extern const struct gw_command gw_cmd_up, gw_cmd_down, gw_cmd_reload, gw_cmd_status, gw_cmd_peers,
     gw_cmd_ping, gw_cmd_why, gw_cmd_resolve, gw_cmd_services, gw_cmd_nc, gw_cmd_forward;
 /* cmd_netcheck.c */

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* `nc` and `forward`: a service of a peer on stdin and stdout, or on a local port. */
+/* The command `nc`: a service of a peer on stdin and stdout. */
 #include "gateway/base/random.h"
 #include "gateway/daemon/client.h"
-#include "gateway/daemon/cmd.h"
-#include "gateway/flow/class.h"
-#include "gateway/wire/addr.h"
+#include "gateway/daemon/cmd_destination.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,52 +10,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_LEN 65536u
-#define ADVICE_MAX 512u
-#define CLASS_HELP                                                                    \
-    "--class interactive|normal|bulk says who goes first when the link is full; by\n" \
-    "itself ssh, telnet, rdp and vnc are interactive and all else is normal. A\n"     \
-    "`class` that the peer has configured for the service overrides it there.\n"
-
-/* "22" is a port, all else a service. */
-static bool set_destination(json_t *request, const char *host, const char *service)
-{
-    char *end;
-    long port = strtol(service, &end, 10);
-    json_object_set_new(request, "host", json_string(host));
-    if (*end != '\0' || end == service)
-        return json_object_set_new(request, "service", json_string(service)) == 0;
-    return port > 0 && port < 65536 && json_object_set_new(request, "port", json_integer(port)) == 0;
-}
-
-/* What the person can do about a failure of this code; "": nothing that a command would say. */
-static void advise(char *out, size_t len, const char *code, const char *host)
-{
-    out[0] = '\0';
-    if (strcmp(code, "unreachable") == 0 || strcmp(code, "timed-out") == 0)
-        snprintf(out, len, "`peergate why %s` says more", host);
-    else if (strcmp(code, "not-listed") == 0 || strcmp(code, "refused") == 0)
-        snprintf(out, len, "`peergate services %s` lists what this node may use there", host);
-    else if (strcmp(code, "shut-out") == 0)
-        snprintf(out, len, "there, `peergate authorize` this node's peer ID, which `peergate id` prints");
-}
-
-/* class_ NULL: none is asked for. */
-static int check_class(const struct gw_cmd_context *ctx, const char *class_)
-{
-    enum gw_class ignored;
-    if (!class_ || gw_class_parse(&ignored, class_))
-        return GW_EXIT_OK;
-    return gw_cmd_usage_error(ctx, "--class is interactive, normal or bulk, not \"%s\"", class_);
-}
-
-/* --- nc --- */
 
 struct direction {
     int from, to;
@@ -125,7 +83,7 @@ struct answer {
 /* false: refused, and the person was told. */
 static bool read_answer(const struct gw_cmd_context *ctx, int fd, const char *host, struct answer *answer)
 {
-    char advice[ADVICE_MAX];
+    char advice[GW_CMD_ADVICE_MAX];
     char byte;
     ssize_t got;
     while ((got = read(fd, &byte, 1)) == 1 && byte != '\n') {
@@ -138,7 +96,7 @@ static bool read_answer(const struct gw_cmd_context *ctx, int fd, const char *ho
     answer->is_complete = true;
     answer->is_ok = json_is_true(json_object_get(line, "ok"));
     if (!answer->is_ok) {
-        advise(advice, sizeof advice, gw_json_text(line, "code"), host);
+        gw_cmd_advise(advice, sizeof advice, gw_json_text(line, "code"), host);
         gw_cmd_fail(ctx, "%s%s%s", line ? gw_json_text(line, "error") : "the daemon hung up",
                     advice[0] ? "; " : "", advice);
     }
@@ -245,10 +203,10 @@ static int run_nc(struct gw_cmd_context *ctx, int argc, char **argv)
     const char *class_ = NULL;
     const struct gw_cmd_option options[] = {{"--class", NULL, &class_}, {NULL, NULL, NULL}};
     int status = gw_cmd_options(ctx, &argc, argv, options, 2, 2);
-    if (status != GW_EXIT_OK || (status = check_class(ctx, class_)) != GW_EXIT_OK)
+    if (status != GW_EXIT_OK || (status = gw_cmd_check_class(ctx, class_)) != GW_EXIT_OK)
         return status;
     json_t *request = json_pack("{s:s,s:s*}", "command", "connect", "class", class_);
-    if (!set_destination(request, argv[1], argv[2])) {
+    if (!gw_cmd_set_destination(request, argv[1], argv[2])) {
         json_decref(request);
         return gw_cmd_usage_error(ctx, "\"%s\" is neither a service nor a port", argv[2]);
     }
@@ -262,131 +220,7 @@ const struct gw_command gw_cmd_nc = {
     .usage = "usage: peergate nc [--class CLASS] HOST SERVICE|PORT\n\n"
              "Connects stdin and stdout to that service. When the peer refuses or cannot be\n"
              "reached, says why and exits with 1. For ssh:\n\n"
-             "  ssh -o ProxyCommand='peergate nc %h %p' laptop.demo\n\n" CLASS_HELP,
+             "  ssh -o ProxyCommand='peergate nc %h %p' laptop.demo\n\n" GW_CMD_CLASS_HELP,
     .run = run_nc,
     .is_raw = true,
-};
-
-/* --- forward --- */
-
-/* What the daemon is to listen on: a port alone is one of 127.0.0.1, and a path starts from where the person is, which is not where the daemon is. */
-static json_t *listen_text(const char *listen)
-{
-    char here[PATH_MAX];
-    if (listen[strspn(listen, "0123456789")] == '\0')
-        return json_sprintf("127.0.0.1:%s", listen);
-    if (strncmp(listen, "unix:", 5) == 0 && listen[5] != '/' && listen[5] != '\0' &&
-        getcwd(here, sizeof here))
-        return json_sprintf("unix:%s/%s", here, listen + 5);
-    return json_string(listen);
-}
-
-/* HOST:PORT or HOST:SERVICE, the last colon counts. */
-static json_t *forward_request(const char *listen, char *destination)
-{
-    char *colon = strrchr(destination, ':');
-    if (!colon || colon == destination || colon[1] == '\0')
-        return NULL;
-    *colon = '\0';
-    json_t *request = json_pack("{s:s}", "command", "forward");
-    json_object_set_new(request, "listen", listen_text(listen));
-    if (set_destination(request, destination, colon + 1))
-        return request;
-    json_decref(request);
-    return NULL;
-}
-
-static int interrupted_fd = -1;
-static volatile sig_atomic_t is_interrupted;
-
-static void on_interrupt(int signo)
-{
-    (void)signo;
-    is_interrupted = 1;
-    shutdown(interrupted_fd, SHUT_RDWR);
-}
-
-/* The name may come with a reload, so that is no reason not to listen. */
-static void warn_of_name(const struct gw_cmd_context *ctx, const char *host)
-{
-    struct gw_addr ip;
-    if (gw_addr_parse_ip(&ip, host, 0) == 0)
-        return;
-    json_t *answer = gw_client_ask_as_is(ctx, json_pack("{s:s,s:s}", "command", "resolve", "host", host));
-    if (strcmp(gw_json_text(answer, "code"), "unknown-name") == 0)
-        gw_cmd_fail(ctx, "until there is one, connections will fail: %s", gw_json_text(answer, "error"));
-    json_decref(answer);
-}
-
-/* What the daemon says while it listens: the connections that came to nothing. */
-static void tell_events(const struct gw_cmd_context *ctx, struct gw_client *client, const char *destination,
-                        const char *host)
-{
-    char advice[ADVICE_MAX];
-    for (json_t *line; (line = gw_client_receive(client)) != NULL; json_decref(line)) {
-        if (strcmp(gw_json_text(line, "event"), "failed") != 0)
-            continue;
-        advise(advice, sizeof advice, gw_json_text(line, "code"), host);
-        gw_cmd_fail(ctx, "a connection to %s failed: %s%s%s", destination, gw_json_text(line, "sentence"),
-                    advice[0] ? "; " : "", advice);
-        if (ctx->json)
-            gw_client_print_json_line(ctx, line);
-    }
-}
-
-static int forward(struct gw_cmd_context *ctx, json_t *request, const char *destination)
-{
-    struct gw_client client;
-    char host[512];
-    if (!gw_client_open(&client, ctx)) {
-        json_decref(request);
-        return GW_EXIT_FAILED;
-    }
-    json_t *answer = gw_client_send(&client, request) ? gw_client_receive_ok(&client) : NULL;
-    if (!answer) {
-        gw_client_close(&client);
-        return GW_EXIT_FAILED;
-    }
-    if (ctx->json)
-        gw_client_print_json_line(ctx, answer);
-    else
-        printf("listening on %s for %s; Ctrl-C ends it\n", gw_json_text(answer, "listen"), destination);
-    fflush(stdout);
-    json_decref(answer);
-    interrupted_fd = client.fd;
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
-    snprintf(host, sizeof host, "%.*s", (int)(strrchr(destination, ':') - destination), destination);
-    warn_of_name(ctx, host);
-    tell_events(ctx, &client, destination, host);
-    gw_client_close(&client);
-    return is_interrupted ? GW_EXIT_OK : gw_cmd_fail(ctx, "the daemon has ended");
-}
-
-static int run_forward(struct gw_cmd_context *ctx, int argc, char **argv)
-{
-    char destination[512];
-    const char *class_ = NULL;
-    const struct gw_cmd_option options[] = {{"--class", NULL, &class_}, {NULL, NULL, NULL}};
-    int status = gw_cmd_options(ctx, &argc, argv, options, 2, 2);
-    if (status != GW_EXIT_OK || (status = check_class(ctx, class_)) != GW_EXIT_OK)
-        return status;
-    snprintf(destination, sizeof destination, "%s", argv[2]);
-    json_t *request = forward_request(argv[1], destination);
-    if (!request)
-        return gw_cmd_usage_error(ctx, "\"%s\" is not HOST:PORT or HOST:SERVICE", argv[2]);
-    if (class_)
-        json_object_set_new(request, "class", json_string(class_));
-    return forward(ctx, request, argv[2]);
-}
-
-const struct gw_command gw_cmd_forward = {
-    .name = "forward",
-    .summary = "listen on a local port for a service of a peer",
-    .usage = "usage: peergate forward [--class CLASS] [--json] LISTEN HOST:PORT|HOST:SERVICE\n\n"
-             "Every connection to LISTEN (a port, ADDRESS:PORT or unix:PATH) becomes one to that\n"
-             "service of the peer, until Ctrl-C. A port alone is one of 127.0.0.1. When one fails,\n"
-             "says why; with --json also as a line of JSON.\n\n"
-             "  peergate forward 8080 home.demo:web\n\n" CLASS_HELP,
-    .run = run_forward,
 };
