@@ -15,6 +15,18 @@ struct gw_addr sim_behind_addr(const struct sim_node *node, uint8_t family)
     return addr;
 }
 
+void sim_behind_tell_addresses(struct sim_node *node)
+{
+    struct gw_candidate list[2];
+    unsigned count = 0;
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        struct gw_addr addr = sim_behind_addr(node, family);
+        if (gw_addr_is_set(&addr))
+            list[count++] = (struct gw_candidate){addr, GW_CANDIDATE_HOST};
+    }
+    gw_gateway_set_candidates(node->gateway, sim_now(node), list, count);
+}
+
 static void settle(struct sim_node *node)
 {
     node->addr = sim_behind_addr(node, 4);

@@ -44,5 +44,7 @@ struct sim_node *sim_behind_add_public(struct sim_behind *world, const char *tex
 void sim_behind_move(struct sim_node *node, struct sim_nat_line *line);
 /* Its address as it knows it itself, with the port of link 0; not set where it has none of that family. */
 struct gw_addr sim_behind_addr(const struct sim_node *node, uint8_t family);
+/* Tells its engine these, of both families, as the interfaces' (gw_gateway_set_candidates). */
+void sim_behind_tell_addresses(struct sim_node *node);
 
 #endif

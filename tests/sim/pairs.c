@@ -13,18 +13,6 @@ static void must(bool is_right)
         abort();
 }
 
-static void tell_addresses(struct sim_node *node)
-{
-    struct gw_candidate list[2];
-    unsigned count = 0;
-    for (uint8_t family = 4; family <= 6; family += 2) {
-        struct gw_addr addr = sim_behind_addr(node, family);
-        if (gw_addr_is_set(&addr))
-            list[count++] = (struct gw_candidate){addr, GW_CANDIDATE_HOST};
-    }
-    gw_gateway_set_candidates(node->gateway, sim_now(node), list, count);
-}
-
 static void add_anchor(struct sim_node *node, const struct sim_node *anchor)
 {
     struct gw_peer_config config = sim_peer_config(node, anchor);
@@ -40,16 +28,6 @@ static void add_anchor(struct sim_node *node, const struct sim_node *anchor)
     must(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer) == 0);
 }
 
-static struct gw_peer *add_unlocated(struct sim_node *node, const struct sim_node *other)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    config.has_ed25519 = true;
-    must(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer) == 0);
-    return peer;
-}
-
 static void add_public(struct sim_node *nodes[2], unsigned which)
 {
     static const char *const v4[2] = {"9.9.9.9", "9.9.9.10"}, *const v6[2] = {"2a00:ffff::9",
@@ -58,7 +36,7 @@ static void add_public(struct sim_node *nodes[2], unsigned which)
     anchor->params.anchor.is_enabled = anchor->params.anchor.relays = true;
     sim_node_restart(anchor);
     for (unsigned i = 0; i < 2; i++) {
-        add_unlocated(anchor, nodes[i]);
+        sim_node_add_unlocated(anchor, nodes[i]);
         add_anchor(nodes[i], anchor);
     }
 }
@@ -114,13 +92,13 @@ void sim_pair_meet(struct sim_pair_outcome *out, const struct sim_pair_params *p
         sim_nat_add_line(&lines[i], &world.nat, &world.nat.internet, params->kinds[i], i + 1,
                          params->with_v6[i]);
         nodes[i] = sim_behind_add(&world, &lines[i]);
-        tell_addresses(nodes[i]);
+        sim_behind_tell_addresses(nodes[i]);
     }
     for (unsigned i = 0; i < params->anchors; i++)
         add_public(nodes, i);
     sim_app_serve(nodes[1]);
     for (unsigned i = 0; i < 2; i++)
-        peers[i] = add_unlocated(nodes[i], nodes[!i]);
+        peers[i] = sim_node_add_unlocated(nodes[i], nodes[!i]);
     run(out, params, nodes, peers);
     for (unsigned i = 0; i < 2; i++) {
         gw_gateway_nat_view(nodes[i]->gateway, &out->nats[i]);

@@ -41,6 +41,21 @@ static struct gw_wall read_wall(struct gw_wallclock *clock)
 
 /* ---- in and out */
 
+void sim_node_watch(struct sim_node *node)
+{
+    memset(&node->traffic, 0, sizeof node->traffic);
+    node->traffic.last = GW_NEVER;
+}
+
+static void note(struct sim_node *node, bool is_sent)
+{
+    struct gw_mono now = sim_now(node), last = node->traffic.last;
+    node->traffic.sent += is_sent;
+    node->traffic.received += !is_sent;
+    node->traffic.wakeups += gw_mono_is_never(last) || gw_mono_sub(now, last) > GW_S(1);
+    node->traffic.last = now;
+}
+
 static struct sim_node *node_at(struct sim_net *net, const struct gw_addr *addr)
 {
     for (unsigned i = 0; i < net->node_count; i++) {
@@ -48,6 +63,13 @@ static struct sim_node *node_at(struct sim_net *net, const struct gw_addr *addr)
             return net->nodes[i];
     }
     return NULL;
+}
+
+bool sim_is_between(const struct sim_node *from, const struct gw_tuple *tuple, const struct sim_node *a,
+                    const struct sim_node *b)
+{
+    return (from == a && gw_addr_equal(&tuple->remote, &b->addr)) ||
+           (from == b && gw_addr_equal(&tuple->remote, &a->addr));
 }
 
 static struct sim_link *link_between(struct sim_net *net, const struct gw_addr *from,
@@ -77,6 +99,8 @@ static void carry_train(struct sim_node *node, const struct gw_train *train)
         const uint8_t *datagram = gw_train_datagram(train, i);
         size_t len = gw_train_datagram_len(train, i);
         node->datagrams_out++;
+        if (!node->is_down)
+            note(node, true);
         if (!node->is_down && (!node->filter || node->filter(node, &train->tuple, datagram, len)))
             err = node->net->carry(node, train, datagram, len);
     }
@@ -93,6 +117,8 @@ static void send_train(struct sim_node *node, const struct gw_train *train)
         const uint8_t *datagram = gw_train_datagram(train, i);
         size_t len = gw_train_datagram_len(train, i);
         node->datagrams_out++;
+        if (!node->is_down)
+            note(node, true);
         if (!to || node->is_down || (node->filter && !node->filter(node, &train->tuple, datagram, len)))
             continue;
         memcpy(buffer, &label, sizeof label);
@@ -162,6 +188,7 @@ void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const
 {
     if (node->is_down || node->is_asleep)
         return;
+    note(node, false);
     memcpy(node->slab, datagram, len);
     struct gw_train train = {.tuple = *tuple,
                              .slab = node->slab,
@@ -206,6 +233,7 @@ struct sim_node *sim_net_add(struct sim_net *net, const char *addr)
     node->wallclock.read = read_wall;
     node->budget.limit = BUDGET;
     node->events.ctx = node;
+    sim_node_watch(node);
     if (gw_addr_parse(&node->addr, addr) != 0)
         abort();
     gw_random_seeded_init(&node->random, net->seed * 1000 + net->node_count);
@@ -243,13 +271,34 @@ struct gw_peer_config sim_peer_config(const struct sim_node *node, const struct 
     return config;
 }
 
+static struct gw_peer *add(struct sim_node *node, const struct gw_peer_config *config)
+{
+    struct gw_peer *peer = NULL;
+    if (gw_gateway_add_peer(node->gateway, sim_now(node), config, &peer) != 0)
+        abort();
+    return peer;
+}
+
 struct gw_peer *sim_node_add_peer(struct sim_node *node, const struct sim_node *other)
 {
     struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer = NULL;
-    if (gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer) != 0)
-        abort();
-    return peer;
+    return add(node, &config);
+}
+
+struct gw_peer *sim_node_add_unlocated(struct sim_node *node, const struct sim_node *other)
+{
+    struct gw_peer_config config = sim_peer_config(node, other);
+    config.endpoint_count = 0;
+    config.has_ed25519 = true;
+    return add(node, &config);
+}
+
+struct gw_peer *sim_node_add_anchor(struct sim_node *node, const struct sim_node *anchor)
+{
+    struct gw_peer_config config = sim_peer_config(node, anchor);
+    config.has_ed25519 = config.is_anchor = config.is_eager = true;
+    config.keepalive_ns = GW_S(25);
+    return add(node, &config);
 }
 
 void sim_net_pair(struct sim_node *a, struct sim_node *b)

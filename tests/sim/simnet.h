@@ -33,6 +33,11 @@ struct sim_node {
     /* A test's eye on what leaves: false drops it. */
     bool (*filter)(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len);
     uint64_t datagrams_out;
+    struct { /* since sim_node_watch, whatever became of it */
+        unsigned sent, received;
+        unsigned wakeups; /* what comes within a second of the one before costs no further one */
+        struct gw_mono last;
+    } traffic;
     struct sim_place *place; /* where it is among NATs (tests/sim/behind.h); NULL: straight in the net */
 };
 
@@ -61,6 +66,8 @@ struct sim_node *sim_net_add(struct sim_net *net, const char *addr);
 void sim_node_restart(struct sim_node *node);
 /* What a node that ends in order says (gw_gateway_farewell): to be followed by sim_node_restart, or by is_down. */
 void sim_node_say_goodbye(struct sim_node *node);
+/* Its traffic counts from now on. */
+void sim_node_watch(struct sim_node *node);
 /* The node is seen at another address from now on (a NAT's new mapping). */
 void sim_node_move(struct sim_node *node, const char *addr);
 /* The machine is suspended: no timer runs, nothing is sent, what arrives is lost. */
@@ -71,8 +78,15 @@ void sim_node_wake(struct sim_node *node, int64_t more_ns);
 struct gw_peer_config sim_peer_config(const struct sim_node *node, const struct sim_node *other);
 /* Adds it with those; returns the peer. */
 struct gw_peer *sim_node_add_peer(struct sim_node *node, const struct sim_node *other);
+/* ... without an address: by its peer ID, to be found. */
+struct gw_peer *sim_node_add_unlocated(struct sim_node *node, const struct sim_node *other);
+/* ... as an anchor of the node's, which it asks at once and then each 25 s. */
+struct gw_peer *sim_node_add_anchor(struct sim_node *node, const struct sim_node *anchor);
 /* Adds each to the other. */
 void sim_net_pair(struct sim_node *a, struct sim_node *b);
+/* For a filter: does it go from one of the two straight to the other? */
+bool sim_is_between(const struct sim_node *from, const struct gw_tuple *tuple, const struct sim_node *a,
+                    const struct sim_node *b);
 /* The link for datagrams from a to b. */
 struct sim_link *sim_net_link(struct sim_net *net, const struct sim_node *a, const struct sim_node *b);
 /* One datagram has arrived at the node. */

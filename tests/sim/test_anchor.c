@@ -25,30 +25,7 @@ static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, c
                           size_t len)
 {
     (void)datagram, (void)len;
-    bool is_from_a = from == a && gw_addr_equal(&tuple->remote, &b->addr);
-    bool is_from_b = from == b && gw_addr_equal(&tuple->remote, &a->addr);
-    return !is_from_a && !is_from_b;
-}
-
-static struct gw_peer *add_anchor(struct sim_node *node)
-{
-    struct gw_peer_config config = sim_peer_config(node, anchor);
-    struct gw_peer *peer;
-    config.is_anchor = config.is_eager = true;
-    config.keepalive_ns = GW_S(25);
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
-}
-
-/* Without an address: it is to be found. */
-static struct gw_peer *add_unlocated(struct sim_node *node, const struct sim_node *other)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    config.has_ed25519 = true;
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
+    return !sim_is_between(from, tuple, a, b);
 }
 
 static void make_anchor(void)
@@ -56,8 +33,8 @@ static void make_anchor(void)
     anchor->params.anchor.is_enabled = true;
     anchor->params.anchor.relays = true;
     sim_node_restart(anchor);
-    add_unlocated(anchor, a);
-    add_unlocated(anchor, b);
+    sim_node_add_unlocated(anchor, a);
+    sim_node_add_unlocated(anchor, b);
 }
 
 static void three_nodes(uint64_t seed, const struct sim_link_params *params)
@@ -69,12 +46,12 @@ static void three_nodes(uint64_t seed, const struct sim_link_params *params)
     b = sim_net_add(&net, "10.0.0.3:7003");
     a->filter = b->filter = blocks_direct;
     make_anchor();
-    a_to_anchor = add_anchor(a);
-    b_to_anchor = add_anchor(b);
+    a_to_anchor = sim_node_add_anchor(a, anchor);
+    b_to_anchor = sim_node_add_anchor(b, anchor);
     sim_app_serve(a);
     sim_app_serve(b);
-    a_to_b = add_unlocated(a, b);
-    b_to_a = add_unlocated(b, a);
+    a_to_b = sim_node_add_unlocated(a, b);
+    b_to_a = sim_node_add_unlocated(b, a);
 }
 
 static struct gw_anchor_view view_of(const struct sim_node *node)
@@ -166,7 +143,7 @@ static void test_not_an_anchor(void **state)
     three_nodes(3, &(struct sim_link_params){.delay_ns = DELAY});
     anchor->params.anchor.is_enabled = false;
     sim_node_restart(anchor);
-    add_unlocated(anchor, a);
+    sim_node_add_unlocated(anchor, a);
     sim_net_run(&net, GW_S(2));
     assert_false(view_of(a).is_registered);
     assert_int_equal(view_of(a).refusal, peergate_Refusal_REFUSAL_NO_ANCHOR);
@@ -188,46 +165,20 @@ static void test_anchor_restarts(void **state)
     sim_net_fini(&net);
 }
 
-/* Datagrams that `a` sends and gets; and wake-ups: whatever comes within a second of the one before costs no further one. */
-static struct {
-    unsigned sent, received, wakeups;
-    struct gw_mono last;
-} idle;
-
-static bool counts_idle(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
-                        size_t len)
-{
-    bool is_sent = from == a, is_to_a = gw_addr_equal(&tuple->remote, &a->addr);
-    if (is_sent || is_to_a) {
-        idle.sent += is_sent;
-        idle.received += is_to_a;
-        idle.wakeups += gw_mono_is_never(idle.last) || gw_mono_sub(sim_now(from), idle.last) > GW_S(1);
-        idle.last = sim_now(from);
-    }
-    return blocks_direct(from, tuple, datagram, len);
-}
-
-static void count_idle(void)
-{
-    memset(&idle, 0, sizeof idle);
-    idle.last = GW_NEVER;
-    anchor->filter = a->filter = b->filter = counts_idle;
-}
-
 /* Half a day of nothing to do. */
 static void test_idle(void **state)
 {
     (void)state;
     three_nodes(5, &(struct sim_link_params){.delay_ns = DELAY});
     sim_net_run(&net, GW_S(60));
-    count_idle();
+    sim_node_watch(a);
     sim_net_run(&net, GW_S(12 * 3600));
-    print_message("an hour: %.1f datagrams sent, %.1f received, %.1f wake-ups\n", idle.sent / 12.0,
-                  idle.received / 12.0, idle.wakeups / 12.0);
+    print_message("an hour: %.1f datagrams sent, %.1f received, %.1f wake-ups\n", a->traffic.sent / 12.0,
+                  a->traffic.received / 12.0, a->traffic.wakeups / 12.0);
     assert_true(view_of(a).is_registered);
     assert_int_equal(stats_of(anchor).registrations, 2);
-    assert_in_range(idle.wakeups / 12, 130, 150); /* one each 25 s */
-    assert_in_range(idle.sent / 12, 130, 260);    /* 144 requests, 29 handshakes */
+    assert_in_range(a->traffic.wakeups / 12, 130, 150); /* one each 25 s */
+    assert_in_range(a->traffic.sent / 12, 130, 260);    /* 144 requests, 29 handshakes */
     sim_net_fini(&net);
 }
 
@@ -252,13 +203,13 @@ static void test_idle_peers(void **state)
     sim_net_run(&net, GW_S(1));
     assert_true(sim_client_is_done(&client));
     sim_net_run(&net, GW_S(600)); /* until the last of its timers has run */
-    count_idle();
+    sim_node_watch(a);
     uint64_t relayed = stats_of(anchor).relayed_datagrams;
     sim_net_run(&net, GW_S(3600));
-    print_message("an hour, 51 peers: %u sent, %u received, %u wake-ups\n", idle.sent, idle.received,
-                  idle.wakeups);
+    print_message("an hour, 51 peers: %u sent, %u received, %u wake-ups\n", a->traffic.sent,
+                  a->traffic.received, a->traffic.wakeups);
     assert_int_equal(stats_of(anchor).relayed_datagrams, relayed);
-    assert_in_range(idle.wakeups, 130, 150);
+    assert_in_range(a->traffic.wakeups, 130, 150);
     sim_client_start(&client, a, a_to_b, "echo", 1000);
     sim_net_run(&net, GW_S(1));
     assert_true(sim_client_is_done(&client));
@@ -559,8 +510,8 @@ static void test_peer_restarts(void **state)
     sim_net_run(&net, GW_S(1));
     assert_true(sim_client_is_done(&client));
     sim_node_restart(b);
-    add_anchor(b);
-    add_unlocated(b, a);
+    sim_node_add_anchor(b, anchor);
+    sim_node_add_unlocated(b, a);
     sim_net_run(&net, GW_S(3));
     sim_client_start(&client, a, a_to_b, "echo", 1000);
     sim_net_run(&net, GW_S(20));
@@ -582,8 +533,8 @@ static void test_failover(void **state)
     struct sim_node *first = anchor, *second = sim_net_add(&net, "10.0.0.4:7004");
     anchor = second;
     make_anchor();
-    add_anchor(a);
-    add_anchor(b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     sim_net_run(&net, GW_S(1));
     sim_client_start(&client, a, a_to_b, "echo", 60000000);
     sim_net_run(&net, GW_S(2));
@@ -624,8 +575,8 @@ static void test_two_of_three_die(void **state)
     for (unsigned i = 1; i < 3; i++) {
         anchor = all[i] = sim_net_add(&net, i == 1 ? "10.0.0.4:7004" : "10.0.0.5:7005");
         make_anchor();
-        add_anchor(a);
-        add_anchor(b);
+        sim_node_add_anchor(a, anchor);
+        sim_node_add_anchor(b, anchor);
     }
     sim_net_run(&net, GW_S(1));
     sim_client_start(&client, a, a_to_b, "echo", 30000000);
@@ -661,8 +612,8 @@ static void test_nearer_relay(void **state)
     sim_client_start(&client, a, a_to_b, "echo", 100000);
     sim_net_run(&net, GW_MS(500));
     assert_true(stats_of(far).relayed_bytes > 0);
-    add_anchor(a);
-    add_anchor(b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     sim_net_run(&net, GW_S(35));
     sim_client_start(&client, a, a_to_b, "echo", 100000);
     sim_net_run(&net, GW_S(5));
@@ -685,8 +636,8 @@ static void test_chosen_anchors(void **state)
     struct sim_node *first = anchor, *second = sim_net_add(&net, "10.0.0.4:7004");
     anchor = second;
     make_anchor();
-    add_anchor(a);
-    add_anchor(b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     struct gw_peer_config config = *gw_peer_config(a_to_b);
     config.has_anchors = true;
     config.anchor_count = 1;
@@ -867,16 +818,16 @@ static void test_auto(void **state)
     three_nodes(55, &(struct sim_link_params){.delay_ns = DELAY});
     struct sim_node *judge = anchor, *volunteer = sim_net_add(&net, "10.0.0.4:7004");
     volunteer->params.anchor.is_auto = true;
-    add_unlocated(judge, volunteer);
+    sim_node_add_unlocated(judge, volunteer);
     anchor = volunteer;
     make_anchor();
     anchor = judge;
-    add_anchor(volunteer);
+    sim_node_add_anchor(volunteer, anchor);
     anchor = volunteer;
     gw_gateway_remove_peer(a->gateway, sim_now(a), a_to_anchor);
     gw_gateway_remove_peer(b->gateway, sim_now(b), b_to_anchor);
-    add_anchor(a);
-    add_anchor(b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     struct gw_candidate inside = {.kind = GW_CANDIDATE_HOST},
                         outside = {volunteer->addr, GW_CANDIDATE_CONFIGURED};
     assert_int_equal(gw_addr_parse(&inside.addr, "192.168.1.4:7004"), 0);
@@ -921,8 +872,8 @@ static void test_volume_of_a_channel(void **state)
 
     anchor = sim_net_add(&net, "10.0.0.4:7004");
     make_anchor();
-    add_anchor(a);
-    add_anchor(b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     sim_net_run(&net, GW_S(20));
     assert_int_equal(client.sent, 5000000);
     assert_true(stats_of(first).relayed_bytes <= 1000000);
@@ -1070,8 +1021,8 @@ static void test_no_relay(void **state)
     make_anchor();
     anchor->params.anchor.relays = false;
     sim_node_restart(anchor);
-    add_unlocated(anchor, a);
-    add_unlocated(anchor, b);
+    sim_node_add_unlocated(anchor, a);
+    sim_node_add_unlocated(anchor, b);
     sim_net_run(&net, GW_S(30));
     sim_client_start(&client, a, a_to_b, "echo", 1000);
     sim_net_run(&net, GW_S(5));

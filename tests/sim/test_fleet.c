@@ -28,22 +28,7 @@ static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, c
                           size_t len)
 {
     (void)datagram, (void)len;
-    return !(from == a && gw_addr_equal(&tuple->remote, &b->addr)) &&
-           !(from == b && gw_addr_equal(&tuple->remote, &a->addr));
-}
-
-static struct gw_peer *add(struct sim_node *node, const struct sim_node *other, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.is_anchor = config.is_eager = is_anchor;
-    config.has_ed25519 = true;
-    if (is_anchor)
-        config.keepalive_ns = GW_S(25);
-    else
-        config.endpoint_count = 0;
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
+    return !sim_is_between(from, tuple, a, b);
 }
 
 static void start_anchor(unsigned i, const uint8_t key[GW_KEY_LEN])
@@ -51,8 +36,8 @@ static void start_anchor(unsigned i, const uint8_t key[GW_KEY_LEN])
     anchors[i]->params.anchor.is_enabled = anchors[i]->params.anchor.relays = true;
     sim_store_join(&store, anchors[i], key);
     sim_node_restart(anchors[i]);
-    add(anchors[i], a, false);
-    add(anchors[i], b, false);
+    sim_node_add_unlocated(anchors[i], a);
+    sim_node_add_unlocated(anchors[i], b);
     sim_store_connect(&store, anchors[i]);
 }
 
@@ -68,12 +53,12 @@ static void four_nodes(uint64_t seed, const struct sim_link_params *params)
     a->filter = b->filter = blocks_direct;
     start_anchor(0, secret);
     start_anchor(1, secret);
-    add(a, anchors[0], true);
-    add(b, anchors[1], true);
+    sim_node_add_anchor(a, anchors[0]);
+    sim_node_add_anchor(b, anchors[1]);
     sim_app_serve(a);
     sim_app_serve(b);
-    a_to_b = add(a, b, false);
-    b_to_a = add(b, a, false);
+    a_to_b = sim_node_add_unlocated(a, b);
+    b_to_a = sim_node_add_unlocated(b, a);
 }
 
 static void end(void)
@@ -194,10 +179,10 @@ static void test_store_dies(void **state)
     four_nodes(5, &(struct sim_link_params){.rate_bps = 5000000, .delay_ns = DELAY, .buffer_bytes = 100000});
     struct sim_node *c = sim_net_add(&net, "10.0.0.6:7006");
     sim_app_serve(c);
-    add(anchors[0], c, false);
-    add(c, anchors[0], true);
-    struct gw_peer *a_to_c = add(a, c, false);
-    add(c, a, false);
+    sim_node_add_unlocated(anchors[0], c);
+    sim_node_add_anchor(c, anchors[0]);
+    struct gw_peer *a_to_c = sim_node_add_unlocated(a, c);
+    sim_node_add_unlocated(c, a);
     sim_net_run(&net, GW_S(1));
     sim_client_start(&client, a, a_to_b, "sink", 20000000);
     sim_net_run(&net, GW_S(2));
@@ -258,11 +243,11 @@ static void test_join_and_leave(void **state)
 {
     (void)state;
     four_nodes(40, &(struct sim_link_params){.delay_ns = DELAY});
-    struct gw_peer *b_to_first = add(b, anchors[0], true);
+    struct gw_peer *b_to_first = sim_node_add_anchor(b, anchors[0]);
     anchors[0]->params.anchor.fleet.ops = NULL;
     sim_node_restart(anchors[0]);
-    add(anchors[0], a, false);
-    add(anchors[0], b, false);
+    sim_node_add_unlocated(anchors[0], a);
+    sim_node_add_unlocated(anchors[0], b);
     sim_net_run(&net, GW_S(30));
     assert_true(echoes(a, a_to_b, 1000, GW_S(5)));
     assert_false(gw_anchor_fleet_stats(gw_gateway_anchor(anchors[0]->gateway), &(struct gw_fleet_stats){0}));

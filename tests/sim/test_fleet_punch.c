@@ -42,21 +42,6 @@ static bool count(struct sim_node *from, const struct gw_tuple *tuple, const uin
     return true;
 }
 
-static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(who, whom);
-    struct gw_peer *peer;
-    config.has_ed25519 = true;
-    config.endpoint_count = 0;
-    if (is_anchor) {
-        config.endpoints[config.endpoint_count++] = sim_behind_addr(whom, 4);
-        config.is_anchor = config.is_eager = true;
-        config.keepalive_ns = GW_S(25);
-    }
-    assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
-    return peer;
-}
-
 static void begin(enum nat_kind kind_a, enum nat_kind kind_b, uint64_t seed, int64_t store_delay)
 {
     sim_net_init(&net, seed, NULL);
@@ -73,15 +58,15 @@ static void begin(enum nat_kind kind_a, enum nat_kind kind_b, uint64_t seed, int
         anchors[i]->params.anchor.relays = false;
         sim_store_join(&store, anchors[i], secret);
         sim_node_restart(anchors[i]);
-        know(anchors[i], a, false);
-        know(anchors[i], b, false);
+        sim_node_add_unlocated(anchors[i], a);
+        sim_node_add_unlocated(anchors[i], b);
         sim_store_connect(&store, anchors[i]);
     }
-    know(a, anchors[0], true);
-    know(b, anchors[1], true);
+    sim_node_add_anchor(a, anchors[0]);
+    sim_node_add_anchor(b, anchors[1]);
     sim_app_serve(b);
-    a_to_b = know(a, b, false);
-    b_to_a = know(b, a, false);
+    a_to_b = sim_node_add_unlocated(a, b);
+    b_to_a = sim_node_add_unlocated(b, a);
     a->filter = b->filter = count;
     sim_net_run(&net, GW_S(5)); /* registered, measured */
     probes = frames = 0;
@@ -181,7 +166,7 @@ static void test_unknown(void **state)
     assert_true(stats_of(0).refused_unknown > 0);
     assert_int_equal(stats_of(0).punches + stats_of(1).punches, 0);
     sim_store_set_down(&store, true);
-    b_to_a = know(b, a, false);
+    b_to_a = sim_node_add_unlocated(b, a);
     sim_net_run(&net, GW_S(40));
     assert_true(time_to_meet(GW_S(10)) >= GW_S(10));
     assert_int_equal(stats_of(0).punches + stats_of(1).punches, 0);

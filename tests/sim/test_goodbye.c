@@ -66,29 +66,6 @@ static void restart_b(void)
     sim_node_add_peer(b, a);
 }
 
-static struct {
-    unsigned count, wakeups;
-    struct gw_mono last;
-} sent;
-
-/* What a sends; several within a second wake it once. */
-static bool counts(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
-{
-    (void)tuple, (void)datagram, (void)len;
-    bool is_later = gw_mono_is_never(sent.last) || gw_mono_sub(sim_now(from), sent.last) > GW_S(1);
-    sent.count++;
-    sent.wakeups += is_later;
-    sent.last = sim_now(from);
-    return true;
-}
-
-static void count_from_now(struct sim_node *node)
-{
-    memset(&sent, 0, sizeof sent);
-    sent.last = GW_NEVER;
-    node->filter = counts;
-}
-
 /* Streams end at once, it is known at once, and nothing is sent any more; whoever wants the peer gets it as soon as it is there. */
 static void test_goodbye(void **state)
 {
@@ -104,9 +81,9 @@ static void test_goodbye(void **state)
     assert_int_equal(client.reason, GW_REASON_SHUTTING_DOWN);
     assert_int_equal(state_of(to_b), GW_SESSION_IDLE);
     assert_true(has_ended(to_b));
-    count_from_now(a);
+    sim_node_watch(a);
     sim_net_run(&net, GW_S(3600));
-    assert_int_equal(sent.count, 0);
+    assert_int_equal(a->traffic.sent, 0);
     assert_true(has_ended(to_b));
 
     assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
@@ -202,15 +179,15 @@ static void test_nobody_to_say_goodbye_to(void **state)
 {
     (void)state;
     struct gw_peer *to_b = two_peers(103, 0);
-    count_from_now(a);
+    sim_node_watch(a);
     sim_node_say_goodbye(a);
-    assert_int_equal(sent.count, 0);
+    assert_int_equal(a->traffic.sent, 0);
     assert_int_equal(sim_client_start(&client, a, to_b, "echo", 1000), 0);
     sim_net_run(&net, GW_S(240));
     assert_int_equal(state_of(to_b), GW_SESSION_IDLE);
-    count_from_now(a);
+    sim_node_watch(a);
     sim_node_say_goodbye(a);
-    assert_int_equal(sent.count, 0);
+    assert_int_equal(a->traffic.sent, 0);
 
     gw_peer_connect(to_b, sim_now(a));
     sim_node_pump(a);
@@ -220,9 +197,9 @@ static void test_nobody_to_say_goodbye_to(void **state)
     sim_net_run(&net, GW_S(78));
     assert_int_equal(state_of(to_b), GW_SESSION_FAILED);
     sim_node_pump(a);
-    count_from_now(a);
+    sim_node_watch(a);
     sim_node_say_goodbye(a);
-    assert_int_equal(sent.count, 0);
+    assert_int_equal(a->traffic.sent, 0);
     sim_net_fini(&net);
 }
 
@@ -237,14 +214,15 @@ static void test_returns(void **state)
     b->is_down = true;
     sim_net_run(&net, 2 * DELAY);
     assert_true(has_ended(to_b));
-    count_from_now(a);
+    sim_node_watch(a);
     sim_net_run(&net, GW_MS(450));
-    assert_int_equal(sent.count, 0);
+    assert_int_equal(a->traffic.sent, 0);
     sim_net_run(&net, GW_MS(600));
-    assert_in_range(sent.count, 1, 2);
+    assert_in_range(a->traffic.sent, 1, 2);
     sim_net_run(&net, GW_S(3600));
-    print_message("an hour after a goodbye: %u datagrams, awake %u times\n", sent.count, sent.wakeups);
-    assert_in_range(sent.wakeups, 30, 100);
+    print_message("an hour after a goodbye: %u datagrams, awake %u times\n", a->traffic.sent,
+                  a->traffic.wakeups);
+    assert_in_range(a->traffic.wakeups, 30, 100);
     assert_true(has_ended(to_b));
     restart_b();
     sim_net_run(&net, GW_S(76));

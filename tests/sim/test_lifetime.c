@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -27,23 +26,13 @@ static struct gw_peer *to_other, *to_node, *at_anchor[2];
 static unsigned anchor_count;
 static struct gw_mono late_until; /* the second anchor is not there before */
 static bool keeps_idle;           /* the node speaks to the other one even when nobody uses it */
-static struct {
-    unsigned datagrams, wakeups;
-    struct gw_mono last;
-} sent;
 
-static bool counts(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
+static bool is_not_late(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram,
+                        size_t len)
 {
     (void)datagram, (void)len;
-    if (gw_mono_before(sim_now(from), late_until)) {
-        struct gw_addr late = sim_behind_addr(anchors[1], 4);
-        if (gw_addr_equal(&tuple->remote, &late))
-            return false;
-    }
-    sent.datagrams++;
-    sent.wakeups += gw_mono_is_never(sent.last) || gw_mono_sub(sim_now(from), sent.last) > GW_S(1);
-    sent.last = sim_now(from);
-    return true;
+    struct gw_addr late = sim_behind_addr(anchors[1], 4);
+    return !gw_mono_before(sim_now(from), late_until) || !gw_addr_equal(&tuple->remote, &late);
 }
 
 /* ---- the world */
@@ -63,12 +52,6 @@ static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom, b
     }
     assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
     return peer;
-}
-
-static void tell_addresses(struct sim_node *who)
-{
-    struct gw_candidate own = {sim_behind_addr(who, 4), GW_CANDIDATE_HOST};
-    gw_gateway_set_candidates(who->gateway, sim_now(who), &own, 1);
 }
 
 static void add_line(struct sim_nat_line *line, unsigned number, int64_t lifetime_ns, enum nat_ports ports)
@@ -106,9 +89,8 @@ static void begin(uint64_t seed, int64_t lifetime_ns, enum nat_ports ports, unsi
     }
     to_other = know(node, other, false);
     to_node = know(other, node, false);
-    tell_addresses(node);
-    tell_addresses(other);
-    node->filter = counts;
+    sim_behind_tell_addresses(node);
+    sim_behind_tell_addresses(other);
 }
 
 static void end(void)
@@ -190,23 +172,22 @@ static void idle_hour(const struct expected *expected, enum nat_ports ports)
     begin((uint64_t)expected->lifetime_s, lifetime_ns, ports, expected->anchors);
     double before = unreachable(GW_S(60));
     sim_net_run(&net, ADAPTS);
-    memset(&sent, 0, sizeof sent);
-    sent.last = GW_NEVER;
+    sim_node_watch(node);
     double after = unreachable(GW_S(3600));
     struct gw_nat_behaviour nat = lifetime();
     print_message(
         "forgets after %lld s, %u anchor%s: every %.1f s; known %.1f to %.1f s; an hour: %u wake-ups, %u "
         "datagrams; not reachable %.1f per mille, in the first minute %.1f\n",
         (long long)expected->lifetime_s, expected->anchors, expected->anchors == 1 ? "" : "s", keepalive(),
-        (double)nat.lifetime_min_ns / 1e9, (double)nat.lifetime_max_ns / 1e9, sent.wakeups, sent.datagrams,
-        after, before);
+        (double)nat.lifetime_min_ns / 1e9, (double)nat.lifetime_max_ns / 1e9, node->traffic.wakeups,
+        node->traffic.sent, after, before);
     assert_true(after == 0);
     assert_true(expected->lifetime_s > 25 || before > 10); /* else this proves nothing */
     assert_true(keepalive() >= expected->least_s && keepalive() <= expected->most_s);
     assert_true(nat.lifetime_min_ns <= lifetime_ns);
     assert_true(nat.lifetime_max_ns == 0 || nat.lifetime_max_ns >= lifetime_ns);
-    assert_true(sent.wakeups <= 3600 / expected->least_s + 30);
-    assert_true(expected->lifetime_s < 25 || sent.wakeups <= 150);
+    assert_true(node->traffic.wakeups <= 3600 / expected->least_s + 30);
+    assert_true(expected->lifetime_s < 25 || node->traffic.wakeups <= 150);
     for (unsigned i = 0; i < 3; i++) {
         sim_net_run(&net,
                     GW_S(700) + (int64_t)i * GW_MS(7300)); /* till the peers have forgotten each other */
@@ -245,6 +226,7 @@ static void test_keys(void **state)
     for (int64_t late_s = 1; late_s < 60; late_s += 3) {
         begin((uint64_t)late_s, GW_S(300), NAT_PORTS_PRESERVE, 2);
         late_until = gw_mono_add(sim_now(node), GW_S(late_s));
+        node->filter = is_not_late;
         sim_net_run(&net, GW_S(70));
         for (int64_t passed = 0; passed < GW_S(1800); passed += GW_MS(10)) {
             sim_net_run(&net, GW_MS(10));
@@ -253,7 +235,6 @@ static void test_keys(void **state)
                          (long long)(passed / GW_MS(1)) + 70000, (long long)late_s);
         }
         assert_true(keepalive() > 80);
-        late_until = (struct gw_mono){0};
         end();
     }
 }
@@ -320,7 +301,7 @@ static void test_networks(void **state)
     double home = keepalive(), there = 0;
     for (unsigned visit = 0; visit < 2; visit++) {
         sim_behind_move(node, &lines[1]);
-        tell_addresses(node);
+        sim_behind_tell_addresses(node);
         gw_gateway_kick(node->gateway, sim_now(node));
         sim_net_run(&net, visit == 0 ? ADAPTS : GW_S(5));
         assert_true(keepalive() < 20);
@@ -328,7 +309,7 @@ static void test_networks(void **state)
         there = keepalive();
         lines[0].hosts = lines[1].hosts = 0; /* the same address as before, each time */
         sim_behind_move(node, &lines[0]);
-        tell_addresses(node);
+        sim_behind_tell_addresses(node);
         gw_gateway_kick(node->gateway, sim_now(node));
         sim_net_run(&net, GW_S(5));
         assert_true(keepalive() == home);

@@ -162,21 +162,6 @@ static void look(void)
 
 /* ---- one run */
 
-static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(who, whom);
-    struct gw_peer *peer;
-    config.has_ed25519 = true;
-    config.endpoint_count = 0;
-    if (is_anchor) {
-        config.endpoints[config.endpoint_count++] = sim_behind_addr(whom, 4);
-        config.is_anchor = config.is_eager = true;
-        config.keepalive_ns = GW_S(25);
-    }
-    assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
-    return peer;
-}
-
 static void begin(enum nat_kind a, enum nat_kind b)
 {
     sim_net_init(&net, 5, NULL);
@@ -187,11 +172,11 @@ static void begin(enum nat_kind a, enum nat_kind b)
     for (unsigned i = 0; i < 2; i++) {
         sim_nat_add_line(&lines[i], &world.nat, &world.nat.internet, i == 0 ? a : b, i + 1, false);
         nodes[i] = sim_behind_add(&world, &lines[i]);
-        know(anchor, nodes[i], false);
-        know(nodes[i], anchor, true);
+        sim_node_add_unlocated(anchor, nodes[i]);
+        sim_node_add_anchor(nodes[i], anchor);
     }
     for (unsigned i = 0; i < 2; i++) {
-        peers[i] = know(nodes[i], nodes[!i], false);
+        peers[i] = sim_node_add_unlocated(nodes[i], nodes[!i]);
         nodes[i]->filter = choose;
     }
     sim_app_serve(nodes[1]);

@@ -18,26 +18,6 @@ static struct sim_behind world;
 static struct sim_node *node, *anchors[2];
 static struct sim_nat_line line;
 
-static void know(struct sim_node *who, const struct sim_node *whom, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(who, whom);
-    struct gw_peer *peer;
-    config.has_ed25519 = true;
-    config.endpoint_count = 0;
-    if (is_anchor) {
-        config.endpoints[config.endpoint_count++] = sim_behind_addr(whom, 4);
-        config.is_anchor = config.is_eager = true;
-        config.keepalive_ns = GW_S(25);
-    }
-    assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
-}
-
-static void tell_addresses(void)
-{
-    struct gw_candidate own = {sim_behind_addr(node, 4), GW_CANDIDATE_HOST};
-    gw_gateway_set_candidates(node->gateway, sim_now(node), &own, 1);
-}
-
 static void begin(enum nat_kind kind, unsigned anchor_count, uint64_t seed)
 {
     static const char *const places[2] = {"9.9.9.9", "9.9.9.10"};
@@ -49,10 +29,10 @@ static void begin(enum nat_kind kind, unsigned anchor_count, uint64_t seed)
         anchors[i] = sim_behind_add_public(&world, places[i], NULL);
         anchors[i]->params.anchor.is_enabled = true;
         sim_node_restart(anchors[i]);
-        know(anchors[i], node, false);
-        know(node, anchors[i], true);
+        sim_node_add_unlocated(anchors[i], node);
+        sim_node_add_anchor(node, anchors[i]);
     }
-    tell_addresses();
+    sim_behind_tell_addresses(node);
 }
 
 static void end(void)
@@ -165,7 +145,7 @@ static void test_moved(void **state)
     assert_true(nat.measured.ns == first.ns);
     sim_nat_add_line(&other, &world.nat, &world.nat.internet, NAT_KIND_SYMMETRIC_RANDOM, 2, false);
     sim_behind_move(node, &other);
-    tell_addresses();
+    sim_behind_tell_addresses(node);
     gw_gateway_kick(node->gateway, sim_now(node));
     sim_node_pump(node);
     sim_net_run(&net, GW_S(30));

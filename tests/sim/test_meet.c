@@ -23,21 +23,6 @@ static struct sim_nat_line lines[2];
 static struct sim_node *anchor, *a, *b;
 static struct gw_peer *a_to_b, *b_to_a, *anchor_to_a, *anchor_to_b;
 
-static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(who, whom);
-    struct gw_peer *peer;
-    config.has_ed25519 = true;
-    config.endpoint_count = 0;
-    if (is_anchor) {
-        config.endpoints[config.endpoint_count++] = sim_behind_addr(whom, 4);
-        config.is_anchor = config.is_eager = true;
-        config.keepalive_ns = GW_S(25);
-    }
-    assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
-    return peer;
-}
-
 static uint64_t probes, probe_bytes_max, to_victim;
 static struct gw_addr victim;
 
@@ -64,13 +49,13 @@ static void begin(enum nat_kind kind_a, enum nat_kind kind_b, uint64_t seed)
     anchor->params.anchor.is_enabled = true;
     anchor->params.anchor.relays = false;
     sim_node_restart(anchor);
-    anchor_to_a = know(anchor, a, false);
-    anchor_to_b = know(anchor, b, false);
-    know(a, anchor, true);
-    know(b, anchor, true);
+    anchor_to_a = sim_node_add_unlocated(anchor, a);
+    anchor_to_b = sim_node_add_unlocated(anchor, b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     sim_app_serve(b);
-    a_to_b = know(a, b, false);
-    b_to_a = know(b, a, false);
+    a_to_b = sim_node_add_unlocated(a, b);
+    b_to_a = sim_node_add_unlocated(b, a);
     probes = probe_bytes_max = to_victim = 0;
     gw_addr_parse_ip(&victim, "66.6.6.6", 0);
     a->filter = b->filter = count;

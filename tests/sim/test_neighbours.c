@@ -27,8 +27,7 @@ static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, c
                           size_t len)
 {
     (void)datagram, (void)len;
-    return !(from == a && gw_addr_equal(&tuple->remote, &b->addr)) &&
-           !(from == b && gw_addr_equal(&tuple->remote, &a->addr));
+    return !sim_is_between(from, tuple, a, b);
 }
 
 /* With its address, and kept company as peers without anchors are. */
@@ -38,16 +37,6 @@ static struct gw_peer *know(struct sim_node *who, const struct sim_node *whom)
     struct gw_peer *peer;
     config.has_ed25519 = config.is_eager = config.is_listed = true;
     config.keepalive_ns = GW_S(20);
-    assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
-    return peer;
-}
-
-static struct gw_peer *know_anchor(struct sim_node *who)
-{
-    struct gw_peer_config config = sim_peer_config(who, anchor);
-    struct gw_peer *peer;
-    config.has_ed25519 = config.is_eager = config.is_anchor = true;
-    config.keepalive_ns = GW_S(25);
     assert_int_equal(gw_gateway_add_peer(who->gateway, sim_now(who), &config, &peer), 0);
     return peer;
 }
@@ -109,8 +98,8 @@ static void add_anchor(bool relays)
     sim_node_restart(anchor);
     know_of(anchor, a);
     know_of(anchor, b);
-    know_anchor(a);
-    know_anchor(b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
 }
 
 static void end(void)
@@ -355,7 +344,7 @@ static void test_many(void **state)
         char text[32];
         snprintf(text, sizeof text, "10.0.2.%u:7000", i + 1);
         anchor = sim_net_add(&net, text);
-        know_anchor(a);
+        sim_node_add_anchor(a, anchor);
     }
     sim_net_run(&net, GW_S(1));
     assert_int_equal(neighbours_of(a), 0);

@@ -40,11 +40,7 @@ static void setup_peers(uint64_t seed, bool has_anchor)
         anchor->params.anchor.is_enabled = true;
         sim_node_restart(anchor);
         a_at_anchor = sim_node_add_peer(anchor, a);
-        struct gw_peer_config config = sim_peer_config(a, anchor);
-        struct gw_peer *peer;
-        config.is_anchor = config.is_eager = true;
-        config.keepalive_ns = GW_S(25);
-        assert_int_equal(gw_gateway_add_peer(a->gateway, sim_now(a), &config, &peer), 0);
+        sim_node_add_anchor(a, anchor);
     }
 }
 

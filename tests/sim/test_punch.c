@@ -70,25 +70,6 @@ static bool boxes(struct sim_node *from, const struct gw_tuple *tuple, const uin
     return !is_direct_dead && has_hole(to, &from->addr);
 }
 
-static void add_anchor(struct sim_node *node)
-{
-    struct gw_peer_config config = sim_peer_config(node, anchor);
-    struct gw_peer *peer;
-    config.is_anchor = config.is_eager = true;
-    config.keepalive_ns = GW_S(25);
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-}
-
-static struct gw_peer *add_unlocated(struct sim_node *node, const struct sim_node *other)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    config.has_ed25519 = true;
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
-}
-
 static void begin(uint64_t seed, const struct sim_link_params *params)
 {
     print_message("seed %llu\n", (unsigned long long)seed);
@@ -102,14 +83,14 @@ static void begin(uint64_t seed, const struct sim_link_params *params)
     a->filter = b->filter = boxes;
     anchor->params.anchor.is_enabled = anchor->params.anchor.relays = true;
     sim_node_restart(anchor);
-    add_unlocated(anchor, a);
-    add_unlocated(anchor, b);
-    add_anchor(a);
-    add_anchor(b);
+    sim_node_add_unlocated(anchor, a);
+    sim_node_add_unlocated(anchor, b);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
     sim_app_serve(a);
     sim_app_serve(b);
-    a_to_b = add_unlocated(a, b);
-    b_to_a = add_unlocated(b, a);
+    a_to_b = sim_node_add_unlocated(a, b);
+    b_to_a = sim_node_add_unlocated(b, a);
     sim_net_run(&net, GW_S(1));
 }
 

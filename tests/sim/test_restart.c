@@ -24,30 +24,7 @@ static bool blocks_direct(struct sim_node *from, const struct gw_tuple *tuple, c
                           size_t len)
 {
     (void)datagram, (void)len;
-    bool is_from_a = from == a && gw_addr_equal(&tuple->remote, &b->addr);
-    bool is_from_b = from == b && gw_addr_equal(&tuple->remote, &a->addr);
-    return !is_from_a && !is_from_b;
-}
-
-/* Without an address: it is to be found. */
-static struct gw_peer *add_unlocated(struct sim_node *node, const struct sim_node *other)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    config.has_ed25519 = true;
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
-}
-
-static struct gw_peer *add_anchor(struct sim_node *node, const struct sim_node *anchor)
-{
-    struct gw_peer_config config = sim_peer_config(node, anchor);
-    struct gw_peer *peer;
-    config.is_anchor = config.is_eager = true;
-    config.keepalive_ns = GW_S(25);
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
+    return !sim_is_between(from, tuple, a, b);
 }
 
 /* What an anchor's daemon keeps across restarts (gateway/daemon/clients_state.h). */
@@ -81,8 +58,8 @@ static void start_anchor(struct sim_node *anchor)
     anchor->params.anchor.relays = true;
     anchor->is_down = false;
     sim_node_restart(anchor);
-    add_unlocated(anchor, a);
-    add_unlocated(anchor, b);
+    sim_node_add_unlocated(anchor, a);
+    sim_node_add_unlocated(anchor, b);
 }
 
 /* Two clients of two anchors, which do not reach each other directly. */
@@ -97,13 +74,13 @@ static void two_clients(uint64_t seed, const struct sim_link_params *params)
     for (unsigned i = 0; i < ANCHORS; i++) {
         anchors[i] = sim_net_add(&net, at[i]);
         start_anchor(anchors[i]);
-        a_to_anchor[i] = add_anchor(a, anchors[i]);
-        add_anchor(b, anchors[i]);
+        a_to_anchor[i] = sim_node_add_anchor(a, anchors[i]);
+        sim_node_add_anchor(b, anchors[i]);
     }
     sim_app_serve(a);
     sim_app_serve(b);
-    a_to_b = add_unlocated(a, b);
-    add_unlocated(b, a);
+    a_to_b = sim_node_add_unlocated(a, b);
+    sim_node_add_unlocated(b, a);
 }
 
 static unsigned registrations(const struct sim_node *anchor)
@@ -287,29 +264,6 @@ static void test_calls_end(void **state)
 
 /* ---- goodbyes */
 
-static struct {
-    unsigned count, wakeups;
-    struct gw_mono last;
-} sent;
-
-/* What a sends; several within a second wake it once. */
-static bool counts(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
-{
-    (void)tuple, (void)datagram, (void)len;
-    bool is_later = gw_mono_is_never(sent.last) || gw_mono_sub(sim_now(from), sent.last) > GW_S(1);
-    sent.count++;
-    sent.wakeups += is_later;
-    sent.last = sim_now(from);
-    return true;
-}
-
-static void count_from_now(struct sim_node *node)
-{
-    memset(&sent, 0, sizeof sent);
-    sent.last = GW_NEVER;
-    node->filter = counts;
-}
-
 /* All anchors are gone: that costs no more than to have them, once what was tried at once is over. */
 static void anchors_gone(uint64_t seed, bool say_goodbye)
 {
@@ -321,12 +275,11 @@ static void anchors_gone(uint64_t seed, bool say_goodbye)
         anchors[i]->is_down = true;
     }
     for (unsigned hour = 0; hour < 3; hour++) {
-        count_from_now(a);
+        sim_node_watch(a);
         sim_net_run(&net, GW_S(3600));
         print_message("two anchors that are gone%s, hour %u: %u datagrams, awake %u times\n",
-                      say_goodbye ? ", with a goodbye" : "", hour + 1, sent.count, sent.wakeups);
-        if (!getenv("DBG"))
-            assert_true(sent.wakeups <= 150);
+                      say_goodbye ? ", with a goodbye" : "", hour + 1, a->traffic.sent, a->traffic.wakeups);
+        assert_true(a->traffic.wakeups <= 150);
     }
     sim_net_fini(&net);
 }
@@ -373,8 +326,8 @@ static void test_client_ends(void **state)
     sim_node_restart(b);
     sim_app_serve(b);
     for (unsigned i = 0; i < ANCHORS; i++)
-        add_anchor(b, anchors[i]);
-    add_unlocated(b, a);
+        sim_node_add_anchor(b, anchors[i]);
+    sim_node_add_unlocated(b, a);
     sim_net_run(&net, GW_S(1));
     assert_int_equal(sim_client_start(&client, a, a_to_b, "echo", 1000), 0);
     assert_in_range(run_until(is_accepted, GW_S(10)), 10 * DELAY, 13 * DELAY);

@@ -56,21 +56,6 @@ static bool passes(struct sim_node *from, const struct gw_tuple *tuple, const ui
 
 /* ---- the world */
 
-static struct gw_peer *add(struct sim_node *node, const struct sim_node *other, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = 0;
-    config.has_ed25519 = true;
-    if (is_anchor) {
-        config.endpoints[config.endpoint_count++] = sim_behind_addr(other, 4);
-        config.is_anchor = config.is_eager = true;
-        config.keepalive_ns = GW_S(25);
-    }
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
-}
-
 static void begin(uint64_t seed, enum nat_kind kind, enum who who)
 {
     sim_net_init(&net, seed, NULL);
@@ -88,12 +73,12 @@ static void begin(uint64_t seed, enum nat_kind kind, enum who who)
         ends[i] = sim_behind_add(&world, &lines[i]);
         ends[i]->filter = passes;
         for (unsigned k = 0; k < 2; k++) {
-            add(anchors[k], ends[i], false);
-            add(ends[i], anchors[k], true);
+            sim_node_add_unlocated(anchors[k], ends[i]);
+            sim_node_add_anchor(ends[i], anchors[k]);
         }
     }
     for (unsigned i = 0; i < 2; i++)
-        peers[i] = add(ends[i], ends[!i], false);
+        peers[i] = sim_node_add_unlocated(ends[i], ends[!i]);
     sim_net_run(&net, GW_S(2));
     stream_count = 0;
     for (unsigned i = 0; i < 2; i++) {
