@@ -429,3 +429,31 @@ bool lose_by_mask(const struct pair *pair, const struct pair_flight *flight)
     (void)flight;
     return pair->flight_count < 64 && (pair->loss_mask >> pair->flight_count & 1) != 0;
 }
+
+struct pair *pair_establish(int64_t persistent_a_ns, int64_t persistent_b_ns)
+{
+    struct pair *pair = pair_new(11);
+
+    pair->nodes[A].params.persistent_keepalive_ns = persistent_a_ns;
+    pair->nodes[B].params.persistent_keepalive_ns = persistent_b_ns;
+    pair_connect(pair);
+    pair_send(pair, A);
+    pair_run_for(pair, GW_MS(30));
+    pair_send(pair, B);
+    pair_run_for(pair, GW_MS(10));
+    assert_true(pair_agrees(pair));
+    return pair;
+}
+
+struct gw_mono pair_born(const struct pair *pair)
+{
+    return pair_stats(pair, A).last_handshake;
+}
+
+struct gw_mono pair_sent_at(const struct pair *pair, unsigned from, uint8_t type, unsigned n)
+{
+    const struct pair_flight *flight = pair_flight(pair, from, type, n);
+
+    assert_non_null(flight);
+    return flight->sent;
+}

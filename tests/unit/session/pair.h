@@ -11,6 +11,11 @@
 
 enum { A, B };
 
+/* Types of messages. */
+#define INITIATION 1u
+#define RESPONSE 2u
+#define DATA 4u
+
 struct pair;
 struct stock;
 
@@ -73,6 +78,8 @@ struct pair *pair_new(uint64_t seed);
 /* Makes the sessions, from nodes[].params. pair_free also works without. */
 void pair_connect(struct pair *pair);
 void pair_free(struct pair *pair);
+/* pair_new and pair_connect: A initiated, B answered, one packet went each way; `now` is the key pair's birth at A + 20 ms. */
+struct pair *pair_establish(int64_t persistent_a_ns, int64_t persistent_b_ns);
 /* A node forgets everything but its key, as by a crash. */
 void pair_restart(struct pair *pair, unsigned id);
 
@@ -99,6 +106,10 @@ bool pair_agrees(struct pair *pair);
 /* Flights of a type from a node (2: from both); the n-th (from 0), or NULL. */
 unsigned pair_count(const struct pair *pair, unsigned from, uint8_t type);
 const struct pair_flight *pair_flight(const struct pair *pair, unsigned from, uint8_t type, unsigned n);
+/* When that one was sent; it must be there. */
+struct gw_mono pair_sent_at(const struct pair *pair, unsigned from, uint8_t type, unsigned n);
+/* Of A's newest key pair. */
+struct gw_mono pair_born(const struct pair *pair);
 
 bool lose_all(const struct pair *pair, const struct pair_flight *flight);
 bool lose_by_mask(const struct pair *pair, const struct pair_flight *flight);

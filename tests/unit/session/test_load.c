@@ -12,9 +12,6 @@
 
 #include <cmocka.h>
 
-#define INITIATION 1u
-#define RESPONSE 2u
-
 /* What `to`, under load, says to the last flight of this type: a cookie reply, which is delivered; or nothing, if it is content. */
 static bool ask_for_cookie(struct pair *pair, unsigned from, uint8_t type, struct gw_cookie_reply *reply)
 {

@@ -17,10 +17,6 @@
 
 #include "hex.h"
 
-#define INITIATION 1u
-#define RESPONSE 2u
-#define DATA 4u
-
 /* ---- free() is watched: secrets must be gone by then */
 
 #define WATCHED_MAX 16u
