@@ -3,6 +3,7 @@
 #include "gateway/base/err.h"
 #include "gateway/packet/flow.h"
 #include "netstack/gate.h"
+#include "packet.h"
 #include "wire.h"
 
 #include <setjmp.h>
@@ -80,44 +81,6 @@ static int tear_down(void **state)
 
 /* ---- packets */
 
-struct packet {
-    uint8_t bytes[1500];
-    size_t len;
-};
-
-/* IPv4: offset in bytes; more: fragments follow. l4_len bytes behind the header. */
-static struct packet v4(const char *from, const char *to, uint8_t protocol, size_t offset, bool more,
-                        uint16_t id, size_t l4_len)
-{
-    struct packet packet = {.len = 20 + l4_len};
-    struct gw_addr a;
-    packet.bytes[0] = 0x45;
-    gw_store16_be(packet.bytes + 2, (uint16_t)packet.len);
-    gw_store16_be(packet.bytes + 4, id);
-    gw_store16_be(packet.bytes + 6, (uint16_t)(offset / 8 | (more ? 0x2000u : 0u)));
-    packet.bytes[8] = 64;
-    packet.bytes[9] = protocol;
-    assert_int_equal(gw_addr_parse_ip(&a, from, 0), 0);
-    memcpy(packet.bytes + 12, a.ip, 4);
-    assert_int_equal(gw_addr_parse_ip(&a, to, 0), 0);
-    memcpy(packet.bytes + 16, a.ip, 4);
-    return packet;
-}
-
-static struct packet v6(const char *from, const char *to, uint8_t protocol, size_t l4_len)
-{
-    struct packet packet = {.len = 40 + l4_len};
-    struct gw_addr a;
-    packet.bytes[0] = 0x60;
-    gw_store16_be(packet.bytes + 4, (uint16_t)l4_len);
-    packet.bytes[6] = protocol;
-    assert_int_equal(gw_addr_parse_ip(&a, from, 0), 0);
-    memcpy(packet.bytes + 8, a.ip, 16);
-    assert_int_equal(gw_addr_parse_ip(&a, to, 0), 0);
-    memcpy(packet.bytes + 24, a.ip, 16);
-    return packet;
-}
-
 static struct packet with_ports(struct packet packet, uint16_t from, uint16_t to)
 {
     uint8_t *l4 = packet.bytes + (packet.bytes[0] >> 4 == 6 ? 40 : 20);
@@ -133,7 +96,8 @@ static struct packet with_ports(struct packet packet, uint16_t from, uint16_t to
 
 static struct packet tcp(uint16_t from, uint16_t to, uint8_t flags)
 {
-    struct packet packet = with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, false, 1, 20), from, to);
+    struct packet packet =
+        with_ports(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, false, 1, 20), from, to);
     packet.bytes[20 + 13] = flags;
     return packet;
 }
@@ -141,7 +105,8 @@ static struct packet tcp(uint16_t from, uint16_t to, uint8_t flags)
 static struct packet udp(const char *from, const char *to, uint16_t from_port, uint16_t to_port)
 {
     bool is_v6 = strchr(from, ':');
-    struct packet packet = is_v6 ? v6(from, to, GW_IP_UDP, 12) : v4(from, to, GW_IP_UDP, 0, false, 1, 12);
+    struct packet packet =
+        is_v6 ? packet_v6(from, to, GW_IP_UDP, 12) : packet_v4(from, to, GW_IP_UDP, 0, false, 1, 12);
     return with_ports(packet, from_port, to_port);
 }
 
@@ -260,7 +225,8 @@ static void test_what_was_let_in_is_asked_about_once(void **state)
 
 static struct packet tcp_out(uint16_t from, uint16_t to, uint8_t flags)
 {
-    struct packet packet = with_ports(v4("10.64.0.1", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), from, to);
+    struct packet packet =
+        with_ports(packet_v4("10.64.0.1", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), from, to);
     packet.bytes[20 + 13] = flags;
     return packet;
 }
@@ -307,7 +273,8 @@ static void test_tcp_ends_with_the_right_to_it(void **state)
     gw_gate_forget(gate, now);
     assert_int_equal(ended_count, 3);
     assert_int_equal(ended[2], 1002);
-    struct packet other = with_ports(v4("192.168.1.1", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), OPEN, 1002);
+    struct packet other =
+        with_ports(packet_v4("192.168.1.1", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), OPEN, 1002);
     other.bytes[20 + 13] = GW_TCP_SYN | GW_TCP_ACK;
     out(other); /* of a subnet */
     assert_false(goes_out(tcp_out(OPEN, 1002, GW_TCP_ACK)));
@@ -372,17 +339,17 @@ static void test_fragments_follow_their_beginning(void **state)
     for (unsigned i = 0; i < 2; i++) {
         uint16_t id = (uint16_t)(77 + i), port = i ? OPEN : SERVICE;
         enum gw_gate_way way = i ? GW_GATE_KERNEL : GW_GATE_STACK;
-        assert_int_equal(in(with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, id, 800), 999, port)),
-                         way);
-        assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 800, true, id, 800)), way);
-        assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 1600, false, id, 100)), way);
+        assert_int_equal(
+            in(with_ports(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, id, 800), 999, port)), way);
+        assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 800, true, id, 800)), way);
+        assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 1600, false, id, 100)), way);
     }
     /* Without one the kernel throws them away. */
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 800, true, 79, 800)), GW_GATE_KERNEL);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 800, true, 79, 800)), GW_GATE_KERNEL);
     /* Answers in fragments. */
-    out(with_ports(v4("10.64.0.1", "10.64.0.2", GW_IP_UDP, 0, true, 5, 800), 5000, 7));
-    out(v4("10.64.0.1", "10.64.0.2", GW_IP_UDP, 800, false, 5, 800));
-    assert_int_equal(in(with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 6, 800), 7, 5000)),
+    out(with_ports(packet_v4("10.64.0.1", "10.64.0.2", GW_IP_UDP, 0, true, 5, 800), 5000, 7));
+    out(packet_v4("10.64.0.1", "10.64.0.2", GW_IP_UDP, 800, false, 5, 800));
+    assert_int_equal(in(with_ports(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 6, 800), 7, 5000)),
                      GW_GATE_KERNEL);
 }
 
@@ -390,25 +357,25 @@ static void test_fragments_follow_their_beginning(void **state)
 static void test_no_syn_slips_through_in_pieces(void **state)
 {
     (void)state;
-    struct packet first = v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, true, 9, 8);
+    struct packet first = packet_v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, true, 9, 8);
     assert_int_equal(in(with_ports(first, 999, 22)), GW_GATE_NOBODY);
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 8, false, 9, 24)), GW_GATE_NOBODY);
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 16, false, 9, 24)), GW_GATE_NOBODY);
-    struct packet syn = with_ports(v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, true, 9, 24), 999, 22);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 8, false, 9, 24)), GW_GATE_NOBODY);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 16, false, 9, 24)), GW_GATE_NOBODY);
+    struct packet syn = with_ports(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_TCP, 0, true, 9, 24), 999, 22);
     syn.bytes[20 + 13] = GW_TCP_SYN;
     assert_int_equal(in(syn), GW_GATE_STACK);
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 9, 0)), GW_GATE_NOBODY);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 9, 0)), GW_GATE_NOBODY);
 }
 
 static void test_other_protocols_and_addresses(void **state)
 {
     (void)state;
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_KERNEL);
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", 47, 0, false, 1, 8)), GW_GATE_NOBODY);
-    out(v4("10.64.0.1", "10.64.0.2", 47, 0, false, 1, 8));
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", 47, 0, false, 1, 8)), GW_GATE_KERNEL);
-    assert_int_equal(in(v4("10.64.0.2", "192.168.1.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_KERNEL);
-    assert_int_equal(in(v4("10.64.0.2", "172.16.0.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_NOBODY);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", 47, 0, false, 1, 8)), GW_GATE_NOBODY);
+    out(packet_v4("10.64.0.1", "10.64.0.2", 47, 0, false, 1, 8));
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", 47, 0, false, 1, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(packet_v4("10.64.0.2", "192.168.1.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(packet_v4("10.64.0.2", "172.16.0.1", GW_IP_ICMP, 0, false, 1, 8)), GW_GATE_NOBODY);
     struct gw_gate_stats stats;
     gw_gate_stats(gate, &stats);
     assert_int_equal(stats.dropped, 2);

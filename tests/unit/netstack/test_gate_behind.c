@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A subnet behind this machine, and a peer that may begin nothing there: it gets through what the subnet asked it, and nothing else. */
 #include "netstack/gate.h"
+#include "packet.h"
 #include "wire.h"
 
 #include <setjmp.h>
@@ -12,6 +13,8 @@
 
 #define BEHIND "10.1.0.9"
 #define PEER "10.64.0.2"
+#define BEHIND6 "fd00::9"
+#define PEER6 "fd00::2"
 
 static struct wire *wire;
 static struct gw_gate *gate;
@@ -68,37 +71,14 @@ static int tear_down(void **state)
 
 /* ---- packets */
 
-struct packet {
-    uint8_t bytes[64];
-    size_t len;
-};
-
 static struct packet v4(bool is_in, uint8_t protocol, size_t l4_len)
 {
-    struct packet packet = {.len = 20 + l4_len};
-    struct gw_addr a;
-    packet.bytes[0] = 0x45;
-    gw_store16_be(packet.bytes + 2, (uint16_t)packet.len);
-    gw_store16_be(packet.bytes + 4, 7);
-    packet.bytes[8] = 64;
-    packet.bytes[9] = protocol;
-    gw_addr_parse_ip(&a, is_in ? PEER : BEHIND, 0);
-    memcpy(packet.bytes + 12, a.ip, 4);
-    gw_addr_parse_ip(&a, is_in ? BEHIND : PEER, 0);
-    memcpy(packet.bytes + 16, a.ip, 4);
-    return packet;
+    return packet_v4(is_in ? PEER : BEHIND, is_in ? BEHIND : PEER, protocol, 0, false, 7, l4_len);
 }
 
 static struct packet v6(bool is_in, uint8_t protocol, size_t l4_len)
 {
-    struct packet packet = {.len = 40 + l4_len};
-    packet.bytes[0] = 0x60;
-    gw_store16_be(packet.bytes + 4, (uint16_t)l4_len);
-    packet.bytes[6] = protocol;
-    packet.bytes[8] = packet.bytes[24] = 0xfd;
-    packet.bytes[is_in ? 23 : 39] = 2;
-    packet.bytes[is_in ? 39 : 23] = 9;
-    return packet;
+    return packet_v6(is_in ? PEER6 : BEHIND6, is_in ? BEHIND6 : PEER6, protocol, l4_len);
 }
 
 static struct packet icmp(bool is_in, uint8_t type)
