@@ -235,6 +235,13 @@ void nodes_serve(struct nodes *nodes, const char *name, const char *target, bool
     nodes_call(nodes, serve, &what);
 }
 
+void nodes_serve_port(struct nodes *nodes, const char *name, uint16_t port, bool is_udp)
+{
+    char target[32];
+    snprintf(target, sizeof target, "127.0.0.1:%u", port);
+    nodes_serve(nodes, name, target, is_udp);
+}
+
 struct ask {
     bool (*fn)(struct nodes *nodes);
     bool answer;
@@ -284,6 +291,15 @@ void nodes_wait(struct nodes *nodes, bool (*fn)(struct nodes *nodes))
 static void read_services_stats(struct nodes *nodes, void *arg)
 {
     gw_services_stats(nodes->node[HOME].services, arg);
+}
+
+bool nodes_are_quiet(struct nodes *nodes)
+{
+    struct gw_services_stats services;
+    struct gw_socks5_stats socks5;
+    gw_services_stats(nodes->node[HOME].services, &services);
+    gw_socks5_stats(nodes->socks5, &socks5);
+    return services.flows_open == 0 && socks5.clients_open == 0 && socks5.associations_open == 0;
 }
 
 struct gw_services_stats nodes_services_stats(struct nodes *nodes)

@@ -64,10 +64,14 @@ void nodes_start(struct nodes *nodes, void (*change)(struct gw_socks5_params *pa
 void nodes_stop(struct nodes *nodes);
 /* Runs fn in the loop's thread and waits for it. */
 void nodes_call(struct nodes *nodes, void (*fn)(struct nodes *nodes, void *arg), void *arg);
-/* A service of home's at 127.0.0.1:port, or what target says; laptop may use it. */
+/* A service of home's at `target`; laptop may use it. */
 void nodes_serve(struct nodes *nodes, const char *name, const char *target, bool is_udp);
+/* ... at 127.0.0.1:port. */
+void nodes_serve_port(struct nodes *nodes, const char *name, uint16_t port, bool is_udp);
 /* Waits until fn is true in the loop's thread, or fails after 10 s. */
 void nodes_wait(struct nodes *nodes, bool (*fn)(struct nodes *nodes));
+/* For nodes_wait: no flow of a service is open, no client of the proxy, no association. */
+bool nodes_are_quiet(struct nodes *nodes);
 struct gw_services_stats nodes_services_stats(struct nodes *nodes);
 struct gw_socks5_stats nodes_socks5_stats(struct nodes *nodes);
 

@@ -28,19 +28,10 @@ static int setup(void **state)
     return 0;
 }
 
-static bool is_quiet(struct nodes *all)
-{
-    struct gw_services_stats services;
-    struct gw_socks5_stats socks5;
-    gw_services_stats(all->node[HOME].services, &services);
-    gw_socks5_stats(all->socks5, &socks5);
-    return services.flows_open == 0 && socks5.clients_open == 0;
-}
-
 static int teardown(void **state)
 {
     (void)state;
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     close(listener);
     nodes_stop(&nodes);
     return 0;
@@ -210,7 +201,7 @@ static void test_counts(void **state)
         expect_end(services[i]);
         close(services[i]);
     }
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     nodes_call(&nodes, read_stats, &stats);
     assert_int_equal(stats.flows_open, 0);
     assert_int_equal(stats.flows_total, 5);

@@ -52,13 +52,11 @@ static void short_timeouts(struct gw_socks5_params *params)
 
 static void start(void (*change)(struct gw_socks5_params *))
 {
-    char target[32];
     said[0] = '\0';
     gw_log_set_sink(sink, NULL);
     nodes_start(&nodes, change);
     listener = server_listen(&port);
-    snprintf(target, sizeof target, "127.0.0.1:%u", port);
-    nodes_serve(&nodes, "web", target, false);
+    nodes_serve_port(&nodes, "web", port, false);
 }
 
 static int setup(void **state)
@@ -68,19 +66,10 @@ static int setup(void **state)
     return 0;
 }
 
-static bool is_quiet(struct nodes *all)
-{
-    struct gw_services_stats services;
-    struct gw_socks5_stats socks5;
-    gw_services_stats(all->node[HOME].services, &services);
-    gw_socks5_stats(all->socks5, &socks5);
-    return services.flows_open == 0 && socks5.clients_open == 0;
-}
-
 static int teardown(void **state)
 {
     (void)state;
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     close(listener);
     nodes_stop(&nodes);
     gw_log_set_sink(NULL, NULL);
@@ -147,8 +136,7 @@ static void test_four_answers(void **state)
 {
     char target[80], path[64];
     (void)state;
-    snprintf(target, sizeof target, "127.0.0.1:%u", dead_port());
-    nodes_serve(&nodes, "dead", target, false);
+    nodes_serve_port(&nodes, "dead", dead_port(), false);
     snprintf(path, sizeof path, "/tmp/peergate-test-%d", (int)getpid());
     snprintf(target, sizeof target, "unix:%s", path);
     nodes_serve(&nodes, "deaf", target, false);

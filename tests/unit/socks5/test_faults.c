@@ -19,15 +19,6 @@ static struct nodes nodes;
 static int listener;
 static uint16_t port;
 
-static bool is_quiet(struct nodes *all)
-{
-    struct gw_services_stats services;
-    struct gw_socks5_stats socks5;
-    gw_services_stats(all->node[HOME].services, &services);
-    gw_socks5_stats(all->socks5, &socks5);
-    return services.flows_open == 0 && socks5.clients_open == 0;
-}
-
 static struct gw_rule loopback;
 static const struct gw_policy direct = {.is_direct = true, .allow = &loopback, .allow_count = 1};
 
@@ -40,12 +31,10 @@ static void with_direct(struct gw_socks5_params *params)
 
 static int setup(void **state)
 {
-    char target[32];
     (void)state;
     nodes_start(&nodes, with_direct);
     listener = server_listen(&port);
-    snprintf(target, sizeof target, "127.0.0.1:%u", port);
-    nodes_serve(&nodes, "web", target, false);
+    nodes_serve_port(&nodes, "web", port, false);
     return 0;
 }
 
@@ -53,7 +42,7 @@ static int teardown(void **state)
 {
     (void)state;
     fault_clear();
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     close(listener);
     nodes_stop(&nodes);
     return 0;
@@ -143,7 +132,7 @@ static void test_broken(void **state)
         expect_reset(client);
         close(client);
         close(service);
-        nodes_wait(&nodes, is_quiet);
+        nodes_wait(&nodes, nodes_are_quiet);
     }
     fault_clear();
     expect_works();
@@ -235,7 +224,7 @@ static void test_broken_handshake(void **state)
         close(service);
     tv = (struct timeval){.tv_sec = 10};
     setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     expect_works();
 }
 

@@ -7,7 +7,6 @@
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -44,20 +43,14 @@ static size_t bytes_in_use(void)
     return mallinfo2().uordblks;
 }
 
-static bool is_quiet(struct nodes *all)
-{
-    struct gw_services_stats stats;
-    struct gw_socks5_stats socks5;
-    gw_services_stats(all->node[HOME].services, &stats);
-    gw_socks5_stats(all->socks5, &socks5);
-    /* Streams wait for their last acknowledgements. */
-    return stats.flows_open == 0 && socks5.clients_open == 0 && all->budget[0].used == 0 &&
-           all->budget[1].used == 0;
-}
-
 static bool holds_nothing(struct nodes *all)
 {
     return all->budget[0].used == 0 && all->budget[1].used == 0;
+}
+
+static bool is_quiet(struct nodes *all)
+{
+    return nodes_are_quiet(all) && holds_nothing(all); /* streams wait for their last acknowledgements */
 }
 
 static void open_all(void)
@@ -118,15 +111,13 @@ static void test_growth(void **state)
 
 static int setup(void **state)
 {
-    char target[32];
     struct rlimit limit = {20000, 20000};
     (void)state;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     nodes_start(&nodes, NULL);
     listener = server_listen(&port);
-    snprintf(target, sizeof target, "127.0.0.1:%u", port);
-    nodes_serve(&nodes, "web", target, false);
+    nodes_serve_port(&nodes, "web", port, false);
     return 0;
 }
 

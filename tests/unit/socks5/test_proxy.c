@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,35 +18,19 @@ static struct nodes nodes;
 static int listener;
 static uint16_t port;
 
-static void add_service(const char *name, uint16_t at, bool is_udp)
-{
-    char target[32];
-    snprintf(target, sizeof target, "127.0.0.1:%u", at);
-    nodes_serve(&nodes, name, target, is_udp);
-}
-
 static int setup(void **state)
 {
     (void)state;
     nodes_start(&nodes, NULL);
     listener = server_listen(&port);
-    add_service("web", port, false);
+    nodes_serve_port(&nodes, "web", port, false);
     return 0;
-}
-
-static bool is_quiet(struct nodes *all)
-{
-    struct gw_services_stats services;
-    struct gw_socks5_stats socks5;
-    gw_services_stats(all->node[HOME].services, &services);
-    gw_socks5_stats(all->socks5, &socks5);
-    return services.flows_open == 0 && socks5.clients_open == 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     close(listener);
     nodes_stop(&nodes);
     return 0;

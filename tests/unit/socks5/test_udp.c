@@ -60,28 +60,17 @@ static void with_direct(struct gw_socks5_params *params)
 
 static int setup(void **state)
 {
-    char target[32];
     (void)state;
     nodes_start(&nodes, with_direct);
     echo = udp_socket(&echo_port);
-    snprintf(target, sizeof target, "127.0.0.1:%u", echo_port);
-    nodes_serve(&nodes, "dns", target, true);
+    nodes_serve_port(&nodes, "dns", echo_port, true);
     return 0;
-}
-
-static bool is_quiet(struct nodes *all)
-{
-    struct gw_services_stats services;
-    struct gw_socks5_stats socks5;
-    gw_services_stats(all->node[HOME].services, &services);
-    gw_socks5_stats(all->socks5, &socks5);
-    return services.flows_open == 0 && socks5.clients_open == 0 && socks5.associations_open == 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    nodes_wait(&nodes, is_quiet);
+    nodes_wait(&nodes, nodes_are_quiet);
     close(echo);
     nodes_stop(&nodes);
     return 0;

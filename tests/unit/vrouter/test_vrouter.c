@@ -163,10 +163,8 @@ static int open_at(const char *ip, uint16_t number, int type)
 
 static int serve(const char *name)
 {
-    char target[32];
     int fd = server_listen(&port);
-    snprintf(target, sizeof target, "127.0.0.1:%u", port);
-    nodes_serve(&nodes, name, target, false);
+    nodes_serve_port(&nodes, name, port, false);
     return fd;
 }
 
@@ -264,11 +262,9 @@ static void expect_round(int client, int server, const char *text)
 static void test_datagrams(void **state)
 {
     uint16_t at;
-    char target[32];
     int server = udp_server(&at);
     (void)state;
-    snprintf(target, sizeof target, "127.0.0.1:%u", at);
-    nodes_serve(&nodes, "game", target, true);
+    nodes_serve_port(&nodes, "game", at, true);
     assert_int_equal(add("game", at, true), 0);
     int one = open_at("127.64.9.1", at, SOCK_DGRAM), two = open_at("127.64.9.1", at, SOCK_DGRAM),
         three = open_at("127.64.9.1", at, SOCK_DGRAM);
