@@ -5,10 +5,10 @@
 #include "frontends/tun/journal.h"
 #include "frontends/tun/netlink.h"
 #include "frontends/tun/reverse_path.h"
-#include "frontends/tun/watch.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 #include "gateway/config/dir.h"
+#include "gateway/link/netwatch.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -27,7 +27,7 @@ struct gw_netconf {
     char device[GW_CHANGE_NAME_MAX + 1];
     unsigned index;
     struct gw_netlink netlink;
-    struct gw_tun_watch *watch;
+    struct gw_netwatch *watch;
     struct gw_changes done;
     unsigned repairs;
     struct gw_mono repairs_since;
@@ -250,7 +250,7 @@ int gw_netconf_new(struct gw_netconf **out, const struct gw_netconf_params *para
         return err;
     }
     take_back_leftovers(netconf);
-    netconf->watch = gw_tun_watch_new(params->loop, on_change, netconf);
+    netconf->watch = gw_netwatch_new(params->loop, true, on_change, netconf);
     *out = netconf;
     return 0;
 }
@@ -259,7 +259,7 @@ void gw_netconf_free(struct gw_netconf *netconf)
 {
     if (!netconf)
         return;
-    gw_tun_watch_free(netconf->watch);
+    gw_netwatch_free(netconf->watch);
     undo(netconf, &netconf->done, NULL);
     gw_journal_write(netconf->journal, NULL, NULL);
     gw_changes_free(&netconf->done);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Changes to interfaces, addresses, routes and rules, done at once (the kernel answers within the call), and news of what others do to them. */
+/* Changes to interfaces, addresses, routes and rules, done at once (the kernel answers within the call). */
 #ifndef FRONTENDS_TUN_NETLINK_H
 #define FRONTENDS_TUN_NETLINK_H
 

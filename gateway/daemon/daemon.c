@@ -9,6 +9,7 @@
 #include "gateway/daemon/wall.h"
 #include "gateway/wire/peer_id.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,7 @@ static void on_wake(struct gw_mono now, int64_t slept_ns, void *ctx)
 static void on_change(struct gw_mono now, void *ctx)
 {
     struct gw_daemon *daemon = ctx;
+    gw_log_info("the network changed: trying the peers again");
     kick(daemon, now);
     gw_dns_setup_tell_system(&daemon->dns);
 }
@@ -125,8 +127,9 @@ static int take_lock(struct gw_daemon *daemon, struct gw_diag *diag)
         return GW_E_TOO_BIG;
     daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (daemon->lock_fd < 0) {
-        gw_diag_error(diag, "", 0, "cannot open %s: %s", path, strerror(errno));
-        return -errno;
+        int err = -errno;
+        gw_diag_error(diag, "", 0, "cannot open %s: %s", path, gw_strerror(err));
+        return err;
     }
     if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
@@ -332,7 +335,9 @@ static int build(struct gw_daemon *daemon, struct gw_diag *diag)
     gw_dns_setup_tell_system(&daemon->dns); /* the TUN has its addresses and routes now */
     gw_loop_on_wake(daemon->loop, on_wake, daemon);
     gw_loop_set_busy_poll(daemon->loop, daemon->files.config->busy_poll_ns);
-    daemon->netwatch = gw_netwatch_new(daemon->loop, on_change, daemon);
+    daemon->netwatch = gw_netwatch_new(daemon->loop, false, on_change, daemon);
+    if (!daemon->netwatch)
+        gw_log_info("no news of network changes from the kernel: after one, peers are found again by timers");
     /* Last: whoever can connect finds everything there. */
     return daemon->is_check ? 0 : make_control(daemon, diag);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells when this machine's addresses, links or routes changed, so that sessions try again at once instead of waiting for a timer. A burst
- * of changes (an interface coming up is a dozen) is told once, after it has been quiet for a moment. */
+/* Tells when this machine's addresses, links, routes or rules changed, by whomever: sessions try again at once instead of waiting for a timer, and the TUN's
+ * set-up is put back. Of a burst of changes (an interface coming up is a dozen) all that come within 0.1 s of the first are told once, then. */
 #ifndef GATEWAY_LINK_NETWATCH_H
 #define GATEWAY_LINK_NETWATCH_H
 
@@ -8,9 +8,9 @@
 
 struct gw_netwatch;
 
-/* fn is called from the loop. NULL where the kernel gives no such news: the daemon then lives without. */
-struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx),
-                                    void *ctx);
+/* fn is called from the loop; with_rules: for routing rules, too. NULL without memory, or where the kernel gives no such news. */
+struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, bool with_rules,
+                                    void (*fn)(struct gw_mono now, void *ctx), void *ctx);
 void gw_netwatch_free(struct gw_netwatch *watch);
 
 #endif

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* News of addresses, links and routes by rtnetlink. What changed does not matter, only that something did; routes that the kernel makes
- * for itself (what it learnt about one destination) do not count. */
+/* News of addresses, links, routes and rules by rtnetlink. What changed does not matter, only that something did; routes that the kernel
+ * makes for itself (what it learnt about one destination) do not count. */
 #include "gateway/link/netwatch.h"
-
-#include "gateway/base/log.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -12,6 +10,10 @@
 
 #define QUIET_MS 100 /* changes come in groups */
 #define READS_MAX 16
+
+static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                             RTNLGRP_IPV6_ROUTE};
+static const int rule_groups[] = {RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
 
 struct gw_netwatch {
     struct gw_loop *loop;
@@ -26,7 +28,6 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_netwatch *watch = arg;
     (void)fd, (void)what;
-    gw_log_info("the network changed: trying the peers again");
     watch->fn(gw_loop_now(watch->loop), watch->ctx);
 }
 
@@ -62,12 +63,22 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         evtimer_add(watch->quiet, &quiet);
 }
 
-static bool open_socket(struct gw_netwatch *watch)
+static bool join(struct mnl_socket *nl, const int *list, size_t count)
 {
-    const unsigned groups =
-        RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+    for (size_t i = 0; i < count; i++) {
+        int group = list[i];
+        if (mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool open_socket(struct gw_netwatch *watch, bool with_rules)
+{
     watch->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (!watch->nl || mnl_socket_bind(watch->nl, groups, MNL_SOCKET_AUTOPID) < 0)
+    if (!watch->nl || mnl_socket_bind(watch->nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+        !join(watch->nl, groups, sizeof groups / sizeof *groups) ||
+        (with_rules && !join(watch->nl, rule_groups, sizeof rule_groups / sizeof *rule_groups)))
         return false;
     struct event_base *base = gw_loop_base(watch->loop);
     watch->readable = event_new(base, mnl_socket_get_fd(watch->nl), EV_READ | EV_PERSIST, on_readable, watch);
@@ -75,8 +86,8 @@ static bool open_socket(struct gw_netwatch *watch)
     return watch->readable && watch->quiet && event_add(watch->readable, NULL) == 0;
 }
 
-struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_mono now, void *ctx),
-                                    void *ctx)
+struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, bool with_rules,
+                                    void (*fn)(struct gw_mono now, void *ctx), void *ctx)
 {
     struct gw_netwatch *watch = calloc(1, sizeof *watch);
     if (!watch)
@@ -84,12 +95,10 @@ struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, void (*fn)(struct gw_m
     watch->loop = loop;
     watch->fn = fn;
     watch->ctx = ctx;
-    if (!open_socket(watch)) {
-        gw_log_info("no news of network changes from the kernel: after one, peers are found again by timers");
-        gw_netwatch_free(watch);
-        return NULL;
-    }
-    return watch;
+    if (open_socket(watch, with_rules))
+        return watch;
+    gw_netwatch_free(watch);
+    return NULL;
 }
 
 void gw_netwatch_free(struct gw_netwatch *watch)

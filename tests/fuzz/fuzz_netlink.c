@@ -49,6 +49,12 @@ int mnl_socket_bind(struct mnl_socket *nl, unsigned int groups, pid_t pid)
     return 0;
 }
 
+int mnl_socket_setsockopt(const struct mnl_socket *nl, int type, void *value, socklen_t len)
+{
+    (void)nl, (void)type, (void)value, (void)len;
+    return 0;
+}
+
 int mnl_socket_close(struct mnl_socket *nl)
 {
     (void)nl;
@@ -187,7 +193,7 @@ static void hear_news(void)
 {
     static struct gw_loop *loop;
     loop = loop ? loop : gw_loop_new();
-    struct gw_netwatch *watch = loop ? gw_netwatch_new(loop, on_change, NULL) : NULL;
+    struct gw_netwatch *watch = loop ? gw_netwatch_new(loop, true, on_change, NULL) : NULL;
     if (!watch)
         abort();
     event_base_loop(gw_loop_base(loop), EVLOOP_ONCE | EVLOOP_NONBLOCK);
