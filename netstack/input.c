@@ -20,16 +20,6 @@ static bool is_martian(const struct gw_addr *a)
            is_broadcast(a) || (a->family == 4 && a->ip[0] == 0) || (a->family == 4 && a->ip[0] >= 240);
 }
 
-bool gw_netstack_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len)
-{
-    struct gw_ip ip;
-    struct gw_addr to;
-    if (link->params.takes_all || gw_ip_parse(&ip, packet, len) != 0)
-        return link->params.takes_all;
-    gw_ip_destination(&to, packet, &ip);
-    return gw_netstack_link_has_address(link, &to);
-}
-
 static void read_key(struct key *key, const struct gw_netstack_link *link, const uint8_t *packet,
                      const struct gw_ip *ip)
 {

@@ -204,16 +204,6 @@ void gw_netstack_link_free(struct gw_netstack_link *link, struct gw_mono now)
     free(link);
 }
 
-void *gw_netstack_link_ctx(const struct gw_netstack_link *link)
-{
-    return link->params.ctx;
-}
-
-struct gw_netstack *gw_netstack_link_stack(const struct gw_netstack_link *link)
-{
-    return link->stack;
-}
-
 int gw_netstack_link_add_address(struct gw_netstack_link *link, const struct gw_addr *address)
 {
     if (gw_netstack_link_has_address(link, address))

@@ -70,8 +70,6 @@ int gw_netstack_link_new(struct gw_netstack_link **out, struct gw_netstack *stac
                          const struct gw_netstack_link_params *params, struct gw_mono now);
 /* Its connections end with UNREACHABLE (RST on the wire). */
 void gw_netstack_link_free(struct gw_netstack_link *link, struct gw_mono now);
-void *gw_netstack_link_ctx(const struct gw_netstack_link *link);
-struct gw_netstack *gw_netstack_link_stack(const struct gw_netstack_link *link);
 
 /* An address of this node: its ICMP echo requests are answered, its ports offered. The port is ignored. 0, GW_E_LIMIT. */
 int gw_netstack_link_add_address(struct gw_netstack_link *link, const struct gw_addr *address);
@@ -82,9 +80,6 @@ typedef void gw_netstack_link_listen_fn(struct gw_netstack_link *link, struct gw
                                         struct gw_mono now, void *ctx);
 int gw_netstack_link_listen(struct gw_netstack_link *link, const struct gw_addr *address, bool is_udp,
                             gw_netstack_link_listen_fn *fn, void *ctx);
-
-/* Is a packet from outside for this link (one of its addresses, or it takes all)? For a gateway with a TUN that asks before it routes. */
-bool gw_netstack_link_wants(const struct gw_netstack_link *link, const uint8_t *packet, size_t len);
 
 /* Does it belong to a connection or offer of the link? For a packet that gw_ip_parse took; fragments belong to none. */
 bool gw_netstack_link_has_connection(const struct gw_netstack_link *link, const uint8_t *packet,

@@ -8,7 +8,6 @@
 
 #define GW_DNS_ALLOWED_MAX 32u
 #define GW_DNS_RATE 1000.0 /* answers a second for each /32 or /64 */
-#define GW_DNS_BURST 2000.0
 
 struct gw_dns_access {
     struct gw_prefix allowed[GW_DNS_ALLOWED_MAX];
@@ -24,7 +23,7 @@ enum gw_dns_permission {
     GW_DNS_SLIP,       /* too many: an empty answer with TC, so that who isn't spoofed can come by TCP */
 };
 
-/* Loopback (127.0.0.0/8, ::1) is always allowed and not limited: no source there is spoofed. rate and burst: 0 = as above. 0, GW_E_NOMEM, GW_E_LIMIT. */
+/* Loopback (127.0.0.0/8, ::1) is always allowed and not limited: no source there is spoofed. rate 0 = GW_DNS_RATE, burst 0 = what two seconds give. 0, GW_E_NOMEM, GW_E_LIMIT. */
 int gw_dns_access_init(struct gw_dns_access *access, const struct gw_prefix *allowed, size_t count,
                        double rate, double burst);
 void gw_dns_access_fini(struct gw_dns_access *access);

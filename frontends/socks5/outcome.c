@@ -108,16 +108,6 @@ const char *gw_outcome_explain(char out[GW_OUTCOME_SENTENCE_MAX], enum gw_outcom
     return out;
 }
 
-uint8_t gw_outcome_socks5_code(enum gw_outcome outcome)
-{
-    return texts[outcome].socks5;
-}
-
-unsigned gw_outcome_http_status(enum gw_outcome outcome)
-{
-    return texts[outcome].http;
-}
-
 enum gw_outcome gw_outcome_of_reason(unsigned long long reason)
 {
     switch (reason) {

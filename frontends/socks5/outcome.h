@@ -48,8 +48,6 @@ const char *gw_outcome_sentence(enum gw_outcome outcome);
 #define GW_OUTCOME_SENTENCE_MAX 320u
 const char *gw_outcome_explain(char out[GW_OUTCOME_SENTENCE_MAX], enum gw_outcome outcome,
                                const char *hindrance);
-uint8_t gw_outcome_socks5_code(enum gw_outcome outcome);
-unsigned gw_outcome_http_status(enum gw_outcome outcome);
 
 /* A SOCKS5 reply; bound NULL = 0.0.0.0:0. Returns its length. */
 #define GW_SOCKS5_REPLY_MAX 22u

@@ -21,7 +21,6 @@
 #define GW_ANCHOR_PUNCH_RATE 1.0    /* ... of those that go on to somebody else */
 #define GW_ANCHOR_PUNCH_BURST 20.0
 
-#define GW_ANCHOR_SECOND_LINK 1u   /* the socket that measuring takes */
 #define GW_ANCHOR_TOKEN_PROBES 32u /* sent for one token */
 
 struct gw_anchor_client;

@@ -46,7 +46,6 @@ struct gw_fleet {
     bool is_up;
     bool is_address_told; /* the log says that there is none */
     uint32_t up_count;    /* clients whose publish_count is another one are still to be put */
-    bool is_publishing;
     struct gw_list queries;
     unsigned query_count;
     uint32_t last_id;

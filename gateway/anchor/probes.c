@@ -16,7 +16,7 @@ static uint16_t second_port(struct gw_anchor *anchor)
     const struct gw_gateway_events *events = anchor->host->events;
     if (anchor->has_tried_second || !events->open_link)
         return anchor->second_port;
-    int port = events->open_link(anchor->host->gateway, GW_ANCHOR_SECOND_LINK, true, events->ctx);
+    int port = events->open_link(anchor->host->gateway, GW_LINK_SECOND, true, events->ctx);
     anchor->has_tried_second = true;
     anchor->second_port = port > 0 ? (uint16_t)port : 0;
     if (port < 0)
@@ -28,7 +28,7 @@ void gw_anchor_probes_fini(struct gw_anchor *anchor)
 {
     const struct gw_gateway_events *events = anchor->host->events;
     if (anchor->second_port)
-        events->close_link(anchor->host->gateway, GW_ANCHOR_SECOND_LINK, events->ctx);
+        events->close_link(anchor->host->gateway, GW_LINK_SECOND, events->ctx);
     anchor->second_port = 0;
 }
 
@@ -83,7 +83,7 @@ void gw_anchor_answer_nat_probe(struct gw_anchor *anchor, struct gw_anchor_clien
         return;
     if (request->send_to != 0) {
         struct gw_tuple tuple = {.remote = seen,
-                                 .link = request->by_other_port ? GW_ANCHOR_SECOND_LINK : GW_LINK_PRIMARY};
+                                 .link = request->by_other_port ? GW_LINK_SECOND : GW_LINK_PRIMARY};
         bool has_port = !request->by_other_port || anchor->second_port != 0;
         struct gw_probe probe = {.seq = SEQ_UNASKED};
         tuple.remote.port = (uint16_t)request->send_to;
@@ -117,7 +117,7 @@ bool gw_anchor_probe_input(struct gw_anchor *anchor, struct gw_mono now, const s
     if (probe.by_other_port) {
         if (anchor->second_port == 0)
             return true;
-        tuple.link = GW_ANCHOR_SECOND_LINK;
+        tuple.link = GW_LINK_SECOND;
     }
     send(anchor, client, &tuple, &answer);
     return true;

@@ -14,7 +14,6 @@
 #define TEXT_MAX 255
 #define PORT_MAX 65535
 #define MODE_MAX 0777
-#define DAY (24 * 3600)
 
 /* The loader stores every enum through an int. */
 static_assert(sizeof(enum gw_seal_policy) == sizeof(int), "enums are ints");

@@ -6,8 +6,7 @@
 
 #include "gateway/peer/host.h"
 
-#define GW_LINK_SECOND 1u  /* an anchor's second port */
-#define GW_LINK_FIRST 2u   /* of those that come and go */
+#define GW_LINK_FIRST 2u   /* of those that come and go; before it are GW_LINK_PRIMARY and GW_LINK_SECOND */
 #define GW_LINKS_MAX 1024u /* numbers are below it */
 
 struct gw_links {

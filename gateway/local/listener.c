@@ -221,23 +221,6 @@ int gw_listener_new(struct gw_listener **out, const struct gw_listener_params *p
     return 0;
 }
 
-int gw_listener_adopt(struct gw_listener **out, const struct gw_listener_params *params, int fd)
-{
-    struct gw_listener *listener = new_listener(params);
-    if (!listener)
-        return GW_E_NOMEM;
-    evutil_make_socket_nonblocking(fd);
-    listener->fd = fd;
-    int err = start(listener);
-    if (err) {
-        listener->fd = -1;
-        gw_listener_free(listener);
-        return err;
-    }
-    *out = listener;
-    return 0;
-}
-
 void gw_listener_free(struct gw_listener *listener)
 {
     if (!listener)

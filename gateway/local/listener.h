@@ -25,8 +25,6 @@ struct gw_listener_params {
 /* A unix socket that nobody listens on any more is replaced; one that is in use, or a file that is no socket, is not. 0, -errno
  * (-EADDRINUSE, -EEXIST, -EACCES, -ENAMETOOLONG ...), GW_E_NOMEM. */
 int gw_listener_new(struct gw_listener **out, const struct gw_listener_params *params);
-/* Takes a socket that listens already (socket activation). */
-int gw_listener_adopt(struct gw_listener **out, const struct gw_listener_params *params, int fd);
 /* Closes; a unix socket's path is unlinked if it is still the one made here. */
 void gw_listener_free(struct gw_listener *listener);
 /* A unix socket's file mode from now on; 0 = 0600. Nothing where it has none, or has been replaced. 0 or -errno. */

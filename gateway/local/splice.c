@@ -62,11 +62,6 @@ int gw_splice_fd(const struct gw_splice *splice)
     return splice->fd;
 }
 
-void *gw_splice_user(const struct gw_splice *splice)
-{
-    return splice->user;
-}
-
 struct gw_stream *gw_splice_stream(const struct gw_splice *splice)
 {
     return splice->stream;

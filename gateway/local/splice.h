@@ -31,7 +31,6 @@ struct gw_splice_events {
 struct gw_splice *gw_splice_new(struct gw_loop *loop, int fd, const struct gw_splice_events *events,
                                 void *user);
 int gw_splice_fd(const struct gw_splice *splice);
-void *gw_splice_user(const struct gw_splice *splice);
 /* Another owner takes over, e.g. when an opening handshake is done. */
 void gw_splice_set_owner(struct gw_splice *splice, const struct gw_splice_events *events, void *user);
 

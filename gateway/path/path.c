@@ -23,13 +23,6 @@ void gw_paths_init(struct gw_paths *paths)
     paths->switched = GW_NEVER;
 }
 
-void gw_paths_clear(struct gw_paths *paths)
-{
-    enum gw_path_policy policy = paths->policy;
-    gw_paths_init(paths);
-    paths->policy = policy;
-}
-
 bool gw_paths_set_policy(struct gw_paths *paths, struct gw_mono now, enum gw_path_policy policy)
 {
     bool is_changed = false;

@@ -86,8 +86,6 @@ bool gw_paths_are_doubted(const struct gw_paths *paths);
  * one asked. Returns true when the path to send on changed. */
 bool gw_paths_peer_moved(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *from,
                          uint8_t number, struct gw_random *random);
-/* Forgets all. */
-void gw_paths_clear(struct gw_paths *paths);
 struct gw_path *gw_paths_current(struct gw_paths *paths); /* NULL when none */
 struct gw_path *gw_paths_find(struct gw_paths *paths, const struct gw_tuple *tuple);
 /* Is there another one that may be sent to without limit? */

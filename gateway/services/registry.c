@@ -211,15 +211,3 @@ int gw_registry_replace(struct gw_registry *registry, const struct gw_service_co
     *registry = fresh;
     return 0;
 }
-
-int gw_registry_remove(struct gw_registry *registry, const char *name)
-{
-    size_t i = index_of(registry, name);
-    if (i == registry->count)
-        return GW_E_UNKNOWN;
-    free_service(registry->services[i]);
-    registry->count--;
-    memmove(&registry->services[i], &registry->services[i + 1],
-            (registry->count - i) * sizeof *registry->services);
-    return 0;
-}

@@ -52,8 +52,6 @@ int gw_registry_put(struct gw_registry *registry, const struct gw_service_config
 /* All at once; those not named are gone. On an error nothing changed, and *bad is the index. */
 int gw_registry_replace(struct gw_registry *registry, const struct gw_service_config *configs, size_t count,
                         size_t *bad);
-/* 0 or GW_E_UNKNOWN. */
-int gw_registry_remove(struct gw_registry *registry, const char *name);
 /* Enabled or not; any case. NULL = none. */
 const struct gw_service *gw_registry_find(const struct gw_registry *registry, const char *name);
 /* NULL = it is gone or has moved. */

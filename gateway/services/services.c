@@ -379,14 +379,6 @@ int gw_services_put(struct gw_services *services, const struct gw_service_config
     return err;
 }
 
-int gw_services_remove(struct gw_services *services, const char *name, struct gw_mono now)
-{
-    int err = gw_registry_remove(&services->registry, name);
-    if (err == 0)
-        gw_services_recheck(services, now);
-    return err;
-}
-
 /* ---- life */
 
 int gw_services_new(struct gw_services **out, const struct gw_services_params *params)

@@ -34,9 +34,8 @@ int gw_services_set_grants(struct gw_services *services, const struct gw_grants 
 /* All services at once, for a reload: those not named are removed. All or nothing: on an error (as gw_registry_put) nothing changed, and *bad is the index. */
 int gw_services_replace(struct gw_services *services, const struct gw_service_config *configs, size_t count,
                         struct gw_mono now, size_t *bad);
-/* One service, as gw_registry_put and gw_registry_remove. */
+/* One service, as gw_registry_put. */
 int gw_services_put(struct gw_services *services, const struct gw_service_config *config, struct gw_mono now);
-int gw_services_remove(struct gw_services *services, const char *name, struct gw_mono now);
 /* Ends what expired; it happens by itself within 30 s of an expiry date. */
 void gw_services_recheck(struct gw_services *services, struct gw_mono now);
 

@@ -63,7 +63,6 @@ enum gw_session_want {
     /* Seal an empty packet on the current key pair: passive or persistent keepalive, or the first packet that confirms a new key to
      * the responder. Any packet sent instead does as well. */
     GW_WANT_KEEPALIVE = 2,
-    GW_WANT_PROBE_HELLO = 4, /* reserved */
 };
 
 enum gw_session_state {

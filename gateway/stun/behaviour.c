@@ -145,11 +145,3 @@ bool gw_stun_measure_expire(struct gw_stun_measure *measure, struct gw_mono now,
     rest(measure);
     return true;
 }
-
-struct gw_mono gw_stun_measure_next_deadline(const struct gw_stun_measure *measure)
-{
-    struct gw_mono next = GW_NEVER;
-    for (unsigned i = 0; i < GW_STUN_MEASURE_REQUESTS; i++)
-        next = gw_mono_min(next, measure->requests[i].next);
-    return next;
-}

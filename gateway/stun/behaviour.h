@@ -47,6 +47,5 @@ bool gw_stun_measure_input(struct gw_stun_measure *measure, const struct gw_addr
                            const struct gw_stun_message *message);
 /* To be called behind gw_stun_measure_input too. True when the measurement ended just now. */
 bool gw_stun_measure_expire(struct gw_stun_measure *measure, struct gw_mono now, struct gw_random *random);
-struct gw_mono gw_stun_measure_next_deadline(const struct gw_stun_measure *measure);
 
 #endif

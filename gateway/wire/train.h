@@ -22,6 +22,7 @@ struct gw_tuple {
 static_assert(sizeof(struct gw_tuple) == 52, "a map key without padding");
 
 #define GW_LINK_PRIMARY 0u
+#define GW_LINK_SECOND 1u /* an anchor's second port, which measuring takes */
 /* A link with this bit is no socket but a channel of a relay; the other bits number it. Both addresses are unset then. */
 #define GW_LINK_RELAY 0x80000000u
 

@@ -104,6 +104,7 @@ static void test_refused(void **state)
 static void test_disabled_and_removed(void **state)
 {
     struct gw_registry registry;
+    size_t bad;
     (void)state;
     gw_registry_init(&registry);
     struct gw_service_config config = service("web", "127.0.0.1:80", 0);
@@ -113,8 +114,8 @@ static void test_disabled_and_removed(void **state)
     assert_string_equal(by_name(&registry, "web", false), "");
     assert_string_equal(by_port(&registry, 80, false), "");
     assert_non_null(gw_registry_find(&registry, "web"));
-    assert_int_equal(gw_registry_remove(&registry, "web"), 0);
-    assert_int_equal(gw_registry_remove(&registry, "web"), GW_E_UNKNOWN);
+    config = service("ssh", "127.0.0.1:22", 0);
+    assert_int_equal(gw_registry_replace(&registry, &config, 1, &bad), 0);
     assert_null(gw_registry_find(&registry, "web"));
     assert_string_equal(by_name(&registry, "ssh", false), "ssh");
     gw_registry_fini(&registry);
