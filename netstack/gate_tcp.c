@@ -81,7 +81,8 @@ static uint8_t *byte_of(const struct gw_gate_tcp *tcp, const struct gw_addr *loc
     return (uint8_t *)(uintptr_t)&tcp->accepted[local->family == 6][local->port / 8];
 }
 
-bool gw_gate_tcp_is_peers(const struct gw_gate_tcp *tcp, const struct gw_addr *local)
+/* Did peers begin what this port has? */
+static bool is_peers(const struct gw_gate_tcp *tcp, const struct gw_addr *local)
 {
     return *byte_of(tcp, local) & 1u << local->port % 8;
 }
@@ -115,7 +116,7 @@ static bool ask(const struct gw_gate_tcp *tcp, void *peer, const struct gw_addr 
 
 bool gw_gate_tcp_may(struct gw_gate_tcp *tcp, void *peer, const struct gw_addr *local)
 {
-    if (!gw_gate_tcp_is_peers(tcp, local))
+    if (!is_peers(tcp, local))
         return true;
     struct verdict *verdict = &tcp->verdicts[(local->port ^ (uintptr_t)peer >> 6) % VERDICTS];
     if (verdict->peer == peer && peer && memcmp(&verdict->local, local, sizeof *local) == 0)

@@ -17,8 +17,6 @@ void gw_gate_tcp_outbound(struct gw_gate_tcp *tcp, const struct gw_addr *local, 
                           uint8_t flags);
 /* May what is no SYN pass between the peer and this address and port of ours? */
 bool gw_gate_tcp_may(struct gw_gate_tcp *tcp, void *peer, const struct gw_addr *local);
-/* Did peers begin what this port has? */
-bool gw_gate_tcp_is_peers(const struct gw_gate_tcp *tcp, const struct gw_addr *local);
 /* The peer is no more. */
 void gw_gate_tcp_forget_peer(struct gw_gate_tcp *tcp, const void *peer);
 /* The owner's word has changed: all are asked about again, and params.on_end is told of those that may not go on, as far as they are known. */

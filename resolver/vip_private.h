@@ -35,8 +35,6 @@ struct gw_vip_space {
 /* ---- vip_range.c: IPv4 prefixes of 8 to 28 bits, and offsets in them */
 
 bool gw_vip_range_is_good(const struct gw_prefix *range);
-uint32_t gw_vip_range_size(const struct gw_prefix *range);
-struct gw_addr gw_vip_address_at(const struct gw_prefix *range, uint32_t offset);
 /* Is it an address of the range that a peer may have (not the first, the last, or the DNS server's)? */
 bool gw_vip_is_in_range(const struct gw_prefix *range, const struct gw_addr *address);
 /* The same place in a range of the same size; what lies outside `from` stays. */

@@ -22,15 +22,15 @@ void gw_vip_ipv6(const uint8_t key[GW_KEY_LEN], struct gw_addr *out)
     memcpy(out->ip + sizeof network, hash, sizeof out->ip - sizeof network);
 }
 
-uint32_t gw_vip_range_size(const struct gw_prefix *range)
+static uint32_t size_of(const struct gw_prefix *range)
 {
     return UINT32_C(1) << (32 - range->bits);
 }
 
-struct gw_addr gw_vip_address_at(const struct gw_prefix *range, uint32_t offset)
+static struct gw_addr address_at(const struct gw_prefix *range, uint32_t offset)
 {
     struct gw_addr out = {.family = 4};
-    uint32_t mask = ~(gw_vip_range_size(range) - 1);
+    uint32_t mask = ~(size_of(range) - 1);
     gw_store32_be(out.ip, (gw_load32_be(range->ip.ip) & mask) + offset);
     return out;
 }
@@ -54,15 +54,15 @@ static uint32_t derive_offset(uint32_t size, const uint8_t key[GW_KEY_LEN], unsi
 void gw_vip_derive_ipv4(const struct gw_prefix *range, const uint8_t key[GW_KEY_LEN], unsigned attempt,
                         struct gw_addr *out)
 {
-    *out = gw_vip_address_at(range, derive_offset(gw_vip_range_size(range), key, attempt));
+    *out = address_at(range, derive_offset(size_of(range), key, attempt));
 }
 
 bool gw_vip_is_in_range(const struct gw_prefix *range, const struct gw_addr *address)
 {
-    uint32_t size = gw_vip_range_size(range);
+    uint32_t size = size_of(range);
     if (address->family != 4 || address->port != 0)
         return false;
-    uint32_t offset = gw_load32_be(address->ip) - gw_load32_be(gw_vip_address_at(range, 0).ip);
+    uint32_t offset = gw_load32_be(address->ip) - gw_load32_be(address_at(range, 0).ip);
     return offset < size && !is_reserved(offset, size);
 }
 
@@ -74,13 +74,13 @@ bool gw_vip_range_is_good(const struct gw_prefix *range)
 struct gw_addr gw_vip_move(const struct gw_addr *address, const struct gw_prefix *from,
                            const struct gw_prefix *to)
 {
-    uint32_t size = gw_vip_range_size(from);
+    uint32_t size = size_of(from);
     if (address->family != 4)
         return *address;
-    uint32_t offset = gw_load32_be(address->ip) - gw_load32_be(gw_vip_address_at(from, 0).ip);
+    uint32_t offset = gw_load32_be(address->ip) - gw_load32_be(address_at(from, 0).ip);
     if (offset >= size)
         return *address;
-    struct gw_addr moved = gw_vip_address_at(to, offset);
+    struct gw_addr moved = address_at(to, offset);
     moved.port = address->port;
     return moved;
 }
@@ -88,16 +88,16 @@ struct gw_addr gw_vip_move(const struct gw_addr *address, const struct gw_prefix
 bool gw_vip_find_free(const struct gw_map *taken, const struct gw_prefix *range,
                       const uint8_t key[GW_KEY_LEN], struct gw_addr *out)
 {
-    uint32_t size = gw_vip_range_size(range), offset = 0;
+    uint32_t size = size_of(range), offset = 0;
     for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
         offset = derive_offset(size, key, attempt);
-        *out = gw_vip_address_at(range, offset);
+        *out = address_at(range, offset);
         if (!gw_map_find(taken, out))
             return true;
     }
     for (uint32_t i = 0; i < size; i++) {
         offset = offset + 1 < size ? offset + 1 : 1;
-        *out = gw_vip_address_at(range, offset);
+        *out = address_at(range, offset);
         if (!is_reserved(offset, size) && !gw_map_find(taken, out))
             return true;
     }

@@ -187,10 +187,16 @@ void gw_dns_reply_begin(struct gw_dns_reply *reply, const struct gw_dns_query *q
     reply->question_end = gw_writer_len(&reply->w);
 }
 
+/* A compression pointer to label i of the question, which ends a name. */
+static void write_pointer(struct gw_dns_reply *reply, unsigned label)
+{
+    gw_write_u16_be(&reply->w, (uint16_t)(0xc000u | (GW_DNS_HEADER_LEN + reply->query->label_at[label])));
+}
+
 uint8_t *gw_dns_record_begin(struct gw_dns_reply *reply, enum gw_dns_section section, unsigned owner_label,
                              uint16_t type, uint32_t ttl)
 {
-    gw_dns_write_pointer(reply, owner_label);
+    write_pointer(reply, owner_label);
     gw_write_u16_be(&reply->w, type);
     gw_write_u16_be(&reply->w, GW_DNS_CLASS_IN);
     gw_write_u32_be(&reply->w, ttl);
@@ -204,23 +210,18 @@ void gw_dns_record_end(struct gw_dns_reply *reply, uint8_t *length_at)
         gw_store16_be(length_at, (uint16_t)(reply->w.at - length_at - 2));
 }
 
-void gw_dns_write_label(struct gw_dns_reply *reply, const void *label, size_t len)
+static void write_label(struct gw_dns_reply *reply, const void *label, size_t len)
 {
     assert(len > 0 && len <= LABEL_MAX);
     gw_write_u8(&reply->w, (uint8_t)len);
     gw_write_bytes(&reply->w, label, len);
 }
 
-void gw_dns_write_pointer(struct gw_dns_reply *reply, unsigned label)
-{
-    gw_write_u16_be(&reply->w, (uint16_t)(0xc000u | (GW_DNS_HEADER_LEN + reply->query->label_at[label])));
-}
-
 void gw_dns_write_name(struct gw_dns_reply *reply, const char *text)
 {
     while (*text) {
         size_t len = strcspn(text, ".");
-        gw_dns_write_label(reply, text, len);
+        write_label(reply, text, len);
         text += text[len] == '.' ? len + 1 : len;
     }
     gw_write_u8(&reply->w, 0);

@@ -101,9 +101,6 @@ void gw_dns_reply_begin(struct gw_dns_reply *reply, const struct gw_dns_query *q
 uint8_t *gw_dns_record_begin(struct gw_dns_reply *reply, enum gw_dns_section section, unsigned owner_label,
                              uint16_t type, uint32_t ttl);
 void gw_dns_record_end(struct gw_dns_reply *reply, uint8_t *length_at);
-void gw_dns_write_label(struct gw_dns_reply *reply, const void *label, size_t len);
-/* A compression pointer to label i of the question, which ends a name. */
-void gw_dns_write_pointer(struct gw_dns_reply *reply, unsigned label);
 /* "web.home.demo.p2p" in full, root included. */
 void gw_dns_write_name(struct gw_dns_reply *reply, const char *text);
 /* OPT, counts, flags; a reply that did not fit loses its records and says so (TC). Returns its length, 0 when not even the question fits. */

@@ -68,8 +68,8 @@ static uint32_t own_table(const struct gw_plan_input *input)
     return GW_PLAN_TABLE << 16 | input->ports[0];
 }
 
-/* Two daemons with one rule between them would take it from each other. */
-uint32_t gw_plan_priority(uint16_t port)
+/* Of the first of our three rules. Two daemons with one rule between them would take it from each other. */
+static uint32_t own_priority(uint16_t port)
 {
     return GW_PLAN_PRIORITY + 3 * (port % GW_PLAN_PORTS);
 }
@@ -106,7 +106,7 @@ static int add_carrier_rules(struct gw_changes *out, const struct gw_plan_input 
 static int add_rules(struct gw_changes *out, const struct gw_plan_input *input, uint8_t family)
 {
     const struct gw_prefix any = {.ip = {.family = family}};
-    uint32_t priority = gw_plan_priority(input->ports[0]);
+    uint32_t priority = own_priority(input->ports[0]);
     int err = 0;
     for (size_t i = 0; i < input->port_count && err == 0; i++)
         err = add_own_rule(out, GW_CHANGE_RULE_PORT, input->ports[i], &any, priority);

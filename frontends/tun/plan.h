@@ -39,9 +39,6 @@ struct gw_plan_input {
  * keep our own packets out of, by UDP port and by mark, and by where carriers go to if the way back is checked. Where one family is all routed (an exit node) and the other is not, the other is refused. 0 or GW_E_NOMEM, GW_E_LIMIT. */
 int gw_plan_make(struct gw_changes *out, const struct gw_plan_input *input);
 
-/* Of the first of our three rules. */
-uint32_t gw_plan_priority(uint16_t port);
-
 /* Is it in the prefix? */
 bool gw_prefix_has(const struct gw_prefix *prefix, const struct gw_addr *ip);
 /* Is all of `inner` in `outer`? */

@@ -183,8 +183,6 @@ void gw_anchor_probes_fini(struct gw_anchor *anchor);
 /* INITIATE_PUNCH to the client: begins start_ms later with whom `message` has the addresses and the NAT of already. */
 void gw_anchor_initiate(struct gw_anchor_client *to, uint32_t number, const struct gw_anchor_punch *punch,
                         int64_t start_ns, peergate_Control *message, struct gw_mono now);
-void gw_anchor_refuse_punch(struct gw_anchor_client *client, uint32_t number, const uint8_t tag[GW_TAG_LEN],
-                            peergate_Refusal refusal, struct gw_mono now);
 /* PUNCH_ME_NOW to us: both begin. */
 void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *client,
                             const peergate_Control *message, struct gw_mono now);

@@ -26,8 +26,8 @@ void gw_anchor_initiate(struct gw_anchor_client *to, uint32_t number, const stru
     gw_wipe(message, sizeof *message);
 }
 
-void gw_anchor_refuse_punch(struct gw_anchor_client *client, uint32_t number, const uint8_t tag[GW_TAG_LEN],
-                            peergate_Refusal refusal, struct gw_mono now)
+static void refuse(struct gw_anchor_client *client, uint32_t number, const uint8_t tag[GW_TAG_LEN],
+                   peergate_Refusal refusal, struct gw_mono now)
 {
     peergate_Control message = {.number = number, .which_body = peergate_Control_initiate_punch_tag};
     message.body.initiate_punch.refusal = refusal;
@@ -99,8 +99,8 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
     remember(client, request, now);
     if (!gw_bucket_take(&client->punches, GW_ANCHOR_PUNCH_RATE, GW_ANCHOR_PUNCH_BURST, 1, now)) {
         anchor->stats.refused_rate++;
-        gw_anchor_refuse_punch(client, message->number, request->tag,
-                               other ? peergate_Refusal_REFUSAL_RATE : peergate_Refusal_REFUSAL_UNKNOWN, now);
+        refuse(client, message->number, request->tag,
+               other ? peergate_Refusal_REFUSAL_RATE : peergate_Refusal_REFUSAL_UNKNOWN, now);
         return;
     }
     const struct gw_anchor_punch *punch = punch_of(anchor, client, message, now);
@@ -108,7 +108,7 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
         return;
     if (!other) {
         anchor->stats.refused_unknown++;
-        gw_anchor_refuse_punch(client, message->number, request->tag, peergate_Refusal_REFUSAL_UNKNOWN, now);
+        refuse(client, message->number, request->tag, peergate_Refusal_REFUSAL_UNKNOWN, now);
         return;
     }
     anchor->stats.punches++;

@@ -48,7 +48,7 @@ static int allocate(struct gw_identity **out)
     return 0;
 }
 
-int gw_identity_from_seed(struct gw_identity **out, const uint8_t seed[32])
+static int from_seed(struct gw_identity **out, const uint8_t seed[32])
 {
     int err = allocate(out);
     if (err)
@@ -71,7 +71,7 @@ int gw_identity_generate(struct gw_identity **out, struct gw_random *random)
 {
     uint8_t seed[KEY_LEN];
     gw_random_fill(random, seed, sizeof seed);
-    int err = gw_identity_from_seed(out, seed);
+    int err = from_seed(out, seed);
     gw_wipe(seed, sizeof seed);
     return err;
 }
@@ -108,7 +108,7 @@ static int parse_binary(struct gw_identity **out, const uint8_t *data, size_t le
     const uint8_t *seed = data + HEADER_LEN, *public_key = seed + KEY_LEN;
     if (!is_old && !has_header(data, len, header, BINARY_LEN))
         return GW_E_MALFORMED;
-    int err = gw_identity_from_seed(out, seed);
+    int err = from_seed(out, seed);
     if (err)
         return err;
     if (memcmp((*out)->ed25519, public_key, KEY_LEN) == 0 &&

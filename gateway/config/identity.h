@@ -25,8 +25,6 @@ struct gw_identity {
 
 /* From 32 random bytes. 0 or GW_E_NOMEM. */
 int gw_identity_generate(struct gw_identity **out, struct gw_random *random);
-/* From a seed. 0 or GW_E_NOMEM. */
-int gw_identity_from_seed(struct gw_identity **out, const uint8_t seed[32]);
 /* From a bare X25519 secret: no peer ID, nothing can be signed. 0 or GW_E_NOMEM. */
 int gw_identity_from_x25519(struct gw_identity **out, const uint8_t secret[32]);
 /* From a file's contents: our one line of base64, or libp2p's marshalled private key as it is (68 bytes).

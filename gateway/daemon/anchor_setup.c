@@ -112,13 +112,15 @@ void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now)
 
 /* ---- to read */
 
-const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct gw_tuple *path)
+/* "?" when there is none any more. */
+static const char *relay_name(const struct gw_peer *peer, const struct gw_tuple *path)
 {
     const struct gw_peer *anchor = gw_gateway_relay_of(gw_peer_gateway(peer), path);
     return anchor ? gw_peer_name(anchor) : "?";
 }
 
-const char *gw_anchor_setup_transport(const struct gw_peer *anchor, struct gw_mono now)
+/* How this node speaks with the anchor now; NULL when it does not. */
+static const char *transport_to(const struct gw_peer *anchor, struct gw_mono now)
 {
     struct gw_peer_status status;
     gw_peer_status(anchor, now, &status);
@@ -128,7 +130,7 @@ const char *gw_anchor_setup_transport(const struct gw_peer *anchor, struct gw_mo
 static json_t *relay_transport(const struct gw_peer *peer, const struct gw_tuple *path, struct gw_mono now)
 {
     const struct gw_peer *anchor = gw_gateway_relay_of(gw_peer_gateway(peer), path);
-    const char *transport = anchor ? gw_anchor_setup_transport(anchor, now) : NULL;
+    const char *transport = anchor ? transport_to(anchor, now) : NULL;
     return transport ? json_string(transport) : json_null();
 }
 
@@ -141,9 +143,8 @@ void gw_anchor_setup_describe_path(json_t *object, const struct gw_peer *peer, c
                         json_string(is_relay                    ? "relay"
                                     : gw_tuple_is_carrier(path) ? "tls"
                                                                 : "direct"));
-    json_object_set_new(
-        object, "endpoint",
-        json_string(is_relay ? gw_anchor_setup_relay_name(peer, path) : gw_addr_format(&path->remote, at)));
+    json_object_set_new(object, "endpoint",
+                        json_string(is_relay ? relay_name(peer, path) : gw_addr_format(&path->remote, at)));
     if (is_relay)
         json_object_set_new(object, "transport", relay_transport(peer, path, now));
 }
@@ -186,7 +187,7 @@ void gw_anchor_setup_add_anchors(json_t *list, const struct gw_network *network,
         json_object_set_new(object, "rtt_ms",
                             is_seen && view.rtt_ns > 0 ? gw_json_ms(view.rtt_ns) : json_null());
         json_object_set_new(object, "keepalive_s", json_real(seconds(view.keepalive_ns)));
-        const char *transport = view.is_connected ? gw_anchor_setup_transport(view.peer, now) : NULL;
+        const char *transport = view.is_connected ? transport_to(view.peer, now) : NULL;
         json_object_set_new(object, "transport", transport ? json_string(transport) : json_null());
         json_array_append_new(list, object);
     }

@@ -15,10 +15,6 @@ void gw_anchor_setup_limits(struct gw_network *network, struct gw_mono now);
 /* Tells the engine this machine's addresses: at the start, after a reload, when the network changed. Virtual addresses of ours are left out. */
 void gw_anchor_setup_addresses(struct gw_network *network, struct gw_mono now);
 
-/* The name of the anchor that a relayed path goes through; "?" when there is none any more. */
-const char *gw_anchor_setup_relay_name(const struct gw_peer *peer, const struct gw_tuple *path);
-/* How this node speaks with the anchor now: "udp" or "tls"; NULL when it does not. */
-const char *gw_anchor_setup_transport(const struct gw_peer *anchor, struct gw_mono now);
 /* A path as people see it: `kind`, `endpoint` and, of a relay, the `transport` to it. */
 void gw_anchor_setup_describe_path(json_t *object, const struct gw_peer *peer, const struct gw_tuple *path,
                                    struct gw_mono now);

@@ -89,7 +89,8 @@ bool gw_cmd_path(const struct gw_cmd_context *ctx, const char *name, char *out, 
     return false;
 }
 
-const char *gw_cmd_nearest(const struct gw_command *const *commands, size_t count, const char *word)
+/* The name nearest to a mistyped word; NULL when none is near. */
+static const char *nearest_name(const struct gw_command *const *commands, size_t count, const char *word)
 {
     struct gw_nearest nearest;
     gw_nearest_init(&nearest, word);
@@ -113,7 +114,7 @@ static const struct gw_command *find_command(const struct gw_command *const *com
 static int unknown_command(const struct gw_cmd_context *ctx, const struct gw_command *const *commands,
                            size_t count, const char *word)
 {
-    const char *nearest = gw_cmd_nearest(commands, count, word);
+    const char *nearest = nearest_name(commands, count, word);
     if (nearest)
         return gw_cmd_usage_error(ctx, "there is no command \"%s\"; did you mean \"%s\"?", word, nearest);
     return gw_cmd_usage_error(ctx, "there is no command \"%s\"", word);

@@ -71,9 +71,6 @@ void gw_cmd_print_diag(const struct gw_cmd_context *ctx, const struct gw_diag *d
 /* DIR/name into out; false (out is "") when it does not fit. */
 bool gw_cmd_path(const struct gw_cmd_context *ctx, const char *name, char *out, size_t out_len);
 
-/* The word nearest to a mistyped one, among `count` commands; NULL when none is near. */
-const char *gw_cmd_nearest(const struct gw_command *const *commands, size_t count, const char *word);
-
 /* Everything that main does, over a table of commands. Returns the exit status. */
 int gw_cmd_main(const struct gw_command *const *commands, size_t count, int argc, char **argv);
 

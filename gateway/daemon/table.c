@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-bool gw_has_colours(void)
+static bool has_colours(void)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     return isatty(STDOUT_FILENO) && (!no_color || !*no_color) && term && strcmp(term, "dumb") != 0;
@@ -17,12 +17,12 @@ bool gw_has_colours(void)
 const char *gw_colour_on(enum gw_colour colour)
 {
     static const char *const sequences[] = {"", "\033[1m", "\033[2m", "\033[32m", "\033[33m", "\033[31m"};
-    return gw_has_colours() ? sequences[colour] : "";
+    return has_colours() ? sequences[colour] : "";
 }
 
 const char *gw_colour_off(void)
 {
-    return gw_has_colours() ? "\033[0m" : "";
+    return has_colours() ? "\033[0m" : "";
 }
 
 struct gw_table_row *gw_table_add(struct gw_table *table)

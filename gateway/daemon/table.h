@@ -32,9 +32,7 @@ __attribute__((format(printf, 4, 5))) void gw_table_cell(struct gw_table_row *ro
 void gw_table_print(const struct gw_table *table);
 void gw_table_free(struct gw_table *table);
 
-/* Is stdout a terminal that takes colours (and NO_COLOR is not set)? */
-bool gw_has_colours(void);
-/* The escape sequences, "" without colours. */
+/* The escape sequences; "" where stdout is no terminal that takes them, or NO_COLOR is set. */
 const char *gw_colour_on(enum gw_colour colour);
 const char *gw_colour_off(void);
 

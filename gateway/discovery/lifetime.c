@@ -442,7 +442,7 @@ void gw_lifetime_lost(struct gw_discovery *discovery, int64_t silence_ns, struct
         arm(discovery, gw_mono_add(now, BEGIN_NS));
 }
 
-bool gw_lifetime_has_token(const struct gw_discovery *discovery)
+static bool has_token(const struct gw_discovery *discovery)
 {
     enum gw_lifetime_step step = discovery->lifetime.step;
     return step != GW_LIFETIME_IDLE && step != GW_LIFETIME_REST;
@@ -450,7 +450,7 @@ bool gw_lifetime_has_token(const struct gw_discovery *discovery)
 
 void gw_lifetime_yield(struct gw_discovery *discovery, struct gw_mono now)
 {
-    if (!gw_lifetime_has_token(discovery))
+    if (!has_token(discovery))
         return;
     stop(discovery);
     arm(discovery, gw_mono_add(now, BUSY_NS));

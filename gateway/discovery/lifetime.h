@@ -64,7 +64,6 @@ void gw_lifetime_lost(struct gw_discovery *discovery, int64_t silence_ns, struct
                       struct gw_mono now);
 /* Somebody else needs the anchor's token. */
 void gw_lifetime_yield(struct gw_discovery *discovery, struct gw_mono now);
-bool gw_lifetime_has_token(const struct gw_discovery *discovery);
 void gw_lifetime_forget(struct gw_discovery *discovery, const struct gw_anchor_use *use, struct gw_mono now);
 void gw_lifetime_answer(struct gw_discovery *discovery, const struct gw_anchor_use *use, uint32_t number,
                         const peergate_NatProbe *answer, struct gw_mono now);

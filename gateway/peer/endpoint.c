@@ -76,7 +76,8 @@ bool gw_peer_endpoint_next(struct gw_peer *peer, struct gw_mono now, struct gw_t
     return true;
 }
 
-bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple)
+/* Our initiations went there, so an answer from there proves a round trip. */
+static bool was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple)
 {
     for (unsigned i = 0; i < GW_INITIATORS; i++) {
         if (gw_tuple_same_remote(&peer->endpoints.sent_to[i], tuple))
@@ -291,7 +292,7 @@ void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const 
     peer->endpoints.attempts = 0;
     peer->endpoints.found_tries = 0;
     peer->endpoints.due_count = 0;
-    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, gw_peer_endpoint_was_asked(peer, tuple));
+    gw_peer_paths_received(peer, now, tuple, GW_RESPONSE_LEN, true, was_asked(peer, tuple));
 }
 
 void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body)

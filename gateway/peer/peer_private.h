@@ -390,8 +390,6 @@ void gw_peer_relay_data(struct gw_peer *peer, struct gw_mono now, const struct g
 void gw_peer_add_carrier(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* The channel or the connection is no more. */
 void gw_peer_remove_place(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
-/* Our initiations went there, so an answer from there proves a round trip. */
-bool gw_peer_endpoint_was_asked(const struct gw_peer *peer, const struct gw_tuple *tuple);
 /* max(3 RTT, 300 ms), 3 s at most: so long nothing came from where something should have. */
 int64_t gw_peer_silence(const struct gw_peer *peer);
 /* An answer to our initiation does not open: says so, once until one does. */

@@ -42,7 +42,8 @@ bool gw_service_name_is_valid(const char *name)
     return true;
 }
 
-uint16_t gw_service_well_known_port(const char *name)
+/* 0 = none. */
+static uint16_t well_known_port(const char *name)
 {
     static const struct {
         const char *name;
@@ -99,7 +100,7 @@ static uint16_t effective_port(const struct gw_service_config *config)
         return config->port;
     if (config->target.port)
         return config->target.port;
-    return gw_service_well_known_port(config->name);
+    return well_known_port(config->name);
 }
 
 struct gw_service *gw_registry_find_serial(const struct gw_registry *registry, uint64_t serial)

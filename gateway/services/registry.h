@@ -58,8 +58,6 @@ const struct gw_service *gw_registry_find(const struct gw_registry *registry, co
 struct gw_service *gw_registry_find_serial(const struct gw_registry *registry, uint64_t serial);
 /* What a peer means: the name, else port and protocol; enabled ones only. NULL = not listed. */
 const struct gw_service *gw_registry_lookup(const struct gw_registry *registry, const struct gw_open *open);
-/* ssh 22, web and http 80, https 443, smb 445; 0 = none. */
-uint16_t gw_service_well_known_port(const char *name);
 bool gw_service_name_is_valid(const char *name);
 
 #endif
