@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Logging: one line an event, format-checked, errno kept. The only process-wide state of the program (the
- * sink). Peers go by name; addresses are printed through gw_log_addr-style helpers so that they can be hidden
+ * sink). Peers go by name; addresses are printed by gw_addr_log (wire/addr.h), so that they can be hidden
  * (`log: {hide_addresses: true}`). What strangers send is logged at debug only. No secret is ever an
  * argument. */
 #ifndef GATEWAY_BASE_LOG_H
