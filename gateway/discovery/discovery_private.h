@@ -290,9 +290,6 @@ bool gw_reach_is_wanted(const struct gw_reach *reach, struct gw_mono now);
 /* Recomputes the deadline. */
 void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now);
 
-/* A brief measuring is over (gw_measure_briefly): the result knows which port is next, if has_seen. */
-void gw_reach_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen);
-
 /* ---- probes.c */
 /* Holds the token from now on, for its life. peer_key: of the other one who has it, whose session `session` is. false: the id is taken, or no memory. */
 bool gw_token_set(struct gw_discovery *discovery, struct gw_token *token, const struct gw_session *session,
@@ -374,6 +371,8 @@ bool gw_direct_answered(struct gw_reach *reach, struct gw_mono now, const struct
 /* An anchor's answer to REQUEST_ENDPOINT. */
 void gw_direct_info_input(struct gw_reach *reach, uint32_t number, const peergate_EndpointInfo *info,
                           struct gw_mono now);
+/* A brief measuring is over (gw_measure_briefly): the result knows which port is next, if has_seen. */
+void gw_reach_measured(struct gw_reach *reach, struct gw_mono now, bool has_seen);
 /* Remembers the addresses as the peer's; true when one is new. */
 bool gw_direct_take_addresses(struct gw_reach *reach, const peergate_Address *addresses, unsigned count,
                               struct gw_mono now);

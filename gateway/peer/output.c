@@ -2,41 +2,12 @@
 /* What goes to a peer next: one train, filled in the caller's slab. Order: handshake; path challenges and responses, each to its own
  * address; then packets of frames (HELLO in front while it is due, answers, control, flows), of which full ones make a
  * train; then IP packets; last a keepalive if nothing else was there to say. */
-#include "gateway/base/log.h"
-#include "gateway/peer/peer_private.h"
+#include "gateway/peer/output_private.h"
 
 #include <string.h>
 
-#define NARROW_NS GW_S(600) /* as long as Linux keeps what it learned of a path */
-#define CHALLENGE_MAX 80u   /* a sealed PATH_CHALLENGE is no longer, with a PATH_RESPONSE neither */
-#define ATTEMPTS_ALONE 1u   /* so many initiations go unanswered before anchors are asked */
-
-/* A train under construction on one path with one key. */
-struct build {
-    struct gw_peer *peer;
-    struct gw_keypair *kp;
-    struct gw_mono now;
-    struct gw_path *path;
-    struct gw_train *train;
-    enum gw_suite suite;
-    bool may_send_data; /* else HELLO only */
-    bool asks;          /* something in the train wants an answer */
-    size_t limit;       /* of the train's bytes, from its second datagram on */
-};
-
-/* What each datagram gets in front of it on its way: a relay's frame header. */
-static size_t wrap_len(const struct gw_tuple *tuple)
-{
-    return gw_tuple_is_relay(tuple) ? GW_PATH_RELAY_OVERHEAD : 0;
-}
-
-/* Is there room for one more datagram of the train's length? */
-static bool train_has_room(const struct gw_train *train)
-{
-    size_t wrap = wrap_len(&train->tuple);
-    return train->count < GW_TRAIN_DATAGRAMS &&
-           gw_train_len(train) + train->stride + (train->count + 1u) * wrap <= GW_TRAIN_BYTES;
-}
+#define CHALLENGE_MAX 80u /* a sealed PATH_CHALLENGE is no longer, with a PATH_RESPONSE neither */
+#define ATTEMPTS_ALONE 1u /* so many initiations go unanswered before anchors are asked */
 
 static void begin_train(struct gw_train *train, const struct gw_tuple *tuple)
 {
@@ -46,13 +17,6 @@ static void begin_train(struct gw_train *train, const struct gw_tuple *tuple)
     train->ecn = 0;
     train->may_be_cut = false;
     train->heeds_icmp = false;
-}
-
-static void add_datagram(struct gw_train *train, size_t len)
-{
-    if (train->count++ == 0)
-        train->stride = (uint16_t)len;
-    train->last_len = (uint16_t)len;
 }
 
 /* ---- handshake */
@@ -73,7 +37,7 @@ static bool output_initiation(struct gw_peer *peer, struct gw_mono now, struct g
         return false;
     begin_train(train, &tuple);
     memcpy(train->slab, &msg, sizeof msg);
-    add_datagram(train, sizeof msg);
+    gw_build_add_datagram(train, sizeof msg);
     return true;
 }
 
@@ -87,7 +51,7 @@ bool gw_peer_output_single(struct gw_peer *peer, struct gw_keypair *kp, struct g
     size_t len = gw_keypair_seal(kp, gw_peer_suite(peer, kp), train->slab, GW_PAYLOAD_START, 1 + frames_len);
     if (len == 0)
         return false;
-    add_datagram(train, len);
+    gw_build_add_datagram(train, len);
     struct gw_path *path = gw_paths_find(&peer->paths, tuple);
     if (path)
         gw_path_sent(path, now, len);
@@ -191,7 +155,7 @@ static bool output_mtu_probe(struct gw_peer *peer, struct gw_keypair *kp, struct
     gw_peer_rearm(peer);
     if (len == 0)
         return false;
-    add_datagram(train, len);
+    gw_build_add_datagram(train, len);
     gw_path_sent(path, now, len);
     gw_session_packets_sent(peer->session, kp, now, false, len);
     return true;
@@ -199,16 +163,7 @@ static bool output_mtu_probe(struct gw_peer *peer, struct gw_keypair *kp, struct
 
 /* ---- packets of frames */
 
-/* Plaintext room in a datagram of `payload` bytes, without the byte that says "frames". */
-static size_t frames_room(size_t payload, enum gw_suite suite)
-{
-    size_t plain = payload - gw_suite_overhead(suite);
-    if (suite == GW_SUITE_CHACHA20_POLY1305)
-        plain &= ~(size_t)15;
-    return plain - 1;
-}
-
-static void fill_data(struct build *b, struct gw_writer *w)
+static void fill_data(struct gw_build *b, struct gw_writer *w)
 {
     b->asks |= gw_peer_queues_ask(&b->peer->queues);
     gw_peer_queues_output(b->peer, w, b->now);
@@ -220,9 +175,9 @@ static void fill_data(struct build *b, struct gw_writer *w)
 }
 
 /* The packet with a HELLO goes as type 4; what may ride along rides along. */
-static size_t fill_hello(struct build *b, uint8_t *frames)
+static size_t fill_hello(struct gw_build *b, uint8_t *frames)
 {
-    size_t room_len = frames_room(gw_path_start(&b->path->tuple), GW_SUITE_CHACHA20_POLY1305);
+    size_t room_len = gw_build_frames_room(gw_path_start(&b->path->tuple), GW_SUITE_CHACHA20_POLY1305);
     struct gw_writer w = gw_writer_of(frames, room_len);
     b->suite = GW_SUITE_CHACHA20_POLY1305;
     gw_peer_hello_output(b->peer, &w, b->now);
@@ -235,51 +190,33 @@ static size_t fill_hello(struct build *b, uint8_t *frames)
     return gw_writer_len(&w);
 }
 
-static size_t fill_frames(struct build *b, uint8_t *frames, size_t room)
+static size_t fill_frames(struct gw_build *b, uint8_t *frames, size_t room)
 {
     struct gw_writer w = gw_writer_of(frames, room);
     fill_data(b, &w);
     return gw_writer_len(&w);
 }
 
-/* plain: NULL when it is in its place already. */
-static bool seal_from(struct build *b, const uint8_t *plain, size_t plain_len, size_t cap)
-{
-    struct gw_train *train = b->train;
-    uint8_t *slot = train->slab + gw_train_len(train);
-    size_t len = plain ? gw_keypair_seal_from(b->kp, b->suite, slot, cap, plain, plain_len)
-                       : gw_keypair_seal(b->kp, b->suite, slot, cap, plain_len);
-    if (len == 0)
-        return false;
-    add_datagram(train, len);
-    return true;
-}
-
-static bool seal_into(struct build *b, size_t plain_len, size_t cap)
-{
-    return seal_from(b, NULL, plain_len, cap);
-}
-
 /* Packets after the first, as long as they come out as long as it. */
-static void extend_train(struct build *b)
+static void extend_train(struct gw_build *b)
 {
     struct gw_train *train = b->train;
-    size_t stride = train->stride, room = frames_room(stride, b->suite);
+    size_t stride = train->stride, room = gw_build_frames_room(stride, b->suite);
     if (!gw_peer_flows_may_send(b->peer) || gw_peer_holds_data(b->peer, &b->path->tuple))
         return;
-    while (train->last_len == stride && train_has_room(train)) {
+    while (train->last_len == stride && gw_build_has_room(train)) {
         uint8_t *slot = train->slab + gw_train_len(train);
         size_t len = gw_mux_output(b->peer->mux, b->now, slot + GW_DATA_HEADER_LEN + 1, room);
         if (len == 0)
             return;
         b->asks = true;
         slot[GW_DATA_HEADER_LEN] = GW_INNER_FRAMES;
-        if (!seal_into(b, 1 + len, stride))
+        if (!gw_build_seal(b, 1 + len, stride))
             return;
     }
 }
 
-static bool output_frames(struct build *b)
+static bool output_frames(struct gw_build *b)
 {
     uint8_t *plain = b->train->slab + GW_DATA_HEADER_LEN;
     bool with_hello = gw_peer_hello_is_due(b->peer, b->now);
@@ -295,187 +232,25 @@ static bool output_frames(struct build *b)
     } else if (b->may_send_data) {
         if (gw_peer_flows_may_send(b->peer))
             gw_peer_flows_fit(b->peer, b->now, b->path, b->suite);
-        len = fill_frames(b, plain + 1, frames_room(cap, b->suite));
+        len = fill_frames(b, plain + 1, gw_build_frames_room(cap, b->suite));
     } else {
         return false;
     }
-    if (len == 0 || !seal_into(b, 1 + len, cap))
+    if (len == 0 || !gw_build_seal(b, 1 + len, cap))
         return false;
     if (!with_hello && b->path->is_validated)
         extend_train(b);
     return true;
 }
 
-/* ---- IP packets, keepalives */
+/* ---- keepalives, and all of them in their order */
 
-static void mark_partial(uint8_t *packet)
-{
-    unsigned nibble = packet[0] >> 4 == 4 ? GW_INNER_PARTIAL_V4 : GW_INNER_PARTIAL_V6;
-    packet[0] = (uint8_t)((packet[0] & 15) | nibble << 4);
-}
-
-/* The next packet of the queue's head into the train; false when there is none that is at most `room` long. */
-static bool add_packet(struct build *b, struct gw_super *super, size_t room, size_t cap)
-{
-    struct gw_packet_queue *packets = b->peer->queues.packets;
-    bool keep_partial = b->peer->remote_capabilities & GW_CAP_PARTIAL_CSUM, is_partial;
-    size_t len;
-    if (gw_super_next_len(super, room) > room)
-        return false;
-    uint8_t *packet = gw_super_next(super, &len, room, keep_partial, &is_partial);
-    if (is_partial)
-        mark_partial(packet);
-    bool is_sealed = seal_from(b, packet, len, cap);
-    gw_packet_queue_took(packets, len, false); /* which may free it */
-    return is_sealed;
-}
-
-/* Writes a packet of frames that holds one part of a packet. */
-static bool add_frag(struct build *b, struct gw_super *super, size_t cap)
-{
-    uint8_t *plain = b->train->slab + gw_train_len(b->train) + GW_DATA_HEADER_LEN;
-    struct gw_writer w = gw_writer_of(plain + 1, frames_room(b->path->mtu.len, b->suite));
-    bool is_partial, is_cut;
-    plain[0] = GW_INNER_FRAMES;
-    if (super) {
-        uint8_t whole[2 * GW_FRAG_PART_MAX];
-        size_t len = gw_super_next_len(super, sizeof whole);
-        if (len > sizeof whole)
-            return false;
-        gw_super_take(super, whole, sizeof whole, true, &is_partial);
-        is_cut = gw_peer_frag_first(b->peer, &w, whole, len, is_partial);
-    } else {
-        is_cut = gw_peer_frag_second(b->peer, &w);
-    }
-    return is_cut && gw_writer_ok(&w) && seal_into(b, 1 + gw_writer_len(&w), cap);
-}
-
-/* A stock peer answers no probe: to it goes what the link takes, as WireGuard does, until the kernel says that the path takes less. */
-static size_t stock_cap(const struct gw_peer *peer, const struct gw_path *path)
-{
-    size_t full = path->tuple.remote.family == 6 ? peer->host->mtu_v6 : peer->host->mtu_v4;
-    bool is_narrow = path->narrow_len > 0 && !gw_mono_due(path->narrow_until, peer->host->now);
-    return is_narrow && path->narrow_len < full ? path->narrow_len : full;
-}
-
-/* One that has not said yet what it is may be one, unless it came by a relay. */
-bool gw_peer_heeds_icmp(const struct gw_peer *peer, const struct gw_path *path)
-{
-    return !gw_tuple_is_relay(&path->tuple) && (peer->kind != GW_PEER_PEERGATE || gw_peer_is_stock(peer));
-}
-
-static size_t packet_cap(const struct gw_peer *peer, const struct gw_path *path)
-{
-    return gw_peer_heeds_icmp(peer, path) ? stock_cap(peer, path) : path->mtu.len;
-}
-
-void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now)
-{
-    static const uint16_t rungs[] = {1424, 1376, 1312, 1232, GW_PAYLOAD_START};
-    for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++) {
-        if (rungs[i] >= len && i + 1 < sizeof rungs / sizeof *rungs)
-            continue;
-        path->narrow_len = rungs[i];
-        path->narrow_until = gw_mono_add(now, NARROW_NS);
-        gw_log_info("peer %s: its path does not carry datagrams of %zu bytes, %u are tried",
-                    gw_peer_name(peer), len, rungs[i]);
-        return;
-    }
-}
-
-size_t gw_peer_packet_room(const struct gw_peer *peer)
-{
-    const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
-    bool is_plain = gw_peer_is_stock(peer) || (peer->kind == GW_PEER_UNKNOWN && !peer->config.has_ed25519);
-    if (path && is_plain)
-        return gw_suite_room(GW_SUITE_CHACHA20_POLY1305, stock_cap(peer, path));
-    if (!path || !gw_peer_can_frag(peer))
-        return SIZE_MAX;
-    return 2 * gw_peer_frag_room(frames_room(path->mtu.len, GW_SUITE_CHACHA20_POLY1305));
-}
-
-size_t gw_peer_packet_whole(const struct gw_peer *peer)
-{
-    const struct gw_path *path = gw_paths_current(&((struct gw_peer *)(uintptr_t)peer)->paths);
-    size_t room = gw_peer_packet_room(peer);
-    if (!path || !gw_peer_can_frag(peer))
-        return room;
-    bool is_found = path->mtu.state == GW_MTU_DONE || path->mtu.state == GW_MTU_VERIFYING;
-    return is_found ? gw_suite_room(GW_SUITE_AEGIS128L, path->mtu.len) : SIZE_MAX;
-}
-
-/* What every link has to carry of IPv6 (RFC 8200, 5), to a peer that knows no FRAG: the outer packet is fragmented on the way, as WireGuard does it. */
-static bool add_cut(struct build *b, struct gw_super *super)
-{
-    size_t room = GW_IP_MIN_MTU_V6, cap = room + gw_suite_overhead(b->suite);
-    if (super->ip.version != 6 || gw_peer_can_frag(b->peer) || !add_packet(b, super, room, cap))
-        return false;
-    b->train->may_be_cut = true;
-    return true;
-}
-
-bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
-                      size_t *cap)
-{
-    const struct gw_path *path = gw_paths_current(&peer->paths);
-    *kp = gw_session_sending_key(peer->session, now);
-    if (!*kp || !path || !path->is_validated || path->tuple.link != GW_LINK_PRIMARY ||
-        gw_peer_is_unreachable(peer))
-        return false;
-    *suite = gw_peer_suite(peer, *kp);
-    *cap = packet_cap(peer, path);
-    return gw_peer_may_send_data(peer, *suite);
-}
-
-/* A packet that the path does not carry: in two parts, or not at all. */
-static bool output_too_long(struct build *b, struct gw_super *super)
-{
-    struct gw_peer_queues *queues = &b->peer->queues;
-    if (add_cut(b, super))
-        return true;
-    size_t len = gw_super_next_len(super, gw_suite_room(b->suite, packet_cap(b->peer, b->path)));
-    bool is_sent = gw_peer_can_frag(b->peer) && add_frag(b, super, b->path->mtu.len);
-    if (!is_sent)
-        queues->packets_refused++;
-    gw_packet_queue_took(queues->packets, len, true);
-    return is_sent;
-}
-
-/* Packets of the queue as one train: as long as they come out as long as the first. */
-static bool output_ip(struct build *b)
-{
-    struct gw_packet_queue *packets = b->peer->queues.packets;
-    if (!b->may_send_data || gw_peer_holds_data(b->peer, &b->path->tuple))
-        return false;
-    if (add_frag(b, NULL, b->path->mtu.len))
-        return (b->asks = true);
-    size_t cap = packet_cap(b->peer, b->path), room = gw_suite_room(b->suite, cap);
-    for (struct gw_super *super; packets && (super = gw_packet_queue_head(packets, b->now)) != NULL;) {
-        struct gw_train *train = b->train;
-        bool is_full = train->count > 0 && (train->last_len < train->stride || !train_has_room(train) ||
-                                            gw_train_len(train) + train->stride > b->limit);
-        if (is_full)
-            break;
-        if (add_packet(b, super, room, cap)) {
-            cap = train->stride;
-            room = gw_suite_room(b->suite, cap);
-            continue;
-        }
-        if (train->count > 0) /* a longer one begins the next train */
-            break;
-        if (output_too_long(b, super))
-            break;
-    }
-    b->asks |= b->train->count > 0;
-    return b->train->count > 0;
-}
-
-static bool output_keepalive(struct build *b)
+static bool output_keepalive(struct gw_build *b)
 {
     if (!(gw_session_wants(b->peer->session) & GW_WANT_KEEPALIVE))
         return false;
     b->suite = GW_SUITE_CHACHA20_POLY1305; /* the key may still wait for its HELLO */
-    return seal_into(b, 0, GW_PAYLOAD_START);
+    return gw_build_seal(b, 0, GW_PAYLOAD_START);
 }
 
 static bool has_something(const struct gw_peer *peer, struct gw_mono now)
@@ -518,7 +293,7 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     uint64_t allowance = path ? data_allowance(path) : 0;
     if (!path || allowance < path->mtu.len)
         return false;
-    struct build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false, GW_TRAIN_BYTES};
+    struct gw_build b = {peer, kp, now, path, train, gw_peer_suite(peer, kp), false, false, GW_TRAIN_BYTES};
     if (allowance < b.limit)
         b.limit = allowance;
     b.may_send_data = gw_peer_may_send_data(peer, b.suite);
@@ -528,7 +303,8 @@ static bool output_data(struct gw_peer *peer, struct gw_keypair *kp, struct gw_m
     bool packets_first = peer->queues.is_packets_turn && gw_peer_queues_have_packets(&peer->queues) &&
                          !gw_peer_hello_is_due(peer, now);
     peer->queues.is_packets_turn = !packets_first;
-    bool is_data = packets_first ? output_ip(&b) || output_frames(&b) : output_frames(&b) || output_ip(&b);
+    bool is_data =
+        packets_first ? gw_build_packets(&b) || output_frames(&b) : output_frames(&b) || gw_build_packets(&b);
     if (!is_data && !output_keepalive(&b))
         return false;
     note_sent(peer, path, now, gw_train_len(train), b.asks ? train->stride : 0);

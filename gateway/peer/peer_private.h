@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What a peer is made of, and the functions its files owe each other. For gateway/peer and gateway/ only.
- *   peer.c    the object: birth, configuration, death, status      table.c   all peers of a gateway, routing by prefix
- *   mtu.c     how large datagrams may be
- *   hello.c   who are you: HELLO on each key pair                  input.c   an opened packet -> who it is for
- *   output.c  what goes into the next train                        flows.c   the mux and the pair of instances it belongs to
- *   alias.c   its IPv4 address here, and as it has it itself
- *   queue.c   control messages, pings and IP packets that wait     endpoint.c where handshakes go and may come from
- *   seal.c    which seal is used, and whether both agree            tell.c    the log's lines about the peer, bounded
- *   dismiss.c the end, when one side may have no session any more, or is not there any more */
+ *   peer.c     the object: birth, configuration, death, status     table.c    all peers of a gateway; allowedips.c: routing by prefix
+ *   hello.c    who are you: HELLO on each key pair                 input.c    an opened packet -> who it is for
+ *   output.c   what goes into the next train; output_packets.c: of IP packets      packet_room.c, mtu.c   how long those, and datagrams, may be
+ *   frag.c     an IP packet in two parts                           flows.c    the mux and the pair of instances it belongs to
+ *   alias.c    its IPv4 address here, and as it has it itself      address.c  which addresses are its own
+ *   queue.c    control messages, pings and IP packets that wait    message.c  CONTROL messages, encoded and decoded      probes.c   type 7
+ *   endpoint.c where handshakes go and may come from               wake.c     ... after the machine slept or moved
+ *   seal.c     which seal is used, and whether both agree          tell.c     the log's lines about the peer, bounded
+ *   dismiss.c  the end, when one side may have no session any more, or is not there any more */
 #ifndef GATEWAY_PEER_PEER_PRIVATE_H
 #define GATEWAY_PEER_PEER_PRIVATE_H
 
@@ -118,6 +119,7 @@ struct gw_peer_told {
     uint64_t left_out; /* lines since the last one */
 };
 void gw_peer_told_init(struct gw_peer_told *told, struct gw_mono now);
+
 struct gw_lane_peer;
 
 struct gw_peer {
@@ -195,8 +197,6 @@ int gw_peer_update(struct gw_peer *peer, const struct gw_peer_config *config, st
 void gw_peer_free(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* The peer may have something to send: gw_gateway_output will look. */
 void gw_peer_mark_ready(struct gw_peer *peer);
-/* May a packet of its whole length go there now? An unproven path is given no more than three times what came from it. */
-bool gw_peer_path_takes_data(const struct gw_path *path);
 /* Recomputes the peer's one deadline. */
 void gw_peer_rearm(struct gw_peer *peer);
 /* Persistent keepalive as the configuration says; but a peer that anchors can find, and that has no stream open, is not kept alive: it can be reached again at any time.
@@ -271,21 +271,25 @@ void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct 
 /* What lanes received, told together: as gw_peer_input and gw_peer_input_flush. */
 void gw_peer_lane_received(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                            const struct gw_tuple *tuple, uint64_t bytes, bool is_data, bool is_highest);
-/* What lanes sent; longest: of the datagrams. kp: NULL when it is gone. */
-void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, uint64_t bytes,
-                       uint16_t longest);
 
 /* ---- output.c */
-/* Is what ICMP says of the path's size all that is known of it? As a train's heeds_icmp. */
-bool gw_peer_heeds_icmp(const struct gw_peer *peer, const struct gw_path *path);
-/* May lanes send IP packets, with which key pair and seal, and how long datagrams? false: the engine has to. */
-bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
-                      size_t *cap);
 bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *train);
 /* Seals frames_len bytes of frames, which lie at slab[17..], as the train's only datagram, to an address of its own. asks: it wants an answer. */
 bool gw_peer_output_single(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now,
                            struct gw_train *train, const struct gw_tuple *tuple, size_t frames_len,
                            bool asks);
+/* May a packet of its whole length go there now? An unproven path is given no more than three times what came from it. */
+bool gw_peer_path_takes_data(const struct gw_path *path);
+/* What lanes sent; longest: of the datagrams. kp: NULL when it is gone. */
+void gw_peer_lane_sent(struct gw_peer *peer, struct gw_keypair *kp, struct gw_mono now, uint64_t bytes,
+                       uint16_t longest);
+
+/* ---- packet_room.c */
+/* Is what ICMP says of the path's size all that is known of it? As a train's heeds_icmp. */
+bool gw_peer_heeds_icmp(const struct gw_peer *peer, const struct gw_path *path);
+/* May lanes send IP packets, with which key pair and seal, and how long datagrams? false: the engine has to. */
+bool gw_peer_lane_way(struct gw_peer *peer, struct gw_mono now, struct gw_keypair **kp, enum gw_suite *suite,
+                      size_t *cap);
 /* The path to a peer that answers no probes does not take datagrams of this length: shorter ones, for a while. */
 void gw_peer_path_refused(struct gw_peer *peer, struct gw_path *path, size_t len, struct gw_mono now);
 
@@ -400,6 +404,12 @@ void gw_peer_initiation_refused(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_handshake_answered(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* How many of config.endpoints may be used. */
 unsigned gw_peer_usable_endpoints(const struct gw_peer *peer);
+void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
+                            uint64_t bytes, bool is_highest, bool proves_round_trip);
+void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);
+/* Data (flows, IP packets) does not pass there: a relay, and the owner wants a direct path only. */
+bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple);
+void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
 
 /* ---- wake.c */
 /* The next initiations go there, before all other places. */
@@ -417,12 +427,6 @@ void gw_peer_proven(struct gw_peer *peer, struct gw_mono now);
 void gw_peer_relay_works(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple);
 /* Our addresses changed, or time passed that we know nothing of: handshakes that wait are due, and where the peer can be reached is asked anew. */
 void gw_peer_kick(struct gw_peer *peer, struct gw_mono now);
-void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *tuple,
-                            uint64_t bytes, bool is_highest, bool proves_round_trip);
-void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple, struct gw_view body);
-/* Data (flows, IP packets) does not pass there: a relay, and the owner wants a direct path only. */
-bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple);
-void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
 
 /* ---- table.c */
 struct gw_peer *gw_peer_by_key(const struct gw_peer_host *host, const uint8_t public_key[GW_KEY_LEN]);
