@@ -10,6 +10,7 @@
 #define RECLAIM_NS GW_MS(2) /* a busy lane's turn is shorter */
 #define NUMBERS_STEP 64u
 #define ORDER_NS GW_MS(10)
+#define ICMP_NS GW_S(10)
 
 /* ---- what nobody may see any more */
 
@@ -409,8 +410,6 @@ int gw_lanes_set_sources(struct gateway *gateway, const struct gw_prefix *source
 {
     return !gateway->lanes || copy_sources(gateway->lanes, sources, count) ? 0 : GW_E_NOMEM;
 }
-
-#define ICMP_NS GW_S(10)
 
 void gw_lanes_expect_icmp(struct gateway *gateway, struct gw_mono now)
 {

@@ -28,7 +28,7 @@ struct gw_tun_setup { /* zero: there is none */
 /* Opens the interface if the configuration wants one. 0, or an error with the reason in diag. */
 int gw_tun_setup_open(struct gw_tun_setup *setup, struct gw_loop *loop, const struct gw_config *config,
                       const char *dir, struct gw_diag *diag);
-/* Addresses, routes, packets. Then privileges are given up. */
+/* Addresses, routes, packets. Then privileges are given up. 0 (also where not all could be set up: a warning), or an error with the reason in diag: an address range that the machine has elsewhere. networks: borrowed for life. */
 int gw_tun_setup_start(struct gw_tun_setup *setup, const struct gw_list *networks, struct gw_diag *diag);
 /* The networks, their peers or the configuration changed. */
 void gw_tun_setup_apply(struct gw_tun_setup *setup, const struct gw_config *config);

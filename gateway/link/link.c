@@ -10,7 +10,6 @@
 #include "gateway/session/keypair.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +19,11 @@
  * ends (docs/ARCHITECTURE.md, "Decisions that practice changed"). */
 struct turn {
     unsigned slabs; /* of a receiving call */
-    unsigned receive_bytes, send_bytes;
-    int64_t send_ns;
+    unsigned receive_bytes;
+    int64_t send_ns; /* 0: one train, however short */
 };
-static const struct turn long_turn = {GW_SLABS_RECEIVE, 4 * GW_TRAIN_BYTES, UINT_MAX, GW_US(100)};
-static const struct turn short_turn = {2, 3 * GW_TRAIN_BYTES / 2, 1, GW_US(50)};
+static const struct turn long_turn = {GW_SLABS_RECEIVE, 4 * GW_TRAIN_BYTES, GW_US(100)};
+static const struct turn short_turn = {2, 3 * GW_TRAIN_BYTES / 2, 0};
 #define RECEIVE_TRAINS 64u
 /* What is left to be said at the end takes so long at most; goodbyes, of which there may be thousands, so long beside that. */
 #define FAREWELL_NS GW_MS(20)
@@ -154,7 +153,6 @@ static bool send_trains(struct gw_link *link, struct gw_mono now)
 {
     const struct turn *turn = turn_of(link, now);
     int64_t until = 0;
-    unsigned bytes = 0;
     if (link->is_waiting && !send_train(link, now))
         return false;
     for (;;) {
@@ -166,10 +164,8 @@ static bool send_trains(struct gw_link *link, struct gw_mono now)
         note_traffic(link, &link->train);
         if (!send_train(link, now))
             return false;
-        bytes += (unsigned)gw_train_len(&link->train);
-        if (bytes >= turn->send_bytes)
+        if (turn->send_ns == 0)
             return true;
-        /* Many small ones: time is the measure. */
         int64_t at = clock_now_ns();
         if (until == 0)
             until = at + turn->send_ns;
