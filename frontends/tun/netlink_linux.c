@@ -2,6 +2,7 @@
 /* rtnetlink requests with libmnl. Our routes and rules bear a protocol number of our own, so that nobody else's are removed for ours. */
 #include "frontends/tun/netlink.h"
 
+#include "frontends/tun/netlink_request.h"
 #include "gateway/base/err.h"
 
 #include <errno.h>
@@ -18,11 +19,6 @@
 #include <unistd.h>
 
 #define PROTOCOL 112u /* free in /etc/iproute2/rt_protos */
-
-struct request {
-    struct nlmsghdr *header;
-    _Alignas(struct nlmsghdr) char bytes[512];
-};
 
 /* ---- asking */
 
@@ -46,7 +42,7 @@ void gw_netlink_close(struct gw_netlink *netlink)
     netlink->socket = NULL;
 }
 
-static void *begin(struct request *request, uint16_t type, uint16_t flags, size_t body_len)
+void *gw_netlink_begin(struct gw_netlink_request *request, uint16_t type, uint16_t flags, size_t body_len)
 {
     memset(request, 0, sizeof *request);
     request->header = mnl_nlmsg_put_header(request->bytes);
@@ -55,8 +51,7 @@ static void *begin(struct request *request, uint16_t type, uint16_t flags, size_
     return mnl_nlmsg_put_extra_header(request->header, body_len);
 }
 
-/* Sends it and waits for the verdict. */
-static int ask(struct gw_netlink *netlink, struct request *request)
+int gw_netlink_ask(struct gw_netlink *netlink, struct gw_netlink_request *request)
 {
     _Alignas(struct nlmsghdr) char answer[8192];
     if (!netlink->socket)
@@ -93,15 +88,15 @@ static size_t address_len(const struct gw_change *change)
 
 int gw_netlink_set_link(struct gw_netlink *netlink, const char *name, const struct gw_link_settings *settings)
 {
-    struct request request;
-    struct ifinfomsg *body = begin(&request, RTM_NEWLINK, 0, sizeof *body);
+    struct gw_netlink_request request;
+    struct ifinfomsg *body = gw_netlink_begin(&request, RTM_NEWLINK, 0, sizeof *body);
     body->ifi_index = (int)if_nametoindex(name);
     if (body->ifi_index == 0)
         return -ENODEV;
     body->ifi_flags = body->ifi_change = IFF_UP;
     mnl_attr_put_u32(request.header, IFLA_MTU, settings->mtu);
     mnl_attr_put_u32(request.header, IFLA_TXQLEN, settings->queue_len);
-    return ask(netlink, &request);
+    return gw_netlink_ask(netlink, &request);
 }
 
 bool gw_netlink_is_up(struct gw_netlink *netlink, const char *name, unsigned mtu)
@@ -123,9 +118,9 @@ bool gw_netlink_is_up(struct gw_netlink *netlink, const char *name, unsigned mtu
 
 static int ask_address(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
 {
-    struct request request;
-    struct ifaddrmsg *body = begin(&request, is_add ? RTM_NEWADDR : RTM_DELADDR,
-                                   is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+    struct gw_netlink_request request;
+    struct ifaddrmsg *body = gw_netlink_begin(&request, is_add ? RTM_NEWADDR : RTM_DELADDR,
+                                              is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
     body->ifa_family = family_of(change);
     body->ifa_prefixlen = change->prefix.bits;
     body->ifa_index = if_nametoindex(change->device);
@@ -136,14 +131,14 @@ static int ask_address(struct gw_netlink *netlink, const struct gw_change *chang
                      IFA_F_NOPREFIXROUTE | (body->ifa_family == AF_INET6 ? IFA_F_NODAD : 0u));
     mnl_attr_put(request.header, IFA_LOCAL, address_len(change), change->prefix.ip.ip);
     mnl_attr_put(request.header, IFA_ADDRESS, address_len(change), change->prefix.ip.ip);
-    return ask(netlink, &request);
+    return gw_netlink_ask(netlink, &request);
 }
 
 static int ask_route(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
 {
-    struct request request;
-    struct rtmsg *body = begin(&request, is_add ? RTM_NEWROUTE : RTM_DELROUTE,
-                               is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+    struct gw_netlink_request request;
+    struct rtmsg *body = gw_netlink_begin(&request, is_add ? RTM_NEWROUTE : RTM_DELROUTE,
+                                          is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
     bool is_refusal = change->kind == GW_CHANGE_UNREACHABLE;
     body->rtm_family = family_of(change);
     body->rtm_dst_len = change->prefix.bits;
@@ -161,14 +156,14 @@ static int ask_route(struct gw_netlink *netlink, const struct gw_change *change,
             return -ENODEV;
         mnl_attr_put_u32(request.header, RTA_OIF, index);
     }
-    return ask(netlink, &request);
+    return gw_netlink_ask(netlink, &request);
 }
 
 static int ask_rule(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
 {
-    struct request request;
-    struct fib_rule_hdr *body = begin(&request, is_add ? RTM_NEWRULE : RTM_DELRULE,
-                                      is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+    struct gw_netlink_request request;
+    struct fib_rule_hdr *body = gw_netlink_begin(&request, is_add ? RTM_NEWRULE : RTM_DELRULE,
+                                                 is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
     const struct fib_rule_port_range port = {change->port, change->port};
     body->family = family_of(change);
     body->action = FR_ACT_TO_TBL;
@@ -192,7 +187,7 @@ static int ask_rule(struct gw_netlink *netlink, const struct gw_change *change, 
     }
     if (change->kind == GW_CHANGE_RULE_LOCAL)
         mnl_attr_put_u32(request.header, FRA_SUPPRESS_PREFIXLEN, 0);
-    return ask(netlink, &request);
+    return gw_netlink_ask(netlink, &request);
 }
 
 static int ask_change(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)

@@ -120,6 +120,8 @@ static int dump(struct mnl_socket *nl, uint16_t type, uint32_t sequence, mnl_cb_
         return -errno;
     for (;;) {
         ssize_t len = mnl_socket_recvfrom(nl, buffer, sizeof buffer);
+        if (len < 0 && errno == EINTR)
+            continue;
         if (len < 0)
             return -errno;
         int run = mnl_cb_run(buffer, (size_t)len, sequence, mnl_socket_get_portid(nl), fn, list);

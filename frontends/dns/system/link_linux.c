@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "frontends/dns/system/link.h"
 
+#include "frontends/tun/netlink_request.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -12,39 +14,11 @@
 
 #define ADDRESS "127.64.0.53" /* 53 is no peer's in any range */
 
-struct request {
-    struct nlmsghdr *header;
-    _Alignas(struct nlmsghdr) char bytes[512];
-};
-
-static void *begin(struct request *request, uint16_t type, uint16_t flags, size_t body_len)
+static int set_address(struct gw_netlink *netlink, unsigned index)
 {
-    memset(request, 0, sizeof *request);
-    request->header = mnl_nlmsg_put_header(request->bytes);
-    request->header->nlmsg_type = type;
-    request->header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-    return mnl_nlmsg_put_extra_header(request->header, body_len);
-}
-
-static int ask(struct mnl_socket *socket, struct request *request)
-{
-    _Alignas(struct nlmsghdr) char answer[8192];
-    ssize_t len;
-    if (mnl_socket_sendto(socket, request->header, request->header->nlmsg_len) < 0)
-        return -errno;
-    do
-        len = mnl_socket_recvfrom(socket, answer, sizeof answer);
-    while (len < 0 && errno == EINTR);
-    if (len < 0)
-        return -errno;
-    return mnl_cb_run(answer, (size_t)len, 0, mnl_socket_get_portid(socket), NULL, NULL) < 0 ? -errno : 0;
-}
-
-static int set_address(struct mnl_socket *socket, unsigned index)
-{
-    struct request request;
+    struct gw_netlink_request request;
     struct in_addr address;
-    struct ifaddrmsg *body = begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof *body);
+    struct ifaddrmsg *body = gw_netlink_begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof *body);
     body->ifa_family = AF_INET;
     body->ifa_prefixlen = 32;
     body->ifa_scope = RT_SCOPE_SITE;
@@ -52,31 +26,31 @@ static int set_address(struct mnl_socket *socket, unsigned index)
     inet_pton(AF_INET, ADDRESS, &address);
     mnl_attr_put(request.header, IFA_LOCAL, sizeof address, &address);
     mnl_attr_put(request.header, IFA_ADDRESS, sizeof address, &address);
-    return ask(socket, &request);
+    return gw_netlink_ask(netlink, &request);
 }
 
 /* The kernel gives an interface that comes up an IPv6 address, unless it was told before. */
-static int set_without_ipv6(struct mnl_socket *socket, unsigned index)
+static int set_without_ipv6(struct gw_netlink *netlink, unsigned index)
 {
-    struct request request;
-    struct ifinfomsg *body = begin(&request, RTM_NEWLINK, 0, sizeof *body);
+    struct gw_netlink_request request;
+    struct ifinfomsg *body = gw_netlink_begin(&request, RTM_NEWLINK, 0, sizeof *body);
     body->ifi_index = (int)index;
     struct nlattr *families = mnl_attr_nest_start(request.header, IFLA_AF_SPEC);
     struct nlattr *inet6 = mnl_attr_nest_start(request.header, AF_INET6);
     mnl_attr_put_u8(request.header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
     mnl_attr_nest_end(request.header, inet6);
     mnl_attr_nest_end(request.header, families);
-    int err = ask(socket, &request);
+    int err = gw_netlink_ask(netlink, &request);
     return err == -EAFNOSUPPORT || err == -EOPNOTSUPP ? 0 : err; /* a kernel without IPv6 */
 }
 
-static int set_up(struct mnl_socket *socket, unsigned index)
+static int set_up(struct gw_netlink *netlink, unsigned index)
 {
-    struct request request;
-    struct ifinfomsg *body = begin(&request, RTM_NEWLINK, 0, sizeof *body);
+    struct gw_netlink_request request;
+    struct ifinfomsg *body = gw_netlink_begin(&request, RTM_NEWLINK, 0, sizeof *body);
     body->ifi_index = (int)index;
     body->ifi_flags = body->ifi_change = IFF_UP;
-    return ask(socket, &request);
+    return gw_netlink_ask(netlink, &request);
 }
 
 int gw_sysdns_link_open(struct gw_tun *link, const char *name, char *why, size_t why_len)
@@ -85,16 +59,15 @@ int gw_sysdns_link_open(struct gw_tun *link, const char *name, char *why, size_t
     if (err != 0)
         return err;
     unsigned index = if_nametoindex(link->name);
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    err = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+    struct gw_netlink netlink;
+    err = gw_netlink_open(&netlink);
     if (err == 0)
-        err = set_without_ipv6(socket, index);
+        err = set_without_ipv6(&netlink, index);
     if (err == 0)
-        err = set_address(socket, index);
+        err = set_address(&netlink, index);
     if (err == 0)
-        err = set_up(socket, index);
-    if (socket)
-        mnl_socket_close(socket);
+        err = set_up(&netlink, index);
+    gw_netlink_close(&netlink);
     if (err != 0) {
         snprintf(why, why_len, "cannot set up the interface %s: %s", link->name, strerror(-err));
         gw_sysdns_link_close(link);
