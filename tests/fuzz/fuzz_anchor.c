@@ -30,18 +30,6 @@ static bool watch(struct sim_node *from, const struct gw_tuple *tuple, const uin
     return gw_addr_equal(&tuple->remote, &anchor->addr);
 }
 
-static struct gw_peer *add(struct sim_node *node, const struct sim_node *other, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = is_anchor;
-    config.is_anchor = config.is_eager = is_anchor;
-    config.has_ed25519 = true;
-    if (gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer) != 0)
-        abort();
-    return peer;
-}
-
 static void build(void)
 {
     static struct sim_client client;
@@ -53,13 +41,13 @@ static void build(void)
     a->filter = b->filter = watch;
     anchor->params.anchor.is_enabled = anchor->params.anchor.relays = true;
     sim_node_restart(anchor);
-    add(anchor, a, false);
-    add(anchor, b, false);
+    sim_node_add_unlocated(anchor, a);
+    sim_node_add_unlocated(anchor, b);
     sim_app_serve(b);
-    add(a, anchor, true);
-    add(b, anchor, true);
-    struct gw_peer *peer = add(a, b, false);
-    add(b, a, false);
+    sim_node_add_anchor(a, anchor);
+    sim_node_add_anchor(b, anchor);
+    struct gw_peer *peer = sim_node_add_unlocated(a, b);
+    sim_node_add_unlocated(b, a);
     sim_net_run(&net, GW_MS(20));
     sim_client_start(&client, a, peer, "echo", 100);
     sim_net_run(&net, GW_MS(60));

@@ -23,18 +23,6 @@ static struct gw_peer *a_to_anchor;
 static uint8_t tag[GW_TAG_LEN];
 static const uint8_t secret[GW_KEY_LEN] = {8, 1, 2, 3, [31] = 64};
 
-static struct gw_peer *add(struct sim_node *node, const struct sim_node *other, bool is_anchor)
-{
-    struct gw_peer_config config = sim_peer_config(node, other);
-    struct gw_peer *peer;
-    config.endpoint_count = is_anchor;
-    config.is_anchor = config.is_eager = is_anchor;
-    config.has_ed25519 = true;
-    if (gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer) != 0)
-        abort();
-    return peer;
-}
-
 /* `a` at the first anchor, `b` at the second; the first one's directory has the tag of both, from a. */
 static void build(void)
 {
@@ -48,13 +36,13 @@ static void build(void)
         anchors[i]->params.anchor.is_enabled = anchors[i]->params.anchor.relays = true;
         sim_store_join(&store, anchors[i], secret);
         sim_node_restart(anchors[i]);
-        add(anchors[i], i == 0 ? a : b, false);
+        sim_node_add_unlocated(anchors[i], i == 0 ? a : b);
         sim_store_connect(&store, anchors[i]);
     }
-    a_to_anchor = add(a, anchors[0], true);
-    add(b, anchors[1], true);
-    add(a, b, false);
-    add(b, a, false);
+    a_to_anchor = sim_node_add_anchor(a, anchors[0]);
+    sim_node_add_anchor(b, anchors[1]);
+    sim_node_add_unlocated(a, b);
+    sim_node_add_unlocated(b, a);
     sim_net_run(&net, GW_MS(200));
     const struct gw_map *tags = &anchors[0]->gateway->anchor->directory.tags;
     assert(gw_map_first(tags));
