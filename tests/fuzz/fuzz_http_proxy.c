@@ -2,22 +2,14 @@
 /* HTTP's part of the proxy's parser. What is passed on to a server must be one request in origin form, as this strict little reader of its own
  * understands it, with nothing in it that was for the proxy. */
 #include "frontends/socks5/socks5.h"
+#include "tests/must.h"
 #include "tests/unit/socks5/feed.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define must(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 static size_t piece(size_t at, void *ctx)
 {

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "fake_stream.h"
 
-#include <stdio.h>
+#include "tests/must.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#define must(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 static const struct gw_mono now = {GW_S(1)};
 

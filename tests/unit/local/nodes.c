@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "nodes.h"
 
+#include "tests/must.h"
+
 #include <assert.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -8,15 +10,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* A test cannot go on without these. */
-#define must(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 static struct gw_wall read_wall(struct gw_wallclock *self)
 {

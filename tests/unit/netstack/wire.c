@@ -2,18 +2,10 @@
 #include "wire.h"
 
 #include "gateway/base/err.h"
+#include "tests/must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define must(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 struct flight {
     struct gw_list node;

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "client.h"
 
+#include "tests/must.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#define must(condition)                                                                           \
-    do {                                                                                          \
-        if (!(condition)) {                                                                       \
-            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, strerror(errno)); \
-            abort();                                                                              \
-        }                                                                                         \
-    } while (0)
 
 static void set_timeouts(int fd)
 {
