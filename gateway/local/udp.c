@@ -27,7 +27,6 @@ struct gw_udp_bridge {
     bool is_dead;
     int64_t idle_ns;
     struct gw_mono used; /* the last datagram either way */
-    struct gw_udp_bridge_stats stats;
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -67,11 +66,6 @@ void gw_udp_bridge_close(struct gw_udp_bridge *bridge, struct gw_mono now, enum 
     leave(bridge);
 }
 
-void gw_udp_bridge_stats(const struct gw_udp_bridge *bridge, struct gw_udp_bridge_stats *out)
-{
-    *out = bridge->stats;
-}
-
 static int arm_idle(struct gw_udp_bridge *bridge, int64_t wait_ns)
 {
     struct timeval tv = {.tv_sec = wait_ns / GW_S(1), .tv_usec = wait_ns % GW_S(1) / 1000 + 1};
@@ -87,11 +81,8 @@ static bool is_down(int err)
 static void pass_on(struct gw_udp_bridge *bridge, struct gw_mono now, const struct mmsghdr *msg)
 {
     const struct iovec *iov = msg->msg_hdr.msg_iov;
-    if (!(msg->msg_hdr.msg_flags & MSG_TRUNC) &&
-        gw_stream_send_datagram(bridge->stream, now, iov->iov_base, msg->msg_len) == 0)
-        bridge->stats.out++;
-    else
-        bridge->stats.dropped++;
+    if (!(msg->msg_hdr.msg_flags & MSG_TRUNC))
+        (void)gw_stream_send_datagram(bridge->stream, now, iov->iov_base, msg->msg_len);
 }
 
 /* true = there may be more. */
@@ -151,12 +142,7 @@ static void on_datagram(struct gw_stream *stream, struct gw_mono now, const void
     n = send(bridge->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && (errno == EINTR || errno == EHOSTUNREACH || errno == ENETUNREACH))
         n = send(bridge->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n >= 0) {
-        bridge->stats.in++;
-        return;
-    }
-    bridge->stats.dropped++;
-    if (!is_down(errno))
+    if (n >= 0 || !is_down(errno))
         return;
     enter(bridge);
     end(bridge, now, GW_REASON_SERVICE_DOWN);

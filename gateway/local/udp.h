@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A connected datagram socket and a datagram stream: a UDP service's end of a flow. Datagrams that do not fit (a full socket, a path too small)
- * are dropped and counted, as on any network. */
+ * are dropped, as on any network. */
 #ifndef GATEWAY_LOCAL_UDP_H
 #define GATEWAY_LOCAL_UDP_H
 
@@ -24,10 +24,5 @@ int gw_udp_bridge_accept(struct gw_udp_bridge **out, const struct gw_udp_bridge_
                          struct gw_stream *stream, struct gw_mono now);
 /* Ends it silently. */
 void gw_udp_bridge_close(struct gw_udp_bridge *bridge, struct gw_mono now, enum gw_reason reason);
-
-struct gw_udp_bridge_stats {
-    uint64_t in, out, dropped;
-};
-void gw_udp_bridge_stats(const struct gw_udp_bridge *bridge, struct gw_udp_bridge_stats *out);
 
 #endif

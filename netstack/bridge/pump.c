@@ -36,7 +36,6 @@ struct gw_pump {
     uint8_t *first; /* bytes that were read before the pump had the socket */
     size_t first_len, first_off;
     uint64_t limit; /* bytes that may still be read from the socket */
-    struct gw_pump_stats stats;
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -62,11 +61,6 @@ struct gw_pump *gw_pump_new(struct gw_loop *loop, int fd, bool is_datagrams, gw_
         return NULL;
     }
     return pump;
-}
-
-void gw_pump_stats(const struct gw_pump *pump, struct gw_pump_stats *out)
-{
-    *out = pump->stats;
 }
 
 /* ---- ends: calls out may end the pump; it is freed when the outermost frame leaves */
@@ -161,7 +155,6 @@ static size_t pump_piece(struct gw_pump *pump, struct gw_mono now)
     if (n > 0 && pump->limit == 0) {
         break_off(pump, now, 0);
     } else if (n > 0) {
-        pump->stats.in += (uint64_t)n;
         pump->limit -= pump->limit == UINT64_MAX ? 0 : (uint64_t)n;
         gw_connection_commit(pump->connection, now, (size_t)n);
         return (size_t)n;
@@ -212,9 +205,8 @@ static void pump_datagrams(struct gw_pump *pump, struct gw_mono now)
             break_off(pump, now, -ECONNREFUSED);
         if (n < 0)
             return;
-        pump->stats.in += (uint64_t)n;
-        if (gw_connection_send_datagram(pump->connection, now, bytes, (size_t)n) != 0)
-            pump->stats.dropped++;
+        /* One that has no room is gone, as on any network. */
+        (void)gw_connection_send_datagram(pump->connection, now, bytes, (size_t)n);
     }
     if (!pump->is_dead)
         event_active(&pump->event, EV_READ, 0);
@@ -288,7 +280,6 @@ static size_t on_data(struct gw_connection *connection, struct gw_mono now, cons
     for (int i = 0; i < count; i++)
         len += iov[i].iov_len;
     pump->is_out_blocked = n < (ssize_t)len;
-    pump->stats.out += n > 0 ? (uint64_t)n : 0;
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -320,12 +311,7 @@ static void on_datagram(struct gw_connection *connection, struct gw_mono now, co
     struct gw_pump *pump = user;
     (void)connection;
     ssize_t n = send(pump->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n >= 0) {
-        pump->stats.out += len;
-        return;
-    }
-    pump->stats.dropped++;
-    if (errno != ECONNREFUSED)
+    if (n >= 0 || errno != ECONNREFUSED)
         return;
     enter(pump);
     break_off(pump, now, -ECONNREFUSED);

@@ -24,10 +24,4 @@ int gw_pump_join(struct gw_pump *pump, struct gw_mono now, struct gw_connection 
 /* Ends both silently, TCP by resets. */
 void gw_pump_close(struct gw_pump *pump, struct gw_mono now);
 
-struct gw_pump_stats {
-    uint64_t in, out; /* bytes from and to the socket */
-    uint64_t dropped; /* datagrams that the socket did not take */
-};
-void gw_pump_stats(const struct gw_pump *pump, struct gw_pump_stats *out);
-
 #endif
