@@ -405,9 +405,8 @@ static void set_cwnd(struct gw_cc *cc, const struct gw_cc_ack *ack)
 
 /* ---- Events. */
 
-static void init(struct gw_cc *cc, struct gw_mono now, struct gw_random *random)
+static void init(struct gw_cc *cc, struct gw_mono now)
 {
-    (void)random;
     cc->state.bbr = (struct gw_bbr){
         .state = GW_BBR_STARTUP,
         .bw_lo = GW_BBR_INFINITE,

@@ -27,5 +27,5 @@ void gw_cc_init(struct gw_cc *cc, enum gw_cc_kind kind, uint64_t mss, struct gw_
         cc->train = 2 * mss;
     cc->cwnd = initial_window(mss);
     cc->random = random;
-    cc->ops->init(cc, now, random);
+    cc->ops->init(cc, now);
 }

@@ -40,7 +40,7 @@ struct gw_cc_ack {
 struct gw_cc;
 struct gw_cc_ops {
     const char *name;
-    void (*init)(struct gw_cc *cc, struct gw_mono now, struct gw_random *random);
+    void (*init)(struct gw_cc *cc, struct gw_mono now);
     /* inflight: with this packet. */
     void (*on_sent)(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64_t inflight,
                     bool is_app_limited);

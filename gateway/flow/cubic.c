@@ -17,10 +17,9 @@
 #define CSS_GROWTH_DIVISOR 4u
 #define CSS_ROUNDS 5u
 
-static void init(struct gw_cc *cc, struct gw_mono now, struct gw_random *random)
+static void init(struct gw_cc *cc, struct gw_mono now)
 {
     (void)now;
-    (void)random;
     cc->state.cubic = (struct gw_cubic){
         .ssthresh = UINT64_MAX,
         .round_min_rtt_ns = INT64_MAX,

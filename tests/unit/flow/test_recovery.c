@@ -19,11 +19,10 @@ static struct {
     struct gw_cc_ack last;
 } cc_saw;
 
-static void cc_init(struct gw_cc *cc, struct gw_mono now, struct gw_random *random)
+static void cc_init(struct gw_cc *cc, struct gw_mono now)
 {
     (void)cc;
     (void)now;
-    (void)random;
 }
 static void cc_on_sent(struct gw_cc *cc, struct gw_mono now, uint64_t bytes, uint64_t inflight,
                        bool is_app_limited)
