@@ -23,8 +23,8 @@ static const void *find_majority(const struct gw_netstack *stack)
     return peer;
 }
 
-/* A peer that floods makes room by its own oldest: others, in the middle of their handshakes, do not notice. */
-bool ns_tcp_make_room(struct gw_netstack *stack)
+/* Room for one more, by evicting the oldest in its handshake. A peer that floods makes room by its own oldest: others, in the middle of their handshakes, do not notice. */
+static bool make_room(struct gw_netstack *stack)
 {
     const void *peer = find_majority(stack);
     gw_list_for_each (node, &stack->half_open) {
@@ -51,7 +51,7 @@ static bool has_room(struct gw_netstack *stack)
     const struct gw_netstack_params *params = &stack->params;
     while (stack->half_open_count >= params->max_half_open ||
            stack->tcp_count + stack->half_open_count >= params->max_connections)
-        if (!ns_tcp_make_room(stack))
+        if (!make_room(stack))
             return false;
     return true;
 }

@@ -127,11 +127,10 @@ static void input_tcp(struct gw_netstack_link *link, const struct iovec *iov, in
         ns_end(connection, GW_REASON_CANCELLED, false);
 }
 
-void ns_input_whole(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip, bool is_partial)
+static void input_whole(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip)
 {
     struct iovec iov = {packet, ip->total_len};
     struct key key;
-    (void)is_partial;
     switch (ip->protocol) {
     case GW_IP_TCP:
         input_tcp(link, &iov, 1, ip->total_len, ip);
@@ -149,7 +148,6 @@ void ns_input_whole(struct gw_netstack_link *link, uint8_t *packet, const struct
     }
 }
 
-/* A run of segments, or one. */
 void ns_merged(const struct gw_merged *merged, void *ctx)
 {
     struct gw_netstack *stack = ctx;
@@ -174,7 +172,7 @@ static void input_fragment(struct gw_netstack_link *link, const uint8_t *packet,
     if (gw_ip_parse(&whole_ip, whole, len) != 0 || whole_ip.is_fragment)
         stack->stats.dropped_malformed++;
     else if (pass_gate(link, whole, &whole_ip, false))
-        ns_input_whole(link, whole, &whole_ip, false);
+        input_whole(link, whole, &whole_ip);
 }
 
 /* ---- calls */
@@ -214,7 +212,7 @@ static void input(struct gw_netstack_link *link, uint8_t *packet, size_t len, bo
         stack->is_input_open = true;
         gw_coalesce_add(&stack->coalescer, packet, ip.total_len, true);
     } else {
-        ns_input_whole(link, packet, &ip, is_partial);
+        input_whole(link, packet, &ip);
     }
 }
 

@@ -200,8 +200,7 @@ void ns_end(struct gw_connection *connection, enum gw_reason reason, bool is_lou
 /* Gives the offer to whom it concerns. */
 void ns_offer(struct gw_connection *connection);
 
-/* input.c: one packet that is no fragment (any more). */
-void ns_input_whole(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip, bool is_partial);
+/* input.c: a run of segments, or one. */
 void ns_merged(const struct gw_merged *merged, void *stack);
 
 /* out.c */
@@ -264,8 +263,6 @@ void ns_window_free_kept(struct gw_connection *connection);
 /* accept.c */
 void ns_syn(struct gw_netstack_link *link, uint8_t *packet, const struct gw_ip *ip, const struct key *key);
 void ns_tcp_refuse(struct gw_connection *connection);
-/* Room for one more, by evicting the oldest half-open or winding-up one. */
-bool ns_tcp_make_room(struct gw_netstack *stack);
 void ns_trim_orphans(struct gw_netstack *stack);
 
 /* udp.c */

@@ -346,7 +346,7 @@ void gw_lifetime_answer(struct gw_discovery *discovery, const struct gw_anchor_u
         return;
     }
     if (is_first)
-        lifetime->has_link = gw_links_open(&discovery->links, now, &lifetime->link, &port) == 0;
+        lifetime->has_link = gw_links_open(&discovery->links, &lifetime->link, &port) == 0;
     if (!lifetime->has_link)
         test_failed(discovery, now);
     else

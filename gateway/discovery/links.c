@@ -66,10 +66,9 @@ void gw_links_fini(struct gw_links *links)
     gw_deadlines_release(&links->host->deadlines);
 }
 
-int gw_links_open(struct gw_links *links, struct gw_mono now, uint32_t *link, uint16_t *port)
+int gw_links_open(struct gw_links *links, uint32_t *link, uint16_t *port)
 {
     const struct gw_gateway_events *events = links->host->events;
-    (void)now;
     if (!events->open_link)
         return -ENOTSUP;
     /* Numbers go round, so that what is late for one that was closed meets nobody. */

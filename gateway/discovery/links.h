@@ -23,7 +23,7 @@ int gw_links_init(struct gw_links *links, struct gw_peer_host *host);
 void gw_links_fini(struct gw_links *links);
 /* A new IPv4 socket on a port of the system's choice: its number and that port. 0, or -errno (the limit of open files, or there are no further sockets
  * here: -ENOTSUP). */
-int gw_links_open(struct gw_links *links, struct gw_mono now, uint32_t *link, uint16_t *port);
+int gw_links_open(struct gw_links *links, uint32_t *link, uint16_t *port);
 /* No longer held: it is closed, now or when the last path by it is gone. */
 void gw_links_release(struct gw_links *links, uint32_t link);
 

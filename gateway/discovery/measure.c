@@ -230,8 +230,7 @@ static void after_tokens(struct gw_discovery *discovery, struct gw_mono now)
         return;
     }
     uint16_t port;
-    int err =
-        measure->anchors[0].has_token ? gw_links_open(&discovery->links, now, &measure->link, &port) : -1;
+    int err = measure->anchors[0].has_token ? gw_links_open(&discovery->links, &measure->link, &port) : -1;
     if (err) {
         finish(discovery, false, now);
         return;
@@ -248,7 +247,7 @@ static void begin_other(struct gw_discovery *discovery, struct gw_mono now)
     struct gw_measure *measure = &discovery->measure;
     uint16_t port;
     gw_links_release(&discovery->links, measure->link);
-    measure->has_link = gw_links_open(&discovery->links, now, &measure->link, &port) == 0;
+    measure->has_link = gw_links_open(&discovery->links, &measure->link, &port) == 0;
     if (measure->has_link)
         enter(discovery, GW_MEASURE_OTHER, now);
     else

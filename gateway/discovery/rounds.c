@@ -136,13 +136,13 @@ static bool is_confirmed(const struct gw_reach *reach)
 
 /* ---- the round */
 
-static bool open_links(struct gw_reach *reach, struct gw_mono now)
+static bool open_links(struct gw_reach *reach)
 {
     struct gw_direct *direct = &reach->direct;
     uint16_t port;
     direct->links = calloc(GW_SEARCH_SOCKETS, sizeof *direct->links);
     while (direct->links && direct->link_count < GW_SEARCH_SOCKETS &&
-           gw_links_open(&reach->discovery->links, now, &direct->links[direct->link_count], &port) == 0)
+           gw_links_open(&reach->discovery->links, &direct->links[direct->link_count], &port) == 0)
         direct->link_count++;
     return direct->link_count >= LINKS_LEAST;
 }
@@ -155,7 +155,7 @@ static void plan_search(struct gw_reach *reach, struct gw_punch_plan *plan)
         return;
     direct->search = (struct gw_search_plan){.target = direct->witness};
     if (with_sockets) {
-        if (!open_links(reach, reach->discovery->host->now)) {
+        if (!open_links(reach)) {
             gw_round_end(reach);
             return;
         }

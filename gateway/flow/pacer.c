@@ -78,10 +78,8 @@ void gw_pacer_sent(struct gw_pacer *pacer, uint64_t bytes)
         pacer->tokens = -GW_PACER_DEBT_MAX;
 }
 
-struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train,
-                             int64_t srtt_ns)
+struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train)
 {
-    (void)srtt_ns;
     int64_t missing = (int64_t)gw_pacer_quantum(rate, mss, train) - pacer->tokens;
     if (rate == 0 || missing <= 0 || (!pacer->is_waiting && pacer->tokens > 0))
         return pacer->filled;

@@ -27,7 +27,6 @@ uint64_t gw_pacer_allowance(struct gw_pacer *pacer, struct gw_mono now, uint64_t
                             uint64_t train, int64_t srtt_ns);
 void gw_pacer_sent(struct gw_pacer *pacer, uint64_t bytes);
 /* When at least a quantum will be there again: wakes once for each quantum, not for each packet. */
-struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train,
-                             int64_t srtt_ns);
+struct gw_mono gw_pacer_next(const struct gw_pacer *pacer, uint64_t rate, uint64_t mss, uint64_t train);
 
 #endif

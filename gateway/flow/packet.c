@@ -347,8 +347,7 @@ static bool may_send(struct gw_mux *mux)
     }
     if (pacer_allowance(mux, &mux->pacer, mux->now) > 0)
         return true;
-    mux->pacer_at =
-        gw_pacer_next(&mux->pacer, mux->cc.pacing_rate, mux->cc.mss, mux->cc.train, mux->recovery.srtt_ns);
+    mux->pacer_at = gw_pacer_next(&mux->pacer, mux->cc.pacing_rate, mux->cc.mss, mux->cc.train);
     return false;
 }
 

@@ -341,7 +341,7 @@ static void send_what_may(struct sim_bulk *bulk)
         }
         if (gw_pacer_allowance(&sender->pacer, bulk->clock->now, cc->pacing_rate, mss, cc->train,
                                sender->srtt_ns) == 0) {
-            schedule(bulk, gw_pacer_next(&sender->pacer, cc->pacing_rate, mss, cc->train, sender->srtt_ns));
+            schedule(bulk, gw_pacer_next(&sender->pacer, cc->pacing_rate, mss, cc->train));
             return;
         }
         send_packet(bulk);

@@ -35,7 +35,7 @@ static struct outcome run(uint64_t rate, int64_t srtt_ns, int64_t duration_ns, i
         outcome.bytes += burst;
         outcome.wakes++;
         outcome.largest = burst > outcome.largest ? burst : outcome.largest;
-        struct gw_mono next = gw_pacer_next(&pacer, rate, MSS, TRAIN, srtt_ns);
+        struct gw_mono next = gw_pacer_next(&pacer, rate, MSS, TRAIN);
         assert_true(gw_mono_before(now, next));
         now = gw_mono_add(next, late_ns);
     }
@@ -124,10 +124,10 @@ static void test_waits_for_a_quantum(void **state)
     gw_pacer_allowance(&pacer, now, rate, MSS, TRAIN, FAR);
     gw_pacer_sent(&pacer, MSS);
     assert_true(gw_pacer_allowance(&pacer, now, rate, MSS, TRAIN, FAR) > 0);
-    assert_false(gw_mono_before(now, gw_pacer_next(&pacer, rate, MSS, TRAIN, FAR)));
+    assert_false(gw_mono_before(now, gw_pacer_next(&pacer, rate, MSS, TRAIN)));
     while (gw_pacer_allowance(&pacer, now, rate, MSS, TRAIN, FAR) > 0)
         gw_pacer_sent(&pacer, MSS);
-    struct gw_mono next = gw_pacer_next(&pacer, rate, MSS, TRAIN, FAR);
+    struct gw_mono next = gw_pacer_next(&pacer, rate, MSS, TRAIN);
     assert_int_equal(gw_pacer_allowance(&pacer, gw_mono_add(next, -GW_US(1)), rate, MSS, TRAIN, FAR), 0);
     assert_true(gw_pacer_allowance(&pacer, next, rate, MSS, TRAIN, FAR) >= 12500);
 }
@@ -141,7 +141,7 @@ static void test_no_limit(void **state)
         assert_true(gw_pacer_allowance(&pacer, start, 0, MSS, TRAIN, 0) == UINT64_MAX);
         gw_pacer_sent(&pacer, 60000);
     }
-    assert_false(gw_mono_before(start, gw_pacer_next(&pacer, 0, MSS, TRAIN, 0)));
+    assert_false(gw_mono_before(start, gw_pacer_next(&pacer, 0, MSS, TRAIN)));
     /* The limit that comes then does not punish for that. */
     uint64_t rate = 12500000;
     struct gw_mono later = gw_mono_add(start, GW_MS(7));
@@ -161,7 +161,7 @@ static void test_debt(void **state)
         gw_pacer_sent(&pacer, 60000);
     gw_pacer_sent(&pacer, UINT64_MAX);
     assert_int_equal(gw_pacer_allowance(&pacer, start, rate, MSS, TRAIN, FAR), 0);
-    struct gw_mono next = gw_pacer_next(&pacer, rate, MSS, TRAIN, FAR);
+    struct gw_mono next = gw_pacer_next(&pacer, rate, MSS, TRAIN);
     int64_t wait_ns = gw_mono_sub(next, start);
     assert_in_range(wait_ns, (GW_PACER_DEBT_MAX + 12500) * 80 - 1000,
                     (GW_PACER_DEBT_MAX + 12500) * 80 + 1000);
