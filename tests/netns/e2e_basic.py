@@ -380,6 +380,9 @@ def logs(scene):
         check(False, f"nothing in syslog: {daemon.communicate()}")
     check(re.match(rb"<(\d+)>", told) and int(told[1:told.index(b">")]) % 8 == 6 and b"peergate" in told, f"syslog is told {told!r}")
     daemon.send_signal(signal.SIGTERM)
+    # Read on to the end: a log that nobody reads is full after ten lines, and then whoever writes waits.
+    while not told.endswith(b"ended"):
+        told = syslog.recv(4096)
     out, err = daemon.communicate(timeout=2 * REPLY)
     check((daemon.returncode, out, err) == (0, b"", b""), f"up --syslog: {daemon.returncode}, {out!r}, {err!r}")
     syslog.close()
