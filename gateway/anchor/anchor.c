@@ -27,7 +27,8 @@ static void on_sweep(struct gw_deadline *deadline, struct gw_mono now)
         gw_directory_sweep(&anchor->directory, &client->registrant, now);
         gw_anchor_channels_sweep(anchor, client, now);
     }
-    if (anchor->directory.count > 0 || anchor->channel_count > 0)
+    gw_anchor_usages_sweep(anchor, now);
+    if (anchor->directory.count > 0 || anchor->channel_count > 0 || anchor->usages.len > 0)
         gw_deadline_arm(&anchor->host->deadlines, &anchor->sweep, gw_mono_add(now, SWEEP_NS));
 }
 
@@ -65,6 +66,7 @@ int gw_anchor_new(struct gw_anchor **out, struct gw_peer_host *host, const struc
     gw_random_fill(host->random, seed, sizeof seed);
     gw_map_init(&anchor->sides, sizeof(uint32_t), seed);
     gw_map_init(&anchor->tokens, GW_TOKEN_ID_LEN, seed);
+    gw_map_init(&anchor->usages, 2 * GW_KEY_LEN, seed);
     gw_list_init(&anchor->queue);
     gw_directory_init(&anchor->directory, host->random);
     gw_list_init(&anchor->clients);
@@ -91,6 +93,7 @@ void gw_anchor_free(struct gw_anchor *anchor)
     gw_anchor_probes_fini(anchor);
     gw_map_fini(&anchor->sides);
     gw_map_fini(&anchor->tokens);
+    gw_anchor_usages_fini(anchor);
     gw_directory_fini(&anchor->directory);
     gw_deadline_disarm(&anchor->host->deadlines, &anchor->sweep);
     gw_deadlines_release(&anchor->host->deadlines);

@@ -2,7 +2,7 @@
 /* What an anchor is made of, and the functions its files owe each other. For gateway/anchor only.
  *   anchor.c     clients, requests      directory.c   tags      grants.c   channels given and taken back      far.c   those that end at another anchor
  *   forward.c   frames on their way      fleet*.c   other anchors
- *   probes.c     measuring clients' NATs      punches.c   INITIATE_PUNCH */
+ *   probes.c     measuring clients' NATs      punches.c   INITIATE_PUNCH      usage.c   what passed between two */
 #ifndef GATEWAY_ANCHOR_ANCHOR_PRIVATE_H
 #define GATEWAY_ANCHOR_ANCHOR_PRIVATE_H
 
@@ -54,13 +54,21 @@ struct gw_channel_side {
     struct gw_mono offered;                                       /* when it was told last, unasked */
 };
 
+/* What passed between two clients, or a client and somebody at a fellow anchor: the limits are theirs, whatever channels they have. */
+struct gw_anchor_usage {
+    struct gw_map_node node; /* anchor->usages */
+    uint8_t pair[2 * GW_KEY_LEN];
+    unsigned channels; /* that they have now */
+    struct gw_bucket rate;
+    uint64_t volume; /* bytes since volume_began */
+    struct gw_mono volume_began;
+};
+
 struct gw_channel {
     struct gw_channel_side sides[2];
     uint8_t tag[GW_TAG_LEN];
     struct gw_mono expires;
-    struct gw_bucket rate;
-    uint64_t volume; /* bytes since volume_began */
-    struct gw_mono volume_began;
+    struct gw_anchor_usage *usage;
     struct gw_mono spent_told; /* that the volume has passed; GW_NEVER */
 };
 
@@ -116,6 +124,7 @@ struct gw_anchor {
     uint16_t second_port;   /* 0 = none */
     struct gw_map sides;    /* gw_channel_side by id */
     struct gw_bucket total; /* of all channels */
+    struct gw_map usages;   /* gw_anchor_usage by pair */
     unsigned channel_count;
     unsigned far_count;     /* of these, with an end at another anchor */
     struct gw_fleet *fleet; /* NULL: it is alone */
@@ -163,6 +172,19 @@ static inline struct gw_channel_side *gw_channel_other_side(struct gw_channel_si
 {
     return side == &side->channel->sides[0] ? &side->channel->sides[1] : &side->channel->sides[0];
 }
+
+/* ---- usage.c */
+/* For one more channel between them (other NULL: somebody behind a fellow anchor, who shares that tag); NULL without memory. */
+struct gw_anchor_usage *gw_anchor_usage_take(struct gw_anchor *anchor, const struct gw_anchor_client *client,
+                                             const struct gw_anchor_client *other,
+                                             const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
+/* ... and when it ends. NULL is fine. */
+void gw_anchor_usage_leave(struct gw_anchor_usage *usage);
+/* Begins another hour when one is over. */
+void gw_anchor_usage_look(struct gw_anchor_usage *usage, struct gw_mono now);
+/* Forgets those that no limit needs. */
+void gw_anchor_usages_sweep(struct gw_anchor *anchor, struct gw_mono now);
+void gw_anchor_usages_fini(struct gw_anchor *anchor);
 
 /* ---- far.c */
 /* The far side of the client's channel to somebody at that place, made when there is none; NULL: no room. */

@@ -158,16 +158,17 @@ static bool is_within_limits(struct gw_anchor *anchor, struct gw_channel *channe
 {
     uint64_t rate = anchor->params.rate, total = anchor->params.total_rate;
     uint64_t volume = anchor->params.volume;
-    if (volume > 0 && channel->volume + len > volume) {
-        channel->volume = volume; /* a smaller train does not slip through */
+    struct gw_anchor_usage *usage = channel->usage;
+    if (volume > 0 && usage->volume + len > volume) {
+        usage->volume = volume; /* a smaller train does not slip through */
         gw_anchor_tell_spent(channel, now);
         return false;
     }
-    if (rate > 0 && !gw_bucket_take(&channel->rate, (double)rate, gw_anchor_burst(rate), (double)len, now))
+    if (rate > 0 && !gw_bucket_take(&usage->rate, (double)rate, gw_anchor_burst(rate), (double)len, now))
         return false;
     if (total > 0 && !gw_bucket_take(&anchor->total, (double)total, gw_anchor_burst(total), (double)len, now))
         return false;
-    channel->volume += len;
+    usage->volume += len;
     return true;
 }
 

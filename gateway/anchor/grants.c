@@ -13,7 +13,6 @@
 #define LIFETIME_S 600u
 #define OFFER_SPACING_NS GW_MS(200)
 #define SPENT_SPACING_NS GW_S(1)
-#define VOLUME_PERIOD_NS GW_S(3600)
 
 /* ---- life */
 
@@ -29,6 +28,7 @@ void gw_anchor_channel_free(struct gw_anchor *anchor, struct gw_channel *channel
         side->client->channel_count--;
     }
     anchor->channel_count--;
+    gw_anchor_usage_leave(channel->usage);
     gw_wipe(channel, sizeof *channel);
     free(channel);
 }
@@ -79,10 +79,9 @@ struct gw_channel *gw_anchor_channel_new(struct gw_anchor *anchor, struct gw_anc
         return NULL;
     anchor->channel_count++;
     memcpy(channel->tag, tag, GW_TAG_LEN);
-    gw_bucket_init(&channel->rate, gw_anchor_burst(anchor->params.rate), now);
-    channel->volume_began = now;
+    channel->usage = gw_anchor_usage_take(anchor, client, other, tag, now);
     channel->spent_told = GW_NEVER;
-    if (init_side(anchor, channel, 0, client, NULL) != 0 ||
+    if (!channel->usage || init_side(anchor, channel, 0, client, NULL) != 0 ||
         init_side(anchor, channel, 1, other, place) != 0) {
         gw_anchor_channel_free(anchor, channel);
         return NULL;
@@ -117,7 +116,8 @@ void gw_anchor_channels_forgotten(struct gw_anchor_client *client)
 static uint64_t volume_left(const struct gw_anchor *anchor, const struct gw_channel *channel)
 {
     uint64_t limit = anchor->params.volume;
-    return limit == 0 ? 0 : limit > channel->volume ? limit - channel->volume : 1;
+    uint64_t volume = channel->usage->volume;
+    return limit == 0 ? 0 : limit > volume ? limit - volume : 1;
 }
 
 static void send_grant(struct gw_anchor *anchor, const struct gw_channel_side *side, uint32_t number,
@@ -139,13 +139,10 @@ static void send_grant(struct gw_anchor *anchor, const struct gw_channel_side *s
     gw_wipe(&message, sizeof message);
 }
 
-static bool is_spent(const struct gw_anchor *anchor, struct gw_channel *channel, struct gw_mono now)
+static bool is_spent(const struct gw_anchor *anchor, const struct gw_channel *channel, struct gw_mono now)
 {
-    if (gw_mono_sub(now, channel->volume_began) >= VOLUME_PERIOD_NS) {
-        channel->volume_began = now;
-        channel->volume = 0;
-    }
-    return anchor->params.volume > 0 && channel->volume + GW_RELAY_MIN_LEN > anchor->params.volume;
+    gw_anchor_usage_look(channel->usage, now);
+    return anchor->params.volume > 0 && channel->usage->volume + GW_RELAY_MIN_LEN > anchor->params.volume;
 }
 
 void gw_anchor_offer(struct gw_anchor *anchor, struct gw_channel_side *side, struct gw_mono now)

@@ -17,9 +17,9 @@ struct gw_anchor_params {
     unsigned max_tags;       /* of one client; 0 = 256 */
     unsigned max_channels;   /* in all; 0 = 10,000 */
     unsigned max_per_client; /* channels of one client; 0 = 256 */
-    uint64_t rate;           /* bytes a second of one channel, both directions together; 0 = no limit */
-    uint64_t total_rate;     /* of all channels together; 0 = no limit */
-    uint64_t volume;         /* bytes of one channel in an hour; 0 = no limit */
+    uint64_t rate;           /* bytes a second between two clients, both directions together; 0 = no limit */
+    uint64_t total_rate;     /* of all together; 0 = no limit */
+    uint64_t volume;         /* bytes between two clients in an hour; 0 = no limit */
     struct gw_fleet_params fleet;
 };
 

@@ -6,10 +6,12 @@
 #include "tests/sim/app.h"
 
 #include "gateway/anchor/anchor.h"
+#include "gateway/peer/message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -74,6 +76,25 @@ static inline struct gw_peer_status status_of(struct gw_peer *peer)
     struct gw_peer_status status;
     gw_peer_status(peer, net.clock.now, &status);
     return status;
+}
+
+static inline void feed(struct sim_node *node, const char *from, const uint8_t *datagram, size_t len)
+{
+    static uint8_t slab[GW_TRAIN_SLAB];
+    struct gw_train train = {.slab = slab, .stride = (uint16_t)len, .last_len = (uint16_t)len, .count = 1};
+    memcpy(slab, datagram, len);
+    train.tuple.local = node->addr;
+    assert_int_equal(gw_addr_parse(&train.tuple.remote, from), 0);
+    gw_gateway_input(node->gateway, sim_now(node), &train);
+    sim_node_pump(node);
+}
+
+static inline void say(struct sim_node *from, const struct sim_node *to, const peergate_Control *message)
+{
+    struct gw_peer *peer = gw_gateway_find_peer(from->gateway, gw_gateway_public_key(to->gateway));
+    assert_non_null(peer);
+    gw_peer_send_message(peer, sim_now(from), message);
+    sim_node_pump(from);
 }
 
 #endif

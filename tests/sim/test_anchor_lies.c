@@ -30,17 +30,6 @@ static bool captures_frames(struct sim_node *from, const struct gw_tuple *tuple,
     return blocks_direct(from, tuple, datagram, len);
 }
 
-static void feed(struct sim_node *node, const char *from, const uint8_t *datagram, size_t len)
-{
-    static uint8_t slab[GW_TRAIN_SLAB];
-    struct gw_train train = {.slab = slab, .stride = (uint16_t)len, .last_len = (uint16_t)len, .count = 1};
-    memcpy(slab, datagram, len);
-    train.tuple.local = node->addr;
-    assert_int_equal(gw_addr_parse(&train.tuple.remote, from), 0);
-    gw_gateway_input(node->gateway, sim_now(node), &train);
-    sim_node_pump(node);
-}
-
 static void test_stolen_channel(void **state)
 {
     (void)state;
@@ -103,14 +92,6 @@ static bool counts_victim(struct sim_node *from, const struct gw_tuple *tuple, c
         to_victim++;
     }
     return blocks_direct(from, tuple, datagram, len);
-}
-
-static void say(struct sim_node *from, const struct sim_node *to, const peergate_Control *message)
-{
-    struct gw_peer *peer = gw_gateway_find_peer(from->gateway, gw_gateway_public_key(to->gateway));
-    assert_non_null(peer);
-    gw_peer_send_message(peer, sim_now(from), message);
-    sim_node_pump(from);
 }
 
 /* It says that a is where somebody else is, again and again, with all kinds of other addresses between: nobody is flooded, and what is nobody's is not asked at all. */

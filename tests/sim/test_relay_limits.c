@@ -2,6 +2,7 @@
 /* What an anchor lets pass, in virtual time: rates, an hour's volume, and what the owner changes meanwhile. */
 #include "tests/sim/anchored.h"
 
+#include "gateway/anchor/anchor_private.h"
 #include "gateway/base/log.h"
 
 #include <setjmp.h>
@@ -94,6 +95,80 @@ static void test_volume_of_a_channel(void **state)
     sim_net_fini(&net);
 }
 
+static void use_up_what_is_left(struct sim_client *client)
+{
+    sim_client_start(client, a, a_to_b, "sink", 50000000);
+    sim_net_run(&net, GW_S(8));
+    assert_false(client->sent == 50000000);
+}
+
+/* Both of them say that they share that tag, and one asks for a channel; what comes over it then from the one is as long as `len`, `count` times. */
+static void send_by_another_tag(uint8_t number, size_t len, unsigned count)
+{
+    static uint8_t frame[1400];
+    const struct gw_anchor_client *client =
+        gw_gateway_find_peer(anchor->gateway, gw_gateway_public_key(a->gateway))->anchor_client;
+    peergate_Control message = {.number = number, .which_body = peergate_Control_register_request_tag};
+    message.body.register_request = (peergate_RegisterRequest){.lifetime_s = 600, .tags_count = 1};
+    memset(message.body.register_request.tags[0], number, GW_TAG_LEN);
+    say(a, anchor, &message);
+    say(b, anchor, &message);
+    sim_net_run(&net, 4 * DELAY);
+    message = (peergate_Control){.number = number, .which_body = peergate_Control_channel_request_tag};
+    memset(message.body.channel_request.tag, number, GW_TAG_LEN);
+    say(a, anchor, &message);
+    sim_net_run(&net, 4 * DELAY);
+    const struct gw_channel_side *side = gw_list_entry(client->sides.prev, struct gw_channel_side, of_client);
+    assert_int_equal(side->channel->tag[0], number);
+    for (unsigned i = 0; i < count; i++) {
+        frame[GW_RELAY_HEADER_LEN] = GW_MESSAGE_DATA;
+        gw_relay_frame_write(frame, len, side->id, side->from_key);
+        feed(anchor, "10.0.0.2:7002", frame, len);
+        sim_net_run(&net, GW_MS(1));
+    }
+}
+
+/* The volume is that of the two, whatever channels they have: nobody gets another hour by a goodbye, by waiting until a channel ends, or by one more tag. */
+static void test_volume_of_a_pair(void **state)
+{
+    (void)state;
+    struct sim_client client;
+    three_nodes(57, &(struct sim_link_params){.delay_ns = DELAY});
+    anchor->params.anchor.volume = 1000000;
+    make_anchor();
+    sim_net_run(&net, GW_S(30));
+    use_up_what_is_left(&client);
+    assert_in_range(stats_of(anchor).relayed_bytes, 900000, 1000000);
+
+    for (uint8_t number = 1; number < 4; number++)
+        send_by_another_tag(number, 1200, 100);
+    print_message("with three more tags: %llu bytes\n", (unsigned long long)stats_of(anchor).relayed_bytes);
+    assert_in_range(stats_of(anchor).relayed_bytes, 900000, 1000000);
+
+    for (unsigned i = 0; i < 3; i++) {
+        sim_node_say_goodbye(a);
+        sim_node_restart(a);
+        a_to_anchor = sim_node_add_anchor(a, anchor);
+        sim_app_serve(a);
+        a_to_b = sim_node_add_unlocated(a, b);
+        sim_net_run(&net, GW_S(2));
+        use_up_what_is_left(&client);
+    }
+    print_message("after three goodbyes: %llu bytes\n", (unsigned long long)stats_of(anchor).relayed_bytes);
+    assert_in_range(stats_of(anchor).relayed_bytes, 900000, 1000000);
+
+    for (unsigned i = 0; i < 30; i++) {
+        use_up_what_is_left(&client);
+        sim_net_run(&net, GW_S(80));
+    }
+    print_message("45 minutes later: %llu bytes\n", (unsigned long long)stats_of(anchor).relayed_bytes);
+    assert_in_range(stats_of(anchor).relayed_bytes, 900000, 1000000);
+    sim_net_run(&net, GW_S(1000));
+    use_up_what_is_left(&client);
+    assert_in_range(stats_of(anchor).relayed_bytes, 1800000, 2000000);
+    sim_net_fini(&net);
+}
+
 /* What the owner changes while it runs holds at once, also for the channels that there are. */
 static void test_limits_change(void **state)
 {
@@ -140,9 +215,8 @@ int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits_of_a_channel),
-        cmocka_unit_test(test_limit_of_all),
-        cmocka_unit_test(test_volume_of_a_channel),
+        cmocka_unit_test(test_limits_of_a_channel), cmocka_unit_test(test_limit_of_all),
+        cmocka_unit_test(test_volume_of_a_channel), cmocka_unit_test(test_volume_of_a_pair),
         cmocka_unit_test(test_limits_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
