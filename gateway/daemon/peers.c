@@ -351,10 +351,11 @@ void gw_peers_look_up_again(struct gw_peers *peers)
 
 static const char *const suite_names[GW_SUITE_COUNT] = {"chacha20-poly1305", "aegis256", "aegis128l"};
 
+/* What a peer may bring about as often as it likes: by coming and saying goodbye. So what is said of it is bounded. */
 static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
-                      const struct gw_peer_status *status)
+                      const struct gw_peer_status *status, struct gw_mono now)
 {
-    const char *name = name_of(peers, known->peer);
+    struct gw_peer *peer = known->peer;
     char at[GW_ADDR_STRLEN];
     gw_addr_log(&status->path.remote, at);
     if (status->is_relayed)
@@ -362,7 +363,7 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
 
     if (status->session.state == GW_SESSION_ESTABLISHED && status->has_path && !known->is_connected) {
         set_connected(peers, known, true);
-        gw_log_info("%s: connected by %s", name, at);
+        gw_peer_tell(peer, now, GW_LOG_INFO, "connected by %s", at);
     }
     if (status->session.state == known->state)
         return;
@@ -370,22 +371,23 @@ static void log_state(struct gw_peers *peers, struct gw_known_peer *known,
     case GW_SESSION_ESTABLISHED:
         break;
     case GW_SESSION_STALE:
-        gw_log_info("%s: does not answer any more", name);
+        gw_peer_tell(peer, now, GW_LOG_INFO, "does not answer any more");
         break;
     case GW_SESSION_FAILED:
         if (!gw_mono_is_never(status->shut_out_at))
-            gw_log_warn("%s: %s. Trying again from time to time", name, gw_advice_shut_out);
+            gw_peer_tell(peer, now, GW_LOG_WARN, "%s. Trying again from time to time", gw_advice_shut_out);
         else
-            gw_log_info(
-                "%s: no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time",
-                name);
+            gw_peer_tell(
+                peer, now, GW_LOG_INFO,
+                "no answer: is it running, is its UDP port open, does it know this node's key? Trying again from time to time");
         gw_lookup_again(known->lookup);
         break;
     case GW_SESSION_IDLE:
-        gw_log_info("%s: %s", name, gw_mono_is_never(status->ended_at) ? "disconnected" : gw_advice_ended);
+        gw_peer_tell(peer, now, GW_LOG_INFO, "%s",
+                     gw_mono_is_never(status->ended_at) ? "disconnected" : gw_advice_ended);
         break;
     case GW_SESSION_HANDSHAKING:
-        gw_log_debug("%s: connecting", name);
+        gw_log_debug("%s: connecting", name_of(peers, peer));
         break;
     }
     if (status->session.state == GW_SESSION_FAILED || status->session.state == GW_SESSION_IDLE)
@@ -411,7 +413,7 @@ void gw_peers_on_event(struct gw_peers *peers, struct gw_peer *peer, struct gw_m
     if (!known)
         return; /* not added yet, or going */
     gw_peer_status(peer, now, &status);
-    log_state(peers, known, &status);
+    log_state(peers, known, &status, now);
     if (status.kind != known->kind)
         gw_log_debug("%s: speaks %s", name_of(peers, peer), gw_peer_kind_names[status.kind]);
     known->kind = status.kind;

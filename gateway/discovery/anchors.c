@@ -207,22 +207,24 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 
 /* ---- replies */
 
-static void refused(struct gw_anchor_use *use, const peergate_RegisterReply *reply)
+static void refused(struct gw_anchor_use *use, const peergate_RegisterReply *reply, struct gw_mono now)
 {
     if (reply->refusal == use->refusal)
         return;
     if (reply->refusal == peergate_Refusal_REFUSAL_NO_ANCHOR)
-        gw_log_warn("%s is no anchor: it needs `role: anchor` in its configuration", gw_peer_name(use->peer));
+        gw_peer_tell(use->peer, now, GW_LOG_WARN,
+                     "it is no anchor: it needs `role: anchor` in its configuration");
     else if (reply->refusal != peergate_Refusal_REFUSAL_NONE)
-        gw_log_warn("anchor %s takes no more than %u of our peers: the others are not found through it",
-                    gw_peer_name(use->peer), use->tags);
+        gw_peer_tell(use->peer, now, GW_LOG_WARN,
+                     "this anchor takes no more than %u of our peers: the others are not found through it",
+                     use->tags);
 }
 
 static void end_round(struct gw_anchor_use *use, struct gw_mono now, uint32_t lifetime_s)
 {
     if (!use->is_registered)
-        gw_log_info("%s %s: registered for %u peer%s", gw_anchor_use_kind(use), gw_peer_name(use->peer),
-                    use->tags, use->tags == 1 ? "" : "s");
+        gw_peer_tell(use->peer, now, GW_LOG_INFO, "registered with this %s for %u peer%s",
+                     gw_anchor_use_kind(use), use->tags, use->tags == 1 ? "" : "s");
     if (!use->is_neighbour && !use->is_registered && use->discovery->measure.result.anchors < 2)
         gw_measure_renew(use->discovery, now, false);
     if (!use->is_registered && gw_discovery_is_own(use->discovery, &use->observed))
@@ -330,7 +332,7 @@ void gw_anchor_use_reply(struct gw_anchor_use *use, uint32_t number, const peerg
     uint32_t lifetime_s = reply->lifetime_s < 20 ? 20 : reply->lifetime_s;
     use->number = 0;
     use->tags += is_page ? reply->accepted : 0;
-    refused(use, reply);
+    refused(use, reply, now);
     use->refusal = reply->refusal;
     if (reply->has_observed && gw_neighbour_is_believed(use))
         gw_anchor_use_observed(use, &reply->observed, now);
