@@ -191,6 +191,8 @@ struct gw_reach {
     struct gw_direct direct;
     struct gw_meet meet;
     struct gw_observation observation;
+    struct gw_bucket offers; /* to relay, that were taken */
+    struct gw_mono offer_at; /* one was not: when it is looked at again; GW_NEVER */
 };
 
 struct gw_discovery {
@@ -244,6 +246,7 @@ void gw_anchor_use_resume(struct gw_anchor_use *use, struct gw_mono now);
 bool gw_neighbours_are_needed(const struct gw_discovery *discovery);
 /* Is its word about our own address as good as an anchor's? A neighbour's is while there is no anchor. */
 bool gw_neighbour_is_believed(const struct gw_anchor_use *use);
+void gw_neighbour_init(struct gw_reach *reach, struct gw_mono now);
 /* The peer's HELLO, or its configuration, may say something else than before. */
 void gw_neighbour_changed(struct gw_discovery *discovery, struct gw_peer *peer, struct gw_mono now);
 /* An anchor is gone. */

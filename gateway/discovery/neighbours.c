@@ -6,6 +6,17 @@
 
 #include "gateway/base/log.h"
 
+/* To whom one is a neighbour computes all tags for it and registers them: not as often as somebody may change his mind. */
+#define OFFERS_RATE (1.0 / 60)
+#define OFFERS_BURST 4.0
+#define OFFER_AGAIN_NS GW_S(60)
+
+void gw_neighbour_init(struct gw_reach *reach, struct gw_mono now)
+{
+    gw_bucket_init(&reach->offers, OFFERS_BURST, now);
+    reach->offer_at = GW_NEVER;
+}
+
 bool gw_neighbours_are_needed(const struct gw_discovery *discovery)
 {
     gw_list_for_each (node, &discovery->anchors) {
@@ -35,15 +46,21 @@ void gw_neighbour_changed(struct gw_discovery *discovery, struct gw_peer *peer, 
     bool may_be = peer->config.is_listed && !peer->config.is_anchor && peer->reach &&
                   peer->config.path != GW_PATH_RELAY; /* that one is told none of our addresses */
     bool offers = may_be && peer->kind == GW_PEER_PEERGATE && (peer->remote_capabilities & GW_CAP_RELAY) != 0;
+    if (peer->reach)
+        peer->reach->offer_at = GW_NEVER;
     if (use && use->is_neighbour && !offers) {
-        gw_log_info("%s relays no more", gw_peer_name(peer));
+        gw_peer_tell(peer, now, GW_LOG_INFO, "relays no more");
         gw_anchor_use_free(use);
         return;
     }
     if (use || !offers || count_of(discovery) >= GW_NEIGHBOURS_MAX)
         return;
-    if (gw_anchor_use_new(discovery, peer, true, now) == 0)
-        gw_log_info("%s relays between its peers", gw_peer_name(peer));
+    if (!gw_bucket_take(&peer->reach->offers, OFFERS_RATE, OFFERS_BURST, 1, now)) {
+        peer->reach->offer_at = gw_mono_add(now, OFFER_AGAIN_NS);
+        gw_reach_rearm(peer->reach, now);
+    } else if (gw_anchor_use_new(discovery, peer, true, now) == 0) {
+        gw_peer_tell(peer, now, GW_LOG_INFO, "relays between its peers");
+    }
 }
 
 void gw_neighbours_wake(struct gw_discovery *discovery, struct gw_mono now)

@@ -203,7 +203,8 @@ static struct gw_mono wake_for_meet(const struct gw_reach *reach, struct gw_mono
 
 void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now)
 {
-    struct gw_mono at = gw_mono_min(reach->step_at, gw_direct_next_deadline(reach));
+    struct gw_mono at =
+        gw_mono_min(gw_mono_min(reach->step_at, reach->offer_at), gw_direct_next_deadline(reach));
     if (reach->meet.step != GW_MEET_IDLE || gw_reach_is_wanted(reach, now))
         at = gw_mono_min(at, reach->meet.step == GW_MEET_PUNCHING || reach->meet.is_arranging
                                  ? reach->meet.further_at
@@ -214,6 +215,8 @@ void gw_reach_rearm(struct gw_reach *reach, struct gw_mono now)
 static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 {
     struct gw_reach *reach = gw_container_of(deadline, struct gw_reach, deadline);
+    if (gw_mono_due(reach->offer_at, now))
+        gw_neighbour_changed(reach->discovery, reach->peer, now);
     gw_direct_expire(reach, now);
     gw_meet_step(reach, now);
     gw_meet_output(reach, now);
@@ -343,6 +346,7 @@ int gw_reach_new(struct gw_discovery *discovery, struct gw_peer *peer, struct gw
     reach->peer = peer;
     reach->wanted = GW_NEVER;
     reach->step_at = GW_NEVER;
+    gw_neighbour_init(reach, now);
     gw_deadline_init(&reach->deadline, on_deadline);
     gw_direct_init(&reach->direct, now);
     gw_meet_init(reach, now);

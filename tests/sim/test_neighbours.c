@@ -414,6 +414,43 @@ static void test_behind_a_relay(void **state)
     end();
 }
 
+static unsigned lines;
+static void counts_lines(void *ctx, enum gw_log_level level, const char *line)
+{
+    (void)ctx, (void)level, (void)line;
+    lines++;
+}
+
+/* It says in one HELLO that it relays, and in the next that it does not: each time all tags would be computed and registered, and the log told. */
+static void test_in_and_out(void **state)
+{
+    (void)state;
+    unsigned changes = 0, before = 0;
+    three_nodes(220, true);
+    sim_net_run(&net, GW_S(2));
+    assert_int_equal(neighbours_of(a), 1);
+    lines = 0;
+    enum gw_log_level level = gw_log_level();
+    gw_log_set_level(GW_LOG_INFO);
+    gw_log_set_sink(counts_lines, NULL);
+    for (unsigned i = 0; i < 2000; i++) {
+        m->gateway->host.offers_relay = i % 2 == 1;
+        gw_peer_hello_again(m_to_a);
+        sim_node_pump(m);
+        sim_net_run(&net, GW_MS(25));
+        changes += neighbours_of(a) != before;
+        before = neighbours_of(a);
+    }
+    gw_log_set_sink(NULL, NULL);
+    gw_log_set_level(level);
+    print_message("2000 changes of mind in 50 s: heeded %u times, %u lines\n", changes, lines);
+    assert_in_range(changes, 2, 20);
+    assert_true(lines <= 40);
+    sim_net_run(&net, GW_S(120)); /* its last word holds */
+    assert_int_equal(neighbours_of(a), 1);
+    end();
+}
+
 int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
@@ -431,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_behind_a_relay),
+        cmocka_unit_test(test_in_and_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
