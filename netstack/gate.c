@@ -262,15 +262,20 @@ static enum gw_gate_way decide_flow(struct gw_gate *gate, uint32_t now_s, void *
     return way;
 }
 
+/* Nothing that a header holds can come later (RFC 1858). */
+static bool is_header_again(const struct gw_ip *ip, const struct segment *segment)
+{
+    return ip->protocol == GW_IP_TCP && segment->offset > 0 && segment->offset < GW_TCP_HEADER;
+}
+
 static enum gw_gate_way decide(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                                const struct gw_ip *ip)
 {
     struct segment segment = segment_of(packet, ip);
     uint32_t now_s = seconds(now);
-    if (segment.offset > 0) {
-        /* Nothing that a header holds can come later (RFC 1858); the rest follows its beginning. Without one it is nothing. */
-        if (ip->protocol == GW_IP_TCP && segment.offset < GW_TCP_HEADER)
-            return GW_GATE_NOBODY;
+    if (is_header_again(ip, &segment))
+        return GW_GATE_NOBODY;
+    if (segment.offset > 0) { /* the rest follows its beginning. Without one it is nothing */
         return find(&gate->admitted, fragment_tag(gate, packet, ip), now_s) ? GW_GATE_STACK : GW_GATE_KERNEL;
     }
     enum gw_gate_way way;
@@ -296,7 +301,9 @@ static enum gw_gate_way decide_behind(struct gw_gate *gate, struct gw_mono now, 
     struct segment segment = segment_of(packet, ip);
     uint32_t now_s = seconds(now);
     bool may_begin = gate->params.decide_foreign(gate->params.ctx, peer, to) == GW_GATE_KERNEL, may_pass;
-    if (segment.offset > 0)
+    if (is_header_again(ip, &segment))
+        may_pass = false;
+    else if (segment.offset > 0)
         may_pass = may_begin || find(&gate->admitted, fragment_tag(gate, packet, ip), now_s);
     else if (ip->protocol == GW_IP_TCP || is_icmp(ip))
         may_pass = may_begin || gw_gate_behind_is_answer(gate->behind, now_s, packet, ip);

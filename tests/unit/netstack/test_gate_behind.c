@@ -171,6 +171,10 @@ static void test_tcp_that_the_subnet_begins(void **state)
     assert_false(gets_in(tcp(true, 80, 5001, GW_TCP_ACK)));
     assert_false(gets_in(tcp(true, 81, 5000, GW_TCP_ACK)));
     assert_false(gets_in(icmp(true, 8)));
+    assert_true(gets_in(piece(tcp(true, 80, 5000, GW_TCP_ACK), 0, true)));
+    for (uint16_t offset = 8; offset < 64;
+         offset += 8) /* RFC 1858: a later piece does not make a SYN of it */
+        assert_int_equal(gets_in(piece(v4(true, GW_IP_TCP, 8), offset, true)), offset >= GW_TCP_HEADER);
     for (int i = 0; i < 3; i++) {
         now = gw_mono_add(now, GW_S(7200)); /* as often as a kernel asks whether the other end is there */
         assert_true(goes_out(tcp(false, 80, 5000, GW_TCP_ACK)));
