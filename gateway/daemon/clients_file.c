@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/daemon/clients_file.h"
 
-#include <string.h>
+#include <stdbool.h>
 
 #define LINE_LEN 256
 
@@ -13,16 +13,13 @@ static bool parse_line(struct gw_client_place *out, const char *line)
     return gw_key_base64_parse(out->key, key) == 0 && gw_addr_parse(&out->at, at) == 0 && out->at.port != 0;
 }
 
-bool gw_clients_file_next(FILE *file, struct gw_client_place *out, unsigned *bad)
+enum gw_clients_line gw_clients_file_next(FILE *file, struct gw_client_place *out)
 {
     char line[LINE_LEN];
-    while (fgets(line, sizeof line, file)) {
-        *out = (struct gw_client_place){0};
-        if (parse_line(out, line))
-            return true;
-        ++*bad;
-    }
-    return false;
+    *out = (struct gw_client_place){0};
+    if (!fgets(line, sizeof line, file))
+        return GW_CLIENTS_END;
+    return parse_line(out, line) ? GW_CLIENTS_PLACE : GW_CLIENTS_BAD;
 }
 
 void gw_clients_file_add(FILE *file, const struct gw_client_place *place)

@@ -7,7 +7,6 @@
 #include "gateway/wire/addr.h"
 #include "gateway/wire/peer_id.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 
 struct gw_client_place {
@@ -15,8 +14,14 @@ struct gw_client_place {
     struct gw_addr at;
 };
 
-/* The next line that makes sense; the others before it are skipped, and counted in *bad. false: there is none. */
-bool gw_clients_file_next(FILE *file, struct gw_client_place *out, unsigned *bad);
+enum gw_clients_line {
+    GW_CLIENTS_END,
+    GW_CLIENTS_BAD, /* makes no sense, or is a part of one that is too long */
+    GW_CLIENTS_PLACE,
+};
+
+/* The next line. */
+enum gw_clients_line gw_clients_file_next(FILE *file, struct gw_client_place *out);
 void gw_clients_file_add(FILE *file, const struct gw_client_place *place);
 
 #endif

@@ -16,6 +16,7 @@
 /* A handshake is a tenth of a millisecond, and as much for each answer: other work has its turn, and no queue overflows. */
 #define CALLS 16u
 #define CALLS_EVERY_NS GW_MS(20)
+#define LINES_MAX 4096u /* as many as an anchor has clients; what is behind them is not looked at */
 
 static void arm(struct event *timer, int64_t in_ns)
 {
@@ -108,11 +109,14 @@ static void on_call(evutil_socket_t fd, short what, void *arg)
     struct gw_client_place place;
     (void)fd, (void)what;
     for (unsigned i = 0; i < CALLS; i++) {
-        if (!gw_clients_file_next(state->calls, &place, &state->bad)) {
+        enum gw_clients_line line = gw_clients_file_next(state->calls, &place);
+        if (line == GW_CLIENTS_END || state->lines++ == LINES_MAX) {
             end_calls(state);
             return;
         }
-        struct gw_peer *peer = gw_gateway_find_peer(state->gateway, place.key);
+        state->bad += line == GW_CLIENTS_BAD;
+        struct gw_peer *peer =
+            line == GW_CLIENTS_PLACE ? gw_gateway_find_peer(state->gateway, place.key) : NULL;
         if (peer)
             gw_gateway_call(state->gateway, gw_loop_now(state->loop), peer, &place.at);
     }

@@ -14,9 +14,9 @@ struct gw_clients_state { /* zero: not open */
     struct gw_loop *loop;
     struct event *save_timer, *call_timer;
     char path[GW_DIR_PATH_MAX];
-    FILE *calls; /* while they go out */
-    unsigned bad;
-    char *saved; /* what is in the file; NULL: not known */
+    FILE *calls;         /* while they go out */
+    unsigned lines, bad; /* of it, so far */
+    char *saved;         /* what is in the file; NULL: not known */
     size_t saved_len;
     struct gw_mono saved_at; /* GW_NEVER: not by this run */
 };
