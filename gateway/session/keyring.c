@@ -104,6 +104,17 @@ void gw_keyring_clear(struct gw_session *session)
         destroy(session, ring.next[i]);
 }
 
+void gw_keyring_end(struct gw_session *session)
+{
+    struct gw_keyring *ring = &session->keyring;
+    struct gw_keypair *current = ring->current, *previous = ring->previous;
+
+    gw_keyring_sweep(session);
+    ring->current = ring->previous = NULL;
+    destroy(session, current);
+    destroy(session, previous);
+}
+
 /* ---- next */
 
 static void take_out_of_next(struct gw_keyring *ring, const struct gw_keypair *kp)

@@ -284,7 +284,7 @@ void gw_session_end(struct gw_session *session, struct gw_mono now)
 
 void gw_session_leave(struct gw_session *session, struct gw_mono now)
 {
-    gw_keyring_clear(session);
+    gw_keyring_end(session);
     (void)gw_session_forget_initiations(session, GW_NEVER);
     gw_timers_left(session, now);
 }

@@ -165,8 +165,9 @@ void gw_session_ask_beside(struct gw_session *session, struct gw_mono now);
 /* The peer says that there is no session any more: all keys are wiped, and it is as when handshakes gave up (FAILED), tried again from time to time. Not
  * while a train is worked through. */
 void gw_session_end(struct gw_session *session, struct gw_mono now);
-/* The peer says that it ends: all keys are wiped, and the session is idle. With persistent keepalive it is asked for again a moment later, by a series like any; else
- * by who wants to send next, at once. Not while a train is worked through. */
+/* The peer says that it ends: its keys are wiped, and the session is idle; but not those of a handshake that it has begun and not used yet, for that may be its next start's, which
+ * has overtaken what it said last. With persistent keepalive it is asked for again a moment later, by a series like any; else by who wants to send next, at once. Not while a train is
+ * worked through. */
 void gw_session_leave(struct gw_session *session, struct gw_mono now);
 /* What was sent stays without an answer: a handshake asks whether the peer still has our keys. They stay in use meanwhile. */
 void gw_session_doubt(struct gw_session *session, struct gw_mono now);

@@ -87,5 +87,7 @@ struct gw_keypair *gw_keyring_sending(const struct gw_keyring *ring, struct gw_m
 void gw_keyring_sweep(struct gw_session *session);
 /* Wipes and frees all. */
 void gw_keyring_clear(struct gw_session *session);
+/* The same for those that were in use. What the peer has asked for and not used yet stays. */
+void gw_keyring_end(struct gw_session *session);
 
 #endif

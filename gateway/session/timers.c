@@ -478,7 +478,10 @@ void gw_timers_ended(struct gw_session *session, struct gw_mono now)
 /* Who begins again has to start first, and is not to be met by all of its peers at one time. */
 void gw_timers_left(struct gw_session *session, struct gw_mono now)
 {
+    const struct gw_mono zero_at = session->timers.zero_at;
+
     start_over(session);
+    session->timers.zero_at = zero_at; /* there may be keys that wait to be used */
     if (session->persistent_keepalive_ns > 0)
         session->timers.persistent_at = gw_mono_add(now, GW_RETURN_FIRST + jitter(session, GW_RETURN_FIRST));
     arm(session);
