@@ -23,6 +23,9 @@ struct gw_gate {
     struct gw_gate_table asked;    /* the kernel spoke first */
     struct gw_gate_table admitted; /* peers spoke first, and may; fragments of what is the netstack's */
     struct gw_gate_table doubted;  /* were admitted, until the owner's word changed */
+    struct gw_gate_table ended;    /* TCP with nobody there any more */
+    uint32_t ended_s;              /* when one of those was last seen; */
+    bool has_ended;                /* if there may be any */
     struct gw_gate_tcp *tcp;
     struct gw_gate_behind *behind;
 };
@@ -95,6 +98,17 @@ void gw_gate_forget(struct gw_gate *gate, struct gw_mono now)
 void gw_gate_forget_peer(struct gw_gate *gate, const void *peer)
 {
     gw_gate_tcp_forget_peer(gate->tcp, peer);
+}
+
+void gw_gate_end(struct gw_gate *gate, struct gw_mono now, const struct gw_addr *local,
+                 const struct gw_addr *remote)
+{
+    struct gw_flow_key key;
+    gw_flow_key_of_ends(&key, GW_IP_TCP, local, remote);
+    gate->ended_s = seconds(now);
+    gate->has_ended = true;
+    put(&gate->ended, gw_flow_tag(&key, gate->seed), gate->ended_s);
+    gate->params.on_end(gate->params.ctx, local, remote);
 }
 
 void gw_gate_used(struct gw_gate *gate, struct gw_mono now, uint64_t tag, uint32_t used_s)
@@ -195,11 +209,31 @@ static bool let_flow_out(struct gw_gate *gate, uint32_t now_s, void *peer, const
     return true;
 }
 
+/* What begins is another one; a reset is the kernel's word that it has none. */
+static bool is_ended(struct gw_gate *gate, uint32_t now_s, const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct gw_flow_key key;
+    uint8_t flags = packet[ip->l4 + TCP_FLAGS];
+    if (!gate->has_ended || (flags & GW_TCP_RST))
+        return false;
+    gate->has_ended = now_s - gate->ended_s <= KEPT_S;
+    gw_flow_key_of(&key, packet, ip, false);
+    uint64_t tag = gw_flow_tag(&key, gate->seed);
+    if (flags & GW_TCP_SYN)
+        gw_gate_table_remove(&gate->ended, tag);
+    if (!find(&gate->ended, tag, now_s))
+        return false;
+    gate->ended_s = now_s;
+    return true;
+}
+
 static bool let_tcp_out(struct gw_gate *gate, uint32_t now_s, void *peer, const uint8_t *packet,
                         const struct gw_ip *ip)
 {
     struct gw_addr local = local_of(packet, ip, false), remote;
     uint8_t flags = packet[ip->l4 + TCP_FLAGS];
+    if (is_ended(gate, now_s, packet, ip))
+        return false;
     if (!gw_netstack_link_has_address(gate->params.link, &local)) {
         gw_gate_behind_outbound(gate->behind, now_s, peer, packet, ip);
         return true; /* of a subnet behind us: what comes back is asked about */

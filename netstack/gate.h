@@ -28,7 +28,7 @@ struct gw_gate_params {
     enum gw_gate_way (*decide_foreign)(void *ctx, void *peer, const struct gw_addr *to);
     /* Whose this address is, NULL: nobody's. */
     void *(*route)(void *ctx, const struct gw_addr *remote);
-    /* During gw_gate_forget: this TCP connection of the kernel's may not go on, and rests: whatever either end sends of it will not pass. */
+    /* During gw_gate_forget and gw_gate_end: this TCP connection of the kernel's may not go on, and rests: whatever either end sends of it will not pass. */
     void (*on_end)(void *ctx, const struct gw_addr *local, const struct gw_addr *remote);
     void *ctx;
 };
@@ -42,7 +42,12 @@ void gw_gate_forget(struct gw_gate *gate, struct gw_mono now);
 /* The peer is about to be removed. gw_gate_forget follows, when it is. */
 void gw_gate_forget_peer(struct gw_gate *gate, const void *peer);
 
-/* The kernel sends this to a peer (NULL: to one that is gone). false: it must not go, as the peer began it and may not any more; for TCP both ends should be told. For packets that
+/* This TCP connection of the kernel's has nobody at its other end any more, whoever began it: on_end, and what the kernel sends of it may not go for 2 minutes after its last segment,
+ * unless it begins it anew, or resets it. With ports, both. */
+void gw_gate_end(struct gw_gate *gate, struct gw_mono now, const struct gw_addr *local,
+                 const struct gw_addr *remote);
+
+/* The kernel sends this to a peer (NULL: to one that is gone). false: it must not go, as the peer began it and may not any more, or it has been ended; for TCP both ends should be told. For packets that
  * gw_ip_parse took, both. */
 bool gw_gate_outbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                       const struct gw_ip *ip);

@@ -40,3 +40,12 @@ void gw_gate_table_use(struct gw_gate_table *table, uint64_t tag, uint32_t used_
             set[i].used_s = used_s;
     }
 }
+
+void gw_gate_table_remove(struct gw_gate_table *table, uint64_t tag)
+{
+    struct gw_gate_flow *set = set_of(table, tag);
+    for (unsigned i = 0; i < GW_GATE_WAYS; i++) {
+        if (set[i].tag == tag)
+            set[i] = (struct gw_gate_flow){0};
+    }
+}

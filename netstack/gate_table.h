@@ -23,5 +23,6 @@ bool gw_gate_table_find(struct gw_gate_table *table, uint64_t tag, uint32_t now_
 void gw_gate_table_put(struct gw_gate_table *table, uint64_t tag, uint32_t now_s);
 /* It was used then, if it is there. */
 void gw_gate_table_use(struct gw_gate_table *table, uint64_t tag, uint32_t used_s);
+void gw_gate_table_remove(struct gw_gate_table *table, uint64_t tag);
 
 #endif

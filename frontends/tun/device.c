@@ -103,6 +103,11 @@ void gw_device_set_reading(struct gw_device *device, bool is_reading)
         event_del(device->readable);
 }
 
+bool gw_device_is_reading(const struct gw_device *device)
+{
+    return event_pending(device->readable, EV_READ, NULL);
+}
+
 void gw_device_lost(struct gw_device *device, int err)
 {
     lose(device, err);

@@ -77,6 +77,7 @@ void gw_device_read(struct gw_device *device);
 
 /* Lanes read the interface from now on, or no longer (frontends/tun/lanes.h): meanwhile the device only writes. */
 void gw_device_set_reading(struct gw_device *device, bool is_reading);
+bool gw_device_is_reading(const struct gw_device *device);
 /* A packet that a lane read and could not send: changed in place. */
 void gw_device_from_lane(struct gw_device *device, uint8_t *packet, size_t len,
                          const struct gw_super_hint *hint, struct gw_mono now);

@@ -169,7 +169,9 @@ bool gw_device_out(struct gw_device *device, uint8_t *packet, size_t len, const 
     gw_ip_source(&source, packet, &ip);
     struct gw_peer *peer = find_peer(device, &to, &network);
     bool may_send = peer ? is_ours(network, &source) : is_anybodys(device, &source);
-    if (may_send && device->tap && device->tap(device->tap_ctx, peer, packet, &ip, hint, now))
+    /* From our address in one network to a peer of another: as if that were nobody. */
+    bool is_tapped = device->tap && (may_send || is_anybodys(device, &source));
+    if (is_tapped && device->tap(device->tap_ctx, may_send ? peer : NULL, packet, &ip, hint, now))
         return false;
     if (!peer) {
         device->stats.no_peer++;

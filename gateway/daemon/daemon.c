@@ -196,6 +196,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *arg)
     struct gw_daemon *daemon = arg;
     struct gw_peers_change change;
     (void)fd, (void)what;
+    gw_netstack_setup_note(&daemon->netstack);
     gw_list_for_each (node, &daemon->networks)
         gw_network_apply_peers(gw_list_entry(node, struct gw_network, node), &change);
     gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));

@@ -80,6 +80,21 @@ void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_n
     gw_packets_free(packets, now);
 }
 
+void gw_netstack_setup_note(struct gw_netstack_setup *setup)
+{
+    gw_list_for_each (node, &setup->list)
+        gw_packets_note(gw_list_entry(node, struct gw_packets, node));
+}
+
+bool gw_netstack_setup_will_end(const struct gw_netstack_setup *setup)
+{
+    gw_list_for_each (node, &setup->list) {
+        if (gw_packets_will_end(gw_list_entry(node, struct gw_packets, node)))
+            return true;
+    }
+    return false;
+}
+
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now)
 {

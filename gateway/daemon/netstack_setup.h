@@ -34,7 +34,10 @@ void gw_netstack_setup_end(struct gw_netstack_setup *setup, const struct gw_netw
 /* Before its services end. One that was not added is fine. */
 void gw_netstack_setup_remove(struct gw_netstack_setup *setup, const struct gw_network *network,
                               struct gw_mono now);
-/* The files changed, or somebody's right may have expired. */
+/* The files change, or somebody's right may have expired: before anything of it is done, and when it has, but for routes. */
+void gw_netstack_setup_note(struct gw_netstack_setup *setup);
+/* As gw_packets_will_end, of any network. */
+bool gw_netstack_setup_will_end(const struct gw_netstack_setup *setup);
 void gw_netstack_setup_apply(struct gw_netstack_setup *setup, const struct gw_config *config,
                              struct gw_mono now);
 struct gw_netstack_tun {

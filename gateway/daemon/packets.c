@@ -219,13 +219,13 @@ static void *route_back(void *ctx, const struct gw_addr *remote)
     return gw_gateway_route(packets->network->gateway, remote);
 }
 
-/* The kernel answers with where the connection stands, which gw_packets_outbound makes a reset of. It does so while we write; later its address is gone, when the network goes. */
+/* The kernel answers with where the connection stands, which gw_packets_outbound makes a reset of. It does so while we write; later the address or the route may be gone. Where lanes read, it is late for a route that goes too. */
 static void on_end(void *ctx, const struct gw_addr *local, const struct gw_addr *remote)
 {
     struct gw_packets *packets = ctx;
     uint8_t probe[GW_RESET_MAX];
     tell_kernel(packets, probe, gw_reset_probe(probe, remote, local, gw_random_u32(gw_random_system())));
-    if (packets->is_ending)
+    if (gw_device_is_reading(packets->device))
         gw_device_read(packets->device);
 }
 
@@ -266,12 +266,48 @@ bool gw_packets_orphan(struct gw_packets *packets, const uint8_t *packet, const 
            gw_packets_outbound(packets, NULL, packet, ip, now);
 }
 
+struct severing {
+    struct gw_packets *packets;
+    struct gw_mono now;
+};
+
+static void sever(const struct gw_connection_ends *ends, void *ctx)
+{
+    const struct severing *severing = ctx;
+    gw_gate_end(severing->packets->gate, severing->now, &ends->local, &ends->remote);
+}
+
+static size_t own_addresses(const struct gw_packets *packets, struct gw_addr out[GW_ADDRESSES_OWN_MAX])
+{
+    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
+    size_t count = gw_addresses_own(packets->network->files->config,
+                                    gw_gateway_public_key(packets->network->gateway), own);
+    for (size_t i = 0; i < count; i++)
+        out[i] = own[i].ip;
+    return count;
+}
+
+void gw_packets_note(struct gw_packets *packets)
+{
+    struct gw_addr own[GW_ADDRESSES_OWN_MAX];
+    if (packets->gate)
+        gw_severed_note(&packets->severed, packets->network->gateway, own, own_addresses(packets, own));
+}
+
+bool gw_packets_will_end(const struct gw_packets *packets)
+{
+    struct gw_addr own[GW_ADDRESSES_OWN_MAX];
+    return gw_severed_any(&packets->severed, packets->network->gateway, own, own_addresses(packets, own));
+}
+
 void gw_packets_end(struct gw_packets *packets, struct gw_mono now)
 {
     packets->is_ending = true;
     if (!packets->gate)
         return;
     gw_gate_forget(packets->gate, now);
+    gw_severed_end(&packets->severed, packets->network->gateway, NULL, 0, sever,
+                   &(struct severing){packets, now});
     gw_device_read(packets->device); /* of those whose program was just then at work on them */
 }
 
@@ -291,29 +327,26 @@ void gw_packets_on_peer_gone(struct gw_packets *packets, const struct gw_peer *p
 
 /* ---- life */
 
-static void add_addresses(struct gw_packets *packets, const struct gw_config_network *config)
-{
-    struct gw_prefix own[GW_ADDRESSES_OWN_MAX];
-    size_t count = gw_addresses_own(config, gw_gateway_public_key(packets->network->gateway), own);
-    for (size_t i = 0; i < count; i++)
-        gw_netstack_link_add_address(packets->link, &own[i].ip);
-}
-
 void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config, struct gw_mono now)
 {
-    const struct gw_config_network *own = packets->network->files->config;
-    packets->is_host_exposed = own->expose == GW_CONFIG_EXPOSE_HOST;
+    struct gw_addr own[GW_ADDRESSES_OWN_MAX];
+    size_t own_count = own_addresses(packets, own);
+    packets->is_host_exposed = packets->network->files->config->expose == GW_CONFIG_EXPOSE_HOST;
     packets->subnets = config->tun.subnets.items;
     packets->subnet_count = config->tun.subnets.count;
     gw_netstack_link_clear_addresses(packets->link);
-    add_addresses(packets, own);
+    for (size_t i = 0; i < own_count; i++)
+        gw_netstack_link_add_address(packets->link, &own[i]);
     if (packets->gate && packets->network->lane_flows) {
         packets->asked_lanes = (struct gw_mono){0};
         ask_lanes(packets, now);
         gw_lane_flows_clear(packets->network->lane_flows);
     }
-    if (packets->gate)
+    if (packets->gate) {
         gw_gate_forget(packets->gate, now);
+        gw_severed_end(&packets->severed, packets->network->gateway, own, own_count, sever,
+                       &(struct severing){packets, now});
+    }
     gw_packet_services_recheck(packets->services, now);
 }
 
@@ -366,5 +399,6 @@ void gw_packets_free(struct gw_packets *packets, struct gw_mono now)
     if (packets->link)
         gw_netstack_link_free(packets->link, now);
     gw_gate_free(packets->gate);
+    free(packets->severed.items);
     free(packets);
 }

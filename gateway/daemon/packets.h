@@ -6,6 +6,7 @@
 
 #include "frontends/tun/device.h"
 #include "gateway/daemon/network.h"
+#include "gateway/daemon/severed.h"
 #include "netstack/bridge/packet_services.h"
 #include "netstack/gate.h"
 
@@ -17,6 +18,7 @@ struct gw_packets {
     struct gw_gate *gate;       /* NULL: there is no TUN */
     struct gw_device *device;   /* the same */
     struct gw_mono asked_lanes; /* when the gate last heard what they use */
+    struct gw_severed severed;  /* what the kernel had with peers before the change that is going on */
     bool is_host_exposed;
     bool is_ending;                  /* the network goes: nobody may anything */
     const struct gw_prefix *subnets; /* behind this machine; borrowed until the next apply */
@@ -36,11 +38,15 @@ struct gw_packets_params {
 int gw_packets_new(struct gw_packets **out, const struct gw_packets_params *params);
 /* Connections end, with resets that still have to reach the peers. NULL is fine. */
 void gw_packets_free(struct gw_packets *packets, struct gw_mono now);
-/* Addresses, services, rights or the configuration have changed. */
+/* Addresses, services, rights, peers or the configuration are about to change. */
+void gw_packets_note(struct gw_packets *packets);
+/* They have changed: does gw_packets_apply end connections of the kernel's for that? It does so best while no lane reads. */
+bool gw_packets_will_end(const struct gw_packets *packets);
+/* They have changed; their routes are still there. */
 void gw_packets_apply(struct gw_packets *packets, const struct gw_config *config, struct gw_mono now);
 
-/* The network is about to go, while its addresses, routes and sessions are still there: the kernel's TCP connections that its peers began are ended at both
- * ends, as if each peer had lost its rights. The peers' resets wait in their queues (one that just then misses bytes does not believe it). Lanes have
+/* The network is about to go, while its addresses, routes and sessions are still there: the kernel's TCP connections with its peers are ended at both
+ * ends. After gw_packets_note. The peers' resets wait in their queues (one that just then misses bytes does not believe it). Lanes have
  * been ended. */
 void gw_packets_end(struct gw_packets *packets, struct gw_mono now);
 

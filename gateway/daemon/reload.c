@@ -132,9 +132,12 @@ static void use(struct gw_daemon *daemon, const struct gw_files *fresh, struct g
     struct gw_peers_change change = {0};
     size_t services = 0;
     daemon->files = *fresh;
+    gw_netstack_setup_note(&daemon->netstack);
     gw_daemon_change_networks(daemon, made, &change);
     for (size_t i = 0; i < fresh->network_count; i++)
         services += fresh->networks[i].config->services.count;
+    if (gw_netstack_setup_will_end(&daemon->netstack))
+        gw_tun_setup_end_lanes(&daemon->tun); /* they are made again with the routes */
     /* Before the routes to peers that are gone go: the kernel's connections with those are ended. */
     gw_netstack_setup_apply(&daemon->netstack, daemon->files.config, gw_loop_now(daemon->loop));
     gw_tun_setup_apply(&daemon->tun, daemon->files.config);

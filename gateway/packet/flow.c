@@ -28,6 +28,15 @@ void gw_flow_key_of(struct gw_flow_key *key, const uint8_t *packet, const struct
     key->ports = is_inbound ? second << 16 | first : first << 16 | second;
 }
 
+void gw_flow_key_of_ends(struct gw_flow_key *key, uint8_t protocol, const struct gw_addr *local,
+                         const struct gw_addr *remote)
+{
+    *key = (struct gw_flow_key){
+        .ports = (uint32_t)local->port << 16 | remote->port, .family = local->family, .protocol = protocol};
+    memcpy(key->local, local->ip, sizeof key->local);
+    memcpy(key->remote, remote->ip, sizeof key->remote);
+}
+
 uint64_t gw_flow_tag(const struct gw_flow_key *key, const uint8_t seed[GW_FLOW_SEED_LEN])
 {
     uint64_t tag;

@@ -21,6 +21,9 @@ void gw_flow_key_of_addresses(struct gw_flow_key *key, const uint8_t *packet, co
                               bool is_inbound);
 /* With the ports of TCP and UDP; of what begins with its layer-4 header, 4 bytes of it at least. */
 void gw_flow_key_of(struct gw_flow_key *key, const uint8_t *packet, const struct gw_ip *ip, bool is_inbound);
+/* The same of a flow whose ends are known, ports and all. */
+void gw_flow_key_of_ends(struct gw_flow_key *key, uint8_t protocol, const struct gw_addr *local,
+                         const struct gw_addr *remote);
 /* Bits 0 and 1 are 1 and 0. */
 uint64_t gw_flow_tag(const struct gw_flow_key *key, const uint8_t seed[GW_FLOW_SEED_LEN]);
 

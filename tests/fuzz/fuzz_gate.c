@@ -16,6 +16,7 @@ static struct gw_netstack_link *own_link;
 static struct gw_gate *gate;
 static struct gw_mono now;
 static bool is_allowed, is_peer_there;
+static bool is_ending, has_ended; /* gw_gate_end, now or before */
 static int peer;
 
 static void on_output(struct gw_netstack_link *at, const struct gw_netstack_packet *packets, unsigned count,
@@ -63,7 +64,7 @@ static void on_end(void *ctx, const struct gw_addr *local, const struct gw_addr 
 {
     uint8_t probe[GW_RESET_MAX];
     (void)ctx;
-    assert(!is_allowed || !is_peer_there);
+    assert(!is_allowed || !is_peer_there || is_ending);
     check_packet(probe, gw_reset_probe(probe, remote, local, 7));
 }
 
@@ -76,7 +77,7 @@ static void look_at(const uint8_t *packet, const struct gw_ip *ip, bool is_inbou
     }
     if (!is_inbound) {
         bool may_go = gw_gate_outbound(gate, now, is_peer_there ? &peer : NULL, packet, ip);
-        assert(may_go || !is_allowed || !is_peer_there);
+        assert(may_go || !is_allowed || !is_peer_there || (has_ended && ip->protocol == GW_IP_TCP));
         return;
     }
     enum gw_gate_way way = gw_gate_inbound(gate, now, &peer, packet, ip);
@@ -109,6 +110,23 @@ static void set_up(void)
     assert(gate);
 }
 
+/* The connection that a packet out would be of. */
+static void end(const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct gw_addr local, remote;
+    gw_ip_source(&local, packet, ip);
+    gw_ip_destination(&remote, packet, ip);
+    if (ip->protocol != GW_IP_TCP || ip->is_fragment)
+        return;
+    local.port = gw_load16_be(packet + ip->l4);
+    remote.port = gw_load16_be(packet + ip->l4 + 2);
+    is_ending = has_ended = true;
+    gw_gate_end(gate, now, &local, &remote);
+    is_ending = false;
+    bool is_told = packet[ip->l4 + 13] & (GW_TCP_SYN | GW_TCP_RST);
+    assert(is_told || !gw_gate_outbound(gate, now, is_peer_there ? &peer : NULL, packet, ip));
+}
+
 /* Steps: a byte that says what (and what the owner says from now on), one that says how long, a packet. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -116,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gw_ip ip;
     now = (struct gw_mono){.ns = GW_S(1000)};
     is_allowed = is_peer_there = true;
+    has_ended = false;
     set_up();
     while (size >= 2) {
         uint8_t what = data[0];
@@ -131,8 +150,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             gw_gate_forget(gate, now);
         }
         now = gw_mono_add(now, GW_S(what >> 4));
-        if (gw_ip_parse(&ip, packet, len) == 0)
-            look_at(packet, &ip, what & 1);
+        if (gw_ip_parse(&ip, packet, len) != 0)
+            continue;
+        if ((what & 11) == 8)
+            end(packet, &ip);
+        look_at(packet, &ip, what & 1);
     }
     gw_gate_free(gate);
     gw_netstack_link_free(own_link, now);

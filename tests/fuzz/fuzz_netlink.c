@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* rtnetlink as everything that reads it does, with this file in the kernel's place: dumps of links, addresses and routes, news of them, and verdicts. The socket is played, and each
+/* netlink as everything that reads it does, with this file in the kernel's place: dumps of links, addresses, routes and connections, news of them, and verdicts. The socket is played, and each
  * datagram is handed on in memory of just its size; the readers, and libmnl's way through a datagram, are as they are.
  * Input: reader u8 | datagrams, each  length u16 | bytes; length 65535: the call fails, with ENOBUFS. */
+#include "frontends/tun/connections.h"
 #include "frontends/tun/netlink.h"
 #include "frontends/tun/overlap.h"
 #include "gateway/base/log.h"
@@ -184,6 +185,22 @@ static void read_known_routes(void)
     gw_known_routes_free(&routes);
 }
 
+static void read_connections(void)
+{
+    struct gw_connections list = {0};
+    for (int i = 0; i < 2; i++) {
+        struct gw_addr local;
+        if (gw_addr_parse_ip(&local, i ? "10.64.0.1" : "fd00::1", 0) != 0)
+            abort();
+        size_t before = list.count;
+        gw_connections_read(&list, &local);
+        assert(list.count >= before && list.count <= GW_CONNECTIONS_MAX);
+        for (size_t k = before; k < list.count; k++)
+            assert(gw_addr_same_ip(&list.items[k].local, &local));
+    }
+    gw_connections_free(&list);
+}
+
 static void on_change(struct gw_mono now, void *ctx)
 {
     (void)now, (void)ctx;
@@ -214,8 +231,8 @@ static void hear_verdict(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(void) = {list_interfaces, read_default_route, read_known_routes, hear_news,
-                                            hear_verdict};
+    static void (*const readers[])(void) = {list_interfaces, read_default_route, read_known_routes,
+                                            hear_news,       hear_verdict,       read_connections};
     if (size < 1)
         return 0;
     gw_log_set_level(GW_LOG_ERROR);
@@ -223,7 +240,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         kernel.fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     kernel.data = data + 1;
     kernel.size = size - 1;
-    readers[data[0] % 5]();
+    readers[data[0] % 6]();
     assert(kernel.sockets == 0);
     return 0;
 }

@@ -126,12 +126,14 @@ class TcpServer:
     """handler(sock) in a thread for each connection."""
 
     def __init__(self, namespace, address, handler):
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.handler = handler
         self.accepted = 0
         self.listening = namespace.socket(family)
-        if family == socket.AF_INET:
+        if family != socket.AF_UNIX:
             self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            self.listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         self.listening.bind(address)
         self.listening.listen(1024)
         threading.Thread(target=self.accept, daemon=True).start()

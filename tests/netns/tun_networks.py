@@ -34,7 +34,9 @@ class Scene:
         for at, name in ((self.house_at, b"house"), (self.office_at, b"office")):
             TcpServer(at, ("0.0.0.0", NAME_PORT), lambda sock, name=name: sock.sendall(name))
             TcpServer(at, ("0.0.0.0", FLOOD_PORT), serve_pattern)
-        TcpServer(self.desk_at, ("0.0.0.0", ECHO_PORT), serve_echo)
+        for at in (self.desk_at, self.house_at, self.office_at):
+            for any_address in ("0.0.0.0", "::"):
+                TcpServer(at, (any_address, ECHO_PORT), serve_echo)
         TcpServer(self.desk_at, ("0.0.0.0", FLOOD_PORT), serve_pattern)
         self.configure()
 
@@ -132,9 +134,9 @@ def names(scene):
     check(scene.dig("me.home.p2p") == ["10.64.9.9"] and scene.dig("me.work.p2p") == ["10.65.9.9"], "our own names")
 
 
-def kernels(scene, address):
+def kernels(scene, *addresses):
     """The connections of desk's kernel with that peer."""
-    return [line for line in scene.desk_at.run("ss", "-Htn", "state", "established").splitlines() if address in line]
+    return [line for line in scene.desk_at.run("ss", "-Htn", "state", "established").splitlines() if any(at in line for at in addresses)]
 
 
 def ends(scene):
@@ -142,25 +144,33 @@ def ends(scene):
     work, home = scene.alias("work"), scene.alias("home")
     at_office, at_house = scene.office.peer("me")["ipv4"], scene.house.peer("me")["ipv4"]
     idle = [Line(scene.office_at, ECHO_PORT, at_office) for _ in range(50)]
-    other = Line(scene.house_at, ECHO_PORT, at_house)
+    own = [Line(scene.desk_at, ECHO_PORT, host) for host in (work, scene.ula("work"), "::ffff:" + work) for _ in range(10)]
+    others = [Line(scene.house_at, ECHO_PORT, at_house), Line(scene.desk_at, ECHO_PORT, home), Line(scene.desk_at, ECHO_PORT, scene.ula("home"))]
+    ula = scene.ula("work")
     with scene.office_at.socket() as sock:
         sock.settimeout(2 * REPLY)
         sock.connect((at_office, FLOOD_PORT))
         download = Download(sock)
         until(lambda: download.count() > 1 << 20, "the download runs")
-        check(len(kernels(scene, work)) == 51 and len(kernels(scene, home)) == 1, f"{kernels(scene, work)} {kernels(scene, home)}")
+        check(len(kernels(scene, work, ula)) == 81 and len(kernels(scene, home)) == 2, f"{kernels(scene, work, ula)} {kernels(scene, home)}")
+        began = time.monotonic()
         scene.configure(with_work=False)
         scene.desk.cli("reload")
-        until(lambda: not kernels(scene, work), lambda: f"desk's kernel has them still: {kernels(scene, work)}")
+        until(lambda: not kernels(scene, work, ula), lambda: f"desk's kernel has them still: {kernels(scene, work, ula)}")
+        check(all(line.ended() for line in own), "desk's programs were not told")
+        scene.ground.step(f"    | network removed | its TCP with the kernel is over {time.monotonic() - began:.2f} s after `reload` was begun |")
         ended = [line.ended() for line in idle]
         check(all(ended), f"the office was told of {sum(ended)} of {len(ended)} ends")
         download.stop()  # its reader was told if it had every byte until then
-    other.speak()
+    for line in others:
+        line.speak()
     scene.configure()
     scene.desk.cli("reload")
     until(lambda: scene.box("work") and scene.alias("work") == work and answers(scene.desk_at, work), "work is where it was")
     Line(scene.office_at, ECHO_PORT, at_office)
-    other.speak()
+    Line(scene.desk_at, ECHO_PORT, work)
+    for line in others:
+        line.speak()
 
 
 def reloads(scene):

@@ -5,6 +5,7 @@
       laptop                       home (TUN)
    10.77.0.1 ------ veth ------ 10.77.0.2
    10.64.0.1 ================== 10.64.0.2: echo 7 on all addresses, a service; echo 8, nobody's; UDP echo 9, which also speaks by itself
+   echo 7; 198.51.100.1 on lo
 """
 import datetime
 import socket
@@ -15,7 +16,7 @@ from streams import Line, TcpServer, serve_echo
 from tunlab import answers
 
 PORT = 7001
-LAPTOP, LAPTOP6, HOME, HOME6 = "10.64.0.1", "fd64::1", "10.64.0.2", "fd64::2"
+LAPTOP, LAPTOP6, HOME, HOME6, BEYOND = "10.64.0.1", "fd64::1", "10.64.0.2", "fd64::2", "198.51.100.1"
 
 
 class Talker:
@@ -52,9 +53,11 @@ class Scene:
         self.laptop, self.home = ground.node(self.a, "laptop"), ground.node(self.b, "home")
         for port in (7, 8):
             TcpServer(self.b, ("0.0.0.0", port), serve_echo)
-        TcpServer(self.a, ("0.0.0.0", 7), serve_echo)
+        for any_address in ("0.0.0.0", "::"):
+            TcpServer(self.a, (any_address, 7), serve_echo)
+        self.a.ip("addr", "add", f"{BEYOND}/32", "dev", "lo")
         Talker(self.b, 9)
-        self.laptop.configure({"port": PORT, "address": [f"{LAPTOP}/16", f"{LAPTOP6}/64"], "expose": "host", "tun": {"enabled": True},
+        self.laptop.configure({"port": PORT, "address": [f"{LAPTOP}/16", f"{LAPTOP6}/64"], "expose": "host", "tun": {"enabled": True, "subnets": f"{BEYOND}/32"},
                                "peers": [{"name": "home", "peer_id": self.home.peer_id, "endpoint": f"10.77.0.2:{PORT}",
                                           "tunnel_ip": [HOME, HOME6], "eager": True}]})
         self.configure()
@@ -62,10 +65,10 @@ class Scene:
         self.laptop.up()
         until(lambda: answers(self.a, HOME), "a ping")
 
-    def configure(self, expose="host", services=True, is_peer=True):
+    def configure(self, expose="host", services=True, is_peer=True, address=HOME, **more):
         echo = {"echo": {"local_address": "0.0.0.0:7"}} if services else {}
-        peer = {"name": "laptop", "peer_id": self.laptop.peer_id, "tunnel_ip": [LAPTOP, LAPTOP6]}
-        self.home.configure({"port": PORT, "address": [f"{HOME}/16", f"{HOME6}/64"], "expose": expose, "services": echo,
+        peer = {"name": "laptop", "peer_id": self.laptop.peer_id, "tunnel_ip": [LAPTOP, LAPTOP6], **more}
+        self.home.configure({"port": PORT, "address": [f"{address}/16", f"{HOME6}/64"], "expose": expose, "services": echo,
                              "tun": {"enabled": True}, "peers": [peer] if is_peer else []})
 
     def again(self, **config):
@@ -114,14 +117,52 @@ def by_peer(scene):
     scene.ground.step("the peer is taken out of the file: home's kernel is rid of its connections at once")
     scene.again()
     lines = [Line(scene.a, port, HOME) for port in (7, 8, 8)]
-    until(lambda: len(scene.sockets()) == 3, lambda: f"{scene.sockets()}")
+    own = {host: Line(scene.b, 7, host) for host in (LAPTOP, LAPTOP6)}
+    until(lambda: len(scene.sockets()) == 5, lambda: f"{scene.sockets()}")
     scene.again(is_peer=False)
     until(lambda: not scene.sockets(), lambda: f"the kernel has them still: {scene.sockets()}", 3)
+    for host, line in own.items():
+        check(line.ended(), "what home began is not told")
+        expect_unreachable(scene, host)
     scene.again()
     until(lambda: answers(scene.a, HOME), "they are connected again", 20)
     for line in lines:
         line.sock.sendall(b"y")
         check(line.ended(), "laptop's end goes on")
+
+
+def expect_unreachable(scene, host):
+    """A new connection fails at once."""
+    began = time.monotonic()
+    try:
+        Line(scene.b, 7, host)
+        check(False, f"{host} is reached")
+    except OSError as error:
+        check(not isinstance(error, TimeoutError), f"{host}: {error} after {time.monotonic() - began:.1f} s")
+
+
+def by_route(scene):
+    scene.ground.step("the peer has an address no longer (a subnet; it was the exit node): what home's kernel began there ends, the rest goes on")
+    stays = []
+    for prefix in (f"{BEYOND}/32", "0.0.0.0/0"):
+        scene.again(allowed_ips=[prefix])
+        until(lambda: answers(scene.b, BEYOND), f"a ping by {prefix}")
+        line = Line(scene.b, 7, BEYOND)
+        stays += [Line(scene.b, 7, LAPTOP), Line(scene.b, 7, LAPTOP6)]
+        scene.again(allowed_ips=[prefix], services=False)
+        line.speak()
+        scene.again()
+        check(line.ended(), f"{prefix} is gone, and the program waits")
+        for other in stays:
+            other.speak()
+    scene.ground.step("... or home has another address itself, and has the old one again")
+    line = Line(scene.b, 7, LAPTOP)
+    scene.again(address="10.64.0.3")
+    check(line.ended(), "home's address is gone, and the program waits")
+    stays[1].speak()
+    scene.again()
+    until(lambda: answers(scene.b, LAPTOP), "home is at its old address")
+    Line(scene.b, 7, LAPTOP)
 
 
 def by_authorization(scene):
@@ -181,7 +222,7 @@ def datagrams(scene):
 def test():
     with Ground("tun_rights") as ground:
         scene = Scene(ground)
-        for part in (by_expose, by_peer, by_authorization, datagrams):
+        for part in (by_expose, by_peer, by_route, by_authorization, datagrams):
             part(scene)
 
 

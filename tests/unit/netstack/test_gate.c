@@ -285,6 +285,42 @@ static void test_tcp_ends_with_the_right_to_it(void **state)
     assert_int_equal(in(tcp(80, 22, GW_TCP_ACK)), GW_GATE_KERNEL);
 }
 
+/* What the kernel began, too: until it begins it anew, or it has been silent for long. */
+static void test_what_has_nobody_there_is_ended(void **state)
+{
+    (void)state;
+    struct gw_addr local, remote;
+    assert_int_equal(gw_addr_parse_ip(&local, "10.64.0.1", 5000), 0);
+    assert_int_equal(gw_addr_parse_ip(&remote, "10.64.0.2", 80), 0);
+    out(tcp_out(5000, 80, GW_TCP_SYN));
+    out(tcp_out(5001, 80, GW_TCP_SYN));
+    gw_gate_end(gate, now, &local, &remote);
+    assert_int_equal(ended_count, 1);
+    assert_int_equal(ended[0], 80);
+    for (int i = 0; i < 3; i++) {
+        assert_false(goes_out(tcp_out(5000, 80, GW_TCP_ACK)));
+        out(tcp_out(5001, 80, GW_TCP_ACK));
+        out(tcp_out(5000, 81, GW_TCP_ACK));
+        out(tcp_out(80, 5000, GW_TCP_ACK));
+        out(tcp_out(5000, 80, GW_TCP_RST)); /* the kernel has none any more, and says so */
+        now = gw_mono_add(now, GW_S(100));
+        is_peer_gone = !is_peer_gone; /* whoever is there */
+    }
+    is_peer_gone = false;
+    out(tcp_out(5000, 80, GW_TCP_SYN));
+    out(tcp_out(5000, 80, GW_TCP_ACK));
+    gw_gate_end(gate, now, &local, &remote);
+    now = gw_mono_add(now, GW_S(122));
+    out(tcp_out(5000, 80, GW_TCP_ACK));
+
+    /* From what is no address of this machine any more. */
+    assert_int_equal(gw_addr_parse_ip(&local, "10.64.0.9", 5000), 0);
+    gw_gate_end(gate, now, &local, &remote);
+    struct packet packet = with_ports(v4("10.64.0.9", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), 5000, 80);
+    packet.bytes[20 + 13] = GW_TCP_ACK;
+    assert_false(goes_out(packet));
+}
+
 /* However many there are: who would be forgotten is only told later. */
 static void test_many_connections_end(void **state)
 {
@@ -391,6 +427,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_use_elsewhere_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_let_in_is_asked_about_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tcp_ends_with_the_right_to_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_has_nobody_there_is_ended, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_connections_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_udp_ends_with_the_right_to_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_flood_shuts_nobody_out, set_up, tear_down),
