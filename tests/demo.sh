@@ -160,8 +160,10 @@ esac
 step "8. With a TUN: any program, any protocol"
 "$(dirname "${BASH_SOURCE[0]}")/demo-tun.sh" "$peergate" "$dir" || die "the TUN's part failed"
 
+next="The same between two machines of your own: README.md, \"Set it up\"."
 if $once; then
     step "It works."
+    echo "$next"
     exit 0
 fi
 
@@ -180,6 +182,7 @@ $ssh_hint
   $peergate --dir $dir/laptop status
   $peergate --dir $dir/laptop services home
   the files and logs are in $dir
+$next
 HINTS
 # A builtin wait, so that Ctrl-C is seen at once.
 wait "$web_pid" || die "the web page's server ended"
