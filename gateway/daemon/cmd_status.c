@@ -36,11 +36,13 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
 {
     const json_t *path = json_object_get(peer, "path"), *rtt = json_object_get(peer, "rtt_ms");
     struct gw_table_row *row = gw_table_add(table);
-    const char *address = gw_json_text(peer, "ipv4");
+    const char *address = gw_json_text(peer, "here");
     char text[GW_TEXT_LEN];
     unsigned column = 0;
     if (!row)
         return;
+    if (!*address) /* of packets: the proxy, `nc` and `forward` understand it */
+        address = gw_json_text(peer, "ipv4");
     name_cell(row, &column, peer, are_several);
     enum gw_colour colour;
     const char *word = gw_json_state_word(peer, &colour);
@@ -59,7 +61,7 @@ static void add_peer(struct gw_table *table, const json_t *peer, bool are_severa
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_sent")));
     gw_table_cell(row, &column, GW_PLAIN, "%s", gw_text_bytes(text, gw_json_real(peer, "bytes_received")));
     gw_table_cell(row, &column, GW_PLAIN, "%d", (int)gw_json_int(json_object_get(peer, "flows"), "open"));
-    gw_table_cell(row, &column, GW_PLAIN, "%s", *address ? address : gw_json_text(peer, "ipv6"));
+    gw_table_cell(row, &column, GW_PLAIN, "%s", address);
 }
 
 /* Why nothing passes to a peer that is connected. */
@@ -341,7 +343,9 @@ const struct gw_command gw_cmd_status = {
     .summary = "say what the daemon is doing",
     .usage = "usage: peergate status [--network NAME] [--json]\n\n"
              "This node, its peers (state, protocol, seal, path, round trip time, bytes) and its\n"
-             "services. With --json everything that is counted, too.\n",
+             "services. With --json everything that is counted, too.\n"
+             "ADDRESS: where this machine's programs reach the peer; with neither a TUN nor a\n"
+             "virtual router only `nc`, `forward` and the proxy's clients know it.\n",
     .run = run_status,
 };
 

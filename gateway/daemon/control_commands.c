@@ -133,8 +133,13 @@ static void resolve_host(struct gw_daemon *daemon, struct gw_control_client *cli
     json_object_set_new(object, "service", answer->service[0] ? json_string(answer->service) : json_null());
     json_object_set_new(object, "tier", json_string(answer->tier));
     json_object_set_new(object, "is_self", json_boolean(!answer->peer));
-    if (answer->peer)
-        json_object_set_new(object, "peer", gw_json_peer(answer->peer, gw_loop_now(daemon->loop)));
+    if (answer->peer) {
+        const uint8_t *key = gw_peer_config(answer->peer)->public_key;
+        const struct gw_guest *guest = network ? gw_guests_find(&network->guests, key) : NULL;
+        json_object_set_new(
+            object, "peer",
+            gw_json_peer(answer->peer, guest, daemon->tun.device != NULL, gw_loop_now(daemon->loop)));
+    }
     gw_control_reply(client, object);
 }
 

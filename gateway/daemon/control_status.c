@@ -14,11 +14,12 @@
 
 /* ---- of one network */
 
-static void add_peers(json_t *list, const struct gw_network *network, struct gw_mono now)
+static void add_peers(json_t *list, const struct gw_network *network, bool has_tun, struct gw_mono now)
 {
     for (struct gw_peer *peer = gw_gateway_next_peer(network->gateway, NULL); peer;
          peer = gw_gateway_next_peer(network->gateway, peer)) {
-        json_t *object = gw_json_peer(peer, now);
+        const struct gw_guest *guest = gw_guests_find(&network->guests, gw_peer_config(peer)->public_key);
+        json_t *object = gw_json_peer(peer, guest, has_tun, now);
         json_object_set_new(object, "network", json_string(network->name));
         json_array_append_new(list, object);
     }
@@ -182,7 +183,7 @@ static struct networks_json describe_networks(const struct gw_daemon *daemon, co
         json_object_set_new(object, "nat", gw_anchor_setup_nat_json(network, now));
         json_object_set_new(object, "public", gw_anchor_setup_public_json(network, now));
         json_array_append_new(all.networks, object);
-        add_peers(all.peers, network, now);
+        add_peers(all.peers, network, daemon->tun.device != NULL, now);
         gw_anchor_setup_add_anchors(all.anchors, network, now);
         add_refused_peers(all.refused_peers, network);
         add_services(all.services, network);
@@ -287,7 +288,7 @@ void gw_control_peers(struct gw_control_client *client, const json_t *request, s
         const struct gw_network *network = gw_list_entry(node, struct gw_network, node);
         if (only && network != only)
             continue;
-        add_peers(list, network, now);
+        add_peers(list, network, daemon->tun.device != NULL, now);
         add_refused_peers(refused, network);
     }
     gw_control_reply(client, json_pack("{s:o,s:o,s:o}", "networks", gw_daemon_networks_json(daemon, only),

@@ -159,11 +159,23 @@ static void add_address(json_t *object, const char *key, const struct gw_addr *a
     json_object_set_new(object, key, gw_addr_is_set(address) ? json_string(text) : json_null());
 }
 
-json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
+/* By which address programs of this machine reach it: what names resolve to. */
+static struct gw_addr here(const struct gw_peer_status *status, const struct gw_addr *ipv6,
+                           const struct gw_guest *guest, bool has_tun)
+{
+    if (has_tun)
+        return gw_addr_is_set(&status->ipv4) ? status->ipv4 : *ipv6;
+    /* Where nothing listens, as it has packets only, is no address. */
+    bool is_routed = guest && guest->router_peer && status->kind != GW_PEER_WIREGUARD;
+    return is_routed ? guest->local : (struct gw_addr){.family = 0};
+}
+
+json_t *gw_json_peer(const struct gw_peer *peer, const struct gw_guest *guest, bool has_tun,
+                     struct gw_mono now)
 {
     const struct gw_known_peer *known = gw_peer_user(peer);
     struct gw_peer_status status;
-    struct gw_addr ipv6;
+    struct gw_addr ipv6, at;
     json_t *object = json_object();
 
     gw_peer_status(peer, now, &status);
@@ -181,6 +193,8 @@ json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now)
     gw_vip_ipv6(gw_peer_config(peer)->public_key, &ipv6);
     add_address(object, "ipv6", &ipv6);
     add_address(object, "own_ipv4", &status.own_ipv4);
+    at = here(&status, &ipv6, guest, has_tun);
+    add_address(object, "here", &at);
     json_object_set_new(object, "packets_dropped",
                         json_integer((json_int_t)(status.packets.dropped_full + status.packets.dropped_late +
                                                   status.packets_refused)));

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_DAEMON_JSON_H
 #define GATEWAY_DAEMON_JSON_H
 
+#include "gateway/daemon/guests.h"
 #include "gateway/daemon/peers.h"
 
 #include <jansson.h>
@@ -28,7 +29,8 @@ void gw_json_add_way(json_t *object, const struct gw_peer *peer, struct gw_mono 
 void gw_json_add_who(json_t *object, const struct gw_peer *peer);
 /* "name", "peer_id", "public_key", "reason": {"code", "text"}. */
 json_t *gw_json_refused_peer(const struct gw_refused_peer *refused);
-/* Everything `status` tells of a peer. */
-json_t *gw_json_peer(const struct gw_peer *peer, struct gw_mono now);
+/* Everything `status` tells of a peer. guest: NULL without one. */
+json_t *gw_json_peer(const struct gw_peer *peer, const struct gw_guest *guest, bool has_tun,
+                     struct gw_mono now);
 
 #endif

@@ -8,6 +8,7 @@ ports of its services, and the bytes come from the peer. Addresses stay through 
    127.64.x.y:8000                       secret, which laptop is not granted, port 77
    10.77.0.1 ---------- veth ----------- 10.77.0.2     port 7001
 """
+import json
 import re
 import socket
 import subprocess
@@ -67,6 +68,12 @@ class Scene:
     def short(self, *words, **options):
         return self.dig("+short", *words, **options).strip()
 
+    def told(self, command):
+        """The address that people are told for home."""
+        lines = self.laptop.cli(command).splitlines()
+        at = next(line.index("ADDRESS") for line in lines if "ADDRESS" in line)
+        return next(line for line in lines if line.startswith("home"))[at:].strip()
+
     def rcode(self, *words):
         return self.dig(*words).split("status: ")[1].split(",")[0]
 
@@ -92,6 +99,9 @@ def off_by_default(scene):
     scene.laptop.up()
     status = scene.laptop.status()
     check(status["dns"] is None and status["virtual_router"] is None, f"{status['dns']}, {status['virtual_router']}")
+    peer = scene.laptop.peer("home")
+    check(peer["here"] is None and peer["ipv4"].startswith("10.64."), f"by which address programs here reach it: {peer}")
+    check(scene.told("status") == peer["ipv4"], "without any, people are told the one of packets")
     scene.laptop.stop()
     scene.configure()
 
@@ -102,6 +112,11 @@ def names(scene):
     at = scene.short("web.home.demo.p2p")
     check(LOCAL.fullmatch(at), f"web.home.demo.p2p is at {at!r}")
     check(scene.short("home.demo.p2p") == scene.short("+tcp", "HOME.demo.p2p") == scene.short("home.demo.p2p", port=53) == at, "one name, two answers")
+    peer = scene.laptop.peer("home")
+    check(peer["here"] == at and peer["ipv4"].startswith("10.64."), f"by which address programs here reach it: {peer}")
+    check(scene.told("status") == scene.told("peers") == at, f"people are told {scene.told('status')}")
+    resolved = json.loads(scene.laptop.cli("resolve", "home.demo.p2p", "--json"))
+    check(resolved["peer"]["here"] == at, f"resolve: {resolved}")
     check(scene.short("-x", at) == "home.demo.p2p.", f"{at} belongs to {scene.short('-x', at)!r}")
     check(scene.rcode("nobody.demo.p2p") == "NXDOMAIN" and scene.rcode("www.example.com") == "REFUSED", "names that aren't there")
     check(scene.rcode("home.demo.p2p", "AAAA") == "NOERROR" and scene.short("home.demo.p2p", "AAAA") == "", "an IPv6 address without a TUN")

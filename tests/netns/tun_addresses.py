@@ -46,6 +46,7 @@ class Scene:
 def carries(scene):
     """Everything that has an address in it comes through, both ways."""
     home, laptop = scene.address(scene.laptop, "home"), scene.address(scene.home, "laptop")
+    check(scene.laptop.peer("home")["here"] == home and home in scene.laptop.cli("peers"), "people are told another address")
     until(lambda: answers(scene.a, home), "a ping to home's address")
     until(lambda: answers(scene.b, laptop), "no answer to a ping to laptop's address")
     for size in (0, 1, 1200, 1352, 1353, 3000, 20000):
