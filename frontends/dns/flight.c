@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A question on its way through the upstreams: UDP, TCP when the answer was cut, the next one when one is silent. */
 #include "frontends/dns/forward_private.h"
+#include "gateway/link/mark.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -120,6 +121,8 @@ static int open_socket(struct gw_dns_flight *flight, int type)
     flight->fd = socket(to->family == 6 ? AF_INET6 : AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (flight->fd < 0)
         return -errno;
+    if (flight->is_outside)
+        gw_mark_outside(flight->fd);
     if (type == SOCK_DGRAM)
         bind_random(flight, to->family);
     if (connect(flight->fd, (const struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
@@ -267,6 +270,8 @@ struct gw_dns_flight *gw_dns_flight_new(struct gw_dns_forward *forward, const st
     flight->forward = forward;
     flight->key = *key;
     flight->fd = -1;
+    flight->is_outside =
+        forward->params.is_outside && forward->params.is_outside(key->name, forward->params.ctx);
     flight->upstream = forward->preferred;
     gw_list_init(&flight->waiters);
     evtimer_assign(&flight->event, gw_loop_base(forward->params.loop), on_start, flight);

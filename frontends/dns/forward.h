@@ -25,6 +25,10 @@ struct gw_dns_forward_params {
     int64_t timeout_ns;   /* of one try; 0 = 800 ms, twice as long when an upstream is asked again */
     unsigned tries;       /* 0 = 5 */
     size_t cache_entries; /* 0 = 4096 */
+    /* Is what this name (wire form, lower case) stands for needed by the node itself, to reach its peers? Then it is asked outside of any tunnel (gateway/link/mark.h), as the way there may not
+     * be there yet. NULL: none is. */
+    bool (*is_outside)(const uint8_t *name, void *ctx);
+    void *ctx;
 };
 
 /* 0, GW_E_NOMEM, GW_E_INVAL (too many upstreams). */

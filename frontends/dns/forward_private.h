@@ -28,6 +28,7 @@ struct gw_dns_flight {
     struct event event;
     int fd;
     bool is_tcp;
+    bool is_outside; /* of any tunnel */
     unsigned upstream, tried, bad;
     struct gw_mono ends;                        /* the try, whatever still comes */
     uint8_t sent[2 + GW_DNS_FOREIGN_QUERY_MAX]; /* behind two bytes of length, for TCP */

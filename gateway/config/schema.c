@@ -157,7 +157,7 @@ static const struct gw_key dns_keys[] = {
      .doc = "Who may ask, beside this machine itself. Others get no answer."},
     {"upstreams", GW_TYPE_HOSTPORT, GW_LIST, ROOT(dns.upstreams), NOW, RANGE(1, PORT_MAX), .max_count = 8,
      .doc =
-         "The DNS servers (IP:PORT) that other names are asked of. Without any, other names are refused; or, where `system` can only have every name asked of this server, go to those that the machine asked before."},
+         "The DNS servers (IP:PORT) that other names are asked of. Without any, other names are refused; or, where `system` can only have every name asked of this server, go to those that the machine asked before. With an exit node they are asked through it, unless they are in a network that this machine is in; names that the node itself needs (endpoints, proxies, STUN servers) are asked outside. With `system` and systemd-resolved every name is then asked of this server."},
     {"rate", GW_TYPE_INT, ROOT(dns.rate), NOW, RANGE(1, 1000000), .fallback = "1000",
      .doc = "How many answers a second one IPv4 address or IPv6 /64 gets by UDP."},
     {"system", GW_TYPE_ENUM, ROOT(dns.system), NOW, .choices = dns_systems, .fallback = "off",

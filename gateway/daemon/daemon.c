@@ -251,6 +251,7 @@ static int make_dns(struct gw_daemon *daemon, struct gw_diag *diag)
                                                .files = &daemon->files,
                                                .dir = daemon->dir,
                                                .has_tun = daemon->tun.device != NULL,
+                                               .endpoints = daemon->endpoints,
                                                .tun_servers = tun_servers,
                                                .ctx = daemon};
     int err = gw_dns_setup_init(&daemon->dns, &params);

@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/daemon/addresses.h"
 #include "gateway/link/route_source.h"
+#include "gateway/peer/address.h"
 #include "netstack/bridge/packet_services.h"
 
 #include <stdlib.h>
@@ -107,14 +108,16 @@ static bool may_ask(const struct gw_dns_address *dns, const struct gw_addr *from
     return false;
 }
 
-bool gw_dns_address_input(struct gw_dns_address *dns, uint8_t *packet, const struct gw_ip *ip,
-                          const struct gw_super_hint *hint, struct gw_mono now)
+/* A peer that everything goes to (an exit node) does not get these; one that is given the very address does. */
+bool gw_dns_address_input(struct gw_dns_address *dns, const struct gw_peer *peer, uint8_t *packet,
+                          const struct gw_ip *ip, const struct gw_super_hint *hint, struct gw_mono now)
 {
     struct gw_addr from, to;
     gw_ip_destination(&to, packet, ip);
     gw_ip_source(&from, packet, ip);
     if (!gw_netstack_link_has_address(dns->link, &to) || !may_ask(dns, &from) ||
-        (hint->segment_len > 0 && ip->protocol != GW_IP_TCP))
+        (hint->segment_len > 0 && ip->protocol != GW_IP_TCP) ||
+        (peer && gw_peer_config_owns(gw_peer_config(peer), &to)))
         return false;
     gw_netstack_link_input(dns->link, now, packet, ip->total_len, hint->is_checksum_left, NULL, 0);
     gw_netstack_flush(dns->params.stack, now);

@@ -37,8 +37,8 @@ struct gw_dns_address_stats {
 };
 void gw_dns_address_stats(const struct gw_dns_address *dns, struct gw_dns_address_stats *out);
 
-/* As gw_device_tap_fn, for a packet that is nobody's. */
-bool gw_dns_address_input(struct gw_dns_address *dns, uint8_t *packet, const struct gw_ip *ip,
-                          const struct gw_super_hint *hint, struct gw_mono now);
+/* As gw_device_tap_fn. */
+bool gw_dns_address_input(struct gw_dns_address *dns, const struct gw_peer *peer, uint8_t *packet,
+                          const struct gw_ip *ip, const struct gw_super_hint *hint, struct gw_mono now);
 
 #endif

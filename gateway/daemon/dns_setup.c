@@ -66,12 +66,31 @@ static void set_servers(struct gw_dns_setup *setup)
     }
 }
 
+/* "anchor.example.org" of a name in wire form; one with bytes that no host name has is left out. */
+static bool is_endpoints(const uint8_t *name, void *ctx)
+{
+    const struct gw_dns_setup *setup = ctx;
+    char host[GW_DNS_WIRE_NAME_MAX + 1];
+    size_t len = 0;
+    for (size_t at = 0; name[at] > 0; at += 1u + name[at]) {
+        if (memchr(name + at + 1, '\0', name[at]) || memchr(name + at + 1, '.', name[at]))
+            return false;
+        memcpy(host + len, name + at + 1, name[at]);
+        len += name[at];
+        host[len++] = '.';
+    }
+    host[len > 0 ? len - 1 : 0] = '\0';
+    return gw_endpoints_has_name(setup->params.endpoints, host);
+}
+
 static int make_forward(struct gw_dns_setup *setup)
 {
     const struct gw_dns_setup_server *started = &setup->started;
     struct gw_dns_forward_params params = {.loop = setup->params.loop,
                                            .random = gw_random_system(),
-                                           .upstream_count = (unsigned)started->upstream_count};
+                                           .upstream_count = (unsigned)started->upstream_count,
+                                           .is_outside = is_endpoints,
+                                           .ctx = setup};
     memcpy(params.upstreams, started->upstreams, sizeof params.upstreams);
     return gw_dns_forward_new(&setup->forward, &params);
 }
@@ -119,13 +138,38 @@ static void fill_table(struct gw_dns_setup *setup)
         gw_dns_names_fill(&names);
 }
 
+/* Is nothing else wanted than what the server was started with, but for whom it asks? */
+static bool is_started(const struct gw_dns_setup *setup, const struct gw_dns_setup_server *wanted)
+{
+    struct gw_dns_setup_server there;
+    if (!setup->server)
+        return false;
+    memcpy(&there, &setup->started, sizeof there);
+    memcpy(there.upstreams, wanted->upstreams, sizeof there.upstreams);
+    there.upstream_count = wanted->upstream_count;
+    return memcmp(wanted, &there, sizeof there) == 0;
+}
+
+/* Where it listens stays as it is: to listen at port 53 again may take a right that was given up. */
+static void set_upstreams(struct gw_dns_setup *setup, const struct gw_dns_setup_server *wanted)
+{
+    if (memcmp(wanted, &setup->started, sizeof *wanted) == 0)
+        return;
+    memcpy(&setup->started, wanted, sizeof *wanted);
+    gw_dns_forward_set_upstreams(setup->forward, wanted->upstreams, (unsigned)wanted->upstream_count);
+    gw_dns_server_set_forwards(setup->server, wanted->upstream_count > 0);
+    gw_dns_upstreams_apply(setup);
+}
+
 int gw_dns_setup_listen(struct gw_dns_setup *setup, const struct gw_config *config, struct gw_diag *diag)
 {
     struct gw_dns_setup_server wanted;
     char at[GW_ADDR_STRLEN];
     take_config(&wanted, config);
-    if (config->dns.enabled && setup->server && memcmp(&wanted, &setup->started, sizeof wanted) == 0)
+    if (config->dns.enabled && is_started(setup, &wanted)) {
+        set_upstreams(setup, &wanted);
         return 0;
+    }
     free_server(setup);
     if (!config->dns.enabled)
         return 0;
@@ -235,11 +279,40 @@ bool gw_dns_setup_forwards(const struct gw_dns_setup *setup)
     return count > 0;
 }
 
+static bool is_exit(const struct gw_peer *peer)
+{
+    const struct gw_peer_config *config = gw_peer_config(peer);
+    for (unsigned i = 0; i < config->allowed_ip_count; i++) {
+        /* Halves of everything are said by who does not want to touch the default route. */
+        if (config->allowed_ips[i].bits <= 1)
+            return true;
+    }
+    return false;
+}
+
+/* Does everything of this machine go to a peer? */
+static bool has_exit(const struct gw_dns_setup *setup)
+{
+    if (!setup->params.has_tun || !setup->params.files->config->tun.routes)
+        return false;
+    gw_list_for_each (node, setup->params.networks) {
+        const struct gateway *gateway = gw_list_entry(node, struct gw_network, node)->gateway;
+        for (struct gw_peer *peer = gw_gateway_next_peer(gateway, NULL); peer;
+             peer = gw_gateway_next_peer(gateway, peer)) {
+            if (is_exit(peer))
+                return true;
+        }
+    }
+    return false;
+}
+
 void gw_dns_setup_tell_system(struct gw_dns_setup *setup)
 {
     struct gw_addr listen[GW_DNS_SETUP_TUN_MAX + GW_DNS_LISTEN_MAX];
-    struct gw_dns_system_source source = {
-        .config = setup->params.files->config, .listen = listen, .has_tun = setup->params.has_tun};
+    struct gw_dns_system_source source = {.config = setup->params.files->config,
+                                          .listen = listen,
+                                          .has_tun = setup->params.has_tun,
+                                          .has_exit = has_exit(setup)};
     const struct gw_dns_zone *zone = setup->server ? gw_dns_table_zone(setup->table) : NULL;
     source.listen_count = gw_dns_setup_tun_servers(setup, listen);
     for (size_t i = 0; zone && i < setup->started.listen_count; i++)
@@ -248,6 +321,9 @@ void gw_dns_setup_tell_system(struct gw_dns_setup *setup)
         source.ranges = zone->ranges;
         source.range_count = zone->range_count;
     }
+    if (source.has_exit && !setup->has_exit)
+        gw_dns_system_warn_of_exit(source.config);
+    setup->has_exit = source.has_exit;
     gw_dns_system_update(setup->system, &source);
 }
 

@@ -16,6 +16,7 @@ struct gw_dns_setup_params {
     const struct gw_files *files;   /* borrowed for life; a reload changes what is in it */
     const char *dir;                /* the daemon's folder */
     bool has_tun;
+    const struct gw_endpoints *endpoints; /* the names that the node itself looks up */
     /* Where the TUN's server is that this machine's programs get to now: at most max. NULL: nowhere. */
     size_t (*tun_servers)(void *ctx, struct gw_addr *out, size_t max);
     void *ctx;
@@ -45,6 +46,7 @@ struct gw_dns_setup { /* zero: not there */
     struct gw_sysdns *system;                 /* what the machine is told of the server */
     struct gw_addr old[GW_DNS_UPSTREAMS_MAX]; /* whom it asked before, for every name; dns_upstreams.c */
     unsigned old_count;
+    bool has_exit; /* everything of this machine goes to a peer */
 
     void (*on_server_gone)(void *ctx); /* may be NULL */
     void *ctx;

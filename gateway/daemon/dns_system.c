@@ -73,6 +73,7 @@ static void fill(struct gw_sysdns_wish *wish, const struct gw_dns_system_source 
     strncpy(wish->device, config->interface, sizeof wish->device - 1);
     wish->has_device = source->has_tun;
     wish->answers_all = config->dns.upstreams.count > 0;
+    wish->is_all_ours = source->has_exit && wish->answers_all;
     wish->is_auto = config->dns.system == GW_CONFIG_DNS_AUTO;
 }
 
@@ -87,4 +88,25 @@ void gw_dns_system_update(struct gw_sysdns *sysdns, const struct gw_dns_system_s
     }
     fill(&wish, source);
     gw_sysdns_set(sysdns, kinds[source->config->dns.system], &wish);
+}
+
+void gw_dns_system_warn_of_exit(const struct gw_config *config)
+{
+    struct gw_sysdns_facts facts;
+    char why[GW_SYSDNS_TEXT_MAX];
+    gw_sysdns_look(&facts, "");
+    enum gw_sysdns_kind kind = gw_sysdns_choose(&facts, why, sizeof why);
+    bool are_ours =
+        config->dns.enabled && config->dns.upstreams.count > 0 &&
+        (config->dns.system == GW_CONFIG_DNS_AUTO || config->dns.system == GW_CONFIG_DNS_RESOLVED);
+    if (facts.is_elsewhere)
+        return;
+    if (kind == GW_SYSDNS_RESOLVED && !are_ours)
+        gw_log_warn(
+            "DNS: systemd-resolved asks the servers of each interface by that interface, so outside of the exit node's tunnel: with `dns` enabled, `dns.system: auto` and "
+            "`dns.upstreams` it asks through it");
+    else if (kind == GW_SYSDNS_NETWORKMANAGER)
+        gw_log_warn(
+            "DNS: NetworkManager's dnsmasq asks the servers of each interface by that interface, so outside of the exit node's tunnel: let it have servers of no "
+            "interface, or systemd-resolved do its work");
 }

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,7 @@
 
 struct gw_endpoints {
     struct gw_loop *loop;
+    struct gw_list lookups; /* struct gw_lookup.node */
     struct evdns_base *dns;
     struct timespec conf_changed; /* /etc/resolv.conf's mtime when it was read */
 };
@@ -36,6 +38,7 @@ struct name {
 };
 
 struct gw_lookup {
+    struct gw_list node;
     struct gw_endpoints *endpoints;
     struct gw_lookup_params params;
     struct event *timer;
@@ -52,8 +55,10 @@ struct gw_lookup {
 struct gw_endpoints *gw_endpoints_new(struct gw_loop *loop)
 {
     struct gw_endpoints *endpoints = calloc(1, sizeof *endpoints);
-    if (endpoints)
-        endpoints->loop = loop;
+    if (!endpoints)
+        return NULL;
+    endpoints->loop = loop;
+    gw_list_init(&endpoints->lookups);
     return endpoints;
 }
 
@@ -259,6 +264,7 @@ int gw_lookup_new(struct gw_lookup **out, struct gw_endpoints *endpoints,
         return GW_E_NOMEM;
     }
     *out = lookup;
+    gw_list_push_back(&endpoints->lookups, &lookup->node);
     start(lookup);
     return 0;
 }
@@ -271,8 +277,22 @@ void gw_lookup_free(struct gw_lookup *lookup)
         if (lookup->names[i].request)
             evdns_getaddrinfo_cancel(lookup->names[i].request);
     }
+    gw_list_remove(&lookup->node);
     event_free(lookup->timer);
     free(lookup);
+}
+
+bool gw_endpoints_has_name(const struct gw_endpoints *endpoints, const char *host)
+{
+    gw_list_for_each (node, &endpoints->lookups) {
+        const struct gw_lookup *lookup = gw_list_entry(node, struct gw_lookup, node);
+        for (unsigned i = 0; i < lookup->count; i++) {
+            const struct gw_config_endpoint *endpoint = &lookup->names[i].endpoint;
+            if (endpoint->kind == GW_CONFIG_ENDPOINT_NAME && strcasecmp(endpoint->name, host) == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 void gw_lookup_again(struct gw_lookup *lookup)

@@ -14,6 +14,8 @@ struct gw_endpoints;
 struct gw_endpoints *gw_endpoints_new(struct gw_loop *loop);
 /* Every lookup must have been freed. */
 void gw_endpoints_free(struct gw_endpoints *endpoints);
+/* Is there a lookup of this host name? Case does not count. */
+bool gw_endpoints_has_name(const struct gw_endpoints *endpoints, const char *host);
 
 /* One list of endpoints: a peer's, the STUN servers. */
 struct gw_lookup;

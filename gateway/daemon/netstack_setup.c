@@ -124,7 +124,7 @@ static bool on_tun_packet(void *ctx, struct gw_peer *peer, uint8_t *packet, cons
                           const struct gw_super_hint *hint, struct gw_mono now)
 {
     const struct gw_netstack_setup *setup = ctx;
-    if (!peer && gw_dns_address_input(setup->dns_address, packet, ip, hint, now))
+    if (gw_dns_address_input(setup->dns_address, peer, packet, ip, hint, now))
         return true;
     if (peer && ip->protocol == GW_IP_TCP &&
         gw_accelerate_input(setup->accelerate, peer, packet, ip, hint, now))

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from ground import REPLY, Failed, PEERGATE, check, command, run, until
+from ground import REPLY, Failed, PEERGATE, check, command, run, setns, until
 from machine import CONF, HERE, Upstream, dig, lookup, machine, mount, run_parts, snapshot
 
 LAPTOP = "laptop.demo.p2p"
@@ -93,6 +93,58 @@ def resolved_with_a_tun(box):
     until(lambda: lookup("home.demo.p2p") == "10.64.0.2", "switched on again")
     check("demo.p2p" not in told(), f"a search domain that nobody asked for: {told()}")
     check("DNS 127.0.0.1:5300 (resolved)" in laptop.cli("status"), laptop.cli("status"))
+    others_are_left_alone(laptop, world)
+    laptop.stop()
+    check(not told() and laptop.journal() is None, "something is left at the end")
+
+
+@machine("resolved")
+def resolved_with_an_exit_node(box):
+    """By itself resolved asks a link's servers by that link, whatever routes say: with an exit node and upstreams, it is told to ask us for everything."""
+    far = "203.0.113.53"  # by the default route
+    command(["ip", "-n", "world", "addr", "add", f"{far}/32", "dev", "lo"])
+    world = Upstream()
+    with open("/proc/self/ns/net") as here, open("/run/netns/world") as there:
+        setns(there.fileno())
+        try:
+            world.listen(far)
+        finally:
+            setns(here.fileno())
+    command(["ip", "route", "add", "default", "via", "192.0.2.53"])
+    box.bus()
+    box.resolved(upstream="")
+    box.use_stub()
+    resolvectl("dns", "eth0", far)
+    until(lambda: lookup("www.example.com") == "192.0.2.7", lambda: f"names of the link's server: {resolvectl('status')}")
+
+    def new_name():
+        return f"www{random.randrange(10**9)}.example.com"
+
+    def exit_node(dns):
+        laptop.configure({"system": "auto", **dns}, **{**TUN, "peers": [{**HOME, "allowed_ips": ["0.0.0.0/0"]}]})
+
+    laptop = box.node()
+    exit_node({})
+    laptop.up()
+    laptop.applied("resolved")
+    until(lambda: lookup(LAPTOP) == "10.64.0.1", lambda: f"our names, beside an exit node: {resolvectl('status')}")
+    name = new_name()
+    check(lookup(name) == "192.0.2.7" and name in world.asked, "resolved asks otherwise than it did: then this is no test any more")
+    check("outside of the exit node's tunnel" in laptop.log(), "that is not said")
+
+    exit_node({"upstreams": f"{far}:53"})
+    laptop.cli("reload")
+    until(lambda: "every name" in laptop.applied("resolved")["text"], lambda: f"{laptop.system()}")
+    until(lambda: "~." in told(), lambda: f"{resolvectl('status')}")
+    world.asked.clear()
+    name = new_name()
+    # The exit node is not there: nobody answers, and nobody else is asked.
+    check(lookup(name) is None and not world.asked, f"asked outside: {world.asked}")
+    check(lookup(LAPTOP) == "10.64.0.1", "our names")
+
+    laptop.configure({"system": "auto", "upstreams": f"{far}:53"}, **TUN)
+    laptop.cli("reload")
+    until(lambda: "every name" not in laptop.applied("resolved")["text"] and "~." not in told(), lambda: f"{resolvectl('status')}")
     others_are_left_alone(laptop, world)
     laptop.stop()
     check(not told() and laptop.journal() is None, "something is left at the end")
@@ -731,6 +783,23 @@ def networkmanager_with_dnsmasq(box):
     check("# mine" in DROP_IN.read_text() and "somebody edited" in laptop.log(), "what somebody edited")
     DROP_IN.unlink()
     survive_kills(box, laptop, 16, state, {"state": before, "took": 0.3})
+
+
+@machine("networkmanager")
+def networkmanager_with_an_exit_node(box):
+    """Its dnsmasq asks an interface's servers by that interface, which routes do not change: that is said."""
+    Upstream()
+    box.bus()
+    box.networkmanager("dnsmasq")
+    check("192.0.2.53@eth0" in (HERE / "networkmanager.log").read_text(), "dnsmasq asks otherwise than it did: then the warning is wrong")
+    laptop = box.node(dns={"system": "auto"}, **TUN)
+    laptop.up()
+    laptop.applied("networkmanager")
+    check("exit node" not in laptop.log(), "there is none yet")
+    laptop.configure({"system": "auto"}, **{**TUN, "peers": [{**HOME, "allowed_ips": ["0.0.0.0/1", "128.0.0.0/1"]}]})
+    laptop.cli("reload")
+    check("outside of the exit node's tunnel" in laptop.log(), "that is not said")
+    laptop.stop()
 
 
 @machine("networkmanager", "resolved")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 peergate_script_test(NAME netns/tun COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun.py ROOT)
 peergate_script_test(NAME netns/tun_exit COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_exit.py ROOT)
+peergate_script_test(NAME netns/tun_exit_dns COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_exit_dns.py ROOT)
 peergate_script_test(NAME netns/tun_addresses COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_addresses.py ROOT)
 peergate_script_test(NAME netns/tun_programs COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_programs.py ROOT BUSY)
 peergate_script_test(NAME netns/tun_user COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_user.py ROOT)

@@ -28,7 +28,9 @@ struct gw_sysdns_wish {
     char device[GW_SYSDNS_DEVICE_MAX + 1]; /* the TUN's name, or what it would be called */
     bool has_device;                       /* it is there, or will be at once */
     bool answers_all;                      /* ours has upstreams for the names that are not its own */
-    bool is_auto;                          /* the mechanism was found, not asked for by name */
+    bool
+        is_all_ours; /* every name is to be asked of us where that can be said: what others ask by links of their own goes by an exit node */
+    bool is_auto;    /* the mechanism was found, not asked for by name */
 };
 
 /* Adds a name to a list of the wish, without doubles, without a dot at its end. false: no room, or no name. */

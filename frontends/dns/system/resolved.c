@@ -30,9 +30,10 @@ static void describe_done(struct resolved *resolved)
     resolved->is_set = true;
     resolved->again = 0;
     look_again(resolved, LOOK_MS);
-    gw_sysdns_finish(resolved->job, 0, "systemd-resolved sends names below %s to us (link %s%s%s)",
-                     wish->domains[0], resolved->job->record.device, wish->search_count ? ", search " : "",
-                     wish->search_count ? wish->search[0] : "");
+    gw_sysdns_finish(resolved->job, 0, "systemd-resolved sends %s%s to us (link %s%s%s)",
+                     wish->is_all_ours ? "every name" : "names below ",
+                     wish->is_all_ours ? "" : wish->domains[0], resolved->job->record.device,
+                     wish->search_count ? ", search " : "", wish->search_count ? wish->search[0] : "");
 }
 
 static void give_up(struct resolved *resolved)
@@ -149,7 +150,7 @@ static void tell(struct resolved *resolved)
     ask(resolved, gw_resolved_domains(bus, index, wish), on_answer);
     sd_bus_message *route = gw_resolved_message(bus, "SetLinkDefaultRoute", index);
     if (route)
-        bus->sd->message_append(route, "b", 0);
+        bus->sd->message_append(route, "b", wish->is_all_ours);
     ask(resolved, route, on_any_answer);
     /* We sign nothing and speak no TLS, whatever the machine asks of the servers of its other links. */
     tell_option(resolved, "SetLinkDNSSEC", "no");

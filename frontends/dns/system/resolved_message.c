@@ -55,6 +55,8 @@ sd_bus_message *gw_resolved_domains(struct gw_bus *bus, unsigned index, const st
         sd->message_append(call, "(sb)", wish->search[i], 0);
     for (unsigned i = 0; i < wish->domain_count; i++)
         sd->message_append(call, "(sb)", wish->domains[i], 1);
+    if (wish->is_all_ours) /* its other links are asked for what is below longer domains of theirs alone */
+        sd->message_append(call, "(sb)", ".", 1);
     sd->message_close_container(call);
     return call;
 }
