@@ -349,12 +349,20 @@ static enum gw_gate_way decide_behind(struct gw_gate *gate, struct gw_mono now, 
     return may_pass ? GW_GATE_KERNEL : GW_GATE_NOBODY;
 }
 
+/* A piece of more than there can be. */
+static bool is_beyond(const uint8_t *packet, const struct gw_ip *ip)
+{
+    struct segment segment = segment_of(packet, ip);
+    return segment.offset + segment.len > UINT16_MAX;
+}
+
 enum gw_gate_way gw_gate_inbound(struct gw_gate *gate, struct gw_mono now, void *peer, const uint8_t *packet,
                                  const struct gw_ip *ip)
 {
     struct gw_addr to;
     gw_ip_destination(&to, packet, ip);
-    enum gw_gate_way way = gw_netstack_link_has_address(gate->params.link, &to)
+    enum gw_gate_way way = is_beyond(packet, ip) ? GW_GATE_NOBODY
+                           : gw_netstack_link_has_address(gate->params.link, &to)
                                ? decide(gate, now, peer, packet, ip)
                                : decide_behind(gate, now, peer, packet, ip, &to);
     uint64_t *counter = way == GW_GATE_KERNEL  ? &gate->stats.to_kernel

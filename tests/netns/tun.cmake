@@ -18,3 +18,5 @@ peergate_script_test(NAME netns/tun_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tu
 peergate_script_test(NAME netns/tun_rights_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_rights.py ROOT ENVIRONMENT PEERGATE_LANES=2)
 peergate_script_test(NAME netns/tun_addresses_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_addresses.py ROOT ENVIRONMENT PEERGATE_LANES=2)
 peergate_script_test(NAME netns/tun_subnets_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_subnets.py ROOT ENVIRONMENT PEERGATE_LANES=2)
+peergate_script_test(NAME netns/tun_hostile COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_hostile.py ROOT)
+peergate_script_test(NAME netns/tun_hostile_lanes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tun_hostile.py ROOT ENVIRONMENT PEERGATE_LANES=2)

@@ -403,6 +403,14 @@ static void test_no_syn_slips_through_in_pieces(void **state)
     assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 0, true, 9, 0)), GW_GATE_NOBODY);
 }
 
+static void test_nothing_goes_beyond_64_kb(void **state)
+{
+    (void)state;
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 65520, false, 7, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 65528, false, 7, 64)), GW_GATE_NOBODY);
+    assert_int_equal(in(v4("10.64.0.2", "192.168.1.1", GW_IP_UDP, 65528, false, 7, 64)), GW_GATE_NOBODY);
+}
+
 static void test_other_protocols_and_addresses(void **state)
 {
     (void)state;
@@ -433,6 +441,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_flood_shuts_nobody_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fragments_follow_their_beginning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_syn_slips_through_in_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nothing_goes_beyond_64_kb, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_protocols_and_addresses, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
