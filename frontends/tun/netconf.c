@@ -4,6 +4,7 @@
 
 #include "frontends/tun/journal.h"
 #include "frontends/tun/netlink.h"
+#include "frontends/tun/own_routes.h"
 #include "frontends/tun/reverse_path.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
@@ -180,20 +181,40 @@ static void forget_sourceless(struct gw_netconf *netconf, const struct gw_change
     }
 }
 
+/* Which of what we have done is as we did it, but for what is not there at all. NULL: that cannot be told. */
+static bool *look_at_routes(const struct gw_netconf *netconf)
+{
+    bool *is_right = calloc(netconf->done.count + 1, sizeof *is_right);
+    if (!is_right)
+        return NULL;
+    memset(is_right, true, netconf->done.count);
+    if (gw_own_routes_look(&netconf->done, is_right) == 0)
+        return is_right;
+    free(is_right);
+    return NULL;
+}
+
 static unsigned put_back(struct gw_netconf *netconf)
 {
     char line[GW_CHANGE_LINE_MAX], hidden[GW_CHANGE_LINE_MAX];
+    bool *is_right = look_at_routes(netconf);
     unsigned count = 0;
     for (size_t i = 0; i < netconf->done.count; i++) {
         const struct gw_change *change = &netconf->done.items[i];
-        if (gw_netlink_add(&netconf->netlink, change) != 0)
+        int err = gw_netlink_add(&netconf->netlink, change);
+        bool is_changed = err == -EEXIST && is_right && !is_right[i];
+        if (is_changed)
+            err = gw_netlink_replace(&netconf->netlink, change);
+        if (err != 0)
             continue;
         gw_change_format(change, line);
-        gw_log_warn("tun: somebody removed \"%s\": put back", gw_addr_log_text(line, hidden, sizeof hidden));
+        gw_log_warn("tun: somebody %s \"%s\": put back", is_changed ? "changed" : "removed",
+                    gw_addr_log_text(line, hidden, sizeof hidden));
         if (change->kind == GW_CHANGE_ADDRESS && change->prefix.ip.family == 6)
             forget_sourceless(netconf, change); /* routes come behind addresses, and are put back then */
         count++;
     }
+    free(is_right);
     return count;
 }
 

@@ -7,6 +7,9 @@
 
 struct mnl_socket;
 
+/* What made our routes and rules, as the kernel keeps it: so nobody else's are taken for ours. Free in /etc/iproute2/rt_protos. */
+#define GW_NETLINK_PROTOCOL 112u
+
 struct gw_netlink {
     struct mnl_socket *socket; /* NULL: not open */
     uint32_t seq;
@@ -26,6 +29,8 @@ int gw_netlink_set_link(struct gw_netlink *netlink, const char *name,
 bool gw_netlink_is_up(struct gw_netlink *netlink, const char *name, unsigned mtu);
 /* 0; -EEXIST when it is there already; another -errno. */
 int gw_netlink_add(struct gw_netlink *netlink, const struct gw_change *change);
+/* A route (or an unreachable one) instead of whatever there is of its prefix, table and metric. 0 or -errno. */
+int gw_netlink_replace(struct gw_netlink *netlink, const struct gw_change *route);
 /* 0, also when it is not there (or its interface is not); -errno. */
 int gw_netlink_remove(struct gw_netlink *netlink, const struct gw_change *change);
 

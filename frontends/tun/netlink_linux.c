@@ -18,8 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROTOCOL 112u /* free in /etc/iproute2/rt_protos */
-
 /* ---- asking */
 
 int gw_netlink_open(struct gw_netlink *netlink)
@@ -134,15 +132,15 @@ static int ask_address(struct gw_netlink *netlink, const struct gw_change *chang
     return gw_netlink_ask(netlink, &request);
 }
 
-static int ask_route(struct gw_netlink *netlink, const struct gw_change *change, bool is_add)
+static int ask_route(struct gw_netlink *netlink, const struct gw_change *change, bool is_add, uint16_t how)
 {
     struct gw_netlink_request request;
     struct rtmsg *body = gw_netlink_begin(&request, is_add ? RTM_NEWROUTE : RTM_DELROUTE,
-                                          is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof *body);
+                                          is_add ? (uint16_t)(NLM_F_CREATE | how) : 0, sizeof *body);
     bool is_refusal = change->kind == GW_CHANGE_UNREACHABLE;
     body->rtm_family = family_of(change);
     body->rtm_dst_len = change->prefix.bits;
-    body->rtm_protocol = PROTOCOL;
+    body->rtm_protocol = GW_NETLINK_PROTOCOL;
     body->rtm_type = is_refusal ? RTN_UNREACHABLE : RTN_UNICAST;
     body->rtm_scope = !is_add ? RT_SCOPE_NOWHERE : is_refusal ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
     mnl_attr_put_u32(request.header, RTA_TABLE, change->table);
@@ -168,7 +166,7 @@ static int ask_rule(struct gw_netlink *netlink, const struct gw_change *change, 
     body->family = family_of(change);
     body->action = FR_ACT_TO_TBL;
     mnl_attr_put_u32(request.header, FRA_PRIORITY, change->priority);
-    mnl_attr_put_u8(request.header, FRA_PROTOCOL, PROTOCOL);
+    mnl_attr_put_u8(request.header, FRA_PROTOCOL, GW_NETLINK_PROTOCOL);
     mnl_attr_put_u32(request.header, FRA_TABLE,
                      change->kind == GW_CHANGE_RULE_TABLE ? change->table : RT_TABLE_MAIN);
     if (change->kind == GW_CHANGE_RULE_PORT) {
@@ -197,7 +195,7 @@ static int ask_change(struct gw_netlink *netlink, const struct gw_change *change
         return ask_address(netlink, change, is_add);
     case GW_CHANGE_ROUTE:
     case GW_CHANGE_UNREACHABLE:
-        return ask_route(netlink, change, is_add);
+        return ask_route(netlink, change, is_add, NLM_F_EXCL);
     case GW_CHANGE_RULE_PORT:
     case GW_CHANGE_RULE_MARK:
     case GW_CHANGE_RULE_TO:
@@ -211,6 +209,11 @@ static int ask_change(struct gw_netlink *netlink, const struct gw_change *change
 int gw_netlink_add(struct gw_netlink *netlink, const struct gw_change *change)
 {
     return ask_change(netlink, change, true);
+}
+
+int gw_netlink_replace(struct gw_netlink *netlink, const struct gw_change *route)
+{
+    return ask_route(netlink, route, true, NLM_F_REPLACE);
 }
 
 int gw_netlink_remove(struct gw_netlink *netlink, const struct gw_change *change)

@@ -5,6 +5,7 @@
 #include "frontends/tun/connections.h"
 #include "frontends/tun/netlink.h"
 #include "frontends/tun/overlap.h"
+#include "frontends/tun/own_routes.h"
 #include "gateway/base/log.h"
 #include "gateway/link/interfaces.h"
 #include "gateway/link/netwatch.h"
@@ -67,6 +68,12 @@ int mnl_socket_get_fd(const struct mnl_socket *nl)
 {
     (void)nl;
     return kernel.fd;
+}
+
+int mnl_socket_setsockopt(const struct mnl_socket *nl, int type, void *value, socklen_t len)
+{
+    (void)nl, (void)type, (void)value, (void)len;
+    return 0;
 }
 
 unsigned int mnl_socket_get_portid(const struct mnl_socket *nl)
@@ -201,6 +208,22 @@ static void read_connections(void)
     gw_connections_free(&list);
 }
 
+static void look_at_own_routes(void)
+{
+    struct gw_change items[3] = {
+        {.kind = GW_CHANGE_ROUTE,
+         .table = 254,
+         .priority = 2000,
+         .device = "lo",
+         .prefix = {{.family = 4, .ip = {10, 9}}, 16}},
+        {.kind = GW_CHANGE_UNREACHABLE, .table = 254, .priority = 2001, .prefix = {.ip = {.family = 6}}},
+        {.kind = GW_CHANGE_RULE_TABLE, .table = 7, .prefix = {.ip = {.family = 4}}}};
+    const struct gw_changes changes = {.items = items, .count = 3};
+    bool is_there[3] = {true, true, true};
+    gw_own_routes_look(&changes, is_there);
+    assert(is_there[2]);
+}
+
 static void on_change(struct gw_mono now, void *ctx)
 {
     (void)now, (void)ctx;
@@ -231,8 +254,8 @@ static void hear_verdict(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(void) = {list_interfaces, read_default_route, read_known_routes,
-                                            hear_news,       hear_verdict,       read_connections};
+    static void (*const readers[])(void) = {list_interfaces, read_default_route, read_known_routes, hear_news,
+                                            hear_verdict,    read_connections,   look_at_own_routes};
     if (size < 1)
         return 0;
     gw_log_set_level(GW_LOG_ERROR);
@@ -240,7 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         kernel.fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     kernel.data = data + 1;
     kernel.size = size - 1;
-    readers[data[0] % 6]();
+    readers[data[0] % 7]();
     assert(kernel.sockets == 0);
     return 0;
 }

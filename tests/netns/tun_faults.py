@@ -71,6 +71,23 @@ def routes(scene):
     scene.laptop.stop()
 
 
+def changed_routes(scene):
+    scene.ground.step("a route of ours is changed, not removed: to who would add ours it is there")
+    scene.configure("0.0.0.0/0", "10.9.0.0/16")
+    scene.laptop.up()
+    scene.works("the exit node", "198.51.100.1")
+    before = set_up(scene.a)
+    table = [line.split("table ")[1].split()[0] for line in before if "dev peer0" in line and "table " in line and "local" not in line][0]
+    for words in (("10.9.0.0/16", "via", "10.77.0.2", "dev", "home"), ("default", "via", "10.77.0.2", "dev", "home", "table", table), ("blackhole", "default", "table", table)):
+        scene.a.ip("route", "change", *words, "metric", "2000")
+        check(set_up(scene.a) != before, "nothing was changed")
+        until(lambda: set_up(scene.a) == before, lambda: f"after {' '.join(words)} it differs by {set(before) ^ set(set_up(scene.a))}")
+        time.sleep(0.3)
+    scene.laptop.logged("somebody changed \"route peer0")
+    scene.works("the exit node, after that", "198.51.100.1")
+    scene.laptop.stop()
+
+
 def default_route(scene):
     scene.ground.step("the default route and the outer address are others: the endpoint stays outside the tunnel")
     scene.configure("0.0.0.0/0")
@@ -179,7 +196,7 @@ def kills(scene, before):
 
 def test():
     needs("ip")
-    parts = {part.__name__: part for part in (routes, default_route, deleted_under_load, full_queue)}
+    parts = {part.__name__: part for part in (routes, changed_routes, default_route, deleted_under_load, full_queue)}
     with Ground("tunfaults") as ground:
         scene = Scene(ground)
         before = set_up(scene.a)
