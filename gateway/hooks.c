@@ -13,10 +13,9 @@ static void on_known(struct gw_peer *peer, struct gw_mono now, void *ctx)
 static void on_gone(struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gateway *gateway = ctx;
-    (void)now;
     gw_discovery_peer_gone(gateway->discovery, peer);
     if (gateway->anchor)
-        gw_anchor_peer_gone(gateway->anchor, peer);
+        gw_anchor_peer_gone(gateway->anchor, peer, now);
 }
 
 bool gw_hooks_is_anchor(const struct gateway *gateway)
@@ -47,8 +46,8 @@ static void on_changed(struct gw_peer *peer, struct gw_mono now, void *ctx)
 {
     struct gateway *gateway = ctx;
     gw_discovery_peer_changed(gateway->discovery, peer, now);
-    if (gateway->anchor && gw_peer_has_ended(peer))
-        gw_anchor_client_ended(gateway->anchor, peer); /* it is not there any more to be found */
+    if (gateway->anchor && (gw_peer_has_ended(peer) || gw_peer_is_shut_out(peer)))
+        gw_anchor_client_ended(gateway->anchor, peer, now); /* it is not there any more to be found */
     else if (gateway->anchor)
         gw_anchor_peer_changed(gateway->anchor, peer, now);
 }

@@ -122,24 +122,26 @@ static struct gw_anchor_client *client_of(struct gw_anchor *anchor, struct gw_pe
     return client;
 }
 
-void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer)
+void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_anchor_client *client = peer->anchor_client;
     if (!client)
         return;
-    if (anchor->fleet)
+    if (anchor->fleet) {
         gw_fleet_client_gone(anchor->fleet, client);
+        gw_fleet_withdraw(anchor->fleet, client, now);
+    }
     gw_anchor_channels_end(anchor, client);
     gw_anchor_token_end(anchor, client);
     gw_directory_clear(&anchor->directory, &client->registrant);
 }
 
-void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer)
+void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now)
 {
     struct gw_anchor_client *client = peer->anchor_client;
     if (!client)
         return;
-    gw_anchor_client_ended(anchor, peer);
+    gw_anchor_client_ended(anchor, peer, now);
     gw_list_remove(&client->node);
     anchor->client_count--;
     peer->anchor_client = NULL;

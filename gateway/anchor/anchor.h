@@ -26,11 +26,11 @@ void gw_anchor_set_limits(struct gw_anchor *anchor, const struct gw_anchor_param
 bool gw_anchor_control(struct gw_anchor *anchor, struct gw_peer *peer, const peergate_Control *message,
                        struct gw_mono now);
 void gw_anchor_peer_changed(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
-void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer);
+void gw_anchor_peer_gone(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 /* Where it is, if it has registrations and has answered there. */
 bool gw_anchor_client_place(const struct gw_peer *peer, struct gw_addr *out);
-/* It said goodbye: what it registered and its channels are over. */
-void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer);
+/* It ended the session (GOODBYE, DISMISS): what it registered and its channels are over, in the fleet's store, too. */
+void gw_anchor_client_ended(struct gw_anchor *anchor, struct gw_peer *peer, struct gw_mono now);
 
 /* A probe that passed the gate: true when its token is one of ours. */
 bool gw_anchor_probe_input(struct gw_anchor *anchor, struct gw_mono now, const struct gw_tuple *from,

@@ -144,10 +144,22 @@ void gw_directory_remove(struct gw_directory *directory, struct gw_registrant *r
         remove_registration(directory, registration);
 }
 
+bool gw_directory_remove_one(struct gw_directory *directory, struct gw_registrant *registrant,
+                             uint8_t tag[GW_TAG_LEN])
+{
+    if (gw_list_is_empty(&registrant->registrations))
+        return false;
+    struct registration *first = gw_list_entry(registrant->registrations.next, struct registration, node);
+    memcpy(tag, first->entry->tag, GW_TAG_LEN);
+    remove_registration(directory, first);
+    return true;
+}
+
 void gw_directory_clear(struct gw_directory *directory, struct gw_registrant *registrant)
 {
-    gw_list_for_each (node, &registrant->registrations)
-        remove_registration(directory, gw_list_entry(node, struct registration, node));
+    uint8_t tag[GW_TAG_LEN];
+    while (gw_directory_remove_one(directory, registrant, tag))
+        ;
 }
 
 void gw_directory_sweep(struct gw_directory *directory, struct gw_registrant *registrant, struct gw_mono now)

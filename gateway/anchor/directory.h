@@ -36,6 +36,9 @@ int gw_directory_add(struct gw_directory *directory, struct gw_registrant *regis
 /* Nothing happens when it is not there. */
 void gw_directory_remove(struct gw_directory *directory, struct gw_registrant *registrant,
                          const uint8_t tag[GW_TAG_LEN]);
+/* Any one of the client's; tag: which it was. false: it has none. */
+bool gw_directory_remove_one(struct gw_directory *directory, struct gw_registrant *registrant,
+                             uint8_t tag[GW_TAG_LEN]);
 /* All of the client's. */
 void gw_directory_clear(struct gw_directory *directory, struct gw_registrant *registrant);
 /* Those of the client that expired. */

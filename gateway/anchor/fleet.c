@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An anchor among others: that it is there, who else is, and the records of its clients. */
+/* An anchor among others: that it is there, who else is, and what its clients have to know of the fleet. */
 #include "gateway/anchor/fleet_private.h"
 
 #include "gateway/base/err.h"
@@ -14,8 +14,6 @@
 #define PROOF_LABEL "peergate fleet v1"
 #define BEAT_NS GW_S(10)
 #define FELLOW_NS GW_S(35) /* three beats, and a little */
-#define PUBLISH_NS GW_MS(20)
-#define PUBLISH_CLIENTS 4u /* put again in one go, when the store has come back */
 
 /* ---- names */
 
@@ -83,7 +81,8 @@ void gw_fleet_say(struct gw_fleet *fleet, const uint8_t *to, struct gw_fleet_mes
         topic_of(fleet, to, topic);
     else
         snprintf(topic, sizeof topic, "%s", fleet->topics[0]);
-    len = gw_fleet_seal(sealed, plain, len, topic, fleet->key, crypto_of(fleet), fleet->anchor->host->random);
+    len = gw_fleet_seal(sealed, plain, len, topic, NULL, fleet->key, crypto_of(fleet),
+                        fleet->anchor->host->random);
     fleet->params.ops->tell(topic, sealed, len, fleet->params.ops->ctx);
     gw_wipe(plain, sizeof plain);
 }
@@ -92,60 +91,6 @@ static void say_present(struct gw_fleet *fleet, const uint8_t *to, bool is_askin
 {
     struct gw_fleet_message message = {.kind = GW_FLEET_PRESENT, .is_asking = is_asking};
     gw_fleet_say(fleet, to, &message);
-}
-
-/* ---- records */
-
-static void add_registrant(const struct gw_fleet *fleet, struct gw_fleet_record *record,
-                           const struct gw_anchor_client *client)
-{
-    struct gw_fleet_registrant *registrant = &record->registrants[record->count++];
-    gw_fleet_client_id(fleet, client, registrant->client);
-    registrant->address_count = gw_anchor_candidates(client, registrant->addresses);
-}
-
-void gw_fleet_publish(struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
-{
-    struct gw_fleet_record record = {.place = fleet->own};
-    struct gw_registrant *both[2];
-    uint8_t plain[GW_FLEET_PLAIN_MAX], sealed[GW_FLEET_SEALED_MAX];
-    char name[GW_FLEET_NAME_MAX];
-    struct gw_mono expires;
-    if (!fleet->is_up || !gw_addr_is_set(&fleet->own.addr))
-        return;
-    unsigned count = gw_directory_both(&fleet->anchor->directory, tag, now, both, &expires);
-    gw_fleet_record_name(fleet, tag, fleet->own.anchor, name);
-    for (unsigned i = 0; i < count; i++)
-        add_registrant(fleet, &record, gw_container_of(both[i], struct gw_anchor_client, registrant));
-    size_t len = count > 0 ? gw_fleet_record_encode(plain, sizeof plain, &record) : 0;
-    if (len > 0)
-        len = gw_fleet_seal(sealed, plain, len, name, fleet->key, crypto_of(fleet),
-                            fleet->anchor->host->random);
-    unsigned ttl_s = count > 0 ? (unsigned)(gw_mono_sub(expires, now) / GW_S(1)) + 1 : 0;
-    fleet->params.ops->put(name, sealed, len, ttl_s, fleet->params.ops->ctx);
-}
-
-static void publish_one(const uint8_t tag[GW_TAG_LEN], struct gw_mono now, void *ctx)
-{
-    gw_fleet_publish(ctx, tag, now);
-}
-
-/* The store has lost what was in it, or was away: a few clients at a time. */
-static void publish_some(struct gw_fleet *fleet, struct gw_mono now)
-{
-    unsigned count = 0;
-    gw_list_for_each (node, &fleet->anchor->clients) {
-        struct gw_anchor_client *client = gw_list_entry(node, struct gw_anchor_client, node);
-        if (client->publish_count == fleet->up_count)
-            continue;
-        if (count++ == PUBLISH_CLIENTS) {
-            fleet->publish_at = gw_mono_add(now, PUBLISH_NS);
-            return;
-        }
-        client->publish_count = fleet->up_count;
-        gw_directory_each(&client->registrant, now, publish_one, fleet);
-    }
-    fleet->publish_at = GW_NEVER;
 }
 
 /* ---- clients */
@@ -243,8 +188,7 @@ static void on_deadline(struct gw_deadline *deadline, struct gw_mono now)
 {
     struct gw_fleet *fleet = gw_container_of(deadline, struct gw_fleet, deadline);
     gw_fleet_find_expire(fleet, now);
-    if (gw_mono_due(fleet->publish_at, now))
-        publish_some(fleet, now);
+    gw_fleet_publish_expire(fleet, now);
     if (gw_mono_due(fleet->beat_at, now)) {
         say_present(fleet, NULL, false);
         forget_silent(fleet, now);
@@ -304,6 +248,7 @@ int gw_fleet_new(struct gw_fleet **out, struct gw_anchor *anchor, const struct g
     gw_hkdf_expand(fleet->key, sizeof fleet->key, params->secret, SEAL_LABEL, sizeof SEAL_LABEL - 1);
     memcpy(fleet->own.anchor, anchor->host->local.public_key, GW_FLEET_ID_LEN);
     fleet->own.instance = anchor->instance;
+    gw_random_fill(anchor->host->random, fleet->mark, sizeof fleet->mark);
     for (unsigned i = 0; i < GW_FELLOWS_MAX; i++)
         fleet->fellows[i].heard = GW_NEVER;
     fleet->beat_at = fleet->publish_at = GW_NEVER;

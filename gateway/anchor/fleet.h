@@ -12,13 +12,18 @@
 
 #define GW_FELLOWS_MAX 16u
 #define GW_FLEET_NAME_MAX 96u /* with the NUL */
+#define GW_FLEET_FORGET_MAX 16u
+#define GW_FLEET_MARK_LEN 8u
 
 struct gw_anchor;
 
 /* The store. No call blocks; what is lost is lost without a word. Names are printable text; everything is copied. */
 struct gw_fleet_ops {
-    /* Keeps the value for ttl_s seconds; len 0 forgets it. */
+    /* Keeps the value for ttl_s seconds. */
     void (*put)(const char *name, const uint8_t *value, size_t len, unsigned ttl_s, void *ctx);
+    /* Forgets each of at most GW_FLEET_FORGET_MAX names whose value begins with the mark's GW_FLEET_MARK_LEN bytes, and no other; nobody puts something there between the
+     * look and the end. */
+    void (*forget)(const char (*names)[GW_FLEET_NAME_MAX], unsigned count, const uint8_t *mark, void *ctx);
     /* Looks names up; gw_anchor_fleet_found with the same id follows, later, with as many values. false: it does not. */
     bool (*get)(uint32_t id, const char (*names)[GW_FLEET_NAME_MAX], unsigned count, void *ctx);
     /* To everybody who listens to the topic now. */

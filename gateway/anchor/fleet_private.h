@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What an anchor's part in a fleet is made of. For gateway/anchor only.
- *   fleet.c   who is there, what is put into the store      fleet_find.c   what clients ask that only another anchor may know
+ *   fleet.c   who is there      fleet_publish.c   what is put into the store      fleet_find.c   what clients ask that only another anchor may know
  *   fleet_open.c   channels between clients of two anchors      fleet_punch.c   their punches */
 #ifndef GATEWAY_ANCHOR_FLEET_PRIVATE_H
 #define GATEWAY_ANCHOR_FLEET_PRIVATE_H
@@ -39,7 +39,8 @@ struct gw_fleet {
     struct gw_anchor *anchor;
     struct gw_fleet_params params;
     uint8_t public_key[GW_KEY_LEN];
-    uint8_t key[GW_KEY_LEN]; /* of the seal */
+    uint8_t key[GW_KEY_LEN];         /* of the seal */
+    uint8_t mark[GW_FLEET_MARK_LEN]; /* of what this instance puts into the store */
     char topics[2][GW_FLEET_NAME_MAX];
     struct gw_fleet_place own; /* addr.family 0: nobody could reach us */
     struct gw_fellow fellows[GW_FELLOWS_MAX];
@@ -60,8 +61,6 @@ void gw_fleet_free(struct gw_fleet *fleet);
 /* 8 bytes that stand for the client within the fleet. */
 void gw_fleet_client_id(const struct gw_fleet *fleet, const struct gw_anchor_client *client,
                         uint8_t out[GW_FLEET_ID_LEN]);
-/* Who is registered for the tag here has changed. */
-void gw_fleet_publish(struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
 /* What the client needs to know so that its tags are the fleet's; false: the request has it. */
 bool gw_fleet_introduce(const struct gw_fleet *fleet, const struct gw_anchor_client *client,
                         const peergate_RegisterRequest *request, peergate_RegisterReply *reply);
@@ -70,6 +69,14 @@ void gw_fleet_record_name(const struct gw_fleet *fleet, const uint8_t tag[GW_TAG
 /* Fills in the sender, seals, tells the anchor `to`; NULL: all. */
 void gw_fleet_say(struct gw_fleet *fleet, const uint8_t *to, struct gw_fleet_message *message);
 void gw_fleet_rearm(struct gw_fleet *fleet);
+
+/* ---- fleet_publish.c */
+/* Who is registered for the tag here has changed. */
+void gw_fleet_publish(struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN], struct gw_mono now);
+/* The client is not there any more: its tags are removed from the directory, and what the store has of it. Does nothing while the store is away. */
+void gw_fleet_withdraw(struct gw_fleet *fleet, struct gw_anchor_client *client, struct gw_mono now);
+/* What is to be put again, when fleet->publish_at is due. */
+void gw_fleet_publish_expire(struct gw_fleet *fleet, struct gw_mono now);
 
 /* ---- fleet_find.c */
 /* A question that nobody here can answer: true when the answer will come later. */

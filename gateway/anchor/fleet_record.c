@@ -227,9 +227,12 @@ int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in)
 /* ---- the seal */
 
 size_t gw_fleet_seal(uint8_t *out, const uint8_t *plain, size_t plain_len, const char *name,
-                     const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto, struct gw_random *random)
+                     const uint8_t *mark, const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto,
+                     struct gw_random *random)
 {
     gw_random_fill(random, out, GW_FLEET_NONCE_LEN);
+    if (mark)
+        memcpy(out, mark, GW_FLEET_MARK_LEN);
     crypto->xseal(out + GW_FLEET_NONCE_LEN, plain, plain_len, (const uint8_t *)name, strlen(name), out, key);
     return plain_len + GW_FLEET_OVERHEAD;
 }

@@ -5,6 +5,7 @@
 #define GATEWAY_ANCHOR_FLEET_RECORD_H
 
 #include "gateway/anchor/directory.h"
+#include "gateway/anchor/fleet.h"
 #include "gateway/session/crypto.h"
 #include "gateway/wire/candidate.h"
 #include "gateway/wire/cursor.h"
@@ -79,9 +80,11 @@ int gw_fleet_record_decode(struct gw_fleet_record *out, struct gw_view in);
 size_t gw_fleet_message_encode(uint8_t *out, size_t cap, const struct gw_fleet_message *message);
 int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in);
 
-/* nonce 24 | XChaCha20-Poly1305(plain), associated data: the name of the place. out: plain_len + GW_FLEET_OVERHEAD bytes. Returns the length. */
+/* nonce 24 | XChaCha20-Poly1305(plain), associated data: the name of the place. mark: what the nonce begins with, so that the writer knows its own again without a key; the other
+ * 16 bytes are random. NULL: all are. out: plain_len + GW_FLEET_OVERHEAD bytes. Returns the length. */
 size_t gw_fleet_seal(uint8_t *out, const uint8_t *plain, size_t plain_len, const char *name,
-                     const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto, struct gw_random *random);
+                     const uint8_t *mark, const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto,
+                     struct gw_random *random);
 /* plain: GW_FLEET_PLAIN_MAX bytes. false: it is not ours, or too long. */
 bool gw_fleet_open(uint8_t *plain, size_t *plain_len, struct gw_view sealed, const char *name,
                    const uint8_t key[GW_KEY_LEN], const struct gw_crypto *crypto);

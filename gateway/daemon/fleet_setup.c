@@ -21,6 +21,7 @@ struct gw_fleet_setup {
 };
 
 static_assert(GW_REDIS_NAMES_MAX >= GW_FELLOWS_MAX, "one lookup asks for all");
+static_assert(GW_REDIS_NAMES_MAX >= GW_FLEET_FORGET_MAX, "one command forgets all");
 
 /* ---- from the engine */
 
@@ -28,6 +29,15 @@ static void put(const char *name, const uint8_t *value, size_t len, unsigned ttl
 {
     const struct gw_fleet_setup *setup = ctx;
     gw_redis_put(setup->redis, name, value, len, ttl_s);
+}
+
+static void forget(const char (*names)[GW_FLEET_NAME_MAX], unsigned count, const uint8_t *mark, void *ctx)
+{
+    const struct gw_fleet_setup *setup = ctx;
+    const char *list[GW_FLEET_FORGET_MAX];
+    for (unsigned i = 0; i < count; i++)
+        list[i] = names[i];
+    gw_redis_forget(setup->redis, list, count, mark, GW_FLEET_MARK_LEN);
 }
 
 static bool get(uint32_t id, const char (*names)[GW_FLEET_NAME_MAX], unsigned count, void *ctx)
@@ -82,7 +92,7 @@ int gw_fleet_setup_new(struct gw_fleet_setup **out, struct gw_loop *loop,
         return err;
     }
     setup->loop = loop;
-    setup->ops = (struct gw_fleet_ops){.put = put, .get = get, .tell = tell, .ctx = setup};
+    setup->ops = (struct gw_fleet_ops){.put = put, .forget = forget, .get = get, .tell = tell, .ctx = setup};
     memcpy(setup->secret, config->anchor.fleet_key.bytes, sizeof setup->secret);
     *out = setup;
     return 0;

@@ -376,9 +376,10 @@ void gw_network_free(struct gw_network *network, struct gw_mono now)
     gw_vip_state_close(&network->addresses);
     if (network->state.gateway)
         gw_loop_remove_hook(network->params.loop, &network->state.hook);
-    gw_fleet_setup_free(network->fleet);
     if (network->gateway)
         gw_gateway_free(network->gateway, now);
+    gw_fleet_setup_free(
+        network->fleet); /* its clients' records are taken out of the store by the anchor's end */
     gw_link_free(network->link);
     gw_identity_free(network->identity);
     gw_lane_flows_free(network->lane_flows);

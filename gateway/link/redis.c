@@ -23,7 +23,14 @@
 /* Of one answer: twice as much as that of a lookup. Somebody else may write what we look up. */
 #define ANSWER_MAX (2u * GW_REDIS_NAMES_MAX * VALUE_MAX)
 
-enum answer { ANSWER_DONE, ANSWER_PONG, ANSWER_VALUES };
+/* KEYS: names. ARGV[1]: what their values begin with. (What is no text at all gives an error, which is nobody's bytes.) */
+#define FORGET                                                                                       \
+    "for _, name in ipairs(KEYS) do"                                                                 \
+    " if redis.pcall('GETRANGE', name, 0, #ARGV[1] - 1) == ARGV[1] then redis.call('DEL', name) end" \
+    " end"
+#define FORGET_WORDS 3u /* in front of the names */
+
+enum answer { ANSWER_DONE, ANSWER_PONG, ANSWER_VALUES, ANSWER_SCRIPTS };
 
 /* A command without an answer. */
 struct waiting {
@@ -46,6 +53,7 @@ struct gw_redis {
     unsigned subscribed;
     unsigned retry_s;
     bool is_up, is_ping_open, is_ending, is_told; /* told: the log says that it is not there */
+    bool has_scripts;                             /* it runs ours */
 };
 
 static void end(struct gw_redis *redis, const char *why);
@@ -79,6 +87,15 @@ static void look_whether_up(struct gw_redis *redis)
 
 /* ---- answers */
 
+/* To one that does nothing. */
+static void on_scripts(struct gw_redis *redis, const redisReply *got)
+{
+    char text[GW_ADDR_STRLEN];
+    redis->has_scripts = got->type != REDIS_REPLY_ERROR;
+    if (!redis->has_scripts)
+        gw_log_debug("redis at %s runs no scripts for us: %s", place_of(redis, text), got->str);
+}
+
 static void on_pong(struct gw_redis *redis)
 {
     redis->is_ping_open = false;
@@ -111,6 +128,8 @@ static void on_answer(struct gw_redis *redis, struct connection *connection, con
     connection->count--;
     if (waiting.answer == ANSWER_VALUES)
         on_values(redis, waiting.id, got);
+    else if (waiting.answer == ANSWER_SCRIPTS)
+        on_scripts(redis, got);
     else if (got->type == REDIS_REPLY_ERROR)
         end(redis, got->str);
     else if (waiting.answer == ANSWER_PONG)
@@ -177,15 +196,35 @@ void gw_redis_put(struct gw_redis *redis, const char *name, const void *value, s
 {
     char ttl[16];
     snprintf(ttl, sizeof ttl, "%u", ttl_s);
-    const char *set[] = {"SET", name, value, "EX", ttl}, *del[] = {"DEL", name};
-    const size_t set_lens[] = {3, strlen(name), len, 2, strlen(ttl)}, del_lens[] = {3, strlen(name)};
-    const struct waiting done = {.answer = ANSWER_DONE};
-    if (!redis->is_up)
+    const char *argv[] = {"SET", name, value, "EX", ttl};
+    const size_t lens[] = {3, strlen(name), len, 2, strlen(ttl)};
+    if (redis->is_up)
+        command(&redis->commands, (struct waiting){.answer = ANSWER_DONE}, 5, argv, lens);
+}
+
+/* EVAL script count NAME ... begin; or DEL NAME ... */
+void gw_redis_forget(struct gw_redis *redis, const char *const *names, unsigned count, const void *begin,
+                     size_t len)
+{
+    const char *argv[FORGET_WORDS + GW_REDIS_NAMES_MAX + 1] = {"EVAL", FORGET};
+    size_t lens[FORGET_WORDS + GW_REDIS_NAMES_MAX + 1] = {4, sizeof FORGET - 1};
+    char number[16];
+    if (!redis->is_up || count > GW_REDIS_NAMES_MAX)
         return;
-    if (len > 0)
-        command(&redis->commands, done, 5, set, set_lens);
+    argv[2] = redis->has_scripts ? number : "DEL";
+    snprintf(number, sizeof number, "%u", count);
+    lens[2] = strlen(argv[2]);
+    for (unsigned i = 0; i < count; i++) {
+        argv[FORGET_WORDS + i] = names[i];
+        lens[FORGET_WORDS + i] = strlen(names[i]);
+    }
+    argv[FORGET_WORDS + count] = begin;
+    lens[FORGET_WORDS + count] = len;
+    const struct waiting done = {.answer = ANSWER_DONE};
+    if (redis->has_scripts)
+        command(&redis->commands, done, (int)(FORGET_WORDS + count + 1), argv, lens);
     else
-        command(&redis->commands, done, 2, del, del_lens);
+        command(&redis->commands, done, (int)(1 + count), argv + FORGET_WORDS - 1, lens + FORGET_WORDS - 1);
 }
 
 bool gw_redis_get(struct gw_redis *redis, uint32_t id, const char *const *names, unsigned count)
@@ -258,6 +297,9 @@ static void on_connected(struct gw_redis_connection *wire)
     if (redis->params.database > 0)
         command_text(connection, ANSWER_DONE, "SELECT", database);
     if (connection == &redis->commands) {
+        const char *argv[] = {"EVAL", "return 1", "0"};
+        const size_t lens[] = {4, 8, 1};
+        command(connection, (struct waiting){.answer = ANSWER_SCRIPTS}, 3, argv, lens);
         command_text(connection, ANSWER_PONG, "PING", NULL);
         return;
     }
@@ -332,6 +374,8 @@ void gw_redis_free(struct gw_redis *redis)
     if (!redis)
         return;
     redis->is_ending = true;
+    if (redis->is_up)
+        gw_redis_connection_flush(&redis->commands.wire);
     close_one(&redis->commands);
     close_one(&redis->listener);
     event_free(redis->timer);

@@ -9,7 +9,7 @@
 #include "gateway/wire/cursor.h"
 
 #define GW_REDIS_TOPICS 2u
-#define GW_REDIS_NAMES_MAX 16u /* of one lookup */
+#define GW_REDIS_NAMES_MAX 16u /* of one command */
 
 struct gw_redis;
 
@@ -35,10 +35,14 @@ struct gw_redis_params {
 
 /* All is copied; begins to connect. 0 or GW_E_NOMEM. */
 int gw_redis_new(struct gw_redis **out, const struct gw_redis_params *params);
-/* Nothing is told any more. NULL is fine. */
+/* Nothing is told any more. What was said and is not on its way yet gets as far as the socket takes it at once. NULL is fine. */
 void gw_redis_free(struct gw_redis *redis);
-/* ttl_s seconds; len 0 forgets it. Lost when it is not up, or too much waits already. */
+/* For ttl_s seconds. Lost when it is not up, or too much waits already. */
 void gw_redis_put(struct gw_redis *redis, const char *name, const void *value, size_t len, unsigned ttl_s);
+/* Deletes each of at most GW_REDIS_NAMES_MAX names whose value begins with these bytes, by a script, so that nobody else's comes in between. Where the Redis lets us run none, whatever the
+ * values are. Lost as above. */
+void gw_redis_forget(struct gw_redis *redis, const char *const *names, unsigned count, const void *begin,
+                     size_t len);
 /* false: it is not up, or too much waits already: there will be no answer. */
 bool gw_redis_get(struct gw_redis *redis, uint32_t id, const char *const *names, unsigned count);
 void gw_redis_tell(struct gw_redis *redis, const char *topic, const void *bytes, size_t len);

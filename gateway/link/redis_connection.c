@@ -105,6 +105,15 @@ bool gw_redis_connection_say(struct gw_redis_connection *connection, int argc, c
     return is_said;
 }
 
+void gw_redis_connection_flush(struct gw_redis_connection *connection)
+{
+    struct evbuffer *output = bufferevent_get_output(connection->io);
+    evbuffer_unfreeze(output, 1); /* a bufferevent lets nobody else drain it */
+    while (evbuffer_get_length(output) > 0 && evbuffer_write(output, bufferevent_getfd(connection->io)) > 0)
+        ;
+    evbuffer_freeze(output, 1);
+}
+
 /* ---- life */
 
 bool gw_redis_connection_open(struct gw_redis_connection *connection, struct gw_loop *loop,

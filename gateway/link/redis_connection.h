@@ -40,5 +40,7 @@ void gw_redis_connection_close(struct gw_redis_connection *connection);
 /* false: it does not stand, or there is no memory. */
 bool gw_redis_connection_say(struct gw_redis_connection *connection, int argc, const char **argv,
                              const size_t *lens);
+/* What the socket takes at once of what was said; for one that is closed next. It stands. */
+void gw_redis_connection_flush(struct gw_redis_connection *connection);
 
 #endif

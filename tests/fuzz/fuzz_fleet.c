@@ -55,7 +55,7 @@ static void sealed(struct gw_view in)
     if (in.len > GW_FLEET_PLAIN_MAX)
         return;
     size_t sealed_len =
-        gw_fleet_seal(out, in.data, in.len, "peergate:0:tag:1", key, crypto, gw_random_system());
+        gw_fleet_seal(out, in.data, in.len, "peergate:0:tag:1", NULL, key, crypto, gw_random_system());
     struct gw_view view = {out, sealed_len};
     assert(sealed_len <= sizeof out && !gw_fleet_open(plain, &len, view, "peergate:0:tag:2", key, crypto));
     assert(gw_fleet_open(plain, &len, view, "peergate:0:tag:1", key, crypto));

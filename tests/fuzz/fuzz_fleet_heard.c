@@ -70,7 +70,7 @@ static size_t seal(const char *name, unsigned op, const uint8_t *data, size_t le
         memcpy(plain + head, data, rest);
         len = head + rest;
     }
-    return gw_fleet_seal(out, plain, len, name, fleet->key, gw_crypto_system(), gw_random_system());
+    return gw_fleet_seal(out, plain, len, name, NULL, fleet->key, gw_crypto_system(), gw_random_system());
 }
 
 static void heard(unsigned op, const uint8_t *data, size_t len)

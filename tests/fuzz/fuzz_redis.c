@@ -74,7 +74,7 @@ static struct gw_redis *make(void)
         .topics = {"a", "b"},
         .events = {.on_state = on_state, .on_values = on_values, .on_message = on_message}};
     asked = answered = 0;
-    redis_end_init(&end, gw_loop_base(loop), path);
+    redis_end_init(&end, gw_loop_base(loop), path, false);
     if (gw_redis_new(&redis, &params) != 0)
         abort();
     for (unsigned i = 0; i < 1000 && !gw_redis_is_up(redis); i++)

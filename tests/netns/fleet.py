@@ -133,6 +133,37 @@ def frozen_redis(scene, ground):
     ground.step("Redis frozen, and thawed")
 
 
+def leaving(scene, ground):
+    """A record lives for 600 s; who leaves in order takes its own along."""
+    def lives(name):
+        return int(scene.ask_redis("TTL", name).strip())
+
+    before = scene.keys()
+    check(len(before) == 2 and min(lives(name) for name in before) > 100, f"two records, with a long life: {before}")
+    scene.node["home"].stop()
+    until(lambda: len(scene.keys()) == 1, "the record of a client that said goodbye is gone")
+    left = scene.keys()
+    # Nobody's but that of the instance that put it is taken away.
+    scene.ask_redis("SET", left[0], "somebody else's", "KEEPTTL")
+    scene.node["laptop"].stop()
+    time.sleep(2)
+    check(scene.keys() == left, "what somebody else has put there stays")
+    scene.ask_redis("DEL", left[0])
+    for name in ("home", "laptop"):
+        scene.node[name].up()
+    for name in ("home", "laptop"):
+        until(lambda: scene.registered(name), f"{name} registers again")
+    until(lambda: len(scene.keys()) == 2, "both are back")
+    scene.node["east"].stop()
+    until(lambda: len(scene.keys()) == 1, "an anchor that ends in order takes its clients' records along")
+    scene.node["east"].up()
+    until(lambda: scene.registered("home"), "home registers again", 40)
+    until(lambda: len(scene.keys()) == 2, "its record is back")
+    until(lambda: scene.fleet("west")["anchors"] == 1 and scene.fleet("east")["anchors"] == 1, "the anchors have met again", 40)
+    check(scene.curl() == "hello from home\n", "curl after all that")
+    ground.step("records go with their clients, and with their anchor")
+
+
 def garbage(scene, ground):
     names = scene.keys()
     check(len(names) == 2 and all(name.startswith("peergate:") for name in names), f"two records: {names}")
@@ -172,6 +203,7 @@ def test():
         across(scene, ground)
         without_redis(scene, ground)
         frozen_redis(scene, ground)
+        leaving(scene, ground)
         garbage(scene, ground)
 
 

@@ -252,7 +252,9 @@ struct sim_node *sim_net_add(struct sim_net *net, const char *addr)
 void sim_node_restart(struct sim_node *node)
 {
     /* As after a kill: nobody hears of it, so what it would say on its way out is not sent. */
+    node->is_killed = true;
     gw_gateway_free(node->gateway, sim_now(node));
+    node->is_killed = false;
     start_gateway(node);
 }
 

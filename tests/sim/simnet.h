@@ -28,6 +28,7 @@ struct sim_node {
     uint8_t *slab;
     bool is_down; /* hears and sends nothing */
     bool is_asleep;
+    bool is_killed;   /* what it does now on its way out reaches nobody */
     int64_t slept_ns; /* so far its clock is ahead of the net's */
     void *user;
     /* A test's eye on what leaves: false drops it. */

@@ -74,18 +74,31 @@ static struct sim_store_entry *find(struct sim_store *store, const char *name)
 
 static void put(const char *name, const uint8_t *value, size_t len, unsigned ttl_s, void *ctx)
 {
-    struct sim_store *store = ((struct sim_store_member *)ctx)->store;
+    const struct sim_store_member *member = ctx;
+    struct sim_store *store = member->store;
     struct sim_store_entry *entry = find(store, name);
     store->puts++;
-    if (store->is_down)
+    if (store->is_down || member->node->is_killed)
         return;
     if (!entry)
         entry = find(store, "");
     assert(entry && len <= SIM_STORE_VALUE_MAX && strlen(name) < GW_FLEET_NAME_MAX);
-    strcpy(entry->name, len > 0 ? name : "");
+    strcpy(entry->name, name);
     memcpy(entry->value, value, len);
     entry->len = len;
     entry->expires = gw_mono_add(store->net->clock.now, GW_S((int64_t)ttl_s));
+}
+
+static void forget(const char (*names)[GW_FLEET_NAME_MAX], unsigned count, const uint8_t *mark, void *ctx)
+{
+    const struct sim_store_member *member = ctx;
+    struct sim_store *store = member->store;
+    assert(count > 0 && count <= GW_FLEET_FORGET_MAX);
+    for (unsigned i = 0; i < count && !store->is_down && !member->node->is_killed; i++) {
+        struct sim_store_entry *entry = find(store, names[i]);
+        if (entry && entry->len >= GW_FLEET_MARK_LEN && memcmp(entry->value, mark, GW_FLEET_MARK_LEN) == 0)
+            entry->name[0] = '\0';
+    }
 }
 
 static bool get(uint32_t id, const char (*names)[GW_FLEET_NAME_MAX], unsigned count, void *ctx)
@@ -158,7 +171,9 @@ void sim_store_join(struct sim_store *store, struct sim_node *node, const uint8_
         member = &store->members[store->member_count++];
     }
     *member = (struct sim_store_member){
-        .store = store, .node = node, .ops = {.put = put, .get = get, .tell = tell, .ctx = member}};
+        .store = store,
+        .node = node,
+        .ops = {.put = put, .forget = forget, .get = get, .tell = tell, .ctx = member}};
     node->params.anchor.fleet.ops = &member->ops;
     memcpy(node->params.anchor.fleet.secret, secret, GW_KEY_LEN);
 }

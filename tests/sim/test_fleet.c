@@ -169,6 +169,108 @@ static void test_unknown(void **state)
     end();
 }
 
+/* ---- who leaves */
+
+static struct gw_peer *known(const struct sim_node *who, const struct sim_node *whom)
+{
+    return gw_gateway_find_peer(who->gateway, gw_gateway_public_key(whom->gateway));
+}
+
+static struct sim_store_entry *record_of(unsigned anchor)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *key = gw_gateway_public_key(anchors[anchor]->gateway);
+    for (unsigned i = 0; i < SIM_STORE_ENTRIES; i++) {
+        struct sim_store_entry *entry = &store.entries[i];
+        const char *id = entry->name + strlen(entry->name) - 16;
+        bool is_its = entry->name[0] != '\0';
+        for (unsigned j = 0; is_its && j < 16; j++)
+            is_its = id[j] == digits[key[j / 2] >> (j % 2 ? 0 : 4) & 15];
+        if (is_its)
+            return entry;
+    }
+    return NULL;
+}
+
+/* As a daemon does when the other one is not in its files any more. */
+static void dismiss(struct sim_node *from, struct sim_node *to)
+{
+    static uint8_t slab[GW_TRAIN_BYTES];
+    struct gw_train train = {.slab = slab};
+    assert_true(gw_gateway_dismiss(from->gateway, sim_now(from), known(from, to), &train));
+    sim_node_receive(to, &(struct gw_tuple){.local = to->addr, .remote = from->addr}, slab, train.last_len,
+                     0);
+    gw_gateway_remove_peer(from->gateway, sim_now(from), known(from, to));
+}
+
+/* Clients that end their session in a known way are not in the store any more; their peers' records are. */
+static void test_who_leaves(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        four_nodes(50 + i, &(struct sim_link_params){.delay_ns = DELAY});
+        sim_net_run(&net, GW_S(1));
+        assert_non_null(record_of(0));
+        assert_non_null(record_of(1));
+        if (i == 0)
+            sim_node_say_goodbye(b);
+        else if (i == 1)
+            dismiss(anchors[1], b);
+        else
+            dismiss(b, anchors[1]);
+        b->is_down = true;
+        sim_net_run(&net, 2 * DELAY);
+        assert_non_null(record_of(0));
+        assert_null(record_of(1));
+        end();
+    }
+}
+
+/* One of two clients of an anchor that share a tag: the record is put again, without it. */
+static void test_one_of_two_leaves(void **state)
+{
+    (void)state;
+    four_nodes(54, &(struct sim_link_params){.delay_ns = DELAY});
+    add(b, anchors[0], true);
+    sim_net_run(&net, GW_S(1));
+    const struct sim_store_entry *both = record_of(0);
+    size_t len = both->len;
+    sim_node_say_goodbye(b);
+    b->is_down = true;
+    sim_net_run(&net, 2 * DELAY);
+    assert_ptr_equal(record_of(0), both);
+    assert_true(both->len < len);
+    assert_null(record_of(1));
+    end();
+}
+
+/* Who has gone to another anchor is found there. What was put by another life of the same anchor, or by a stranger, is not ours to take away. */
+static void test_others_stay(void **state)
+{
+    (void)state;
+    four_nodes(55, &(struct sim_link_params){.delay_ns = DELAY});
+    sim_net_run(&net, GW_S(1));
+    struct sim_store_entry kept = *record_of(1);
+    start_anchor(1, secret);
+    sim_net_run(&net, GW_S(40));
+    assert_non_null(record_of(1));
+    assert_memory_not_equal(record_of(1)->value, kept.value, GW_FLEET_MARK_LEN);
+    *record_of(1) = kept;
+    dismiss(anchors[1], b);
+    assert_non_null(record_of(1));
+    end();
+
+    four_nodes(56, &(struct sim_link_params){.delay_ns = DELAY});
+    add(b, anchors[0], true);
+    sim_net_run(&net, GW_S(1));
+    dismiss(anchors[1], b);
+    sim_net_run(&net, 2 * DELAY);
+    assert_non_null(record_of(0));
+    assert_null(record_of(1));
+    assert_true(echoes(a, a_to_b, 1000, GW_S(5)));
+    end();
+}
+
 /* ---- what goes wrong */
 
 /* Away: each anchor has its own clients, what is under way goes on; back, and empty: all is put again. */
@@ -366,12 +468,13 @@ int main(void)
 {
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_across),          cmocka_unit_test(test_both_ask),
-        cmocka_unit_test(test_lifetimes),       cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_store_dies),      cmocka_unit_test(test_store_loses),
-        cmocka_unit_test(test_anchor_restarts), cmocka_unit_test(test_join_and_leave),
-        cmocka_unit_test(test_garbage),         cmocka_unit_test(test_another_fleet),
-        cmocka_unit_test(test_stolen_channel),
+        cmocka_unit_test(test_across),         cmocka_unit_test(test_both_ask),
+        cmocka_unit_test(test_lifetimes),      cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_who_leaves),     cmocka_unit_test(test_one_of_two_leaves),
+        cmocka_unit_test(test_others_stay),    cmocka_unit_test(test_store_dies),
+        cmocka_unit_test(test_store_loses),    cmocka_unit_test(test_anchor_restarts),
+        cmocka_unit_test(test_join_and_leave), cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_another_fleet),  cmocka_unit_test(test_stolen_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,8 @@
 
 #define SUBSCRIBED "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n"
 #define PONG "+PONG\r\n"
+#define RUN ":1\r\n"
+#define REFUSED "-NOPERM this user has no permissions to run the 'eval' command\r\n"
 
 static void drop(struct redis_end_client *client)
 {
@@ -37,13 +39,18 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
         return;
     }
     text[len] = '\0';
-    client->end->asked++;
+    struct redis_end *end = client->end;
+    end->asked++;
+    snprintf(end->said, sizeof end->said, "%s", text);
     if (strstr(text, "SUBSCRIBE")) {
         client->listens = true;
         say(client, SUBSCRIBED, sizeof SUBSCRIBED - 1);
-    } else if (strstr(text, "PING")) {
-        say(client, PONG, sizeof PONG - 1);
     }
+    if (strstr(text, "return 1"))
+        say(client, end->refuses_scripts ? REFUSED : RUN,
+            end->refuses_scripts ? sizeof REFUSED - 1 : sizeof RUN - 1);
+    if (strstr(text, "PING"))
+        say(client, PONG, sizeof PONG - 1);
 }
 
 static void on_client(evutil_socket_t fd, short what, void *arg)
@@ -64,10 +71,10 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
         close(got);
 }
 
-void redis_end_init(struct redis_end *end, struct event_base *base, const char *path)
+void redis_end_init(struct redis_end *end, struct event_base *base, const char *path, bool refuses_scripts)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    *end = (struct redis_end){.base = base};
+    *end = (struct redis_end){.base = base, .refuses_scripts = refuses_scripts};
     snprintf(end->path, sizeof end->path, "%s", path);
     memcpy(at.sun_path, end->path,
            sizeof end->path < sizeof at.sun_path ? sizeof end->path : sizeof at.sun_path);

@@ -20,11 +20,13 @@ struct redis_end {
     int fd;
     struct event *event;
     struct redis_end_client clients[2]; /* as they came */
-    unsigned asked;                     /* times that something was said to us, once it was let in */
+    bool refuses_scripts;
+    unsigned asked;  /* times that something was said to us, once it was let in */
+    char said[4096]; /* that, the last time */
 };
 
 /* In a folder that is there. */
-void redis_end_init(struct redis_end *end, struct event_base *base, const char *path);
+void redis_end_init(struct redis_end *end, struct event_base *base, const char *path, bool refuses_scripts);
 void redis_end_fini(struct redis_end *end);
 /* As much as the socket takes, on the connection that listens or on the other one; how much. 0: it is full, or gone. */
 size_t redis_end_say(struct redis_end *end, bool to_listener, const void *data, size_t len);

@@ -60,17 +60,16 @@ static void wait_for(const unsigned *count)
     assert_int_not_equal(*count, 0);
 }
 
-static int set_up(void **state)
+static int begin(bool refuses_scripts)
 {
     char path[64];
-    (void)state;
     ups = downs = values_heard = messages = 0;
     longest = 0;
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/socket", folder);
     loop = gw_loop_new();
-    redis_end_init(&end, gw_loop_base(loop), path);
+    redis_end_init(&end, gw_loop_base(loop), path, refuses_scripts);
     const struct gw_redis_params params = {
         .loop = loop,
         .path = path,
@@ -79,6 +78,18 @@ static int set_up(void **state)
     assert_int_equal(gw_redis_new(&redis, &params), 0);
     wait_for(&ups);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return begin(false);
+}
+
+static int set_up_without_scripts(void **state)
+{
+    (void)state;
+    return begin(true);
 }
 
 static int tear_down(void **state)
@@ -160,6 +171,45 @@ static void test_endless_message(void **state)
     endless(true, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870911\r\n");
 }
 
+/* Only what is ours, by a script; where there are none, by name. */
+static void forget(void)
+{
+    static const char *const names[] = {"x", "yy"};
+    end.asked = 0;
+    gw_redis_forget(redis, names, 2, "MARK", 4);
+    wait_for(&end.asked);
+}
+
+static void test_forget(void **state)
+{
+    (void)state;
+    forget();
+    assert_non_null(strstr(end.said, "*6\r\n$4\r\nEVAL\r\n"));
+    assert_non_null(strstr(end.said, "$1\r\n2\r\n$1\r\nx\r\n$2\r\nyy\r\n$4\r\nMARK\r\n"));
+    assert_int_equal(downs, 0);
+}
+
+static void test_forget_without_scripts(void **state)
+{
+    (void)state;
+    forget();
+    assert_string_equal(end.said, "*3\r\n$3\r\nDEL\r\n$1\r\nx\r\n$2\r\nyy\r\n");
+    assert_int_equal(downs, 0);
+}
+
+/* What was said in the last turn is still said. */
+static void test_last_words(void **state)
+{
+    static const char *const names[] = {"x"};
+    (void)state;
+    end.asked = 0;
+    gw_redis_forget(redis, names, 1, "MARK", 4);
+    gw_redis_free(redis);
+    redis = NULL;
+    wait_for(&end.asked);
+    assert_non_null(strstr(end.said, "MARK"));
+}
+
 int main(void)
 {
     gw_log_set_level(GW_LOG_ERROR);
@@ -168,6 +218,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_value, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_endless_value, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_endless_message, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forget_without_scripts, set_up_without_scripts, tear_down),
+        cmocka_unit_test_setup_teardown(test_last_words, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
