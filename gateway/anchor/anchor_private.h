@@ -28,7 +28,16 @@ struct gw_anchor_client;
 /* What both of those who punch get. */
 struct gw_anchor_punch {
     uint8_t tag[GW_TAG_LEN], token[GW_TOKEN_ID_LEN], secret[GW_TOKEN_SECRET_LEN];
-    uint32_t round;
+    uint32_t round, again;
+    bool is_complete; /* a further round: both have spoken */
+};
+
+/* What a client said of itself when it asked for a punch. */
+struct gw_anchor_words {
+    bool has_nat;
+    peergate_Nat nat;
+    bool has_vouch;
+    peergate_Vouch vouch;
 };
 
 /* What a client that measures its NAT has; one at a time. */
@@ -96,13 +105,9 @@ struct gw_anchor_client {
     struct gw_anchor_punch punch;     /* the one that it asked for last, and the number of its request */
     uint32_t punch_number;
     struct gw_mono punch_expires;
-    /* As it said when it asked for a punch last. */
-    bool has_nat;
-    peergate_Nat nat;
-    struct gw_mono spoke; /* when that was; GW_NEVER */
+    struct gw_anchor_words words; /* the last ones */
+    struct gw_mono spoke;         /* when that was; GW_NEVER */
     uint8_t spoke_tag[GW_TAG_LEN];
-    bool has_vouch;
-    peergate_Vouch vouch;
     struct gw_anchor_token token;
     struct gw_list sides; /* of its channels */
     unsigned channel_count;
@@ -202,7 +207,10 @@ void gw_anchor_token_end(struct gw_anchor *anchor, struct gw_anchor_client *clie
 void gw_anchor_probes_fini(struct gw_anchor *anchor);
 
 /* ---- punches.c */
-/* INITIATE_PUNCH to the client: begins start_ms later with whom `message` has the addresses and the NAT of already. */
+/* The client's words that may be handed on: what it said for one occasion only if that is now, and of this tag. */
+void gw_anchor_words(const struct gw_anchor_client *client, const uint8_t tag[GW_TAG_LEN], struct gw_mono now,
+                     struct gw_anchor_words *out);
+/* INITIATE_PUNCH to the client: begins start_ms later with whom `message` has the addresses and the words of already. */
 void gw_anchor_initiate(struct gw_anchor_client *to, uint32_t number, const struct gw_anchor_punch *punch,
                         int64_t start_ns, peergate_Control *message, struct gw_mono now);
 /* PUNCH_ME_NOW to us: both begin. */

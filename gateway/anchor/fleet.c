@@ -89,7 +89,8 @@ void gw_fleet_say(struct gw_fleet *fleet, const uint8_t *to, struct gw_fleet_mes
 
 static void say_present(struct gw_fleet *fleet, const uint8_t *to, bool is_asking)
 {
-    struct gw_fleet_message message = {.kind = GW_FLEET_PRESENT, .is_asking = is_asking};
+    struct gw_fleet_message message = {
+        .kind = GW_FLEET_PRESENT, .is_asking = is_asking, .knows_further = true};
     gw_fleet_say(fleet, to, &message);
 }
 
@@ -115,24 +116,49 @@ bool gw_fleet_introduce(const struct gw_fleet *fleet, const struct gw_anchor_cli
 
 /* ---- the others */
 
-static void know(struct gw_fleet *fleet, const struct gw_fleet_place *place, struct gw_mono now)
+static struct gw_fellow *fellow_of(const struct gw_fleet *fleet, const uint8_t anchor[GW_FLEET_ID_LEN])
+{
+    for (unsigned i = 0; i < GW_FELLOWS_MAX; i++) {
+        const struct gw_fellow *fellow = &fleet->fellows[i];
+        if (!gw_mono_is_never(fellow->heard) && memcmp(fellow->place.anchor, anchor, GW_FLEET_ID_LEN) == 0)
+            return (struct gw_fellow *)(uintptr_t)fellow;
+    }
+    return NULL;
+}
+
+bool gw_fleet_knows_further(const struct gw_fleet *fleet, const uint8_t anchor[GW_FLEET_ID_LEN])
+{
+    const struct gw_fellow *fellow = fellow_of(fleet, anchor);
+    return fellow && fellow->knows_further;
+}
+
+/* A free slot, or that of the one heard longest ago. */
+static struct gw_fellow *slot_for(struct gw_fleet *fleet)
 {
     struct gw_fellow *slot = &fleet->fellows[0];
-    char text[GW_ADDR_STRLEN];
     for (unsigned i = 0; i < GW_FELLOWS_MAX; i++) {
         struct gw_fellow *fellow = &fleet->fellows[i];
-        if (!gw_mono_is_never(fellow->heard) &&
-            memcmp(fellow->place.anchor, place->anchor, GW_FLEET_ID_LEN) == 0) {
-            fellow->place = *place;
-            fellow->heard = now;
-            return;
-        }
         bool is_freer = gw_mono_is_never(fellow->heard) && !gw_mono_is_never(slot->heard);
         if (is_freer || (!gw_mono_is_never(slot->heard) && gw_mono_before(fellow->heard, slot->heard)))
             slot = fellow;
     }
-    *slot = (struct gw_fellow){*place, now};
-    gw_log_info("fleet: another anchor at %s", gw_addr_log(&place->addr, text));
+    return slot;
+}
+
+/* It may be another version in its next life. */
+static void know(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now)
+{
+    struct gw_fellow *fellow = fellow_of(fleet, message->from.anchor);
+    char text[GW_ADDR_STRLEN];
+    bool is_same = fellow && fellow->place.instance == message->from.instance;
+    bool knows_further = message->kind == GW_FLEET_PRESENT
+                             ? message->knows_further
+                             : gw_fleet_is_further(&message->punch) || (is_same && fellow->knows_further);
+    if (!fellow) {
+        fellow = slot_for(fleet);
+        gw_log_info("fleet: another anchor at %s", gw_addr_log(&message->from.addr, text));
+    }
+    *fellow = (struct gw_fellow){message->from, now, knows_further};
 }
 
 static void forget_silent(struct gw_fleet *fleet, struct gw_mono now)
@@ -166,7 +192,7 @@ void gw_anchor_fleet_heard(struct gw_anchor *anchor, const char *topic, struct g
     if (memcmp(message.from.anchor, fleet->own.anchor, GW_FLEET_ID_LEN) == 0)
         return;
     bool is_about_punch = message.kind == GW_FLEET_PUNCH || message.kind == GW_FLEET_PUNCHED;
-    know(fleet, &message.from, now);
+    know(fleet, &message, now);
     if (message.kind == GW_FLEET_PRESENT && message.is_asking)
         say_present(fleet, message.from.anchor, false);
     else if (message.kind != GW_FLEET_PRESENT && message.to_instance == fleet->own.instance)

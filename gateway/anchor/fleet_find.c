@@ -87,7 +87,10 @@ bool gw_fleet_ask(struct gw_fleet *fleet, struct gw_anchor_client *client, const
         : message->which_body == peergate_Control_punch_me_now_tag  ? GW_FLEET_WANT_PUNCH
                                                                     : GW_FLEET_WANT_ENDPOINT;
     struct gw_fleet_query *query = find(fleet, client, want, tag);
-    if (query) {
+    bool is_another = query && want == GW_FLEET_WANT_PUNCH && query->number != message->number;
+    if (is_another) { /* another round: what comes of the last one would be taken for this one's */
+        gw_fleet_query_end(fleet, query);
+    } else if (query) {
         query->number = message->number;
         return true;
     }
@@ -191,7 +194,7 @@ static peergate_Refusal ask_at(struct gw_fleet *fleet, struct gw_fleet_query *qu
     query->asked_at = now;
     if (query->want == GW_FLEET_WANT_CHANNEL)
         return gw_fleet_open_at(fleet, query, place, now);
-    gw_fleet_punch_at(fleet, query, place);
+    gw_fleet_punch_at(fleet, query, place, now);
     return peergate_Refusal_REFUSAL_NONE;
 }
 

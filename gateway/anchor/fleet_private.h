@@ -13,6 +13,7 @@
 struct gw_fellow {
     struct gw_fleet_place place;
     struct gw_mono heard; /* GW_NEVER: free */
+    bool knows_further;   /* it said so, in this life */
 };
 
 enum gw_fleet_want { GW_FLEET_WANT_ENDPOINT, GW_FLEET_WANT_CHANNEL, GW_FLEET_WANT_PUNCH };
@@ -66,6 +67,8 @@ bool gw_fleet_introduce(const struct gw_fleet *fleet, const struct gw_anchor_cli
                         const peergate_RegisterRequest *request, peergate_RegisterReply *reply);
 void gw_fleet_record_name(const struct gw_fleet *fleet, const uint8_t tag[GW_TAG_LEN],
                           const uint8_t anchor[GW_FLEET_ID_LEN], char out[GW_FLEET_NAME_MAX]);
+/* Does that anchor understand what is said of further rounds? Who does not drops such a message. */
+bool gw_fleet_knows_further(const struct gw_fleet *fleet, const uint8_t anchor[GW_FLEET_ID_LEN]);
 /* Fills in the sender, seals, tells the anchor `to`; NULL: all. */
 void gw_fleet_say(struct gw_fleet *fleet, const uint8_t *to, struct gw_fleet_message *message);
 void gw_fleet_rearm(struct gw_fleet *fleet);
@@ -107,7 +110,7 @@ peergate_Refusal gw_fleet_refusal_of(const struct gw_fleet_message *message);
 /* ---- fleet_punch.c */
 /* Asks that anchor to have its client punch. */
 void gw_fleet_punch_at(struct gw_fleet *fleet, const struct gw_fleet_query *query,
-                       const struct gw_fleet_place *place);
+                       const struct gw_fleet_place *place, struct gw_mono now);
 void gw_fleet_punch_input(struct gw_fleet *fleet, const struct gw_fleet_message *message, struct gw_mono now);
 
 #endif

@@ -21,15 +21,37 @@ static int64_t delay_told(const struct gw_fleet_punch *punch)
     return GW_MS(punch->delay_ms < DELAY_MAX_MS ? punch->delay_ms : DELAY_MAX_MS);
 }
 
-static void about(const struct gw_anchor_client *client, struct gw_fleet_punch *out)
+/* A vouch that no address can be read from is worth nothing to anybody. */
+static bool is_sound(const peergate_Vouch *vouch)
 {
+    struct gw_candidate seen;
+    return vouch->has_seen && gw_candidate_decode(&seen, &vouch->seen) == 0;
+}
+
+static void about(const struct gw_anchor_client *client, const uint8_t tag[GW_TAG_LEN], struct gw_mono now,
+                  struct gw_fleet_punch *out)
+{
+    struct gw_anchor_words words;
+    gw_anchor_words(client, tag, now, &words);
     out->address_count = gw_anchor_candidates(client, out->addresses);
-    out->has_nat = client->has_nat;
-    out->nat = client->nat;
+    out->has_nat = words.has_nat;
+    out->nat = words.nat;
+    out->has_vouch = words.has_vouch && is_sound(&words.vouch);
+    if (out->has_vouch)
+        out->vouch = words.vouch;
+}
+
+/* For that anchor: a plain round, where it knows no other. */
+static void fit(const struct gw_fleet *fleet, const uint8_t *anchor, struct gw_fleet_punch *punch)
+{
+    if (gw_fleet_knows_further(fleet, anchor))
+        return;
+    punch->again = 0;
+    punch->is_complete = punch->has_vouch = false;
 }
 
 void gw_fleet_punch_at(struct gw_fleet *fleet, const struct gw_fleet_query *query,
-                       const struct gw_fleet_place *place)
+                       const struct gw_fleet_place *place, struct gw_mono now)
 {
     struct gw_fleet_message message = {.kind = GW_FLEET_PUNCH, .to_instance = place->instance};
     struct gw_fleet_punch *punch = &message.punch;
@@ -38,9 +60,12 @@ void gw_fleet_punch_at(struct gw_fleet *fleet, const struct gw_fleet_query *quer
     memcpy(punch->token, query->punch.token, sizeof punch->token);
     memcpy(punch->secret, query->punch.secret, sizeof punch->secret);
     punch->round = query->punch.round;
+    punch->again = (uint8_t)(query->punch.again < UINT8_MAX ? query->punch.again : UINT8_MAX);
+    punch->is_complete = query->punch.is_complete;
     /* The answer passes the store, too; its other half is as far away as ours, for all that is known. */
     punch->delay_ms = delay_of(query->lookup_ns + gw_peer_rtt(query->client->peer) / 2);
-    about(query->client, punch);
+    about(query->client, query->tag, now, punch);
+    fit(fleet, place->anchor, punch);
     gw_fleet_say(fleet, place->anchor, &message);
     gw_wipe(&message, sizeof message);
 }
@@ -52,7 +77,8 @@ static void initiate(struct gw_anchor_client *to, uint32_t number, const struct 
     const struct gw_fleet_punch *told = &message->punch;
     peergate_Control out = peergate_Control_init_zero;
     peergate_InitiatePunch *body = &out.body.initiate_punch;
-    struct gw_anchor_punch punch = {.round = told->round};
+    struct gw_anchor_punch punch = {
+        .round = told->round, .again = told->again, .is_complete = told->is_complete};
     memcpy(punch.tag, message->tag, sizeof punch.tag);
     memcpy(punch.token, told->token, sizeof punch.token);
     memcpy(punch.secret, told->secret, sizeof punch.secret);
@@ -60,6 +86,8 @@ static void initiate(struct gw_anchor_client *to, uint32_t number, const struct 
         gw_candidate_encode(&body->addresses[body->addresses_count++], &told->addresses[i]);
     body->has_nat = told->has_nat;
     body->nat = told->nat;
+    body->has_vouch = told->has_vouch;
+    body->vouch = told->vouch;
     gw_anchor_initiate(to, number, &punch, start_ns, &out, now);
     gw_wipe(&punch, sizeof punch);
 }
@@ -81,7 +109,10 @@ static void asked(struct gw_fleet *fleet, const struct gw_fleet_message *message
         answer.punch.delay_ms = delay_of(its > half ? its : half);
         memcpy(answer.punch.secret, message->punch.secret, sizeof answer.punch.secret);
         answer.punch.round = message->punch.round;
-        about(client, &answer.punch);
+        answer.punch.again = message->punch.again;
+        answer.punch.is_complete = message->punch.is_complete;
+        about(client, message->tag, now, &answer.punch);
+        fit(fleet, message->from.anchor, &answer.punch);
         fleet->anchor->stats.punches++;
         initiate(client, 0, message, its - half, now);
     }

@@ -8,6 +8,13 @@
 
 #define VERSION 1u
 
+/* PRESENT. Who knows the first flag only takes any for it, and answers. */
+#define FLAG_ASKING 1u
+#define FLAG_KNOWS_FURTHER 2u
+/* Of further rounds. */
+#define FLAG_COMPLETE 1u
+#define FLAG_VOUCH 2u
+
 /* ---- parts */
 
 static void write_addr(struct gw_writer *w, const struct gw_addr *addr)
@@ -138,6 +145,51 @@ static void read_punch(struct gw_reader *r, struct gw_fleet_punch *punch)
         read_nat(r, &punch->nat);
 }
 
+/* ---- further rounds: behind everything else, if there is something to say */
+
+static void write_vouch(struct gw_writer *w, const peergate_Vouch *vouch)
+{
+    struct gw_candidate seen;
+    if (!vouch->has_seen || gw_candidate_decode(&seen, &vouch->seen) != 0) {
+        gw_writer_fail(w);
+        return;
+    }
+    write_addr(w, &seen.addr);
+    gw_write_u64_le(w, vouch->time);
+    gw_write_bytes(w, vouch->mac, sizeof vouch->mac);
+}
+
+static void read_vouch(struct gw_reader *r, peergate_Vouch *vouch)
+{
+    struct gw_candidate seen = {.kind = GW_CANDIDATE_OBSERVED};
+    read_addr(r, &seen.addr);
+    vouch->has_seen = true;
+    gw_candidate_encode(&vouch->seen, &seen);
+    vouch->time = gw_read_u64_le(r);
+    gw_read_bytes(r, vouch->mac, sizeof vouch->mac);
+}
+
+static void write_further(struct gw_writer *w, const struct gw_fleet_punch *punch)
+{
+    gw_write_u8(w, punch->again);
+    gw_write_u8(w, (uint8_t)((punch->is_complete ? FLAG_COMPLETE : 0) | (punch->has_vouch ? FLAG_VOUCH : 0)));
+    if (punch->has_vouch)
+        write_vouch(w, &punch->vouch);
+}
+
+static void read_further(struct gw_reader *r, struct gw_fleet_punch *punch)
+{
+    punch->again = gw_read_u8(r);
+    uint8_t flags = gw_read_u8(r);
+    punch->is_complete = flags & FLAG_COMPLETE;
+    punch->has_vouch = flags & FLAG_VOUCH;
+    bool is_known = (flags & ~(FLAG_COMPLETE | FLAG_VOUCH)) == 0;
+    if (!is_known || !gw_fleet_is_further(punch) || (punch->is_complete && punch->again == 0))
+        gw_reader_fail(r);
+    if (gw_reader_ok(r) && punch->has_vouch)
+        read_vouch(r, &punch->vouch);
+}
+
 /* ---- records */
 
 size_t gw_fleet_record_encode(uint8_t *out, size_t cap, const struct gw_fleet_record *record)
@@ -180,7 +232,8 @@ size_t gw_fleet_message_encode(uint8_t *out, size_t cap, const struct gw_fleet_m
     gw_write_u8(&w, (uint8_t)message->kind);
     write_place(&w, &message->from);
     if (message->kind == GW_FLEET_PRESENT) {
-        gw_write_u8(&w, message->is_asking);
+        gw_write_u8(&w, (uint8_t)((message->is_asking ? FLAG_ASKING : 0) |
+                                  (message->knows_further ? FLAG_KNOWS_FURTHER : 0)));
         return gw_writer_ok(&w) ? gw_writer_len(&w) : 0;
     }
     gw_write_u64_le(&w, message->to_instance);
@@ -193,6 +246,8 @@ size_t gw_fleet_message_encode(uint8_t *out, size_t cap, const struct gw_fleet_m
         gw_write_bytes(&w, message->key, sizeof message->key);
     }
     gw_write_u8(&w, message->refusal);
+    if (is_about_punch(message->kind) && gw_fleet_is_further(&message->punch))
+        write_further(&w, &message->punch);
     return gw_writer_ok(&w) ? gw_writer_len(&w) : 0;
 }
 
@@ -208,7 +263,9 @@ int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in)
     out->kind = (enum gw_fleet_kind)kind;
     read_place(&r, &out->from);
     if (kind == GW_FLEET_PRESENT) {
-        out->is_asking = gw_read_u8(&r) != 0;
+        uint8_t flags = gw_read_u8(&r);
+        out->is_asking = flags & FLAG_ASKING;
+        out->knows_further = flags & FLAG_KNOWS_FURTHER;
         return gw_reader_done(&r) ? 0 : GW_E_MALFORMED;
     }
     out->to_instance = gw_read_u64_le(&r);
@@ -221,6 +278,8 @@ int gw_fleet_message_decode(struct gw_fleet_message *out, struct gw_view in)
         gw_read_bytes(&r, out->key, sizeof out->key);
     }
     out->refusal = gw_read_u8(&r);
+    if (is_about_punch(out->kind) && gw_reader_left(&r) > 0)
+        read_further(&r, &out->punch);
     return gw_reader_done(&r) ? 0 : GW_E_MALFORMED;
 }
 

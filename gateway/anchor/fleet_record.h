@@ -57,12 +57,17 @@ struct gw_fleet_punch {
     unsigned address_count;
     bool has_nat;
     peergate_Nat nat;
+    /* Of further rounds. Without any of it the message is as it was before there were such. */
+    uint8_t again;
+    bool is_complete; /* not of a plain round */
+    bool has_vouch;
+    peergate_Vouch vouch;
 };
 
 struct gw_fleet_message {
     enum gw_fleet_kind kind;
     struct gw_fleet_place from;
-    bool is_asking;
+    bool is_asking, knows_further; /* ...: it understands what PUNCH and PUNCHED say of further rounds */
     /* All below: not of PRESENT. */
     uint64_t to_instance;
     uint8_t tag[GW_TAG_LEN];
@@ -72,6 +77,12 @@ struct gw_fleet_message {
     struct gw_fleet_punch punch;   /* of PUNCH and PUNCHED only */
     uint8_t refusal;
 };
+
+/* Does it say anything of a further round? */
+static inline bool gw_fleet_is_further(const struct gw_fleet_punch *punch)
+{
+    return punch->again > 0 || punch->has_vouch;
+}
 
 /* Plain forms. Encoders return the length, 0 when it does not fit; decoders 0 or GW_E_MALFORMED, with no trust in anything: counts are
  * bounded, addresses usable, nothing is left over. */

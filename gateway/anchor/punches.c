@@ -21,6 +21,8 @@ void gw_anchor_initiate(struct gw_anchor_client *to, uint32_t number, const stru
     memcpy(initiate->token, punch->token, sizeof initiate->token);
     memcpy(initiate->secret, punch->secret, sizeof initiate->secret);
     initiate->round = punch->round;
+    initiate->again = punch->again;
+    initiate->is_complete = punch->is_complete;
     initiate->start_ms = (uint32_t)(start_ms < 0 ? 0 : start_ms > START_MAX_MS ? START_MAX_MS : start_ms);
     gw_peer_send_message(to->peer, now, message);
     gw_wipe(message, sizeof *message);
@@ -51,42 +53,42 @@ static const struct gw_anchor_punch *punch_of(struct gw_anchor *anchor, struct g
     gw_random_fill(anchor->host->random, punch->token, sizeof punch->token);
     gw_random_fill(anchor->host->random, punch->secret, sizeof punch->secret);
     punch->round = request->round;
+    punch->again = request->again;
+    punch->is_complete = request->again > 0 && request->is_answer;
     return punch;
 }
 
-/* What the other one said of itself; what it said for this very occasion only if that is now, and of this tag. */
-static void add_words(peergate_InitiatePunch *initiate, const struct gw_anchor_client *about,
-                      const uint8_t tag[GW_TAG_LEN], struct gw_mono now)
+void gw_anchor_words(const struct gw_anchor_client *client, const uint8_t tag[GW_TAG_LEN], struct gw_mono now,
+                     struct gw_anchor_words *out)
 {
-    bool is_of_now = !gw_mono_is_never(about->spoke) && gw_mono_sub(now, about->spoke) < WORDS_NS &&
-                     memcmp(about->spoke_tag, tag, sizeof about->spoke_tag) == 0;
-    initiate->has_nat = about->has_nat;
-    initiate->nat = about->nat;
-    initiate->nat.has_last &= is_of_now;
-    initiate->has_vouch = about->has_vouch && is_of_now;
-    initiate->vouch = about->vouch;
+    bool is_of_now = !gw_mono_is_never(client->spoke) && gw_mono_sub(now, client->spoke) < WORDS_NS &&
+                     memcmp(client->spoke_tag, tag, sizeof client->spoke_tag) == 0;
+    *out = client->words;
+    out->nat.has_last &= is_of_now;
+    out->has_vouch &= is_of_now;
 }
 
 static void remember(struct gw_anchor_client *client, const peergate_PunchMeNow *request, struct gw_mono now)
 {
-    client->has_nat = request->has_nat;
-    client->nat = request->nat;
-    client->has_vouch = request->has_vouch;
-    client->vouch = request->vouch;
+    client->words =
+        (struct gw_anchor_words){request->has_nat, request->nat, request->has_vouch, request->vouch};
     client->spoke = now;
     memcpy(client->spoke_tag, request->tag, sizeof client->spoke_tag);
 }
 
 /* Half of the longer round trip is how long the slower one takes to hear of it. */
 static void send(struct gw_anchor_client *to, const struct gw_anchor_client *about, uint32_t number,
-                 const struct gw_anchor_punch *punch, const peergate_PunchMeNow *request, struct gw_mono now)
+                 const struct gw_anchor_punch *punch, struct gw_mono now)
 {
     peergate_Control message = peergate_Control_init_zero;
     peergate_InitiatePunch *initiate = &message.body.initiate_punch;
+    struct gw_anchor_words words;
+    gw_anchor_words(about, punch->tag, now, &words);
     initiate->addresses_count = (pb_size_t)gw_anchor_addresses(about, initiate->addresses);
-    initiate->again = request->again;
-    initiate->is_complete = request->again > 0 && request->is_answer;
-    add_words(initiate, about, punch->tag, now);
+    initiate->has_nat = words.has_nat;
+    initiate->nat = words.nat;
+    initiate->has_vouch = words.has_vouch;
+    initiate->vouch = words.vouch;
     gw_anchor_initiate(to, number, punch, (gw_peer_rtt(about->peer) - gw_peer_rtt(to->peer)) / 2, &message,
                        now);
 }
@@ -112,6 +114,6 @@ void gw_anchor_answer_punch(struct gw_anchor *anchor, struct gw_anchor_client *c
         return;
     }
     anchor->stats.punches++;
-    send(other, client, 0, punch, request, now);
-    send(client, other, message->number, punch, request, now);
+    send(other, client, 0, punch, now);
+    send(client, other, message->number, punch, now);
 }

@@ -43,6 +43,7 @@ static void message(struct gw_view in)
     for (unsigned i = 0; i < message.punch.address_count; i++)
         assert(gw_candidate_is_usable(&message.punch.addresses[i].addr));
     assert(memcmp(&message.punch, &again.punch, sizeof message.punch) == 0);
+    assert(!message.punch.is_complete || message.punch.again > 0);
 }
 
 static void sealed(struct gw_view in)

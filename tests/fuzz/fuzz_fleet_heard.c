@@ -116,6 +116,9 @@ static void ask(unsigned op)
         message.which_body = peergate_Control_punch_me_now_tag;
         memcpy(message.body.punch_me_now.tag, tag, sizeof tag);
         message.body.punch_me_now.has_nat = op & 4;
+        message.body.punch_me_now.again = op >> 3 & 1;
+        message.body.punch_me_now.is_answer = op & 16;
+        message.body.punch_me_now.has_vouch = op & 32;
     }
     gw_peer_send_message(a_to_anchor, sim_now(a), &message);
     sim_node_pump(a);

@@ -42,6 +42,53 @@ static bool count(struct sim_node *from, const struct gw_tuple *tuple, const uin
     return true;
 }
 
+/* ---- an anchor of a version that knows plain rounds only */
+
+static bool is_second_old;
+static struct gw_fleet_ops ops_of[2];
+
+static struct gw_fleet_message read_message(const char *topic, const uint8_t *bytes, size_t len)
+{
+    const struct gw_fleet *fleet = gw_gateway_anchor(anchors[0]->gateway)->fleet;
+    struct gw_fleet_message message;
+    uint8_t plain[GW_FLEET_PLAIN_MAX];
+    size_t plain_len;
+    assert_true(gw_fleet_open(plain, &plain_len, (struct gw_view){bytes, len}, topic, fleet->key,
+                              gw_crypto_system()));
+    assert_int_equal(gw_fleet_message_decode(&message, (struct gw_view){plain, plain_len}), 0);
+    return message;
+}
+
+/* Of the second anchor's words what it would not say. */
+static void tell_as_old(const char *topic, const uint8_t *bytes, size_t len, void *ctx)
+{
+    const struct gw_fleet *fleet = gw_gateway_anchor(anchors[1]->gateway)->fleet;
+    struct gw_fleet_message message = read_message(topic, bytes, len);
+    uint8_t plain[GW_FLEET_PLAIN_MAX], sealed[GW_FLEET_SEALED_MAX];
+    message.knows_further = message.punch.is_complete = message.punch.has_vouch = false;
+    message.punch.again = 0;
+    size_t plain_len = gw_fleet_message_encode(plain, sizeof plain, &message);
+    assert_true(plain_len > 0);
+    len = gw_fleet_seal(sealed, plain, plain_len, topic, NULL, fleet->key, gw_crypto_system(),
+                        gw_random_system());
+    store.members[1].ops.tell(topic, sealed, len, ctx);
+}
+
+/* What the first one says it has to understand. */
+static void tell_to_old(const char *topic, const uint8_t *bytes, size_t len, void *ctx)
+{
+    struct gw_fleet_message message = read_message(topic, bytes, len);
+    assert_false(gw_fleet_is_further(&message.punch));
+    store.members[0].ops.tell(topic, bytes, len, ctx);
+}
+
+static void make_old(unsigned i)
+{
+    ops_of[i] = store.members[i].ops;
+    ops_of[i].tell = i == 0 ? tell_to_old : tell_as_old;
+    anchors[i]->params.anchor.fleet.ops = &ops_of[i];
+}
+
 static void begin(enum nat_kind kind_a, enum nat_kind kind_b, uint64_t seed, int64_t store_delay)
 {
     sim_net_init(&net, seed, NULL);
@@ -57,6 +104,8 @@ static void begin(enum nat_kind kind_a, enum nat_kind kind_b, uint64_t seed, int
         anchors[i]->params.anchor.is_enabled = true;
         anchors[i]->params.anchor.relays = false;
         sim_store_join(&store, anchors[i], secret);
+        if (is_second_old)
+            make_old(i);
         sim_node_restart(anchors[i]);
         sim_node_add_unlocated(anchors[i], a);
         sim_node_add_unlocated(anchors[i], b);
@@ -125,6 +174,54 @@ static void test_kinds(void **state)
     }
     print_message("25 pairs met across two anchors, the slowest after %lld ms\n",
                   (long long)(slowest / GW_MS(1)));
+}
+
+/* Where the plain round leads nowhere: as with one anchor (sim/meet), in the same time. */
+static void test_further(void **state)
+{
+    (void)state;
+    static const struct {
+        enum nat_kind a, b;
+        int64_t limit_ns;
+    } table[] = {
+        {NAT_KIND_SYMMETRIC_SEQUENTIAL, NAT_KIND_PORT_RESTRICTED, GW_S(8)},
+        {NAT_KIND_PORT_RESTRICTED, NAT_KIND_SYMMETRIC_SEQUENTIAL, GW_S(8)},
+        {NAT_KIND_SYMMETRIC_SEQUENTIAL, NAT_KIND_SYMMETRIC_SEQUENTIAL, GW_S(15)},
+        {NAT_KIND_SYMMETRIC_RANDOM, NAT_KIND_PORT_RESTRICTED, GW_S(15)},
+        {NAT_KIND_PORT_RESTRICTED, NAT_KIND_SYMMETRIC_RANDOM, GW_S(15)},
+        {NAT_KIND_LINUX_RANDOM, NAT_KIND_CGNAT_DOUBLE, GW_S(15)},
+    };
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
+        begin(table[i].a, table[i].b, 800 + i, GW_MS(5));
+        int64_t took = time_to_meet(table[i].limit_ns);
+        print_message("%s x %s: %lld ms, %llu probes\n", nat_kind_name(table[i].a), nat_kind_name(table[i].b),
+                      (long long)(took / GW_MS(1)), (unsigned long long)probes);
+        assert_true(took < table[i].limit_ns);
+        assert_in_range(probes, 1, 2 * (2048 + 512 + 400));
+        assert_int_equal(frames, 0);
+        end();
+    }
+}
+
+/* A fellow that knows nothing of them: it is told nothing that it would not understand, and plain rounds are as before. */
+static void test_old_fellow(void **state)
+{
+    (void)state;
+    static const enum nat_kind kinds[] = {NAT_KIND_PORT_RESTRICTED, NAT_KIND_SYMMETRIC_SEQUENTIAL};
+    is_second_old = true;
+    for (unsigned i = 0; i < 4; i++) {
+        begin(kinds[i & 1], kinds[i >> 1], 900 + i, GW_MS(5));
+        int64_t took = time_to_meet(GW_S(20));
+        assert_true(i > 0 || took < GW_S(5));
+        for (unsigned j = 0; j < 2; j++) {
+            struct gw_fleet_stats stats;
+            assert_true(gw_anchor_fleet_stats(gw_gateway_anchor(anchors[j]->gateway), &stats));
+            assert_int_equal(stats.dropped_garbage, 0);
+            assert_true(stats_of(j).punches > 0);
+        }
+        end();
+    }
+    is_second_old = false;
 }
 
 /* Both begin at the same time, however far the store is. */
@@ -254,8 +351,10 @@ static void test_mad_fellow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),   cmocka_unit_test(test_same_time), cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_unknown), cmocka_unit_test(test_replayed),  cmocka_unit_test(test_mad_fellow),
+        cmocka_unit_test(test_kinds),      cmocka_unit_test(test_further),
+        cmocka_unit_test(test_old_fellow), cmocka_unit_test(test_same_time),
+        cmocka_unit_test(test_lost),       cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_replayed),   cmocka_unit_test(test_mad_fellow),
     };
     gw_log_set_level(getenv("GW_DEBUG") ? GW_LOG_DEBUG : GW_LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

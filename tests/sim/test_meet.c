@@ -254,8 +254,8 @@ static void test_made_up(void **state)
     begin(NAT_KIND_SYMMETRIC_RANDOM, NAT_KIND_PORT_RESTRICTED, 21);
     memcpy(tag, tag_of_pair(), sizeof tag);
     assert_true(time_to_meet(GW_S(15)) < GW_S(15));
-    assert_true(anchor_to_a->anchor_client->has_vouch);
-    vouch = anchor_to_a->anchor_client->vouch;
+    assert_true(anchor_to_a->anchor_client->words.has_vouch);
+    vouch = anchor_to_a->anchor_client->words.vouch;
     assert_int_equal(gw_candidate_decode(&candidate, &vouch.seen), 0);
     victim = candidate.addr;
     a->is_down = true; /* and somebody else has its address */
