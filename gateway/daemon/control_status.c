@@ -117,8 +117,8 @@ static json_t *drops(const struct gw_network *network)
         {"malformed", stats.dropped_malformed}, {"unknown", stats.dropped_unknown},
         {"auth", stats.dropped_auth}, {"replay", stats.dropped_replay}, {"mac", stats.dropped_mac},
         {"limit", stats.dropped_limit}, {"queue", stats.dropped_queue}, {"inner", stats.dropped_inner},
-        {"too_long", stats.dropped_too_long}, {"handshakes_queued", stats.handshakes_queued},
-        {"cookies_sent", stats.cookies_sent});
+        {"too_long", stats.dropped_too_long}, {"false_acks", stats.false_acks},
+        {"handshakes_queued", stats.handshakes_queued}, {"cookies_sent", stats.cookies_sent});
 }
 
 static json_t *link_stats(const struct gw_network *network)

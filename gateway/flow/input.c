@@ -122,6 +122,7 @@ static int take_ack(struct gw_mux *mux, struct gw_view body)
         return GW_E_MALFORMED;
     int err = gw_recovery_on_ack(&mux->recovery, mux->now, &ack);
     flush_acked_run(mux);
+    mux->is_broken |= err == GW_E_MALFORMED;
     return err;
 }
 
@@ -176,7 +177,7 @@ void gw_mux_packet_begin(struct gw_mux *mux, struct gw_mono now, size_t datagram
 
 int gw_mux_frame(struct gw_mux *mux, const struct gw_frame *frame)
 {
-    if (mux->packet.is_ignored)
+    if (mux->packet.is_ignored || mux->is_broken)
         return 0;
     mux->depth++;
     int err = dispatch(mux, frame);

@@ -342,6 +342,11 @@ unsigned gw_mux_unanswered_probes(const struct gw_mux *mux)
     return mux->recovery.pto_count;
 }
 
+bool gw_mux_is_broken(const struct gw_mux *mux)
+{
+    return mux->is_broken;
+}
+
 bool gw_mux_has_streams(const struct gw_mux *mux)
 {
     return mux->streams.len > 0;

@@ -71,6 +71,10 @@ int gw_mux_frame(struct gw_mux *mux, const struct gw_frame *frame);
 void gw_mux_packet_end(struct gw_mux *mux);
 void gw_mux_input_flush(struct gw_mux *mux, struct gw_mono now);
 
+/* The peer has acknowledged what was never sent (RFC 9000, 13.1: PROTOCOL_VIOLATION): nobody knows what it has got, and what it will take for a packet that came before. No frame is
+ * taken any more; the mux is to be freed, and the next one needs another instance. */
+bool gw_mux_is_broken(const struct gw_mux *mux);
+
 /* Frames out: writes the frames of one packet into buf[0..cap) and records it as sent at `now`; 0 = nothing now
  * (idle, blocked by the window, or the pacer says later: a deadline is then armed). Acks are never held by the
  * pacer. Pull it again while it fills cap: packets of bulk data are exactly cap bytes long, which is what makes a

@@ -115,6 +115,7 @@ struct gw_mux {
     uint64_t turn_bytes;             /* received since the last flush */
     struct gw_list blocked, stalled; /* longest first */
 
+    bool is_broken;         /* gw_mux_is_broken */
     struct gw_mono tidy_at; /* when idle memory is given back; GW_NEVER */
     uint64_t packets_sent, bytes_sent, bytes_received, datagrams_dropped, violations;
 };

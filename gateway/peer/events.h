@@ -58,6 +58,7 @@ struct gw_gateway_stats {
     uint64_t dropped_queue;    /* handshakes or replies beyond their queue */
     uint64_t dropped_inner;    /* an opened packet that makes no sense */
     uint64_t dropped_too_long; /* a datagram of ours that no packet of the path carries */
+    uint64_t false_acks; /* of flow packets that were never sent: each has ended the flows with a peer */
     uint64_t handshakes_queued, cookies_sent;
     uint64_t send_errors;
 };

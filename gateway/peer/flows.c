@@ -97,6 +97,24 @@ void gw_peer_flows_end_both(struct gw_peer *peer, struct gw_mono now, enum gw_re
         gw_mux_end(peer->mux, now, reason);
 }
 
+bool gw_peer_flows_may_use(const struct gw_peer *peer, const struct gw_keypair *kp)
+{
+    return gw_mono_is_never(peer->flows_over_at) || gw_mono_before(peer->flows_over_at, kp->born);
+}
+
+/* What is on its way belongs to flows that are over, and nothing in it would tell: it would break the next ones, too. So these have keys of their own. */
+void gw_peer_flows_mend(struct gw_peer *peer, struct gw_mono now)
+{
+    if (!peer->mux || !gw_mux_is_broken(peer->mux))
+        return;
+    peer->host->stats.false_acks++;
+    gw_peer_tell(peer, now, GW_LOG_WARN,
+                 "acknowledged what was never sent: its flows are over, and begin anew on new keys");
+    peer->flows_over_at = now;
+    gw_peer_flows_end(peer, now, GW_REASON_PROTOCOL);
+    gw_session_doubt(peer->session, now);
+}
+
 void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono now)
 {
     if (peer->mux && peer->has_mux_bound && peer->remote_instance != instance) {
@@ -114,7 +132,8 @@ void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono 
 
 bool gw_peer_flows_may_send(const struct gw_peer *peer)
 {
-    if (!peer->mux || gw_peer_is_stock(peer))
+    if (!peer->mux || gw_peer_is_stock(peer) ||
+        (peer->hello.kp && !gw_peer_flows_may_use(peer, peer->hello.kp)))
         return false;
     /* Known by peer ID: surely one of ours, so an open may ride with the first HELLO. */
     return peer->kind == GW_PEER_PEERGATE || peer->config.has_ed25519;

@@ -37,7 +37,7 @@ static struct gw_mux *mux_of(struct packet *packet)
 {
     struct gw_peer *peer = packet->peer;
     const struct gw_keypair *kp = packet->kp;
-    if (peer->seal_conflict != GW_SEAL_AGREED || !kp->has_hello ||
+    if (peer->seal_conflict != GW_SEAL_AGREED || !kp->has_hello || !gw_peer_flows_may_use(peer, kp) ||
         kp->peer_instance != peer->remote_instance || gw_peer_holds_data(peer, &packet->train->tuple))
         return NULL;
     if (kp == peer->hello.kp && (!peer->hello.are_flows_bound || packet->counter < peer->hello.flows_floor))
@@ -56,7 +56,10 @@ static int flow_frame(struct packet *packet, const struct gw_frame *frame)
     if (!packet->is_in_mux)
         gw_mux_packet_begin(mux, packet->now, packet->datagram_len, packet->train->ecn);
     packet->is_in_mux = true;
-    return gw_mux_frame(mux, frame);
+    int err = gw_mux_frame(mux, frame);
+    if (err != 0 && gw_mux_is_broken(mux))
+        gw_peer_mark_ready(packet->peer); /* ends it, when nobody is in the middle of a train */
+    return err;
 }
 
 /* This one and those below: whether it wants an answer. */

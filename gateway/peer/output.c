@@ -361,6 +361,7 @@ bool gw_peer_output(struct gw_peer *peer, struct gw_mono now, struct gw_train *t
     gw_peer_hello_expire(peer, now);
     if (peer->mux && gw_peer_is_stock(peer))
         gw_peer_flows_end(peer, now, GW_REASON_UNREACHABLE);
+    gw_peer_flows_mend(peer, now);
     gw_peer_flows_doubt(peer, now);
     gw_peer_flows_try_again(peer, now);
     if (has_something(peer, now) && gw_peer_has_endpoint(peer))

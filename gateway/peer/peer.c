@@ -172,7 +172,7 @@ int gw_peer_new(struct gw_peer **out, struct gw_peer_host *host, const struct gw
     gw_peer_told_init(&peer->told, now);
     gw_peer_alias_configured(peer);
     peer->clock_told_at = UINT64_MAX;
-    peer->shut_out_at = peer->ended_at = GW_NEVER;
+    peer->shut_out_at = peer->ended_at = peer->flows_over_at = GW_NEVER;
     gw_peer_new_instance(peer);
 
     int err = gw_deadlines_reserve(&host->deadlines);

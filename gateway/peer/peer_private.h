@@ -163,6 +163,8 @@ struct gw_peer {
     bool is_goodbye_due;        /* the same, since it ends itself */
     struct gw_mono shut_out_at; /* when it did the one; GW_NEVER = it has not, or there is a session again */
     struct gw_mono ended_at;    /* ... the other */
+    struct gw_mono
+        flows_over_at; /* key pairs of then and before carry flows no more; GW_NEVER = there are none such */
     size_t mux_max_plain, mux_overhead; /* as last told to the mux */
     uint64_t full_acked_seen;           /* gw_mux_full_acked, when last looked at */
     unsigned probes_seen;               /* gw_mux_unanswered_probes, when last looked at */
@@ -303,6 +305,10 @@ void gw_peer_flows_bind(struct gw_peer *peer, uint64_t instance, struct gw_mono 
 void gw_peer_flows_end(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
 /* The same, told to the peer by what goes out next; gw_peer_free follows. */
 void gw_peer_flows_end_both(struct gw_peer *peer, struct gw_mono now, enum gw_reason reason);
+/* If the peer has acknowledged what was never sent: they end with PROTOCOL, and begin anew on new keys, with another instance. */
+void gw_peer_flows_mend(struct gw_peer *peer, struct gw_mono now);
+/* Is the key pair one that flows may go by? */
+bool gw_peer_flows_may_use(const struct gw_peer *peer, const struct gw_keypair *kp);
 /* Looks at how long nothing of ours was acknowledged, and draws the conclusions. */
 void gw_peer_flows_doubt(struct gw_peer *peer, struct gw_mono now);
 /* If is_retry_due: what waits for an answer asks again. */

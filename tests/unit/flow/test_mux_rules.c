@@ -35,8 +35,7 @@ static void test_session_violations(void **state)
         {GW_FRAME_MAX_STREAMS, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 8},
         {GW_FRAME_BLOCKED, {3}, 1},
         {GW_FRAME_PING, {1}, 1},
-        {GW_FRAME_ACK, {7, 0, 0, 0, 0}, 5}, /* never sent */
-        {GW_FRAME_NUMBER, {9}, 1},          /* a second one */
+        {GW_FRAME_NUMBER, {9}, 1}, /* a second one */
         {GW_FRAME_DATAGRAM, {0x40}, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -47,6 +46,22 @@ static void test_session_violations(void **state)
     }
     assert_int_equal(user.opened, 0);
     assert_int_equal(streams_open(), 0);
+}
+
+/* Nothing that follows can be relied on (RFC 9000, 13.1): neither what the peer got nor what it says. */
+static void test_ack_of_what_was_never_sent(void **state)
+{
+    (void)state;
+    static const uint8_t ours[] = {0, 0, 0, 0, 0}, never_sent[] = {1, 0, 1, 0, 0};
+    open_ours();
+    assert_int_equal(solo_pull_all(&solo), 1);
+    assert_int_equal(solo_feed(&solo, GW_FRAME_ACK, ours, sizeof ours), 0);
+    assert_false(gw_mux_is_broken(solo.mux));
+    assert_int_equal(solo_feed(&solo, GW_FRAME_ACK, never_sent, sizeof never_sent), GW_E_MALFORMED);
+    assert_true(gw_mux_is_broken(solo.mux));
+    assert_int_equal(violations(), 1);
+    assert_int_equal(solo_feed_stream(&solo, PEER_ID, 0, preface, sizeof preface, false), 0);
+    assert_int_equal(user.opened, 0);
 }
 
 static void test_frames_need_a_number(void **state)
@@ -315,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_session_violations),
+        TEST(test_ack_of_what_was_never_sent),
         TEST(test_frames_need_a_number),
         TEST(test_duplicates),
         TEST(test_ce_is_echoed),
