@@ -114,9 +114,10 @@ bool gw_dns_address_input(struct gw_dns_address *dns, const struct gw_peer *peer
 {
     struct gw_addr from, to;
     gw_ip_destination(&to, packet, ip);
+    if (!gw_netstack_link_has_address(dns->link, &to))
+        return false; /* all but every packet */
     gw_ip_source(&from, packet, ip);
-    if (!gw_netstack_link_has_address(dns->link, &to) || !may_ask(dns, &from) ||
-        (hint->segment_len > 0 && ip->protocol != GW_IP_TCP) ||
+    if (!may_ask(dns, &from) || (hint->segment_len > 0 && ip->protocol != GW_IP_TCP) ||
         (peer && gw_peer_config_owns(gw_peer_config(peer), &to)))
         return false;
     gw_netstack_link_input(dns->link, now, packet, ip->total_len, hint->is_checksum_left, NULL, 0);

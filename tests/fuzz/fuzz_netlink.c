@@ -70,12 +70,6 @@ int mnl_socket_get_fd(const struct mnl_socket *nl)
     return kernel.fd;
 }
 
-int mnl_socket_setsockopt(const struct mnl_socket *nl, int type, void *value, socklen_t len)
-{
-    (void)nl, (void)type, (void)value, (void)len;
-    return 0;
-}
-
 unsigned int mnl_socket_get_portid(const struct mnl_socket *nl)
 {
     (void)nl;
