@@ -231,7 +231,7 @@ static void test_one_of_two_leaves(void **state)
 {
     (void)state;
     four_nodes(54, &(struct sim_link_params){.delay_ns = DELAY});
-    add(b, anchors[0], true);
+    sim_node_add_anchor(b, anchors[0]);
     sim_net_run(&net, GW_S(1));
     const struct sim_store_entry *both = record_of(0);
     size_t len = both->len;
@@ -261,7 +261,7 @@ static void test_others_stay(void **state)
     end();
 
     four_nodes(56, &(struct sim_link_params){.delay_ns = DELAY});
-    add(b, anchors[0], true);
+    sim_node_add_anchor(b, anchors[0]);
     sim_net_run(&net, GW_S(1));
     dismiss(anchors[1], b);
     sim_net_run(&net, 2 * DELAY);

@@ -316,7 +316,8 @@ static void test_what_has_nobody_there_is_ended(void **state)
     /* From what is no address of this machine any more. */
     assert_int_equal(gw_addr_parse_ip(&local, "10.64.0.9", 5000), 0);
     gw_gate_end(gate, now, &local, &remote);
-    struct packet packet = with_ports(v4("10.64.0.9", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), 5000, 80);
+    struct packet packet =
+        with_ports(packet_v4("10.64.0.9", "10.64.0.2", GW_IP_TCP, 0, false, 1, 20), 5000, 80);
     packet.bytes[20 + 13] = GW_TCP_ACK;
     assert_false(goes_out(packet));
 }
@@ -406,9 +407,10 @@ static void test_no_syn_slips_through_in_pieces(void **state)
 static void test_nothing_goes_beyond_64_kb(void **state)
 {
     (void)state;
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 65520, false, 7, 8)), GW_GATE_KERNEL);
-    assert_int_equal(in(v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 65528, false, 7, 64)), GW_GATE_NOBODY);
-    assert_int_equal(in(v4("10.64.0.2", "192.168.1.1", GW_IP_UDP, 65528, false, 7, 64)), GW_GATE_NOBODY);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 65520, false, 7, 8)), GW_GATE_KERNEL);
+    assert_int_equal(in(packet_v4("10.64.0.2", "10.64.0.1", GW_IP_UDP, 65528, false, 7, 64)), GW_GATE_NOBODY);
+    assert_int_equal(in(packet_v4("10.64.0.2", "192.168.1.1", GW_IP_UDP, 65528, false, 7, 64)),
+                     GW_GATE_NOBODY);
 }
 
 static void test_other_protocols_and_addresses(void **state)
