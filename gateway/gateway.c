@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's root: how it is made and ends, and its deadlines. Trains in are input.c's, trains out output.c's, the peers peers.c's, what is seen of the rest views.c's. */
 #include "gateway/base/err.h"
+#include "gateway/base/log.h"
 #include "gateway/base/secret.h"
 #include "gateway/gateway_private.h"
 
@@ -141,8 +142,18 @@ struct gw_mono gw_gateway_next_deadline(const struct gateway *gateway)
     return gw_deadlines_next(&gateway->host.deadlines);
 }
 
+void gw_gateway_was_stopped(struct gateway *gateway, struct gw_mono now)
+{
+    if (gw_mono_sub(now, gateway->kicked) < GW_S(1)) /* the loop knew it, too */
+        return;
+    gw_log_info("nothing ran here for %lld s: trying the peers again",
+                (long long)(gw_mono_sub(now, gw_deadlines_next(&gateway->host.deadlines)) / GW_S(1)));
+    gw_gateway_kick(gateway, now);
+}
+
 void gw_gateway_expire(struct gateway *gateway, struct gw_mono now)
 {
+    gw_gateway_look_back(gateway, now);
     gateway->host.now = now;
     gw_deadlines_expire(&gateway->host.deadlines, now);
 }

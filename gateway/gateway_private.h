@@ -41,9 +41,22 @@ struct gateway {
     struct gw_discovery *discovery;
     struct gw_anchor *anchor; /* NULL: this node is none */
     struct gw_stun *stun;
-    bool is_anchor_auto;  /* it is one while this node is reachable from anywhere */
-    bool is_forward_turn; /* the next train is one that this node relays */
+    struct gw_mono kicked; /* the last time */
+    bool is_anchor_auto;   /* it is one while this node is reachable from anywhere */
+    bool is_forward_turn;  /* the next train is one that this node relays */
 };
+
+/* ---- gateway.c */
+#define GW_STOPPED_NS GW_S(3)
+/* A deadline was missed by so much, and nothing ran. */
+void gw_gateway_was_stopped(struct gateway *gateway, struct gw_mono now);
+/* Before anything else of a turn: whoever did not run for long (stopped, frozen) has been forgotten by routers and peers, as if the machine had slept. */
+static inline void gw_gateway_look_back(struct gateway *gateway, struct gw_mono now)
+{
+    if (gw_mono_sub(now, gateway->host.now) > GW_STOPPED_NS &&
+        gw_mono_due(gw_mono_add(gw_deadlines_next(&gateway->host.deadlines), GW_STOPPED_NS), now))
+        gw_gateway_was_stopped(gateway, now);
+}
 
 /* ---- hooks.c: what discovery and anchor hear of peers */
 void gw_hooks_init(struct gateway *gateway);

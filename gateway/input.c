@@ -151,6 +151,7 @@ static void input_datagram(struct input *in, uint8_t *datagram, size_t len)
 void gw_gateway_input(struct gateway *gateway, struct gw_mono now, struct gw_train *train)
 {
     struct input in = {.gateway = gateway, .now = now, .train = train, .outer = train};
+    gw_gateway_look_back(gateway, now);
     gateway->host.now = now;
     gateway->host.input = train;
     gateway->host.again_peer = NULL;

@@ -73,7 +73,9 @@ void gw_gateway_call(struct gateway *gateway, struct gw_mono now, struct gw_peer
 
 void gw_gateway_kick(struct gateway *gateway, struct gw_mono now)
 {
-    gateway->host.now = now;
+    if (gateway->kicked.ns == now.ns) /* by whoever else noticed it in this turn */
+        return;
+    gateway->host.now = gateway->kicked = now;
     for (struct gw_map_node *node = gw_map_first(&gateway->host.peers); node;
          node = gw_map_next(&gateway->host.peers, node)) {
         struct gw_peer *peer = gw_map_entry(node, struct gw_peer, by_key);

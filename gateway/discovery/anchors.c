@@ -425,7 +425,11 @@ static bool was_heard(const struct gw_anchor_use *use, struct gw_mono now)
 
 void gw_anchor_use_touch(struct gw_anchor_use *use, struct gw_mono now)
 {
-    if (is_connected(use) && use->number == 0 && !was_heard(use, now))
+    if (!is_connected(use) || use->number != 0)
+        return;
+    if (was_heard(use, now)) /* before it went silent, maybe */
+        arm(use, gw_mono_min(use->deadline.at, gw_mono_add(now, TOUCH_NS)));
+    else
         begin_request(use, use->is_round_due ? first_reach(use->discovery) : NULL, now);
 }
 

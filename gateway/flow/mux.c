@@ -9,6 +9,10 @@
 #include <string.h>
 
 #define FULL_SLACK 16u /* so much shorter is full, too */
+#define BACK_PROBES \
+    2u /* unanswered, and the peer is heard: the way may be there again, and the next probe is due the later the longer it was not */
+#define BACKS_MAX 2u /* then it hears us, and does not answer */
+#define REPEATED 10u /* packets, as many as a new path takes at once */
 #define DEFAULT_MAX_STREAMS 16384u
 #define DEFAULT_MAX_PLAIN 1200u
 #define DEFAULT_OVERHEAD 80u
@@ -319,11 +323,34 @@ void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, s
     gw_mux_leave(mux, false);
 }
 
+static void repeat_oldest(struct gw_mux *mux)
+{
+    for (unsigned i = 0; i < REPEATED && gw_recovery_repeat_oldest(&mux->recovery); i++)
+        ;
+}
+
+void gw_mux_path_lost(struct gw_mux *mux, struct gw_mono now)
+{
+    gw_mux_enter(mux, now);
+    repeat_oldest(mux);
+    gw_mux_leave(mux, false);
+}
+
+bool gw_mux_is_back(struct gw_mux *mux)
+{
+    if (mux->recovery.pto_count < BACK_PROBES || mux->recovery.backs >= BACKS_MAX)
+        return false;
+    mux->recovery.backs++;
+    return true;
+}
+
 void gw_mux_try_again(struct gw_mux *mux, struct gw_mono now)
 {
     if (mux->recovery.outstanding == 0)
         return;
     gw_mux_enter(mux, now);
+    if (mux->recovery.pto_count > 0)
+        repeat_oldest(mux);
     mux->recovery.pto_count = 0;
     if (mux->probes == 0)
         mux->probes = 1;

@@ -58,6 +58,12 @@ void gw_mux_end(struct gw_mux *mux, struct gw_mono now, enum gw_reason reason);
  * again. */
 void gw_mux_set_path(struct gw_mux *mux, struct gw_mono now, size_t max_plain, size_t overhead,
                      int64_t rtt_hint_ns, bool is_new);
+/* After gw_mux_set_path: what is outstanding left on a path that is lost. The oldest of it is repeated before anything new is sent, and not only when the ack of something new shows that it is missing:
+ * what comes behind it helps no reader. */
+void gw_mux_path_lost(struct gw_mux *mux, struct gw_mono now);
+
+/* The peer was heard. true: after a silence that may be over, so gw_mux_try_again is worth it. */
+bool gw_mux_is_back(struct gw_mux *mux);
 
 /* The network is another one, or there again: what waits for an answer is asked for now, not when the time between probes, which has grown, is over. */
 void gw_mux_try_again(struct gw_mux *mux, struct gw_mono now);

@@ -18,6 +18,8 @@
 #define MAX_PTO_NS GW_S(2)
 #define PERSISTENT_PTOS 3
 #define MAX_PTO_SHIFT 16u
+#define OUTAGE_NS \
+    GW_S(1) /* and four times what was waited for: no round trip, but somebody who stood still */
 
 /* What one ACK, or one expiry, did: the beginnings of gw_cc_ack. */
 struct outcome {
@@ -45,9 +47,10 @@ void gw_recovery_new_path(struct gw_recovery *recovery, struct gw_mono now, int6
     recovery->rtt_hint_ns = rtt_hint_ns;
     recovery->path_first = recovery->sent.next;
     recovery->inflight = 0;
-    recovery->pto_count = 0;
+    recovery->pto_count = recovery->backs = 0;
     recovery->window_factor = 1;
     recovery->has_loss_run = false;
+    recovery->is_after_outage = false;
     gw_rate_init(&recovery->rate, now);
 }
 
@@ -173,6 +176,24 @@ static void take_range(struct gw_recovery *recovery, struct gw_mono now, uint64_
     struct gw_sent_packet *top = gw_sent_at(sent, end - 1);
     if (top->u.run_start > start)
         top->u.run_start = start;
+}
+
+/* Who was stopped, or slept, answers when it goes on what came in meanwhile. Such times, and the rate that follows from them, would make every timer and the pacing wait for as long again. So
+ * neither that nor what else was sent before counts; what is sent from now on does, however long it takes. */
+static bool is_round_trip(struct gw_recovery *recovery, struct gw_mono now, struct gw_mono sent_at)
+{
+    int64_t sample = gw_mono_sub(now, sent_at), expected = 2 * gw_recovery_rtt(recovery);
+    if (recovery->srtt_ns > 0)
+        expected = recovery->srtt_ns + 4 * recovery->rttvar_ns;
+    bool is_known = recovery->is_after_outage || sample < OUTAGE_NS || sample / 4 < expected;
+    recovery->is_after_outage = !is_known;
+    if (is_known)
+        return true;
+    recovery->path_first = recovery->sent.next;
+    recovery->inflight = 0;
+    recovery->has_loss_run = false;
+    gw_rate_init(&recovery->rate, now);
+    return false;
 }
 
 /* RFC 9002, 5.1 to 5.3. Returns the sample. */
@@ -314,6 +335,7 @@ int gw_recovery_on_ack(struct gw_recovery *recovery, struct gw_mono now, const s
                       is_of_path(recovery, largest) &&
                       (!recovery->has_acked || largest > recovery->largest_acked);
     struct gw_mono largest_sent_at = has_sample ? gw_sent_at(sent, largest)->sent_at : now;
+    has_sample = has_sample && is_round_trip(recovery, now, largest_sent_at);
     for (unsigned i = 0; i < ack->count; i++) {
         if (ack->ranges[i].end <= sent->first)
             break;
@@ -325,7 +347,7 @@ int gw_recovery_on_ack(struct gw_recovery *recovery, struct gw_mono now, const s
     if (recovery->outstanding == prior_outstanding && !outcome.has_spurious)
         return 0;
 
-    recovery->pto_count = 0;
+    recovery->pto_count = recovery->backs = 0;
     if (has_sample)
         report.rtt_ns = sample_rtt(recovery, now, largest_sent_at, ack->delay_ns);
     detect_losses(recovery, now, &outcome);

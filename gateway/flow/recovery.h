@@ -31,7 +31,8 @@ struct gw_recovery {
 
     int64_t srtt_ns, rttvar_ns, min_rtt_ns, latest_rtt_ns; /* 0 = no sample on this path yet */
     int64_t rtt_hint_ns;
-    uint64_t path_first; /* packets below left on another path: no samples, not in inflight */
+    uint64_t path_first;  /* packets below left on another path: no samples, not in inflight */
+    bool is_after_outage; /* path_first is where it ended, and there is no sample since */
 
     uint64_t inflight;    /* bytes */
     uint64_t outstanding; /* packets neither acked nor lost */
@@ -47,6 +48,7 @@ struct gw_recovery {
     unsigned calm_rounds;   /* recoveries since the last spurious loss */
 
     unsigned pto_count;
+    unsigned backs; /* since the last ack: so often was asked anew because the peer was heard again */
     struct gw_mono last_sent_at;
 
     /* Persistent congestion (RFC 9002, 7.6): when the first packet of the present run of losses was sent. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tells when this machine's addresses, links, routes or rules changed, by whomever: sessions try again at once instead of waiting for a timer, and the TUN's
- * set-up is put back. Of a burst of changes (an interface coming up is a dozen) all that come within 0.1 s of the first are told once, then. */
+ * set-up is put back. A burst of changes (an interface coming up is a dozen) is told together, after 20 ms, and what follows at most once in 100 ms. */
 #ifndef GATEWAY_LINK_NETWATCH_H
 #define GATEWAY_LINK_NETWATCH_H
 

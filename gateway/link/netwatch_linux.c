@@ -8,7 +8,9 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 
-#define QUIET_MS 100 /* changes come in groups */
+/* Changes come in groups: who has waited for a flow to go on would rather know at once, and again when more of the group is there. */
+#define FIRST_NS GW_MS(20)
+#define SPACING_NS GW_MS(100)
 #define READS_MAX 16
 
 static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
@@ -20,6 +22,7 @@ struct gw_netwatch {
     struct mnl_socket *nl;
     struct event *readable;
     struct event *quiet; /* pending: a change waits to be told */
+    struct gw_mono told; /* the last time; GW_NEVER */
     void (*fn)(struct gw_mono now, void *ctx);
     void *ctx;
 };
@@ -28,7 +31,8 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_netwatch *watch = arg;
     (void)fd, (void)what;
-    watch->fn(gw_loop_now(watch->loop), watch->ctx);
+    watch->told = gw_loop_now(watch->loop);
+    watch->fn(watch->told, watch->ctx);
 }
 
 static int on_message(const struct nlmsghdr *message, void *arg)
@@ -43,10 +47,20 @@ static int on_message(const struct nlmsghdr *message, void *arg)
     return MNL_CB_OK;
 }
 
+static void tell_soon(struct gw_netwatch *watch)
+{
+    struct gw_mono now = gw_loop_now(watch->loop), at = gw_mono_add(now, FIRST_NS);
+    if (evtimer_pending(watch->quiet, NULL))
+        return;
+    if (!gw_mono_is_never(watch->told))
+        at = gw_mono_max(at, gw_mono_add(watch->told, SPACING_NS));
+    const struct timeval wait = {.tv_usec = (suseconds_t)(gw_mono_sub(at, now) / 1000)};
+    evtimer_add(watch->quiet, &wait);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct gw_netwatch *watch = arg;
-    const struct timeval quiet = {.tv_usec = QUIET_MS * 1000};
     _Alignas(struct nlmsghdr) char buffer[8192];
     bool is_change = false;
     (void)fd, (void)what;
@@ -59,8 +73,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
             break;
         mnl_cb_run(buffer, (size_t)len, 0, 0, on_message, &is_change);
     }
-    if (is_change && !evtimer_pending(watch->quiet, NULL))
-        evtimer_add(watch->quiet, &quiet);
+    if (is_change)
+        tell_soon(watch);
 }
 
 static bool join(struct mnl_socket *nl, const int *list, size_t count)
@@ -93,6 +107,7 @@ struct gw_netwatch *gw_netwatch_new(struct gw_loop *loop, bool with_rules,
     if (!watch)
         return NULL;
     watch->loop = loop;
+    watch->told = GW_NEVER;
     watch->fn = fn;
     watch->ctx = ctx;
     if (open_socket(watch, with_rules))

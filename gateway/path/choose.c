@@ -68,6 +68,23 @@ static bool is_worth_it(const struct gw_paths *paths, const struct gw_path *from
     return is_much || (gain >= GW_PATH_GAIN_LEAST_NS && is_part);
 }
 
+/* Has it answered since the current one was asked in vain? That it did some time ago says less. */
+static bool is_fresh(const struct gw_path *path, const struct gw_path *current)
+{
+    return current->challenge_tries > 0 && !gw_mono_is_never(path->answered) &&
+           !gw_mono_before(path->answered, current->challenge_began);
+}
+
+/* a in place of the current one, rather than b? */
+static bool is_better(const struct gw_paths *paths, const struct gw_path *a, const struct gw_path *b,
+                      const struct gw_path *current)
+{
+    bool is_needed = current && !current->is_validated;
+    if (is_needed && is_fresh(a, current) != is_fresh(b, current))
+        return is_fresh(a, current);
+    return cost(paths, a) < cost(paths, b);
+}
+
 /* Of those that answered; doubted: also before our own side changed. */
 static const struct gw_path *best_other(const struct gw_paths *paths, const struct gw_path *current,
                                         bool doubted)
@@ -76,7 +93,7 @@ static const struct gw_path *best_other(const struct gw_paths *paths, const stru
     for (unsigned i = 0; i < paths->count; i++) {
         const struct gw_path *path = &paths->list[i];
         if (path != current && path->is_validated && (doubted || !path->is_doubted) &&
-            (!best || cost(paths, path) < cost(paths, best)))
+            (!best || is_better(paths, path, best, current)))
             best = path;
     }
     return best;

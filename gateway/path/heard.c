@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define RTT_MAX_NS GW_S(5)
+#define BUSY_NS GW_S(1)
 #define ASK_AGAIN_NS GW_S(5)
 /* Of the silence: a proven path of the same kind that the peer sends on is followed sooner. */
 #define FOLLOW_PART 3
@@ -20,10 +21,12 @@ static bool is_last_resort(const struct gw_paths *paths, const struct gw_tuple *
 static bool is_failing(const struct gw_paths *paths, struct gw_path *current, struct gw_mono now,
                        struct gw_random *random)
 {
+    int64_t wait =
+        2 * current->rtt_ns > GW_PATH_PROBE_INTERVAL_NS ? 2 * current->rtt_ns : GW_PATH_PROBE_INTERVAL_NS;
     bool is_fresh =
         !gw_mono_is_never(paths->switched) && gw_mono_sub(now, paths->switched) < GW_PATH_SWITCH_SPACING_NS;
     gw_path_probe(current, now, random);
-    return !is_fresh && current->challenge_tries > 1 &&
+    return !is_fresh && current->challenge_tries > 1 && gw_mono_sub(now, current->challenge_began) >= wait &&
            gw_mono_before(current->last_received, current->challenge_began);
 }
 
@@ -106,14 +109,23 @@ void gw_path_learn_rtt(struct gw_path *path, struct gw_mono now, int64_t sample_
 static void learn_answer(struct gw_path *path, struct gw_mono now, struct gw_random *random)
 {
     int64_t most = gw_mono_sub(now, path->challenge_began);
-    bool is_time = most <= RTT_MAX_NS; /* else one of us slept over it, and it says nothing of the path */
+    bool was_known = path->rtt_ns > 0,
+         is_time = most <= RTT_MAX_NS; /* else one of us slept over it, and it says nothing of the path */
     if (path->challenge_tries == 1) {
         if (is_time)
             gw_path_learn_rtt(path, now, most);
         return;
     }
-    if (path->rtt_ns < most && is_time)
-        path->rtt_ns = most;
+    /* Where it seems to be very long, not more than twice as long as was thought, unless it must be: one of us may have been busy. Of challenges that follow each other closely, what was thought is likely. */
+    int64_t least = gw_mono_sub(now, path->challenge_sent);
+    int64_t limit = 2 * path->rtt_ns > BUSY_NS ? 2 * path->rtt_ns : BUSY_NS;
+    int64_t most_likely = was_known && most > limit ? limit : most;
+    if (was_known && path->urgent_tries > 0)
+        most_likely = path->rtt_ns;
+    if (most_likely < least)
+        most_likely = least;
+    if (is_time && path->rtt_ns < most_likely)
+        path->rtt_ns = most_likely;
     path->rtt_at = GW_NEVER;
     gw_path_probe(path, now, random);
 }
@@ -167,6 +179,7 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct 
         bool was_validated = path->is_validated;
         gw_path_prove(path, now);
         path->challenge_at = GW_NEVER;
+        path->answered = now;
         learn_answer(path, now, random);
         /* The peer has left the current path if nothing came over it since the new one appeared. (A relay's channel appears by itself.) */
         struct gw_path *current = gw_paths_current(paths);

@@ -105,7 +105,8 @@ struct gw_path *gw_paths_add(struct gw_paths *paths, struct gw_mono now, const s
                              .awaiting = GW_NEVER,
                              .doubt_at = GW_NEVER,
                              .rtt_at = GW_NEVER,
-                             .probed = now};
+                             .probed = now,
+                             .answered = GW_NEVER};
     gw_mtu_init(&path->mtu, gw_path_start(tuple));
     gw_random_fill(random, path->challenge, sizeof path->challenge);
     return path;
@@ -129,7 +130,7 @@ void gw_path_validate(struct gw_path *path, struct gw_mono now)
 /* Now, and often: a series that is under way was begun from, or to, somewhere else, and may wait for long before its next challenge. Its answer still counts. */
 static void hurry(struct gw_path *path, struct gw_mono now, struct gw_random *random)
 {
-    gw_path_probe(path, now, random);
+    gw_path_probe_urgently(path, now, random);
     path->challenge_at = gw_mono_min(path->challenge_at, now);
     if (path->challenge_tries > 1)
         path->challenge_tries = 1;
@@ -145,6 +146,15 @@ void gw_paths_add_relay(struct gw_paths *paths, struct gw_mono now, const struct
         hurry(path, now, random);
     else if (!path->is_validated || path->rtt_ns == 0)
         gw_path_probe(path, now, random);
+}
+
+bool gw_paths_relay_works(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple)
+{
+    struct gw_path *path = gw_paths_find(paths, tuple);
+    if (!path || !path->is_validated || !path->is_doubted)
+        return false;
+    gw_path_prove(path, now);
+    return gw_paths_choose(paths, now);
 }
 
 /* The peer's way to the relay is another one, and may carry less. */
@@ -166,7 +176,7 @@ bool gw_paths_peer_moved(struct gw_paths *paths, struct gw_mono now, const struc
         gw_paths_doubt(paths, path);
         forget_relayed_sizes(paths);
         if (current && current != path)
-            gw_path_probe(current, now, random);
+            gw_path_probe_urgently(current, now, random);
     }
     if (path && path->moves != number) {
         path->moves = number;
@@ -205,7 +215,7 @@ void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tu
         path->challenge_at = GW_NEVER;
         path->first_received = now;
     }
-    gw_path_probe(path, now, random);
+    gw_path_probe_urgently(path, now, random);
     uint64_t sent = path->bytes_sent - path->proven_sent;
     uint64_t credit = path->proven_received + sent / GW_PATH_AMPLIFICATION + ASK_CREDIT;
     if (!path->is_validated && path->bytes_received < credit)

@@ -16,6 +16,7 @@
 #define GW_PATH_CHALLENGE_LEN 8u
 #define GW_PATH_CHALLENGE_TRIES 4u    /* of a candidate */
 #define GW_PATH_PROBE_TRIES 3u        /* of a path that answered before */
+#define GW_PATH_URGENT_TRIES 6u       /* ... that may be needed at once */
 #define GW_PATH_SILENCE_NS GW_MS(300) /* or 3 RTT: the current path has gone quiet */
 #define GW_PATH_AMPLIFICATION 3u
 #define GW_PAYLOAD_START 1200u /* UDP payload that every path is trusted to carry */
@@ -37,12 +38,15 @@ struct gw_path {
     uint8_t moves;   /* the number of the peer's last move that it told from there */
     uint8_t challenge[GW_PATH_CHALLENGE_LEN];
     uint8_t challenge_tries;     /* sent so far in this series */
+    uint8_t urgent_tries;        /* data waits for the series' outcome: it has so many; 0: none waits */
+    bool was_late;               /* its verdict was put off, since we were late ourselves */
     struct gw_mono challenge_at; /* when the next one is due, or the verdict; GW_NEVER = none */
     struct gw_mono challenge_began, challenge_sent;
     struct gw_mono first_received, last_received, last_sent;
     struct gw_mono awaiting;             /* data went out and nothing has come in since; GW_NEVER */
     struct gw_mono doubt_at;             /* a relay's: when it is to be asked whether it is there; GW_NEVER */
     struct gw_mono probed;               /* the last series */
+    struct gw_mono answered;             /* the last time; GW_NEVER */
     uint64_t bytes_received, bytes_sent; /* datagrams; for the amplification limit and status */
     uint64_t proven_received, proven_sent; /* of these, until it was lost: they count for no limit */
     int64_t rtt_ns;                        /* of challenges; 0 unknown */
@@ -106,6 +110,8 @@ bool gw_paths_answered(struct gw_paths *paths, struct gw_mono now, const struct 
 /* A relay's channel that leads to the peer: a candidate, asked at once. That the other end of it is the peer is the relay's word only, but no third party is there. */
 void gw_paths_add_relay(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
                         struct gw_random *random);
+/* The anchor that its channel goes through answers at our new place, and where the peer is has not changed: what answered before works again. Returns true when the path to send on changed. */
+bool gw_paths_relay_works(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple);
 /* The peer may be there: somebody whom we trust in this said so, or it was there before our own address changed. It is asked (a few small packets),
  * and becomes a path if it answers. tuple: without a local address. */
 void gw_paths_ask(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,
@@ -124,8 +130,10 @@ bool gw_paths_remove(struct gw_paths *paths, struct gw_mono now, const struct gw
 
 /* Asks the path whether it still works and how long the round trip is, unless that is being asked already. */
 void gw_path_probe(struct gw_path *path, struct gw_mono now, struct gw_random *random);
-/* What time brings: the current path is asked when data on it stays unanswered for silence_ns and another one is there; those that do not
- * answer are no longer validated. Returns true when the path to send on changed. */
+/* The same, and its challenges, or those that are still to come, follow each other closely, however long the round trip: data waits for it. */
+void gw_path_probe_urgently(struct gw_path *path, struct gw_mono now, struct gw_random *random);
+/* What time brings: the current path is asked when data on it stays unanswered for half of silence_ns and another one is there, and soon after that so are the others; those that do
+ * not answer are no longer validated. Returns true when the path to send on changed. */
 bool gw_paths_expire(struct gw_paths *paths, struct gw_mono now, int64_t silence_ns,
                      struct gw_random *random);
 

@@ -8,6 +8,8 @@
 #define GW_PATH_TRIES_UNPROVEN \
     2u /* so many challenges a path that we followed the peer to may leave unanswered */
 
+#define GW_PATH_PROBE_INTERVAL_NS GW_MS(100) /* or 2 RTT */
+
 /* ---- path.c */
 /* A new one, asked at once, in a free slot or that of the one heard longest ago. */
 struct gw_path *gw_paths_add(struct gw_paths *paths, struct gw_mono now, const struct gw_tuple *tuple,

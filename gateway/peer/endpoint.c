@@ -233,6 +233,13 @@ void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now)
     gw_peer_report(peer, now);
 }
 
+void gw_peer_path_left(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *old)
+{
+    const struct gw_path *path = gw_paths_find(&peer->paths, old);
+    if (path && gw_tuple_is_relay(old) && !gw_mono_is_never(path->awaiting))
+        peer->host->hooks.on_wanted(peer, now, peer->host->hooks.ctx);
+}
+
 int64_t gw_peer_silence(const struct gw_peer *peer)
 {
     int64_t ns = 3 * gw_peer_rtt(peer);
@@ -246,7 +253,9 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
 {
     enum gw_path_rule rule = gw_peer_is_stock(peer) ? GW_PATH_RULE_WIREGUARD : GW_PATH_RULE_CHALLENGE;
     struct gw_path *path = gw_paths_find(&peer->paths, tuple);
-    bool is_current = path && path == gw_paths_current(&peer->paths);
+    const struct gw_path *was = gw_paths_current(&peer->paths);
+    const struct gw_tuple old = was ? was->tuple : *tuple;
+    bool is_current = path && path == was;
     bool is_changed = gw_paths_received(&peer->paths, now, tuple, bytes, is_highest, proves_round_trip, rule,
                                         is_current ? 0 : gw_peer_silence(peer), peer->host->random);
     const struct gw_path *current = gw_paths_current(&peer->paths);
@@ -257,8 +266,10 @@ void gw_peer_paths_received(struct gw_peer *peer, struct gw_mono now, const stru
         gw_peer_mark_ready(peer);
     if (proves_round_trip)
         gw_peer_proven(peer, now);
-    if (is_changed)
+    if (is_changed) {
         gw_peer_path_changed(peer, now);
+        gw_peer_path_left(peer, now, &old);
+    }
 }
 
 void gw_peer_answer_refused(struct gw_peer *peer, struct gw_mono now)
@@ -302,6 +313,8 @@ void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple,
     peer->host->hooks.on_challenged(peer, peer->host->now, tuple, peer->host->hooks.ctx);
     gw_paths_asked(&peer->paths, peer->host->now, tuple, peer->host->random);
     uint8_t moves = body.len > GW_PATH_CHALLENGE_LEN ? body.data[GW_PATH_CHALLENGE_LEN] : 0;
+    if (moves > 0 && moves != peer->paths.moves)
+        peer->is_retry_due = true;
     if (moves > 0 && gw_paths_peer_moved(&peer->paths, peer->host->now, tuple, moves, peer->host->random))
         gw_peer_path_changed(peer, peer->host->now);
     if (peer->path_response_count == GW_PATH_RESPONSES_MAX)

@@ -176,6 +176,13 @@ void gw_peer_flows_try_again(struct gw_peer *peer, struct gw_mono now)
         gw_mux_try_again(peer->mux, now);
 }
 
+/* What left there arrives, as far as anybody knows. */
+static bool is_well(struct gw_peer *peer, const struct gw_tuple *tuple)
+{
+    const struct gw_path *path = gw_paths_find(&peer->paths, tuple);
+    return path && path->is_validated && !path->is_doubted;
+}
+
 void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw_path *path,
                        enum gw_suite suite)
 {
@@ -193,6 +200,8 @@ void gw_peer_flows_fit(struct gw_peer *peer, struct gw_mono now, const struct gw
         return;
     int64_t hint = gw_peer_rtt(peer);
     gw_mux_set_path(peer->mux, now, max_plain, overhead, hint < RTT_HINT_MAX_NS ? hint : 0, is_new);
+    if (is_new && peer->mux_max_plain > 0 && !is_well(peer, &peer->mux_tuple))
+        gw_mux_path_lost(peer->mux, now);
     peer->mux_max_plain = max_plain;
     peer->mux_overhead = overhead;
     peer->mux_tuple = path->tuple;

@@ -294,7 +294,11 @@ void gw_peer_input_flush(struct gw_peer *peer, struct gw_mono now, const struct 
     if (peer->received.is_data && gw_tuple_is_relay(&train->tuple))
         gw_peer_relay_data(peer, now, &train->tuple);
     memset(&peer->received, 0, sizeof peer->received);
-    if (gw_session_wants(peer->session))
+    const struct gw_path *current = gw_paths_current(&peer->paths);
+    bool is_back = peer->mux && current && gw_tuple_equal(&current->tuple, &train->tuple) &&
+                   !gw_peer_holds_data(peer, &current->tuple) && gw_mux_is_back(peer->mux);
+    peer->is_retry_due |= is_back;
+    if (is_back || gw_session_wants(peer->session))
         gw_peer_mark_ready(peer);
 }
 

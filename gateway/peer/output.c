@@ -332,8 +332,12 @@ static void expire_paths(struct gw_peer *peer, struct gw_mono now)
     int64_t silence = gw_paths_have_other(&peer->paths) ? gw_peer_silence(peer) : 0;
     if (gw_peer_is_stock(peer))
         return;
-    if (gw_paths_expire(&peer->paths, now, silence, peer->host->random))
+    const struct gw_path *current = gw_paths_current(&peer->paths);
+    const struct gw_tuple old = current ? current->tuple : (struct gw_tuple){.link = 0};
+    if (gw_paths_expire(&peer->paths, now, silence, peer->host->random)) {
         gw_peer_path_changed(peer, now);
+        gw_peer_path_left(peer, now, &old);
+    }
     doubt_relay(peer, now);
 }
 

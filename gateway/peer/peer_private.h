@@ -416,6 +416,8 @@ void gw_peer_challenge_input(struct gw_peer *peer, const struct gw_tuple *tuple,
 /* Data (flows, IP packets) does not pass there: a relay, and the owner wants a direct path only. */
 bool gw_peer_holds_data(const struct gw_peer *peer, const struct gw_tuple *tuple);
 void gw_peer_path_changed(struct gw_peer *peer, struct gw_mono now);
+/* After that: data on the one before brought nothing back. If that is a relay's, is the relay still there? */
+void gw_peer_path_left(struct gw_peer *peer, struct gw_mono now, const struct gw_tuple *old);
 
 /* ---- wake.c */
 /* The next initiations go there, before all other places. */

@@ -108,7 +108,7 @@ static void ask_all(struct gw_peer *peer, const struct gw_path *current, struct 
         if (!gw_tuple_is_direct(&path->tuple))
             continue;
         if (path->is_validated)
-            gw_path_probe(path, now, peer->host->random);
+            gw_path_probe_urgently(path, now, peer->host->random);
         /* It answered there once: maybe it does again, now that our side is another one. */
         if (path == current || (!path->is_validated && path->proven_sent > 0))
             was_at[count++] = path->tuple.remote;
@@ -164,6 +164,7 @@ void gw_peer_proven(struct gw_peer *peer, struct gw_mono now)
     if (!peer->is_doubted || gw_paths_are_doubted(&peer->paths))
         return;
     peer->is_doubted = false;
+    peer->is_retry_due = true; /* not at the pace of what was sent while there was no way */
     hooks->on_proven(peer, now, hooks->ctx);
 }
 
@@ -176,6 +177,8 @@ void gw_peer_relay_works(struct gw_peer *peer, struct gw_mono now, const struct 
         gw_session_kick(peer->session, now);
     } else if (session.state == GW_SESSION_ESTABLISHED && peer->is_doubted) {
         gw_paths_add_relay(&peer->paths, now, tuple, peer->host->random);
+        if (gw_paths_relay_works(&peer->paths, now, tuple))
+            gw_peer_path_changed(peer, now);
         gw_peer_rearm(peer);
     } else {
         return;

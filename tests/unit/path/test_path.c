@@ -431,6 +431,83 @@ static void test_peer_moved_to_unproven(void **state)
     assert_int_equal(sent_to(&scene), 7);
 }
 
+/* ---- data that brings nothing back */
+
+/* Data has gone out; the direct path is asked, and the relay beside it, which answers: no more than that is waited for. */
+static void test_outdone(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1), by_relay = relay();
+    (void)state;
+    begin_with_relay(&scene);
+    passes(&scene, GW_S(1));
+    struct gw_path *path = gw_paths_current(&scene.paths), *other = gw_paths_find(&scene.paths, &by_relay);
+    gw_path_sent_data(path, scene.now);
+    assert_false(passes(&scene, GW_MS(100)));
+    assert_true(gw_mono_is_never(path->challenge_at));
+    assert_false(passes(&scene, GW_MS(100)));
+    assert_false(gw_mono_is_never(path->challenge_at));
+    assert_true(gw_mono_is_never(other->challenge_at));
+    assert_false(passes(&scene, GW_MS(50)));
+    assert_false(gw_mono_is_never(other->challenge_at));
+    assert_false(answers(&scene, &by_relay, &by_relay, GW_MS(40)));
+    assert_int_equal(sent_to(&scene), 1);
+    assert_true(passes(&scene, GW_MS(50)));
+    assert_true(is_on_relay(&scene));
+    /* It was the network that was asleep: back. */
+    gw_path_probe(gw_paths_find(&scene.paths, &direct), scene.now, &random_bytes);
+    assert_true(answers(&scene, &direct, &direct, GW_MS(50)));
+    assert_int_equal(sent_to(&scene), 1);
+}
+
+/* The relay does not answer either: the verdict of three challenges counts; and while something comes, none does. */
+static void test_not_outdone(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_with_relay(&scene);
+    passes(&scene, GW_S(1));
+    gw_path_sent_data(gw_paths_current(&scene.paths), scene.now);
+    assert_false(passes(&scene, GW_MS(400)));
+    hears(&scene, 1, false);
+    assert_false(passes(&scene, GW_MS(250)));
+    assert_int_equal(sent_to(&scene), 1);
+    assert_true(passes(&scene, GW_S(1)));
+    assert_true(is_on_relay(&scene));
+}
+
+/* We did not run for a while, and the answer may lie in the socket. */
+static void test_late_verdict(void **state)
+{
+    struct scene scene;
+    struct gw_tuple direct = place(1);
+    (void)state;
+    begin_with_relay(&scene);
+    struct gw_path *path = gw_paths_find(&scene.paths, &direct);
+    gw_path_probe(path, scene.now, &random_bytes);
+    passes(&scene, GW_MS(250));
+    assert_int_equal(path->challenge_tries, GW_PATH_PROBE_TRIES);
+    scene.now = gw_mono_add(scene.now, GW_S(2));
+    assert_false(gw_paths_expire(&scene.paths, scene.now, SILENCE, &random_bytes));
+    assert_false(answers(&scene, &direct, &direct, 0));
+    assert_int_equal(sent_to(&scene), 1);
+}
+
+/* Our anchor answers where we are now, and what its channel leads to has not moved: sent on at once. One that never answered proves nothing by that. */
+static void test_relay_works(void **state)
+{
+    struct scene scene;
+    struct gw_tuple by_relay = relay(), other = {.link = GW_LINK_RELAY | 2};
+    (void)state;
+    begin_with_relay(&scene);
+    gw_paths_add_relay(&scene.paths, scene.now, &other, &random_bytes);
+    assert_false(gw_paths_relay_works(&scene.paths, scene.now, &by_relay));
+    gw_paths_doubt(&scene.paths, NULL);
+    assert_false(gw_paths_relay_works(&scene.paths, scene.now, &other));
+    assert_true(gw_paths_relay_works(&scene.paths, scene.now, &by_relay));
+    assert_true(gw_tuple_equal(&gw_paths_current(&scene.paths)->tuple, &by_relay));
+}
+
 /* New keys come by the relay while nothing comes over the direct path: the peer has lost that. If it has not, its answer brings us back. */
 static void test_new_keys_by_relay(void **state)
 {
@@ -546,6 +623,10 @@ int main(void)
         cmocka_unit_test(test_answer_from_before),
         cmocka_unit_test(test_peer_moved),
         cmocka_unit_test(test_peer_moved_to_unproven),
+        cmocka_unit_test(test_outdone),
+        cmocka_unit_test(test_not_outdone),
+        cmocka_unit_test(test_late_verdict),
+        cmocka_unit_test(test_relay_works),
         cmocka_unit_test(test_new_keys_by_relay),
         cmocka_unit_test(test_not_followed),
         cmocka_unit_test(test_followed),
