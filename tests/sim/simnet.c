@@ -8,10 +8,20 @@
 #include <string.h>
 
 #define BUDGET (64u << 20)
+#define SOCKET_BYTES (1u << 20) /* kept of what arrives while the loop is held */
 
 /* In front of each datagram on a link: where it comes from and goes to. */
 struct label {
     struct gw_addr from, to;
+};
+
+/* Has arrived at a node whose loop is held. */
+struct kept {
+    struct gw_list node;
+    struct gw_tuple tuple;
+    uint8_t ecn;
+    size_t len;
+    uint8_t bytes[];
 };
 
 static void *must(void *pointer)
@@ -151,8 +161,9 @@ void sim_node_pump(struct sim_node *node)
 {
     struct gw_mono now = sim_now(node);
     struct gw_train train = {.slab = node->slab};
-    if (node->is_asleep)
+    if (node->is_asleep || node->is_held)
         return;
+    node->net->running = node;
     while (gw_gateway_handshake(node->gateway, now))
         ;
     while (gw_gateway_output(node->gateway, now, &train))
@@ -160,17 +171,69 @@ void sim_node_pump(struct sim_node *node)
     arm(node);
 }
 
-static void on_wake(struct sim_clock *clock, struct sim_event *event)
+static void run_loop(struct sim_node *node)
 {
-    struct sim_node *node = gw_container_of(event, struct sim_node, wake);
-    (void)clock;
+    if (node->is_held)
+        return;
+    node->net->running = node;
     gw_gateway_expire(node->gateway, sim_now(node));
     sim_node_pump(node);
+}
+
+static void on_wake(struct sim_clock *clock, struct sim_event *event)
+{
+    (void)clock;
+    run_loop(gw_container_of(event, struct sim_node, wake));
+}
+
+static void keep(struct sim_node *node, const struct gw_tuple *tuple, const void *datagram, size_t len,
+                 uint8_t ecn)
+{
+    if (node->waiting_bytes + len > SOCKET_BYTES)
+        return;
+    struct kept *kept = must(malloc(sizeof *kept + len));
+    *kept = (struct kept){.tuple = *tuple, .ecn = ecn, .len = len};
+    gw_list_init(&kept->node);
+    memcpy(kept->bytes, datagram, len);
+    gw_list_push_back(&node->waiting, &kept->node);
+    node->waiting_bytes += len;
+}
+
+/* drops: nothing of it is received. */
+static void empty_socket(struct sim_node *node, bool drops)
+{
+    for (struct gw_list *first; (first = gw_list_pop_front(&node->waiting));) {
+        struct kept *kept = gw_list_entry(first, struct kept, node);
+        node->waiting_bytes -= kept->len;
+        if (!drops)
+            sim_node_receive(node, &kept->tuple, kept->bytes, kept->len, kept->ecn);
+        free(kept);
+    }
+}
+
+static void on_release(struct sim_clock *clock, struct sim_event *event)
+{
+    struct sim_node *node = gw_container_of(event, struct sim_node, release);
+    (void)clock;
+    node->is_held = false;
+    empty_socket(node, false);
+    if (!node->is_asleep)
+        run_loop(node);
+}
+
+void sim_node_hold(struct sim_node *node, int64_t ns)
+{
+    struct gw_mono until = gw_mono_add(node->net->clock.now, ns);
+    if (node->is_held)
+        until = gw_mono_max(until, node->release.at);
+    node->is_held = true;
+    sim_clock_at(&node->net->clock, &node->release, until);
 }
 
 void sim_node_sleep(struct sim_node *node)
 {
     node->is_asleep = true;
+    empty_socket(node, true);
     sim_clock_cancel(&node->net->clock, &node->wake);
 }
 
@@ -179,8 +242,7 @@ void sim_node_wake(struct sim_node *node, int64_t more_ns)
     node->is_asleep = false;
     node->slept_ns += more_ns;
     gw_gateway_kick(node->gateway, sim_now(node));
-    gw_gateway_expire(node->gateway, sim_now(node));
-    sim_node_pump(node);
+    run_loop(node);
 }
 
 void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const void *datagram, size_t len,
@@ -188,6 +250,10 @@ void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const
 {
     if (node->is_down || node->is_asleep)
         return;
+    if (node->is_held) {
+        keep(node, tuple, datagram, len, ecn);
+        return;
+    }
     note(node, false);
     memcpy(node->slab, datagram, len);
     struct gw_train train = {.tuple = *tuple,
@@ -196,6 +262,7 @@ void sim_node_receive(struct sim_node *node, const struct gw_tuple *tuple, const
                              .last_len = (uint16_t)len,
                              .count = 1,
                              .ecn = ecn};
+    node->net->running = node;
     gw_gateway_input(node->gateway, sim_now(node), &train);
     sim_node_pump(node);
 }
@@ -230,6 +297,8 @@ struct sim_node *sim_net_add(struct sim_net *net, const char *addr)
     node->slab = must(malloc(GW_TRAIN_SLAB));
     node->port.deliver = deliver;
     node->wake.fire = on_wake;
+    node->release.fire = on_release;
+    gw_list_init(&node->waiting);
     node->wallclock.read = read_wall;
     node->budget.limit = BUDGET;
     node->events.ctx = node;
@@ -329,6 +398,8 @@ void sim_net_fini(struct sim_net *net)
         struct sim_node *node = net->nodes[i];
         gw_gateway_free(node->gateway, sim_now(node));
         sim_clock_cancel(&net->clock, &node->wake);
+        sim_clock_cancel(&net->clock, &node->release);
+        empty_socket(node, true);
     }
     for (unsigned i = 0; i < net->link_count; i++)
         sim_link_free(net->links[i]);

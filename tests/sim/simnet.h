@@ -30,6 +30,10 @@ struct sim_node {
     bool is_asleep;
     bool is_killed;   /* what it does now on its way out reaches nobody */
     int64_t slept_ns; /* so far its clock is ahead of the net's */
+    bool is_held;     /* its loop does not run: see sim_node_hold */
+    struct sim_event release;
+    struct gw_list waiting; /* what has arrived meanwhile */
+    size_t waiting_bytes;
     void *user;
     /* A test's eye on what leaves: false drops it. */
     bool (*filter)(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len);
@@ -50,6 +54,7 @@ struct sim_net {
     void (*carrier)(struct sim_node *from, const struct gw_train *train);
     struct sim_link_params params; /* of links made from now on */
     uint64_t seed;
+    const struct sim_node *running; /* whose engine ran last: who says what is logged */
     struct sim_node *nodes[SIM_NODES_MAX];
     unsigned node_count;
     struct sim_link *links[SIM_NODES_MAX * 4];
@@ -71,6 +76,9 @@ void sim_node_say_goodbye(struct sim_node *node);
 void sim_node_watch(struct sim_node *node);
 /* The node is seen at another address from now on (a NAT's new mapping). */
 void sim_node_move(struct sim_node *node, const char *addr);
+/* Its loop does not run for so long, as on a machine that has more to do than it has processors, or under SIGSTOP: what arrives waits, as much of it as a socket keeps, and
+ * timers are late. Nobody is told. While it is held, the later end holds. */
+void sim_node_hold(struct sim_node *node, int64_t ns);
 /* The machine is suspended: no timer runs, nothing is sent, what arrives is lost. */
 void sim_node_sleep(struct sim_node *node);
 /* ... and wakes, as its clock says more_ns later than it is in the net, and is told so (gw_gateway_kick). */

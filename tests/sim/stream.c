@@ -37,7 +37,7 @@ static void write_some(struct sim_stream *stream)
 static void on_beat(struct sim_clock *clock, struct sim_event *event)
 {
     struct sim_stream *stream = gw_container_of(event, struct sim_stream, beat);
-    if (!stream->sender->is_asleep)
+    if (!stream->sender->is_asleep && !stream->sender->is_held)
         write_some(stream);
     sim_clock_at(clock, event, gw_mono_add(clock->now, BEAT_NS));
 }

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A phone sleeps, its router forgets it meanwhile, it is on another network, an anchor dies: for how long do a stream to it and one from it stand still? In
- * virtual time, with and without losses. Both ends are behind NATs and know two anchors.
- *
- *   phone --- [line] ---+--- internet ---+--- [line] --- home
- *                       |                |
- *                    anchor 0         anchor 1 */
-#include "tests/sim/behind.h"
-#include "tests/sim/stream.h"
+ * virtual time, with and without losses (the world: travel.h). */
+#include "tests/sim/travel.h"
 
 #include "gateway/base/log.h"
 #include "gateway/peer/peer_private.h"
@@ -22,106 +17,18 @@
 
 #define DELAY GW_MS(11) /* one way, between any two */
 
-static struct sim_net net;
-static struct sim_behind world;
-static struct sim_nat_line lines[2], lte, v6;
-static struct sim_node *anchors[2], *phone, *home;
-static struct gw_peer *to_home, *to_phone;
-static struct sim_stream up, down;
-static double chance, loss; /* of each datagram; chance: of those that follow the change */
-static struct sim_dice dice;
+static struct sim_travel at;
+static double chance; /* of the loss of each datagram that follows the change */
 
-static bool drops(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
-{
-    (void)from, (void)tuple, (void)datagram, (void)len;
-    return loss == 0 || sim_dice_unit(&dice) >= loss;
-}
-
-/* ---- the world */
-
-static struct gw_peer *add_anchor(struct sim_node *node, unsigned which)
-{
-    struct gw_peer_config config = sim_peer_config(node, anchors[which]);
-    struct gw_peer *peer;
-    config.endpoints[0] = sim_behind_addr(anchors[which], 4);
-    config.endpoints[1] = sim_behind_addr(anchors[which], 6);
-    config.endpoint_count = 2;
-    config.is_anchor = config.is_eager = true;
-    config.keepalive_ns = GW_S(25);
-    snprintf(config.name, sizeof config.name, "anchor%u", which);
-    assert_int_equal(gw_gateway_add_peer(node->gateway, sim_now(node), &config, &peer), 0);
-    return peer;
-}
-
-/* Starts, or starts again, without memory. */
-static void start_anchor(unsigned which)
-{
-    struct sim_node *anchor = anchors[which];
-    anchor->params.anchor.is_enabled = anchor->params.anchor.relays = true;
-    sim_node_restart(anchor);
-    sim_node_add_unlocated(anchor, phone);
-    sim_node_add_unlocated(anchor, home);
-}
-
-static bool is_direct(struct gw_peer *peer)
-{
-    struct gw_peer_status status;
-    gw_peer_status(peer, net.clock.now, &status);
-    return status.has_path && !status.is_relayed;
-}
-
-/* Streams run both ways, on a direct path where the kind of line lets there be one. */
 static void begin(uint64_t seed, enum nat_kind kind)
 {
-    sim_net_init(&net, seed, NULL);
-    sim_behind_init(&world, &net, &(struct sim_link_params){.delay_ns = DELAY});
-    dice.state = seed;
-    loss = 0;
-    sim_nat_add_line(&lines[0], &world.nat, &world.nat.internet, kind, 1, false);
-    sim_nat_add_line(&lines[1], &world.nat, &world.nat.internet, kind, 2, true);
-    sim_nat_add_line(&lte, &world.nat, &world.nat.internet, NAT_KIND_CGNAT_DOUBLE, 3, false);
-    sim_nat_add_line(&v6, &world.nat, &world.nat.internet, NAT_KIND_V6_ONLY, 4, false);
-    anchors[0] = sim_behind_add_public(&world, "9.9.9.9", "2a00:ffff::9");
-    anchors[1] = sim_behind_add_public(&world, "9.9.9.10", "2a00:ffff:1::a");
-    phone = sim_behind_add(&world, &lines[0]);
-    home = sim_behind_add(&world, &lines[1]);
-    for (unsigned i = 0; i < net.node_count; i++)
-        net.nodes[i]->filter = drops;
-    start_anchor(0);
-    start_anchor(1);
-    for (unsigned i = 0; i < 2; i++) {
-        add_anchor(phone, i);
-        add_anchor(home, i);
-    }
-    to_home = sim_node_add_unlocated(phone, home);
-    to_phone = sim_node_add_unlocated(home, phone);
-    sim_behind_tell_addresses(phone);
-    sim_behind_tell_addresses(home);
-    sim_net_run(&net, GW_S(2));
-    sim_stream_start(&up, phone, to_home, home);
-    sim_net_run(&net, GW_S(1));
-    sim_stream_start(&down, home, to_phone, phone);
-    sim_net_run(&net, GW_S(20));
+    sim_travel_begin(&at, seed, kind, DELAY);
+    sim_travel_start(&at, GW_S(1), GW_S(20));
 }
 
-static void end(void)
+static bool are_direct(void)
 {
-    assert_false(up.is_wrong || down.is_wrong || up.is_lost || down.is_lost);
-    sim_behind_fini(&world);
-    sim_net_fini(&net);
-    sim_stream_forget();
-}
-
-static void watch(void)
-{
-    sim_stream_watch(&up);
-    sim_stream_watch(&down);
-}
-
-static int64_t gap(void)
-{
-    int64_t a = sim_stream_gap(&up), b = sim_stream_gap(&down);
-    return a > b ? a : b;
+    return sim_travel_is_direct(&at, at.to_home) && sim_travel_is_direct(&at, at.to_phone);
 }
 
 /* ---- figures */
@@ -160,19 +67,19 @@ static void expect(const char *what, struct figures *figures, int64_t median_ns,
 static int64_t sleeps(uint64_t seed, int64_t really_ns, int64_t counted_ns)
 {
     begin(seed, NAT_KIND_PORT_RESTRICTED);
-    assert_true(is_direct(to_home) && is_direct(to_phone));
-    sim_node_sleep(phone);
-    sim_net_run(&net, really_ns);
-    nat_rebind(lines[0].home->v4);
-    loss = chance;
-    watch();
-    sim_node_wake(phone, counted_ns - really_ns);
-    sim_net_run(&net, GW_S(10));
-    int64_t found = gap();
-    loss = 0;
-    sim_net_run(&net, GW_S(60));
-    assert_true(is_direct(to_home) && is_direct(to_phone));
-    end();
+    assert_true(are_direct());
+    sim_node_sleep(at.phone);
+    sim_net_run(&at.net, really_ns);
+    nat_rebind(at.lines[0].home->v4);
+    at.loss = chance;
+    sim_travel_watch(&at);
+    sim_node_wake(at.phone, counted_ns - really_ns);
+    sim_net_run(&at.net, GW_S(10));
+    int64_t found = sim_travel_gap(&at);
+    at.loss = 0;
+    sim_net_run(&at.net, GW_S(60));
+    assert_true(are_direct());
+    sim_travel_end(&at);
     return found;
 }
 
@@ -208,29 +115,20 @@ static void test_half_minute(void **state)
 
 /* ---- elsewhere */
 
-static void move_to(struct sim_nat_line *line)
-{
-    line->hosts = 0; /* the same address as the last time */
-    sim_behind_move(phone, line);
-    sim_net_run(&net, GW_MS(100)); /* so long the daemon waits for more of it */
-    gw_gateway_kick(phone->gateway, sim_now(phone));
-    sim_behind_tell_addresses(phone);
-}
-
 /* Back and forth: the places where the peer was are known, and some are forgotten. */
 static void moves(uint64_t seed, struct figures *figures)
 {
     begin(seed, NAT_KIND_PORT_RESTRICTED);
     for (unsigned i = 0; i < 6; i++) {
-        watch();
-        loss = chance;
-        move_to(i % 2 ? &v6 : &lte);
-        sim_net_run(&net, GW_S(5));
-        note(&figures[i == 0 ? 0 : 2 - i % 2], gap());
-        loss = 0;
-        sim_net_run(&net, GW_S(25) / (1 + (int64_t)seed % 4));
+        sim_travel_watch(&at);
+        at.loss = chance;
+        sim_travel_move(&at, i % 2 ? &at.v6 : &at.lte);
+        sim_net_run(&at.net, GW_S(5));
+        note(&figures[i == 0 ? 0 : 2 - i % 2], sim_travel_gap(&at));
+        at.loss = 0;
+        sim_net_run(&at.net, GW_S(25) / (1 + (int64_t)seed % 4));
     }
-    end();
+    sim_travel_end(&at);
 }
 
 static void test_moves(void **state)
@@ -254,30 +152,23 @@ static void test_moves(void **state)
 /* From now on until both ends have a direct path for good. */
 static int64_t until_direct(void)
 {
-    struct gw_mono began = net.clock.now, last = began;
-    while (gw_mono_sub(net.clock.now, began) < WATCHED_NS && gw_mono_sub(net.clock.now, last) < GW_S(3)) {
-        sim_net_run(&net, GW_MS(20));
-        if (!is_direct(to_home) || !is_direct(to_phone))
-            last = net.clock.now;
+    struct gw_mono began = at.net.clock.now, last = began;
+    while (gw_mono_sub(at.net.clock.now, began) < WATCHED_NS &&
+           gw_mono_sub(at.net.clock.now, last) < GW_S(3)) {
+        sim_net_run(&at.net, GW_MS(20));
+        if (!are_direct())
+            last = at.net.clock.now;
     }
     return gw_mono_sub(last, began);
 }
 
-static void leave(void)
-{
-    sim_nat_leave(&phone->place->end);
-    sim_net_run(&net, GW_MS(100));
-    gw_gateway_kick(phone->gateway, sim_now(phone));
-    gw_gateway_set_candidates(phone->gateway, sim_now(phone), NULL, 0);
-}
-
 static void wakes(int64_t really_ns, int64_t counted_ns)
 {
-    sim_node_sleep(phone);
-    sim_net_run(&net, really_ns);
-    nat_rebind(lines[0].home->v4);
-    loss = chance;
-    sim_node_wake(phone, counted_ns - really_ns);
+    sim_node_sleep(at.phone);
+    sim_net_run(&at.net, really_ns);
+    nat_rebind(at.lines[0].home->v4);
+    at.loss = chance;
+    sim_node_wake(at.phone, counted_ns - really_ns);
 }
 
 static void wakes_after_30_s(void)
@@ -293,24 +184,24 @@ static void wakes_after_an_hour(void)
 /* The old network is gone before there is another one. */
 static void is_torn(void)
 {
-    leave();
-    sim_net_run(&net, GW_S(1));
-    loss = chance;
-    move_to(&lines[0]);
+    sim_travel_leave(&at);
+    sim_net_run(&at.net, GW_S(1));
+    at.loss = chance;
+    sim_travel_move(&at, &at.lines[0]);
 }
 
 static void is_torn_away(void)
 {
-    leave();
-    sim_net_run(&net, GW_S(1));
-    loss = chance;
-    move_to(&lte);
+    sim_travel_leave(&at);
+    sim_net_run(&at.net, GW_S(1));
+    at.loss = chance;
+    sim_travel_move(&at, &at.lte);
 }
 
 static void is_seen_elsewhere(void)
 {
-    nat_rebind(lines[0].home->v4);
-    loss = chance;
+    nat_rebind(at.lines[0].home->v4);
+    at.loss = chance;
 }
 
 /* At both ends, whatever each of them began in vain while the other one was away. */
@@ -333,7 +224,7 @@ static void test_direct(void **state)
                 begin(seed, NAT_KIND_PORT_RESTRICTED);
                 changes[i].change();
                 note(&figures, until_direct());
-                end();
+                sim_travel_end(&at);
             }
             /* With 10 % of all datagrams lost, a question by the relay and its answer get through two times out of three. */
             expect(changes[i].name, &figures, GW_S(1), percent == 10 ? GW_S(8) : GW_S(3));
@@ -345,27 +236,17 @@ static void test_direct(void **state)
 
 static unsigned to_anchors, to_others;
 
-static bool is_an_anchors(const struct gw_addr *addr)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        struct gw_addr its = sim_behind_addr(anchors[i], addr->family);
-        if (gw_addr_same_ip(addr, &its))
-            return true;
-    }
-    return false;
-}
-
 static bool counts(struct sim_node *from, const struct gw_tuple *tuple, const uint8_t *datagram, size_t len)
 {
     (void)from, (void)datagram, (void)len;
-    *(is_an_anchors(&tuple->remote) ? &to_anchors : &to_others) += 1;
+    *(sim_travel_is_anchors(&at, &tuple->remote) ? &to_anchors : &to_others) += 1;
     return true;
 }
 
 static void count(void)
 {
     to_anchors = to_others = 0;
-    phone->filter = counts;
+    at.phone->filter = counts;
 }
 
 /* Many peers are known, one was in use before, none is: the anchors hear of us, nobody else does. */
@@ -374,26 +255,26 @@ static void test_nobody_waits(void **state)
     (void)state;
     chance = 0;
     begin(1, NAT_KIND_PORT_RESTRICTED);
-    sim_stream_end(&up);
-    sim_stream_end(&down);
+    sim_stream_end(&at.up);
+    sim_stream_end(&at.down);
     for (unsigned i = 0; i < 50; i++) {
         struct gw_peer_config config = {.name = "other", .keepalive_ns = GW_S(25), .has_ed25519 = true};
         struct gw_peer *peer;
-        gw_random_fill(&phone->random.random, config.public_key, sizeof config.public_key);
+        gw_random_fill(&at.phone->random.random, config.public_key, sizeof config.public_key);
         config.public_key[31] &= 0x7f;
-        assert_int_equal(gw_gateway_add_peer(phone->gateway, sim_now(phone), &config, &peer), 0);
+        assert_int_equal(gw_gateway_add_peer(at.phone->gateway, sim_now(at.phone), &config, &peer), 0);
     }
-    sim_net_run(&net, GW_S(60));
-    sim_node_sleep(phone);
-    sim_net_run(&net, GW_S(2));
-    nat_rebind(lines[0].home->v4);
+    sim_net_run(&at.net, GW_S(60));
+    sim_node_sleep(at.phone);
+    sim_net_run(&at.net, GW_S(2));
+    nat_rebind(at.lines[0].home->v4);
     count();
-    sim_node_wake(phone, GW_S(3600));
-    sim_net_run(&net, GW_S(20));
+    sim_node_wake(at.phone, GW_S(3600));
+    sim_net_run(&at.net, GW_S(20));
     print_message("51 peers at rest: %u datagrams to the anchors, %u to others\n", to_anchors, to_others);
     assert_int_equal(to_others, 0);
     assert_in_range(to_anchors, 4, 120);
-    end();
+    sim_travel_end(&at);
 }
 
 /* Streams wait, and there is no network: no more is tried than its own pace has it. */
@@ -402,19 +283,19 @@ static void test_no_network(void **state)
     (void)state;
     chance = 0;
     begin(1, NAT_KIND_PORT_RESTRICTED);
-    sim_node_sleep(phone);
-    sim_net_run(&net, GW_S(2));
-    sim_nat_leave(&phone->place->end);
+    sim_node_sleep(at.phone);
+    sim_net_run(&at.net, GW_S(2));
+    sim_nat_leave(&at.phone->place->end);
     count();
-    sim_node_wake(phone, GW_S(3600));
-    sim_net_run(&net, GW_S(10));
+    sim_node_wake(at.phone, GW_S(3600));
+    sim_net_run(&at.net, GW_S(10));
     print_message("no network: %u datagrams tried in 10 s\n", to_anchors + to_others);
     assert_in_range(to_anchors + to_others, 5, 100);
-    watch();
-    move_to(&lte);
-    sim_net_run(&net, GW_S(5));
-    assert_true(gap() < GW_MS(500));
-    end();
+    sim_travel_watch(&at);
+    sim_travel_move(&at, &at.lte);
+    sim_net_run(&at.net, GW_S(5));
+    assert_true(sim_travel_gap(&at) < GW_MS(500));
+    sim_travel_end(&at);
 }
 
 /* ---- anchors */
@@ -426,7 +307,7 @@ static int relay_of(struct sim_node *node, struct gw_peer *peer)
     assert_true(status.has_path && status.is_relayed);
     const struct gw_peer *relay = gw_gateway_relay_of(node->gateway, &status.path);
     assert_non_null(relay);
-    return memcmp(gw_peer_config(relay)->public_key, gw_gateway_public_key(anchors[0]->gateway),
+    return memcmp(gw_peer_config(relay)->public_key, gw_gateway_public_key(at.anchors[0]->gateway),
                   GW_KEY_LEN) != 0;
 }
 
@@ -442,10 +323,10 @@ static unsigned warm(const struct gw_peer *peer)
 /* How long it takes until both ends hold two. */
 static int64_t until_warm(void)
 {
-    struct gw_mono began = net.clock.now;
-    while (gw_mono_sub(net.clock.now, began) < GW_S(60) && (warm(to_home) < 2 || warm(to_phone) < 2))
-        sim_net_run(&net, GW_MS(50));
-    return gw_mono_sub(net.clock.now, began);
+    struct gw_mono began = at.net.clock.now;
+    while (gw_mono_sub(at.net.clock.now, began) < GW_S(60) && (warm(at.to_home) < 2 || warm(at.to_phone) < 2))
+        sim_net_run(&at.net, GW_MS(50));
+    return gw_mono_sub(at.net.clock.now, began);
 }
 
 /* The anchor that relays dies, and is back without memory; as soon as it can take over, the other one dies. */
@@ -453,19 +334,19 @@ static void one_dies_after_the_other(uint64_t seed, struct figures *dies, struct
 {
     begin(seed, NAT_KIND_SYMMETRIC_RANDOM);
     for (unsigned i = 0; i < 4; i++) {
-        int dead = relay_of(phone, to_home);
-        loss = chance;
-        watch();
-        anchors[dead]->is_down = true;
-        sim_net_run(&net, GW_S(4 + 3 * i));
-        note(dies, gap());
-        anchors[dead]->is_down = false;
-        start_anchor((unsigned)dead);
+        int dead = relay_of(at.phone, at.to_home);
+        at.loss = chance;
+        sim_travel_watch(&at);
+        at.anchors[dead]->is_down = true;
+        sim_net_run(&at.net, GW_S(4 + 3 * i));
+        note(dies, sim_travel_gap(&at));
+        at.anchors[dead]->is_down = false;
+        sim_travel_start_anchor(&at, (unsigned)dead);
         note(returns, until_warm());
-        loss = 0;
-        sim_net_run(&net, GW_S(1));
+        at.loss = 0;
+        sim_net_run(&at.net, GW_S(1));
     }
-    end();
+    sim_travel_end(&at);
 }
 
 static void test_failover(void **state)
