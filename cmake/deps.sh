@@ -24,7 +24,7 @@ build_packages=(
 # What the tests, the fuzzers, the lint, the demo and the benchmarks want on top.
 test_packages=(
     clang clang-format libclang-rt-dev libcmocka-dev gcovr
-    curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps
+    curl git openssl openssh-server openssh-client netcat-openbsd proxychains4 procps e2fsprogs
     iproute2 iputils-ping nftables wireguard-go wireguard-tools iperf3 nginx-light
     bind9-dnsutils ldnsutils unbound dnsperf systemd dbus-daemon dbus-system-bus-common
     tinyproxy-bin coturn miniupnpd miniupnpd-nftables samba smbclient nebula redis-server
@@ -36,7 +36,7 @@ machines=(
     "resolved: systemd-resolved libnss-resolve"
     "debian: resolvconf"
     "openresolv: openresolv"
-    "networkmanager: network-manager libnm0 libndp0 libteamdctl0 libmm-glib0 libbluetooth3 libnewt0.52 libpsl5|libpsl5t64 libcurl3-gnutls|libcurl3t64-gnutls dnsmasq-base libnetfilter-conntrack3 libnfnetlink0"
+    "networkmanager: network-manager libglib2.0-0|libglib2.0-0t64 libnm0 libndp0 libteamdctl0 libmm-glib0 libbluetooth3 libnewt0.52 libpsl5|libpsl5t64 libcurl3-gnutls|libcurl3t64-gnutls dnsmasq-base libnetfilter-conntrack3 libnfnetlink0"
 )
 
 sodium_min=1.0.22

@@ -331,7 +331,7 @@ def strangers(scene):
     check(said == "404 10", f"a browser gets what a web server says of a page that is not there: {said}")
     with laptop:
         said = os.popen(f"echo | timeout {REPLY} openssl s_client -connect {ANCHOR}:443 -servername anchor.example 2>&1").read()
-    check("CN = localhost" in said and "peergate" not in said.lower(), f"the certificate tells nothing: {said[:500]}")
+    check(re.search("CN ?= ?localhost", said) and "peergate" not in said.lower(), f"the certificate tells nothing: {said[:500]}")
     scene.ground.step("    curl gets a 404, openssl s_client a certificate that tells nothing")
 
     crowd = Crowd(scene)

@@ -197,7 +197,7 @@ static void kill_everywhere(void)
     }
 done:
     print_message("%u steps, %u kills\n", first, kills);
-    assert_true(first > 20 && kills > 100);
+    assert_true(first > 10 && kills > 50); /* as many as the C library makes calls */
 }
 
 static void write_conf(const char *path, const char *text)
