@@ -7,11 +7,13 @@
 #include "frontends/tun/connections.h"
 #include "gateway/gateway.h"
 
+struct gw_severed_connection {
+    struct gw_connection_ends ends;
+    uint8_t peer[GW_KEY_LEN];
+};
+
 struct gw_severed { /* zero: nothing was looked at */
-    struct gw_severed_connection {
-        struct gw_connection_ends ends;
-        uint8_t peer[GW_KEY_LEN];
-    } * items;
+    struct gw_severed_connection *items;
     size_t count;
 };
 

@@ -67,6 +67,8 @@ class Scene:
         for namespace, host, host6 in self.both_ways():
             for size in SIZES:
                 said = ping(namespace, host, size, df=False)
+                if not isinstance(said, float):  # one may be lost where all tests share the kernel's queues
+                    said = ping(namespace, host, size, df=False)
                 check(isinstance(said, float), f"{what}: {size} bytes to {host} without DF: {said}")
                 said = ping6(namespace, host6, size)
                 if not isinstance(said, float):  # the sender is told, once
