@@ -78,10 +78,12 @@ def ping(scene):
 
 def iperf(scene):
     """Each direction, by TCP with one and several streams and by UDP: that it carries; how fast is printed."""
-    scene.b.start(["iperf3", "-s", "-p", IPERF_PORT, "--forceflush"], "iperf3", ready="Server listening")
+    server, runs = scene.b.start(["iperf3", "-s", "-p", IPERF_PORT, "--forceflush"], "iperf3", ready="Server listening"), 0
     for host in ("10.64.0.2", "fd64::2"):
         for what, words in (("TCP", []), ("TCP, back", ["-R"]), ("TCP, 4 streams both ways", ["-P", 4, "--bidir"]), ("UDP", ["-u", "-b", "20M"]),
                             ("UDP, back", ["-u", "-b", "20M", "-R"]), ("UDP of 8000 bytes, cut in pieces", ["-u", "-b", "20M", "-l", 8000])):
+            runs += 1  # the server listens anew for each, and is a while at the end of the last one
+            until(lambda: server.text().count("Server listening") >= runs, f"iperf3 listens for run {runs}")
             done = scene.in_a("iperf3", "-c", host, "-p", IPERF_PORT, "-t", 2, "-J", "--connect-timeout", 1000 * REPLY, *words)
             got = json.loads(done.stdout or "{}")
             check(done.returncode == 0 and "error" not in got, f"iperf3 {what} to {host}: {got.get('error', done.stderr)}")
