@@ -15,9 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPIRY_S 30
+#define LOCK_TRIES 20u
+#define LOCK_WAIT_NS 25000000
 
 /* --- what the networks tell --- */
 
@@ -118,6 +121,18 @@ static bool own_service(void *ctx, struct gateway *gateway, const struct gw_open
 
 /* --- building --- */
 
+/* A daemon that was killed while it started a program (resolvconf) leaves the lock to that until it has begun: so it is tried for half a second. 0 or errno. */
+static int lock_soon(int fd)
+{
+    const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
+    for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EINTR && (errno != EWOULDBLOCK || i >= LOCK_TRIES))
+            return errno;
+        nanosleep(&wait, NULL);
+    }
+    return 0;
+}
+
 /* One daemon a control socket: whoever holds the lock. It is never deleted, so that nobody locks a file that is gone. */
 static int take_lock(struct gw_daemon *daemon, struct gw_diag *diag)
 {
@@ -131,8 +146,13 @@ static int take_lock(struct gw_daemon *daemon, struct gw_diag *diag)
         gw_diag_error(diag, "", 0, "cannot open %s: %s", path, gw_strerror(err));
         return err;
     }
-    if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    int err = lock_soon(daemon->lock_fd);
+    if (err == 0)
         return 0;
+    if (err != EWOULDBLOCK) {
+        gw_diag_error(diag, "", 0, "cannot lock %s: %s", path, gw_strerror(-err));
+        return -err;
+    }
     gw_diag_error(diag, "", 0, "a daemon is running for %s already: end it with `peergate --dir %s down`",
                   daemon->dir, daemon->dir);
     return -EALREADY;

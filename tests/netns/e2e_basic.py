@@ -9,6 +9,7 @@
         port 7001
 """
 import base64
+import fcntl
 import json
 import os
 import random
@@ -327,6 +328,10 @@ def ended(scene):
     check(status == 1 and "shut" in err, f"nc over the peer's Ctrl-C: {status}, {err}")
     scene.home.daemon = None
 
+    # What a killed daemon was about to start holds its lock for a moment.
+    lock = open(scene.home.dir / "control.sock.lock", "ab")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    threading.Timer(0.1, lock.close).start()
     ready = json.loads(scene.home.cli("up", "-b", "--json"))
     check((ready["event"], ready["networks"][0]["port"]) == ("ready", 7001), f"up -b --json says {ready}")
     check(ready["networks"][0]["peer_id"] == scene.home.peer_id and os.path.exists(f"/proc/{ready['pid']}"), f"up -b --json says {ready}")
